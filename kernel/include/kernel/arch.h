@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract between the portable kernel (core/) and an architecture (arch/ISA/). Nothing else crosses: core/ includes
+ * this header and <arch/types.h>; arch/ calls back only the functions under "provided by core".
+ *
+ * The kernel runs with interrupts off, on one stack a CPU, and never touches a user address: user data reaches it in
+ * registers or through Memories that it reads in the direct map (phys_to_virt).
+ */
+#pragma once
+
+#include <abi/types.h>
+#include <abi/message.h>
+#include <abi/boot.h>
+/* <arch/types.h> defines:
+ *   struct arch_context   the user registers of a thread, saved on kernel entry; embedded first in struct thread
+ *   struct arch_vector    FPU/AVX state, embedded in struct thread
+ *   struct arch_cpu       per-CPU part, embedded first in struct cpu (reached by GS base on x86_64)
+ *   struct arch_vspace    the root table's physical address (the table itself is the first page of the VSpace object)
+ *   KERNEL_OFFSET         phys_to_virt(p) == (void *)(p + KERNEL_OFFSET) for all RAM
+ */
+#include <arch/types.h>
+
+struct thread;
+struct cpu;
+
+/* ---- memory ---- */
+static inline void *phys_to_virt(uint64_t physical)
+{
+	return (void *)(physical + KERNEL_OFFSET);
+}
+
+static inline uint64_t virt_to_phys(const void *address)
+{
+	return (uint64_t)address - KERNEL_OFFSET;
+}
+
+/* ---- this CPU ---- */
+struct cpu *arch_this_cpu(void);
+/* Nanoseconds since boot. Monotonic. */
+uint64_t arch_time(void);
+/* One-shot: interrupt at or soon after this time; DEADLINE_NEVER disarms. */
+void arch_timer_set(deadline_t when);
+/* True if an interrupt is waiting to be taken: long operations poll it at their preemption points. */
+bool arch_interrupt_pending(void);
+
+/* ---- leaving the kernel ---- */
+/* Return to user mode in this thread (its context, vector state, TLS; its VSpace is already current). */
+_Noreturn void arch_return_to_user(struct thread *thread);
+/* Halt until an interrupt arrives and handle it; interrupts are off again on return. */
+void arch_idle(void);
+/* Make a VSpace current; NULL: the kernel's own. Writes CR3 only if it changes. */
+void arch_vspace_switch(struct arch_vspace *vspace);
+
+/* ---- a thread's registers ---- */
+void arch_context_init(struct arch_context *context);
+void arch_context_read(const struct arch_context *context, struct thread_registers *out);
+/* false: an address is not canonical or not a user address; nothing changed. Flags are sanitised. */
+bool arch_context_write(struct arch_context *context, const struct thread_registers *in);
+void arch_context_set_tls(struct arch_context *context, uint64_t base);
+/*
+ * System call registers of the ABI (<abi/syscall.h>), as names on every architecture. Inline in <arch/types.h>:
+ *   uint64_t *context_status(c)   rax: number in, status out      uint64_t *context_cap(c)       rdi
+ *   uint64_t *context_info(c)     rsi                             uint64_t *context_word(c, i)   i in 0..5
+ *   uint64_t *context_reply(c)    r14                             uint64_t *context_deadline(c)  r15
+ * and for foreign system calls (Linux's convention on this ISA):
+ *   uint64_t foreign_number(c), uint64_t foreign_argument(c, i) (i in 0..5), void foreign_set_result(c, value),
+ *   uint64_t context_ip(c), uint64_t context_sp(c)
+ * A thread that is interrupted in an operation that will be restarted has its ip moved back: context_restart(c).
+ */
+
+/* Vector state: saved and restored eagerly, but only for threads that have any (vector.used). */
+void arch_vector_init(struct arch_vector *vector);
+size_t arch_vector_read(struct thread *thread, void *out, size_t size);            /* bytes written, 0: none */
+bool arch_vector_write(struct thread *thread, const void *in, size_t size);        /* false: malformed */
+/* The thread is being destroyed or its state replaced: the CPU must not keep its registers live. */
+void arch_vector_drop(struct thread *thread);
+
+/* ---- page tables ---- */
+/* A page table page is one PAGE_SIZE page. Levels: 0 holds 4 KiB leaves, 1 holds 2 MiB leaves, up to ARCH_ROOT_LEVEL. */
+/* root: the VSpace's root page, cleared; fills in the kernel's half. */
+void arch_vspace_init(struct arch_vspace *vspace, void *root);
+typedef uint64_t pte_t;
+/* The table of `level` that translates address, or NULL if a table is missing: then *missing is the level of the
+ * table to be supplied next. A large leaf in the way counts as missing at its own level - use arch_pte_is_leaf. */
+pte_t *arch_pte_find(struct arch_vspace *vspace, uint64_t address, unsigned level, unsigned *missing);
+/* Link a cleared table page at `level` for address; the levels above must be there. */
+void arch_table_link(struct arch_vspace *vspace, uint64_t address, unsigned level, void *table);
+pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, bool uncached);
+bool arch_pte_present(pte_t pte);
+bool arch_pte_is_leaf(pte_t pte, unsigned level);
+uint64_t arch_pte_physical(pte_t pte);
+unsigned arch_pte_rights(pte_t pte);
+/* Returns 1 accessed | 2 dirty and clears them in *pte. */
+unsigned arch_pte_harvest(pte_t *pte);
+/* Forget translations of [address, address + size) in the current VSpace; a large size may flush all. */
+void arch_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size);
+
+/* ---- interrupts and ports ---- */
+#define ARCH_IRQ_COUNT 192 /* Irq objects are a static table, one a vector */
+/* Route a GSI to vector slot irq (masked). false: no such line. */
+bool arch_irq_route_line(unsigned irq, unsigned gsi, unsigned flags);
+void arch_irq_message(unsigned irq, uint64_t *address, uint64_t *data);
+void arch_irq_mask(unsigned irq);
+void arch_irq_unmask(unsigned irq);
+uint32_t arch_port_in(uint16_t port, unsigned width);
+void arch_port_out(uint16_t port, unsigned width, uint32_t value);
+void arch_port_in_string(uint16_t port, uint8_t *out, size_t count);
+void arch_port_out_string(uint16_t port, const uint8_t *in, size_t count);
+
+/* ---- debug ---- */
+void arch_debug_write(const char *text, size_t length);
+_Noreturn void arch_halt(void);
+/* Print a backtrace from the caller on the debug UART. */
+void arch_backtrace(void);
+
+/* ---- what the boot code found, handed to core's kernel_main ---- */
+struct memory_range {
+	uint64_t start, end; /* bytes; end exclusive */
+};
+#define BOOT_RANGES 64
+struct boot_data {
+	struct memory_range ram[BOOT_RANGES]; /* sorted, disjoint, page-aligned; without kernel and module */
+	unsigned ram_count;
+	struct memory_range all_ram[BOOT_RANGES]; /* as the firmware said, for telling device from RAM */
+	unsigned all_ram_count;
+	struct memory_range module; /* the boot image, page-aligned; start == end: none was given */
+	uint64_t acpi_rsdp;
+	uint64_t tsc_hz, tsc_at_boot;
+	uint64_t xsave_bytes;
+	unsigned cpu_count; /* usable now: 1 */
+	char command_line[BOOT_COMMAND_LINE];
+};
+
+/* ---- provided by core, called by arch with interrupts off on the CPU's stack ---- */
+/* After arch initialisation; the direct map covers all RAM. */
+_Noreturn void kernel_main(const struct boot_data *boot);
+/* The thread's context is saved in it. Each ends by leaving the kernel through schedule_and_return(). */
+_Noreturn void kernel_syscall(struct thread *thread);
+_Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsigned access /* enum fault_access */);
+_Noreturn void kernel_exception(struct thread *thread, unsigned vector, uint64_t code);
+/* An Irq's interrupt (already acknowledged at the controller and masked if level-triggered). */
+void kernel_irq(unsigned irq);
+/* The one-shot timer fired. */
+void kernel_timer(void);
+/* After kernel_irq or kernel_timer when user mode (thread) was interrupted. */
+_Noreturn void kernel_interrupt_done(struct thread *thread);
+_Noreturn void schedule_and_return(void);
+
+/* kernel/core/panic.c */
+_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void kernel_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define kernel_assert(condition) ((condition) ? (void)0 : panic("%s:%d: %s", __FILE__, __LINE__, #condition))
