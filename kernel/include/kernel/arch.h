@@ -65,7 +65,8 @@ void arch_context_set_tls(struct arch_context *context, uint64_t base);
  * and for foreign system calls (Linux's convention on this ISA):
  *   uint64_t foreign_number(c), uint64_t foreign_argument(c, i) (i in 0..5), void foreign_set_result(c, value),
  *   uint64_t context_ip(c), uint64_t context_sp(c)
- * A thread that is interrupted in an operation that will be restarted has its ip moved back: context_restart(c).
+ * A thread that is interrupted in an operation that will be restarted has its ip moved back: context_restart(c);
+ * its argument registers, the call number included, must still be (or be again) what the restarted call needs.
  */
 
 /* Vector state: saved and restored eagerly, but only for threads that have any (vector.used). */
@@ -132,6 +133,8 @@ struct boot_data {
 };
 
 /* ---- provided by core, called by arch with interrupts off on the CPU's stack ---- */
+/* The static storage of this CPU's structure (address arithmetic only: called before anything is initialised). */
+struct cpu *cpu_at(unsigned index);
 /* After arch initialisation; the direct map covers all RAM. */
 _Noreturn void kernel_main(const struct boot_data *boot);
 /* The thread's context is saved in it. Each ends by leaving the kernel through schedule_and_return(). */
