@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+#
+# The whole build: one non-recursive Makefile, everything below build/. `./pith` calls it; `make` alone builds what a
+# boot needs, `make host-tests` the host's unit tests. Folders decide what is built: every servers/NAME and
+# drivers/CLASS/NAME becomes build/components/NAME.elf. A folder that needs more says so in a build.mk of its own.
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+B       := build
+CC      := gcc
+AR      := ar
+PYTHON  := /usr/bin/python3
+FETCH   := $(PYTHON) tools/pith/fetch.py
+
+# A fixed place for what never changes with the sources: the compiler's own headers and support library.
+$(shell mkdir -p $(B))
+-include $(B)/compiler.mk
+$(B)/compiler.mk: Makefile
+	@printf 'GCC_INCLUDE := %s\nLIBGCC := %s\n' "$$($(CC) -print-file-name=include)" "$$($(CC) -print-libgcc-file-name)" >$@
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+COMMON   := -std=gnu11 -g -fno-omit-frame-pointer -fno-common -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) -MMD -MP
+
+# Every object depends on the makefiles: a changed flag rebuilds.
+MAKEFILES_USED = $(filter-out $(B)/% %.d,$(MAKEFILE_LIST))
+
+say = @printf '  %-5s %s\n' $(1) $(2)
+
+# ---- kernel -----------------------------------------------------------------------------------------------------
+
+KERNEL_ARCH    := kernel/arch/x86_64
+KERNEL_SOURCES := $(wildcard kernel/core/*.c $(KERNEL_ARCH)/*.c $(KERNEL_ARCH)/*.S)
+KERNEL_FLAGS   := -O2 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
+                  -fstack-protector-strong -fcf-protection=none -Iabi/include -Ikernel/include -I$(KERNEL_ARCH)/include
+KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,$(KERNEL_ARCH)/kernel.ld -Wl,--build-id=none \
+                  -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+
+# kernel: what a boot uses; kernel-debug: the same with PITH_DEBUG, which walks all objects and asserts the invariants.
+define kernel_variant
+$(1)_OBJECTS := $$(patsubst %,$(B)/$(1)/%.o,$$(KERNEL_SOURCES))
+$(B)/$(1)/%.c.o: %.c $$(MAKEFILES_USED)
+	$$(call say,CC,$$<)
+	@mkdir -p $$(@D)
+	@$(CC) $(COMMON) $$(KERNEL_FLAGS) $(2) -c -o $$@ $$<
+$(B)/$(1)/%.S.o: %.S $$(MAKEFILES_USED)
+	$$(call say,AS,$$<)
+	@mkdir -p $$(@D)
+	@$(CC) $(COMMON) $$(KERNEL_FLAGS) $(2) -c -o $$@ $$<
+$(B)/$(1)/pith.elf: $$($(1)_OBJECTS) $(KERNEL_ARCH)/kernel.ld
+	$$(call say,LD,$$@)
+	@$(CC) $$(KERNEL_LDFLAGS) -o $$@ $$($(1)_OBJECTS) $$(LIBGCC)
+DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
+endef
+$(eval $(call kernel_variant,kernel,))
+$(eval $(call kernel_variant,kernel-debug,-DPITH_DEBUG=1))
+
+ifneq ($(wildcard $(KERNEL_ARCH)/kernel.ld),)
+ALL += $(B)/kernel/pith.elf
+endif
+
+# ---- the C library of native components: Debian's musl source with our system call header ----------------------
+
+MUSL         := $(B)/musl
+MUSL_SOURCE  := $(B)/third-party/musl
+MUSL_OVERLAY := lib/musl/overlay
+MUSL_LIBC    := $(MUSL)/lib/libc.a
+MUSL_CFLAGS  := -O2 -g -fno-omit-frame-pointer -fno-pic -fno-pie -fcf-protection=none
+
+$(MUSL_SOURCE)/.fetched:
+	@$(FETCH) source musl >/dev/null
+	@touch $@
+
+# -I in CC comes before musl's own arch folder, so that the overlay's syscall_arch.h wins without a patch.
+$(MUSL_LIBC): $(MUSL_SOURCE)/.fetched $(wildcard $(MUSL_OVERLAY)/*.h $(MUSL_OVERLAY)/*/*.h) $(wildcard lib/musl/build.mk)
+	$(call say,MUSL,$@)
+	@rm -rf $(MUSL) && mkdir -p $(MUSL)/obj
+	@cd $(MUSL)/obj && CC="$(CC) -I$(CURDIR)/$(MUSL_OVERLAY)" CFLAGS="$(MUSL_CFLAGS)" \
+		$(CURDIR)/$(MUSL_SOURCE)/configure --disable-shared --prefix=$(CURDIR)/$(MUSL) >configure.log 2>&1 \
+		|| { tail -20 configure.log; exit 1; }
+	@+MAKEFLAGS= $(MAKE) -C $(MUSL)/obj -j2 install-libs install-headers >$(MUSL)/obj/build.log 2>&1 \
+		|| { tail -20 $(MUSL)/obj/build.log; exit 1; }
+
+ifneq ($(wildcard $(MUSL_OVERLAY)/*.h),)
+ALL += $(MUSL_LIBC)
+endif
+
+# ---- native components: lib/pith, servers, drivers --------------------------------------------------------------
+
+# Components read no header of the host: the compiler's own, musl's, ours.
+NATIVE_FLAGS = -O2 -fno-pic -fno-pie -fstack-protector-strong -fcf-protection=none -ffunction-sections -fdata-sections \
+               -nostdinc -isystem $(MUSL)/include -isystem $(GCC_INCLUDE) -Iabi/include -Ilib/pith/include
+
+LIBPITH         := $(B)/lib/libpith.a
+LIBPITH_SOURCES := $(wildcard lib/pith/*.c lib/pith/*/*.c lib/pith/*.S lib/pith/*/*.S)
+LIBPITH_OBJECTS := $(patsubst %,$(B)/native/%.o,$(LIBPITH_SOURCES))
+DEPENDENCIES    += $(LIBPITH_OBJECTS:.o=.d)
+
+$(B)/native/%.c.o: %.c $(MUSL_LIBC) $(MAKEFILES_USED)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	@$(CC) $(COMMON) $(NATIVE_FLAGS) $(EXTRA_FLAGS) -c -o $@ $<
+$(B)/native/%.S.o: %.S $(MUSL_LIBC) $(MAKEFILES_USED)
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	@$(CC) $(COMMON) $(NATIVE_FLAGS) $(EXTRA_FLAGS) -c -o $@ $<
+
+$(LIBPITH): $(LIBPITH_OBJECTS)
+	$(call say,AR,$@)
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(AR) rcsD $@ $(LIBPITH_OBJECTS)
+
+# All of libpith is offered to the linker before libc.a, so that what it defines of musl's system call layer wins.
+NATIVE_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack \
+              -Wl,-z,separate-code -Wl,-z,max-page-size=4096 -Wl,-z,norelro
+NATIVE_LIBS = -Wl,--whole-archive $(LIBPITH) -Wl,--no-whole-archive $(MUSL_LIBC) $(LIBGCC)
+
+COMPONENT_FOLDERS := $(patsubst %/,%,$(dir $(wildcard servers/*/main.c drivers/*/*/main.c)))
+COMPONENTS        := $(patsubst %,$(B)/components/%.elf,$(notdir $(COMPONENT_FOLDERS)))
+
+# $(1): folder. Its C files and those of its subfolders, with the folder itself on the include path.
+define component
+$(1)_SOURCES := $$(wildcard $(1)/*.c $(1)/*/*.c $(1)/*.S $(1)/*/*.S)
+$(1)_OBJECTS := $$(patsubst %,$(B)/native/%.o,$$($(1)_SOURCES))
+$$($(1)_OBJECTS): EXTRA_FLAGS = -I$(1) -I$(1)/include $$($(1)_FLAGS)
+$(B)/components/$(notdir $(1)).elf: $$($(1)_OBJECTS) $(LIBPITH) $(MUSL_LIBC)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	@$$(NATIVE_LINK) -o $$@ $(MUSL)/lib/crt1.o $(MUSL)/lib/crti.o $$($(1)_OBJECTS) $$(NATIVE_LIBS) $(MUSL)/lib/crtn.o
+DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
+endef
+$(foreach folder,$(COMPONENT_FOLDERS),$(eval $(call component,$(folder))))
+
+ifneq ($(and $(LIBPITH_SOURCES),$(wildcard $(MUSL_OVERLAY)/*.h)),)
+ALL += $(LIBPITH) $(COMPONENTS)
+endif
+
+# ---- host tools: tools/NAME/*.c (a folder with a build.mk of its own is left to it) ------------------------------
+
+HOST_FLAGS   := -O2 -D_GNU_SOURCE -Iabi/include
+TOOL_FOLDERS := $(patsubst %/,%,$(filter-out $(dir $(wildcard tools/*/build.mk)),$(sort $(dir $(wildcard tools/*/*.c)))))
+
+define tool
+$(B)/tools/$(notdir $(1)): $$(patsubst %,$(B)/host/%.o,$$(wildcard $(1)/*.c))
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	@$(CC) -o $$@ $$^
+DEPENDENCIES += $$(patsubst %,$(B)/host/%.d,$$(wildcard $(1)/*.c))
+ALL += $(B)/tools/$(notdir $(1))
+endef
+$(foreach folder,$(TOOL_FOLDERS),$(eval $(call tool,$(folder))))
+
+$(B)/host/%.c.o: %.c $(MAKEFILES_USED)
+	$(call say,HOST,$<)
+	@mkdir -p $(@D)
+	@$(CC) $(COMMON) $(HOST_FLAGS) -c -o $@ $<
+
+# ---- host unit tests: tests/host/NAME -> build/tests/host/NAME --------------------------------------------------
+#
+# tests/host/NAME/*.c are built with the address and undefined-behaviour sanitizers. An optional test.mk there sets
+# tests/host/NAME_SOURCES (files of the tree under test) and tests/host/NAME_FLAGS (more include paths).
+
+HOST_TEST_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard tests/host/*/*.c))))
+HOST_TESTS        := $(patsubst %,$(B)/%,$(HOST_TEST_FOLDERS))
+SANITIZE          := -fsanitize=address,undefined -fno-sanitize-recover=all
+-include $(wildcard tests/host/*/test.mk)
+
+define host_test
+$(1)_OBJECTS := $$(patsubst %,$(B)/sanitized/$(notdir $(1))/%.o,$$(wildcard $(1)/*.c) $$($(1)_SOURCES))
+$(B)/sanitized/$(notdir $(1))/%.c.o: %.c $$(MAKEFILES_USED)
+	$$(call say,TEST,$$<)
+	@mkdir -p $$(@D)
+	@$(CC) $(COMMON) -O1 -D_GNU_SOURCE -DPITH_HOST_TEST=1 -DPITH_DEBUG=1 $(SANITIZE) -Iabi/include -I$(1) $$($(1)_FLAGS) -c -o $$@ $$<
+$(B)/$(1): $$($(1)_OBJECTS)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	@$(CC) $(SANITIZE) -o $$@ $$($(1)_OBJECTS)
+DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
+endef
+$(foreach folder,$(HOST_TEST_FOLDERS),$(eval $(call host_test,$(folder))))
+
+# ---- what other folders add (ALL, DEPENDENCIES, rules of their own) ---------------------------------------------
+
+include $(wildcard kernel/build.mk lib/*/build.mk servers/*/build.mk drivers/*/*/build.mk tools/*/build.mk tests/kernel/build.mk)
+
+.PHONY: all host-tests clean
+all: $(ALL)
+host-tests: $(HOST_TESTS)
+clean:
+	rm -rf $(filter-out $(B)/third-party $(B)/apt $(B)/run,$(wildcard $(B)/*))
+
+-include $(DEPENDENCIES)

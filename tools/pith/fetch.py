@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Third-party packages, by name, from the system's own package sources.
+
+Nothing of the system's configuration or state is touched: package lists and downloads live below build/apt, and the
+source list there is derived from the system's. What is fetched is checked against tools/sources.txt (and by apt,
+against the archive's signature), then unpacked below build/third-party.
+"""
+
+import fcntl
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from paths import Failure, THIRD_PARTY, build, root
+
+APT = build("apt")
+
+
+def pins():
+    """tools/sources.txt as {(kind, name): (version, {file name: sha256})}."""
+    result = {}
+    with open(root("tools/sources.txt")) as lines:
+        for line in lines:
+            words = line.split("#")[0].split()
+            if not words:
+                continue
+            kind, name, version, file_name, digest = words
+            result.setdefault((kind, name), (version, {}))[1][file_name] = digest
+    return result
+
+
+def system_stanzas():
+    """The system's enabled package sources as deb822 stanzas (lists of "Field: value" lines)."""
+    stanzas = []
+    for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
+        with open(path, errors="replace") as f:
+            text = "\n".join(l for l in f.read().splitlines() if not l.startswith("#"))
+        for block in re.split(r"\n\s*\n", text):
+            fields = re.findall(r"^(\S+):((?:.*)(?:\n[ \t].*)*)", block, re.M)
+            names = {k.lower(): v for k, v in fields}
+            if "deb" not in names.get("types", "").split() or names.get("enabled", "").strip() == "no":
+                continue
+            stanzas.append([f"{k}:{v}" for k, v in fields if k.lower() not in ("types", "enabled")])
+    for path in ["/etc/apt/sources.list"] + sorted(glob.glob("/etc/apt/sources.list.d/*.list")):
+        if not os.path.exists(path):
+            continue
+        with open(path, errors="replace") as f:
+            for line in f:
+                match = re.match(r"deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s*([^#]*)", line)
+                if not match:
+                    continue
+                options, uri, suite, components = match.groups()
+                stanza = [f"URIs: {uri}", f"Suites: {suite}"]
+                if components.strip():
+                    stanza.append(f"Components: {components.strip()}")
+                for option in (options or "").split():
+                    key, _, value = option.partition("=")
+                    key = {"signed-by": "Signed-By", "arch": "Architectures", "trusted": "Trusted"}.get(key.lower())
+                    if key:
+                        stanza.append(f"{key}: {value}")
+                stanzas.append(stanza)
+    return stanzas
+
+
+def apt(*arguments, cwd=None, check=True):
+    command = ["apt-get", "-qq",
+               "-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={APT}/parts",
+               "-o", f"Dir::State::lists={APT}/lists", "-o", f"Dir::Cache={APT}/cache",
+               "-o", "APT::Sandbox::User=", "-o", "APT::Get::List-Cleanup=0", "-o", "Acquire::Retries=3",
+               "-o", "Debug::NoLocking=1", *arguments]
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if check and done.returncode != 0:
+        raise Failure(f"apt-get {' '.join(arguments)} failed:\n{done.stdout.strip()}")
+    return done
+
+
+def apt_update():
+    """Fresh package lists in the private folder, once a day at most."""
+    stamp = os.path.join(APT, "updated")
+    if os.path.exists(stamp) and os.stat(stamp).st_mtime > __import__("time").time() - 86400:
+        return
+    for folder in ("parts", "lists/partial", "cache/archives/partial"):
+        os.makedirs(os.path.join(APT, folder), exist_ok=True)
+    stanzas = system_stanzas()
+    if not stanzas:
+        raise Failure("no package sources are configured on this system (/etc/apt)")
+    with open(os.path.join(APT, "parts/pith.sources"), "w") as f:
+        f.write("\n\n".join("\n".join(["Types: deb deb-src"] + s) for s in stanzas) + "\n")
+    print("fetch: reading the package lists of the system's sources (into build/apt)", file=sys.stderr)
+    done = apt("update", check=False)
+    if done.returncode != 0:
+        print(f"fetch: apt-get update: {done.stdout.strip()}", file=sys.stderr)
+    open(stamp, "w").close()
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        for block in iter(lambda: f.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_files(folder, expected):
+    for name, digest in expected.items():
+        path = os.path.join(folder, name)
+        if not os.path.exists(path):
+            raise Failure(f"{name} was not downloaded")
+        if sha256(path) != digest:
+            raise Failure(f"{name} has not the pinned sha256 {digest}")
+
+
+def download(kind, name, version, folder):
+    """Download the pinned version, or else the one that is served. Returns whether it is the pinned one."""
+    action = ["source", "--download-only"] if kind == "source" else ["download"]
+    if apt(*action, f"{name}={version}", cwd=folder, check=False).returncode == 0:
+        return True
+    shutil.rmtree(folder)
+    os.makedirs(folder)
+    apt(*action, name, cwd=folder)
+    print(f"fetch: {name} {version} (tools/sources.txt) is no longer served; taking the version that is, "
+          "verified by the archive's signature only", file=sys.stderr)
+    return False
+
+
+def fetch(kind, name):
+    """Make build/third-party/NAME (kind "source": the source tree; "deb": the package's files) and return it."""
+    target = os.path.join(THIRD_PARTY, name)
+    stamp = os.path.join(target, ".fetched")
+    if os.path.exists(stamp):
+        return target
+    os.makedirs(THIRD_PARTY, exist_ok=True)
+    with open(os.path.join(THIRD_PARTY, ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(stamp):
+            return target
+        try:
+            version, files = pins()[(kind, name)]
+        except KeyError:
+            raise Failure(f"tools/sources.txt has no line for {kind} {name}") from None
+        apt_update()
+        folder = os.path.join(APT, "download", name)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
+        os.makedirs(folder)
+        print(f"fetch: {kind} package {name} {version}", file=sys.stderr)
+        if download(kind, name, version, folder):
+            check_files(folder, files)
+        if kind == "source":
+            description = glob.glob(os.path.join(folder, "*.dsc"))[0]
+            command = ["dpkg-source", "--no-check", "-x", description, target]
+        else:
+            command = ["dpkg-deb", "-x", glob.glob(os.path.join(folder, "*.deb"))[0], target]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            raise Failure(f"{' '.join(command)} failed:\n{done.stdout}")
+        open(stamp, "w").close()
+    return target
+
+
+def main(arguments):
+    if len(arguments) != 2 or arguments[0] not in ("source", "deb"):
+        raise Failure("usage: fetch.py source|deb NAME")
+    print(fetch(*arguments))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Failure as failure:
+        sys.exit(f"fetch: {failure}")
