@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes and threads, as all parts of the server see them. Owned by process.c; signals by signal.c. */
+#pragma once
+
+#include <abi/types.h>
+#include <abi/message.h>
+#include "mm.h"
+#include "wait.h"
+
+struct tty;
+struct dentry;
+struct mm;
+
+#define COMM_SIZE 16
+#define SIGNAL_COUNT 64
+typedef uint64_t sigset_bits; /* bit n-1: signal n */
+
+struct credentials {
+	uint32_t uid, euid, suid, fsuid;
+	uint32_t gid, egid, sgid, fsgid;
+	uint32_t group_count;
+	uint32_t groups[32];
+};
+
+/* Shared between threads (CLONE_FS) by reference count. */
+struct fs_context {
+	uint32_t references;
+	uint32_t umask;
+	struct dentry *root, *cwd; /* each holds a reference */
+};
+
+/* Descriptor table, shared by reference count (CLONE_FILES). vfs: file_table.c */
+struct file_table;
+
+struct rlimit64_pair {
+	uint64_t current, maximum;
+};
+
+/* A thread group. */
+struct process {
+	struct process *next_all;   /* process_first(), process_next() */
+	int pid, pgid, sid;
+	struct process *parent;
+	struct process *children, *sibling; /* first child; next child of the same parent */
+	struct thread *threads;     /* first of the group's list, by next_in_process; the leader is the one with tid == pid */
+	unsigned thread_count;
+	struct mm *mm;              /* NULL: exited */
+	struct file_table *files;   /* NULL: exited */
+	struct fs_context *fs;      /* NULL: exited */
+	struct credentials credentials;
+	struct tty *tty;            /* controlling terminal of its session, or NULL */
+	bool session_leader;
+	bool zombie, stopped, continued; /* continued/stopped: not yet reported to wait */
+	int exit_status;            /* as wait4 reports it */
+	int stop_signal;
+	char comm[COMM_SIZE];
+	char *exe;                  /* path of the executable, malloc'd */
+	uint64_t arg_start, arg_end, env_start, env_end; /* user addresses, for /proc/PID/cmdline, environ */
+	uint64_t start_time;        /* ns since boot */
+	uint64_t user_time, child_time; /* ns: of exited threads; of waited-for children */
+	uint64_t minor_faults, major_faults;
+	struct rlimit64_pair limits[16];
+	int nice;
+	struct waitq child_wait;    /* wait4 sleeps here */
+	struct waitq vfork_wait;
+	struct signal_state *signals;
+};
+
+struct thread {
+	struct thread *next_in_process;
+	int tid;
+	struct process *process;
+	struct fiber *fiber;        /* serving its current system call or fault, or NULL */
+	sigset_bits blocked;
+	struct thread_registers registers; /* valid while registers_valid: read from or to be written to the kernel thread */
+	bool registers_valid;
+	char comm[COMM_SIZE];
+	struct thread_private *private; /* thread.c, signal.c */
+};
+
+struct process *process_first(void);
+struct process *process_next(struct process *process);
+struct process *process_find(int pid);
+struct thread *thread_find(int tid);
+/* Sum over live and exited threads, ns. */
+uint64_t process_cpu_time(struct process *process);
+size_t process_resident_pages(struct process *process);
+size_t process_virtual_size(struct process *process);
+/* Text of /proc/PID/maps appended by emit. */
+void process_maps(struct process *process, void (*emit)(void *context, const char *text, size_t length), void *context);
+/* One character of /proc/PID/stat: R S D T Z */
+char process_state(struct process *process);
+bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid);
+bool capable_root(struct thread *thread); /* euid 0 */
+
+/* ---- signals ---- */
+bool signal_pending(struct thread *thread); /* one that is not blocked or ignored */
+void signal_send(struct process *process, int signal, int code, int sender_pid);
+void signal_send_thread(struct thread *thread, int signal, int code, int sender_pid);
+/* Every process of the group; false: there is none. */
+bool signal_send_group(int pgid, int signal, int code, int sender_pid);
+/* Ignored, or blocked by this thread: what a tty asks before stopping a background reader. */
+bool signal_ignored_or_blocked(struct thread *thread, int signal);
+/* No live process of the group has a parent outside it in the same session. */
+bool process_group_orphaned(int pgid);
+bool process_group_exists(int pgid, int sid);
+
+/* ---- starting and ending the system (start.c, linux-proc; exec_channel.c, linux-fs) ---- */
+/* First process in run mode (pid 1) or the program of `exec` (parent: the server itself). files already hold 0, 1, 2. -errno. */
+int process_start(const char *path, char *const argv[], char *const envp[], struct file_table *files, const char *cwd,
+		  void (*exited)(int wait_status), struct process **out);
+/* SIGTERM, SIGKILL to all, unmount everything (vfs_shutdown), then proto/system.h SYSTEM_POWER. */
+void system_shutdown(bool reboot);
