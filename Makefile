@@ -183,6 +183,14 @@ DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(foreach folder,$(HOST_TEST_FOLDERS),$(eval $(call host_test,$(folder))))
 
+# ---- programs for Linux, measured on Pith and on Debian's kernel ------------------------------------------------
+
+$(B)/guest/lbench: tests/bench/lbench.c $(MAKEFILES_USED)
+	$(call say,GUEST,$<)
+	@mkdir -p $(@D)
+	@musl-gcc -static -O2 $(WARNINGS) -o $@ $<
+ALL += $(B)/guest/lbench
+
 # ---- what other folders add (ALL, DEPENDENCIES, rules of their own) ---------------------------------------------
 
 include $(wildcard kernel/build.mk lib/*/build.mk servers/*/build.mk drivers/*/*/build.mk tools/*/build.mk tests/kernel/build.mk)
