@@ -14,10 +14,16 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 from paths import Failure, THIRD_PARTY, build, root
 
 APT = build("apt")
+APT_OPTIONS = [
+    "-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={APT}/parts",
+    "-o", f"Dir::State::lists={APT}/lists", "-o", f"Dir::Cache={APT}/cache",
+    "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=3", "-o", "Debug::NoLocking=1",
+]
 
 
 def pins():
@@ -67,11 +73,7 @@ def system_stanzas():
 
 
 def apt(*arguments, cwd=None, check=True):
-    command = ["apt-get", "-qq",
-               "-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={APT}/parts",
-               "-o", f"Dir::State::lists={APT}/lists", "-o", f"Dir::Cache={APT}/cache",
-               "-o", "APT::Sandbox::User=", "-o", "APT::Get::List-Cleanup=0", "-o", "Acquire::Retries=3",
-               "-o", "Debug::NoLocking=1", *arguments]
+    command = ["apt-get", "-qq", *APT_OPTIONS, *arguments]
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if check and done.returncode != 0:
         raise Failure(f"apt-get {' '.join(arguments)} failed:\n{done.stdout.strip()}")
@@ -81,7 +83,7 @@ def apt(*arguments, cwd=None, check=True):
 def apt_update():
     """Fresh package lists in the private folder, once a day at most."""
     stamp = os.path.join(APT, "updated")
-    if os.path.exists(stamp) and os.stat(stamp).st_mtime > __import__("time").time() - 86400:
+    if os.path.exists(stamp) and os.stat(stamp).st_mtime > time.time() - 86400:
         return
     for folder in ("parts", "lists/partial", "cache/archives/partial"):
         os.makedirs(os.path.join(APT, folder), exist_ok=True)
@@ -105,26 +107,33 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def check_files(folder, expected):
-    for name, digest in expected.items():
-        path = os.path.join(folder, name)
-        if not os.path.exists(path):
-            raise Failure(f"{name} was not downloaded")
-        if sha256(path) != digest:
-            raise Failure(f"{name} has not the pinned sha256 {digest}")
+def served_name(kind, name):
+    """The package to take for `name`: a kernel's package name holds its version, so a meta package stands for it."""
+    if kind != "deb" or name != "linux-image-cloud-amd64":
+        return name
+    shown = subprocess.run(["apt-cache", *APT_OPTIONS, "show", "--no-all-versions", name], stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, text=True).stdout
+    match = re.search(r"^Depends: (linux-image-\S+)", shown, re.M)
+    if not match:
+        raise Failure(f"{name} is not in the package lists")
+    return match.group(1)
 
 
-def download(kind, name, version, folder):
-    """Download the pinned version, or else the one that is served. Returns whether it is the pinned one."""
+def download(kind, name, version, files, folder):
+    """Download the pinned version, or else the one that is served, and check what is pinned."""
     action = ["source", "--download-only"] if kind == "source" else ["download"]
-    if apt(*action, f"{name}={version}", cwd=folder, check=False).returncode == 0:
-        return True
+    name = served_name(kind, name)
+    apt(*action, f"{name}={version}", cwd=folder, check=False)
+    if all(os.path.exists(os.path.join(folder, file_name)) for file_name in files):
+        for file_name, digest in files.items():
+            if sha256(os.path.join(folder, file_name)) != digest:
+                raise Failure(f"{file_name} has not the pinned sha256 {digest}")
+        return
     shutil.rmtree(folder)
     os.makedirs(folder)
     apt(*action, name, cwd=folder)
-    print(f"fetch: {name} {version} (tools/sources.txt) is no longer served; taking the version that is, "
-          "verified by the archive's signature only", file=sys.stderr)
-    return False
+    print(f"fetch: {name} {version} (tools/sources.txt) is not served any more; taking the version that is, "
+          "which the archive's signature vouches for", file=sys.stderr)
 
 
 def fetch(kind, name):
@@ -148,11 +157,10 @@ def fetch(kind, name):
         shutil.rmtree(target, ignore_errors=True)
         os.makedirs(folder)
         print(f"fetch: {kind} package {name} {version}", file=sys.stderr)
-        if download(kind, name, version, folder):
-            check_files(folder, files)
+        download(kind, name, version, files, folder)
         if kind == "source":
             description = glob.glob(os.path.join(folder, "*.dsc"))[0]
-            command = ["dpkg-source", "--no-check", "-x", description, target]
+            command = ["dpkg-source", "--no-check", "--no-copy", "-x", description, target]
         else:
             command = ["dpkg-deb", "-x", glob.glob(os.path.join(folder, "*.deb"))[0], target]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""exec's side of proto/exec.h against a guest that these tests play themselves: no emulator, no kernel."""
+
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools", "pith"))
+import session
+from session import Lost, Session, frame
+
+
+class Guest:
+    """The other end of the console line."""
+
+    def __init__(self, end):
+        self.end = end
+        self.stream = end.makefile("rb")
+
+    def send(self, kind, payload=b""):
+        self.end.sendall(frame(kind, payload))
+
+    def receive(self):
+        magic, kind, length = session.HEADER.unpack(self.stream.read(session.HEADER.size))
+        assert magic == session.MAGIC
+        return kind, self.stream.read(length)
+
+    def start(self):
+        """READY, and what is to be run."""
+        self.send(session.READY)
+        payload = b""
+        while True:
+            kind, part = self.receive()
+            assert kind == session.START
+            payload += part
+            if len(part) < session.FRAME_MAX:
+                break
+        argc, envc = struct.unpack_from("<II", payload)
+        strings = payload[8:].split(b"\0")
+        assert strings[-1] == b"" and len(strings) == argc + envc + 1
+        return strings[:argc], strings[argc:-1]
+
+    def exit(self, status):
+        self.send(session.EXIT, struct.pack("<I", status))
+
+
+def play(script, arguments=("prog",), environment=(), stdin=b"", **options):
+    """Run a session whose guest is script(guest); returns (status, stdout, stderr)."""
+    console, guest_end = socket.socketpair()
+    log, guest_log = socket.socketpair()
+    with guest_log, guest_end, open(os.devnull, "r+b") as null:
+        inputs = os.pipe()
+        os.write(inputs[1], stdin)
+        os.close(inputs[1])
+        pipes = [os.pipe(), os.pipe()]
+        collected = [bytearray(), bytearray()]
+        threads = [threading.Thread(target=collect, args=(pipes[i][0], collected[i])) for i in range(2)]
+        guest = Guest(guest_end)
+        guest.log = guest_log
+        failures = []
+
+        def run_script():
+            try:
+                script(guest)
+            except BaseException as error:
+                failures.append(error)
+                guest_end.shutdown(socket.SHUT_RDWR)
+
+        threads.append(threading.Thread(target=run_script))
+        for thread in threads:
+            thread.start()
+        try:
+            status = Session(console, log, arguments, environment, streams=(inputs[0], pipes[0][1], pipes[1][1]),
+                             **options).run()
+        finally:
+            for _, write_end in pipes:
+                os.close(write_end)
+            console.close()
+            for thread in threads:
+                thread.join()
+            os.close(inputs[0])
+            for end in (log, guest.stream):
+                end.close()
+            if failures:
+                raise failures[0]
+        return status, bytes(collected[0]), bytes(collected[1])
+
+
+def collect(descriptor, into):
+    while data := os.read(descriptor, 65536):
+        into += data
+    os.close(descriptor)
+
+
+class SessionTest(unittest.TestCase):
+    def test_status_and_separate_streams(self):
+        def script(guest):
+            self.assertEqual(guest.start(), ([b"echo", b"\xffa b"], [b"A=1"]))
+            guest.send(session.STDOUT, bytes(range(256)))
+            guest.send(session.STDERR, b"oops\n")
+            guest.exit(42)
+        self.assertEqual(play(script, ("echo", os.fsdecode(b"\xffa b")), ("A=1",)),
+                         (42, bytes(range(256)), b"oops\n"))
+
+    def test_long_arguments_take_several_frames(self):
+        for length in (4070, 4096 - 8 - 2 * 2, 8192 - 8 - 2 - 1, 100000):
+            arguments = ("a", "b" * length)
+
+            def script(guest):
+                self.assertEqual(guest.start()[0], [b"a", b"b" * length])
+                guest.exit(0)
+            self.assertEqual(play(script, arguments)[0], 0)
+
+    def test_exactly_full_frame_is_followed_by_an_empty_one(self):
+        frames = session.start_frames(["x" * (4096 - 8 - 1)], [])
+        self.assertEqual(frames[-8:], frame(session.START))
+
+    def test_stdin_goes_only_as_far_as_the_credit(self):
+        data = os.urandom(20000)
+
+        def script(guest):
+            guest.start()
+            received = b""
+            for credit in (1, 10, 5000, 4096, 100000):
+                guest.send(session.CREDIT, struct.pack("<I", credit))
+                goal = min(len(data), len(received) + credit)
+                while len(received) < goal:
+                    kind, part = guest.receive()
+                    self.assertEqual(kind, session.STDIN)
+                    received += part
+                self.assertEqual(len(received), goal)
+            self.assertEqual(guest.receive(), (session.STDIN, b""))
+            self.assertEqual(received, data)
+            guest.exit(0)
+        self.assertEqual(play(script, stdin=data)[0], 0)
+
+    def test_much_output(self):
+        data = os.urandom(3 << 20)
+
+        def script(guest):
+            guest.start()
+            for i in range(0, len(data), 4096):
+                guest.send(session.STDOUT, data[i:i + 4096])
+            guest.exit(0)
+        self.assertEqual(play(script), (0, data, b""))
+
+    def test_timeout_asks_the_program_first(self):
+        def script(guest):
+            guest.start()
+            self.assertEqual(guest.receive(), (session.SIGNAL, struct.pack("<I", signal.SIGTERM)))
+            guest.send(session.STDOUT, b"bye")
+            guest.exit(143)
+        self.assertEqual(play(script, timeout=0.2), (124, b"bye", b""))
+
+    def test_timeout_of_a_guest_that_does_not_listen(self):
+        session.SIGNAL_GRACE, old = 0.1, session.SIGNAL_GRACE
+        try:
+            self.assertEqual(play(lambda guest: guest.start() and guest.stream.read(), timeout=0.1)[0], 124)
+        finally:
+            session.SIGNAL_GRACE = old
+
+    def test_timeout_before_the_guest_is_ready(self):
+        self.assertEqual(play(lambda guest: guest.stream.read(), timeout=0.1)[0], 124)
+
+    def test_interrupt_reaches_the_program(self):
+        def script(guest):
+            guest.start()
+            os.kill(os.getpid(), signal.SIGINT)
+            self.assertEqual(guest.receive(), (session.SIGNAL, struct.pack("<I", signal.SIGINT)))
+            guest.exit(130)
+        self.assertEqual(play(script)[0], 130)
+
+    def test_machine_that_stops_is_a_failure(self):
+        def script(guest):
+            guest.start()
+            guest.end.shutdown(socket.SHUT_RDWR)
+        with self.assertRaises(Lost):
+            play(script)
+
+    def test_panic_is_a_failure(self):
+        def script(guest):
+            guest.start()
+            guest.log.sendall(b"kernel panic: for the test\n")
+            guest.stream.read()
+        with self.assertRaisesRegex(Lost, "panic"):
+            play(script)
+
+    def test_error_frame_is_a_failure(self):
+        def script(guest):
+            guest.start()
+            guest.send(session.ERROR, b"no root file system")
+        with self.assertRaisesRegex(Lost, "no root"):
+            play(script)
+
+    def test_noise_on_the_line_is_a_failure(self):
+        with self.assertRaisesRegex(Lost, "no frame"):
+            play(lambda guest: guest.end.sendall(b"this is not a frame"))
+
+    def test_frame_of_excessive_length_is_a_failure(self):
+        with self.assertRaisesRegex(Lost, "no frame"):
+            play(lambda guest: guest.end.sendall(session.HEADER.pack(session.MAGIC, session.STDOUT, 4097)))
+
+    def test_closed_output_is_told_to_the_program(self):
+        console, guest_end = socket.socketpair()
+        log, _keep = socket.socketpair()
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        guest = Guest(guest_end)
+
+        def script():
+            guest.start()
+            guest.send(session.STDOUT, b"x")
+            assert guest.receive() == (session.SIGNAL, struct.pack("<I", signal.SIGPIPE))
+            guest.exit(141)
+        thread = threading.Thread(target=script)
+        thread.start()
+        with open(os.devnull, "r+b") as null:
+            status = Session(console, log, ["yes"], [], streams=(null.fileno(), write_end, null.fileno())).run()
+        thread.join()
+        os.close(write_end)
+        for end in (console, guest_end, log, _keep, guest.stream):
+            end.close()
+        self.assertEqual(status, 141)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""One emulated machine: QEMU's command line, its two serial lines, its end.
+
+COM1 is the log of the kernel and of the components, COM2 the console. Both reach us over socket pairs that QEMU
+inherits, so there are no names in the file system to clash or to be left behind. QEMU dies with us, whatever ends us.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+
+from paths import Failure, build
+
+QEMU = "qemu-system-x86_64"
+# The fair flags: with erms Linux copies a byte an iteration under TCG, with pku every signal flushes the TLB.
+TCG = ["-accel", "tcg", "-cpu", "max,-erms,-pku,-mpx,-la57"]
+KVM = ["-accel", "kvm", "-cpu", "host"]
+ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1"]
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent():
+    """In the child, before exec: its own session (a Ctrl-C is ours to handle), and death when we die."""
+    os.setsid()
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+class Disk:
+    def __init__(self, image, keep=True):
+        """keep: whether what is written stays in the image; else it is forgotten at the end."""
+        self.image = image
+        self.keep = keep
+
+
+def command_line(kernel, initrd=None, append="", memory="512M", disks=(), accel=None, icount=False, extra=()):
+    command = [QEMU, "-machine", "q35", *(accel or TCG), "-m", memory, "-smp", "1", "-nodefaults", "-no-user-config",
+               "-no-reboot", "-display", "none", "-kernel", kernel]
+    if initrd:
+        command += ["-initrd", initrd]
+    if append:
+        command += ["-append", append]
+    for number, disk in enumerate(disks):
+        # A comma in a file name is doubled in QEMU's option syntax.
+        image = disk.image.replace(",", ",,")
+        command += ["-drive", f"if=none,id=disk{number},format=raw,file={image},snapshot={'off' if disk.keep else 'on'}",
+                    "-device", f"virtio-blk-pci,disable-legacy=on,drive=disk{number}"]
+    if icount:
+        command += ICOUNT
+    return command + list(extra)
+
+
+class Machine:
+    """A running QEMU: .console and .log are sockets, .process the emulator."""
+
+    def __init__(self, command, control=False, stderr=subprocess.PIPE):
+        os.makedirs(build("tmp"), exist_ok=True)
+        self.console, console = socket.socketpair()
+        self.log, log = socket.socketpair()
+        inherited = [console, log]
+        command = [*command, "-chardev", f"socket,id=log,fd={log.fileno()}", "-serial", "chardev:log",
+                   "-chardev", f"socket,id=console,fd={console.fileno()}", "-serial", "chardev:console"]
+        self.control = None
+        if control:
+            self.control, theirs = socket.socketpair()
+            inherited.append(theirs)
+            command += ["-chardev", f"socket,id=control,fd={theirs.fileno()}", "-mon", "chardev=control,mode=control"]
+            self.control.sendall(b'{"execute":"qmp_capabilities"}\n')
+        try:
+            # snapshot=on puts what is written into an unlinked file in TMPDIR.
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                            stderr=stderr, pass_fds=[s.fileno() for s in inherited],
+                                            preexec_fn=die_with_parent, env={**os.environ, "TMPDIR": build("tmp")})
+        except FileNotFoundError:
+            raise Failure(f"{QEMU} is not installed") from None
+        finally:
+            for their_end in inherited:
+                their_end.close()
+
+    def complaint(self):
+        """What QEMU itself said; call when it has ended."""
+        return self.process.stderr.read().decode(errors="replace").strip() if self.process.stderr else ""
+
+    def stop(self, grace=2.0):
+        """End the emulator: it closes its images on SIGTERM, and is killed if it does not."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(grace)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for end in (self.console, self.log, self.control):
+            if end is not None:
+                end.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.stop()
+
+
+class ControlReader:
+    """Why the machine ended, from the events on QEMU's control line."""
+
+    def __init__(self):
+        self.buffer = b""
+        self.shutdown_reason = None
+
+    def feed(self, data):
+        self.buffer += data
+        *lines, self.buffer = self.buffer.split(b"\n")
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if event.get("event") == "SHUTDOWN":
+                self.shutdown_reason = event.get("data", {}).get("reason")
+
+
+def parse_size(text):
+    """64M, 2G, ... as QEMU takes it; refuses what makes no sense."""
+    number, unit = text[:-1], text[-1:].upper()
+    if not number.isdigit() or unit not in ("K", "M", "G", "T"):
+        raise Failure(f"--memory takes a size such as 64M or 2G, not {text!r}")
+    size = int(number) << {"K": 10, "M": 20, "G": 30, "T": 40}[unit]
+    if size < 16 << 20:
+        raise Failure("--memory: at least 16M")
+    if size % (1 << 20):
+        raise Failure("--memory: whole MiB only")
+    return f"{size >> 20}M"

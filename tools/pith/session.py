@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MIT
+"""The host's side of proto/exec.h: our standard streams and signals on one hand, the machine's console line on the other.
+
+One loop over poll(), nothing blocks: a slow reader of our output must not delay a timeout or a signal, and our
+standard input is read only as far as the program in the guest asks for it.
+"""
+
+import errno
+import os
+import re
+import select
+import signal
+import struct
+import time
+
+MAGIC = 0x58505450
+FRAME_MAX = 4096
+READY, START, STDIN, STDOUT, STDERR, CREDIT, EXIT, ERROR, SIGNAL = range(1, 10)
+HEADER = struct.Struct("<IHH")
+
+STATUS_TIMEOUT = 124
+STATUS_FAILED = 125
+
+BOOT_SECONDS = 120   # to the guest's READY
+SIGNAL_GRACE = 5     # from a signal to the program to the next, stronger means
+OUTPUT_HIGH = 1 << 20
+PANIC = re.compile(rb"panic", re.I)
+
+
+class Lost(Exception):
+    """Pith failed: the text says how."""
+
+
+def frame(kind, payload=b""):
+    return HEADER.pack(MAGIC, kind, len(payload)) + payload
+
+
+def start_frames(arguments, environment):
+    strings = [os.fsencode(s) for s in [*arguments, *environment]]
+    payload = struct.pack("<II", len(arguments), len(environment)) + b"".join(s + b"\0" for s in strings)
+    # The last frame is a short one, an empty one if need be.
+    return b"".join(frame(START, payload[i:i + FRAME_MAX]) for i in range(0, len(payload) + 1, FRAME_MAX))
+
+
+class Session:
+    def __init__(self, console, log, arguments, environment, timeout=None, streams=(0, 1, 2)):
+        self.console, self.log = console, log
+        self.stdin = streams[0]
+        self.outputs = {STDOUT: streams[1], STDERR: streams[2]}
+        self.pending = {STDOUT: bytearray(), STDERR: bytearray()}
+        self.to_guest = bytearray()
+        self.from_guest = bytearray()
+        self.start = start_frames(arguments, environment)
+        self.started = False
+        self.credit = 0
+        self.stdin_open = True
+        self.status = None
+        self.log_text = bytearray()
+        self.panicked = None
+        self.timed_out = False
+        self.escalation = []    # what to do next if the program does not end, strongest last
+        now = time.monotonic()
+        self.boot_deadline = now + BOOT_SECONDS
+        self.timeout_deadline = now + timeout if timeout is not None else None
+        self.escalation_deadline = None
+
+    # ---- ending it early ----
+
+    def send(self, kind, payload=b""):
+        self.to_guest += frame(kind, payload)
+
+    def escalate(self):
+        """The next means to end the program; None is to give up."""
+        step = self.escalation.pop(0) if self.escalation and self.started else None
+        if step is None:
+            raise Lost("the program did not end; the emulator was stopped without unmounting" if self.started else "")
+        self.send(SIGNAL, struct.pack("<I", step))
+        self.escalation_deadline = time.monotonic() + SIGNAL_GRACE
+
+    def interrupt(self, number):
+        """A signal to us: hand it on, and see that it has an end."""
+        if self.escalation_deadline is None:
+            self.escalation = [number] if number == signal.SIGTERM else [number, signal.SIGTERM]
+        if self.status is None:
+            self.escalate()
+
+    def check_deadlines(self, now):
+        if self.status is not None:
+            return
+        if self.panicked is not None:
+            if now >= self.panicked:
+                raise Lost("the kernel or a component that all depends on panicked")
+        elif self.escalation_deadline is not None:
+            if now >= self.escalation_deadline:
+                self.escalate()
+        elif self.timeout_deadline is not None and now >= self.timeout_deadline:
+            self.timed_out = True
+            self.interrupt(signal.SIGTERM)
+        elif not self.started and now >= self.boot_deadline:
+            raise Lost(f"no sign of life for {BOOT_SECONDS} seconds")
+
+    def next_deadline(self):
+        deadlines = [self.panicked, self.escalation_deadline, self.timeout_deadline,
+                     None if self.started else self.boot_deadline]
+        return min((d for d in deadlines if d is not None), default=None)
+
+    # ---- frames ----
+
+    def handle(self, kind, payload):
+        if kind == READY and not self.started:
+            self.started = True
+            self.to_guest += self.start
+        elif kind in self.outputs:
+            if self.outputs[kind] is not None:
+                self.pending[kind] += payload
+        elif kind == CREDIT and len(payload) == 4:
+            self.credit += struct.unpack("<I", payload)[0]
+        elif kind == EXIT and len(payload) == 4:
+            self.status = struct.unpack("<I", payload)[0] & 0xff
+        elif kind == ERROR:
+            raise Lost(payload.decode(errors="replace"))
+        else:
+            raise Lost(f"a frame of unknown type {kind} and length {len(payload)} from the guest")
+
+    def parse(self):
+        while self.status is None and len(self.from_guest) >= HEADER.size:
+            magic, kind, length = HEADER.unpack_from(self.from_guest)
+            if magic != MAGIC or length > FRAME_MAX:
+                raise Lost(f"no frame on the console line but {bytes(self.from_guest[:80])!r}")
+            if len(self.from_guest) < HEADER.size + length:
+                return
+            payload = bytes(self.from_guest[HEADER.size:HEADER.size + length])
+            del self.from_guest[:HEADER.size + length]
+            self.handle(kind, payload)
+
+    # ---- the descriptors ----
+
+    def read_console(self):
+        data = receive(self.console)
+        if data == b"":
+            raise Lost("the machine stopped before the program ended")
+        self.from_guest += data or b""
+        self.parse()
+
+    def write_console(self):
+        try:
+            del self.to_guest[:self.console.send(self.to_guest)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.to_guest.clear()  # the machine is gone; reading says so
+
+    def read_log(self):
+        data = receive(self.log)
+        if data == b"":
+            self.log = None
+            return
+        self.log_text += data or b""
+        if self.panicked is None and PANIC.search(self.log_text, max(0, len(self.log_text) - len(data or b"") - 8)):
+            # A little time for the rest of its message.
+            self.panicked = time.monotonic() + 0.5
+
+    def read_stdin(self):
+        try:
+            data = os.read(self.stdin, min(self.credit, FRAME_MAX))
+        except OSError:
+            data = b""
+        self.credit -= len(data)
+        self.stdin_open = bool(data)
+        self.send(STDIN, data)
+
+    def write_output(self, kind):
+        pending = self.pending[kind]
+        try:
+            # No more than a pipe takes at once when poll() says that it is writable.
+            del pending[:os.write(self.outputs[kind], pending[:select.PIPE_BUF])]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            pending.clear()
+            self.outputs[kind] = None
+            if error.errno == errno.EPIPE and self.status is None and self.started:
+                self.send(SIGNAL, struct.pack("<I", signal.SIGPIPE))
+
+    def interests(self):
+        result = {}
+        room = sum(map(len, self.pending.values())) < OUTPUT_HIGH
+        if self.status is None:
+            events = (select.POLLIN if room else 0) | (select.POLLOUT if self.to_guest else 0)
+            if events:
+                result[self.console.fileno()] = (events, self.step_console)
+            if self.log is not None:
+                result[self.log.fileno()] = (select.POLLIN, lambda events: self.read_log())
+            if self.stdin_open and self.credit > 0:
+                result[self.stdin] = (select.POLLIN, lambda events: self.read_stdin())
+        for kind in (STDOUT, STDERR):
+            if self.pending[kind]:
+                result[self.outputs[kind]] = (select.POLLOUT, lambda events, kind=kind: self.write_output(kind))
+        return result
+
+    def step_console(self, events):
+        if events & select.POLLOUT:
+            self.write_console()
+        if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+            self.read_console()
+
+    def step(self, wakeup):
+        now = time.monotonic()
+        self.check_deadlines(now)
+        interests = self.interests()
+        poll = select.poll()
+        for descriptor, (events, _) in interests.items():
+            poll.register(descriptor, events)
+        poll.register(wakeup, select.POLLIN)
+        deadline = self.next_deadline() if self.status is None else None
+        for descriptor, events in poll.poll(None if deadline is None else max(0, deadline - now) * 1000 + 1):
+            if descriptor == wakeup:
+                for number in os.read(wakeup, 16):
+                    self.interrupt(number)
+            else:
+                interests[descriptor][1](events)
+
+    def run(self):
+        """Until the program has ended and its output is written; returns its status or raises Lost."""
+        for end in (self.console, self.log):
+            end.setblocking(False)
+        with Wakeup((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) as wakeup:
+            try:
+                while self.status is None or any(self.pending.values()):
+                    self.step(wakeup)
+            except Lost:
+                self.drain()
+                if self.timed_out:
+                    return STATUS_TIMEOUT
+                raise
+        return STATUS_TIMEOUT if self.timed_out else self.status
+
+    def drain(self):
+        """Hand out what had arrived, and take what the log still holds."""
+        for kind in (STDOUT, STDERR):
+            while self.pending[kind]:
+                self.write_output(kind)
+        while self.log is not None:
+            data = receive(self.log)
+            if not data:
+                break
+            self.log_text += data
+
+
+def receive(end):
+    """What there is; b"" at the end of file, None if there is nothing now."""
+    try:
+        return end.recv(1 << 16)
+    except (BlockingIOError, InterruptedError):
+        return None
+    except OSError:
+        return b""
+
+
+class Wakeup:
+    """Signals as bytes on a pipe, for the time of a `with`."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def __enter__(self):
+        self.read_end, self.write_end = os.pipe()
+        os.set_blocking(self.read_end, False)
+        os.set_blocking(self.write_end, False)
+        self.old_wakeup = signal.set_wakeup_fd(self.write_end, warn_on_full_buffer=False)
+        self.old = {number: signal.signal(number, lambda number, stack: None) for number in self.numbers}
+        return self.read_end
+
+    def __exit__(self, *exception):
+        signal.set_wakeup_fd(self.old_wakeup)
+        for number, handler in self.old.items():
+            signal.signal(number, handler)
+        os.close(self.read_end)
+        os.close(self.write_end)
