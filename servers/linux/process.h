@@ -99,11 +99,16 @@ void signal_send(struct process *process, int signal, int code, int sender_pid);
 void signal_send_thread(struct thread *thread, int signal, int code, int sender_pid);
 /* Every process of the group; false: there is none. */
 bool signal_send_group(int pgid, int signal, int code, int sender_pid);
+/* ppoll, pselect6, epoll_pwait: this mask until the call ends; a handler that runs because of it returns to the old one. */
+void signal_mask_until_return(struct thread *thread, sigset_bits mask);
 /* Ignored, or blocked by this thread: what a tty asks before stopping a background reader. */
 bool signal_ignored_or_blocked(struct thread *thread, int signal);
 /* No live process of the group has a parent outside it in the same session. */
 bool process_group_orphaned(int pgid);
 bool process_group_exists(int pgid, int sid);
+
+/* ---- random.c ---- */
+void random_bytes(void *out, size_t size);
 
 /* ---- starting and ending the system (start.c, linux-proc; exec_channel.c, linux-fs) ---- */
 /* First process in run mode (pid 1) or the program of `exec` (parent: the server itself). files already hold 0, 1, 2. -errno. */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The system call table. A call is a function of its file's topic: it returns a value or -errno, and may wait (it runs on a fiber).
- * -ERESTARTSYS and friends: return -EINTR_RESTART to have the call restarted if the signal's action has SA_RESTART (or no handler
- * runs); plain -EINTR never restarts.
+ * A call that a signal interrupted returns
+ *   -EINTR_RESTART  to be made again if no handler runs (stop and continue, a signal that is ignored) or the handler's action has SA_RESTART,
+ *   -EINTR_NOHAND   to be made again if no handler runs, else EINTR (poll, select, epoll_wait, nanosleep, pause, futex …),
+ *   -EINTR          to be never made again.
+ * A call is made again with its own arguments; relative timeouts go through syscall_deadline(), so that time already waited counts.
  */
 #pragma once
 
@@ -10,6 +13,7 @@
 #include "process.h"
 
 #define EINTR_RESTART 512
+#define EINTR_NOHAND  514
 
 typedef long system_call(struct thread *thread, const uint64_t arguments[6]);
 
@@ -18,3 +22,6 @@ typedef long system_call(struct thread *thread, const uint64_t arguments[6]);
 #include "syscalls_process.def"
 #include "syscalls_fs.def"
 #undef SYSCALL
+
+/* now + timeout (ns, saturating) the first time, and the same instant again when the call is made again after an interruption. */
+deadline_t syscall_deadline(struct thread *thread, uint64_t timeout);

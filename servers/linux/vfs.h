@@ -85,6 +85,8 @@ void dentry_put(struct dentry *dentry);
 
 /* Page cache. The page has a reference for the caller. May wait; -EIO …; beyond the end of the file: -ENXIO (a mapping's SIGBUS). */
 int page_cache_get(struct inode *inode, uint64_t index, pfn_t *out);
+/* The page if it is there and up to date, with a reference for the caller; PFN_NONE otherwise. Never waits. */
+pfn_t page_cache_peek(struct inode *inode, uint64_t index);
 void page_cache_mark_dirty(struct inode *inode, uint64_t index, pfn_t pfn);
 /* Free up to `wanted` clean unreferenced pages, starting write-back of dirty ones; returns how many were freed now. */
 size_t page_cache_reclaim(size_t wanted);
