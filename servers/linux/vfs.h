@@ -2,6 +2,7 @@
 /*
  * The virtual file system: inodes, dentries, mounts, open files, descriptors. Everything that a path can name goes through
  * struct inode and its operations; everything that a descriptor can name is a struct file.
+ * What only the files of fs/ and tty/ need of it is in fs/internal.h.
  */
 #pragma once
 
@@ -13,33 +14,51 @@
 #include "process.h"
 
 struct superblock;
-struct pollfd_table;
-
 struct inode_operations;
 struct file_operations;
+
+/* Page number in a file -> pfn: a tree of 64-way nodes (page_tree.c). */
+struct page_tree {
+	void *root;
+	unsigned height; /* levels; 0: empty */
+};
 
 struct inode {
 	struct superblock *superblock;
 	const struct inode_operations *operations;
 	const struct file_operations *file_operations; /* of files opened on it */
 	uint32_t references;
+	uint32_t flags;                  /* enum inode_flags */
 	struct fs_attributes attributes; /* authoritative while cached: the page cache and open files change it here first */
 	void *private;                   /* of the file system */
-	/* page cache (page_cache.c) */
-	void *pages;                     /* index -> pfn */
-	size_t page_count, dirty_count;
-	struct fiber_mutex *lock;        /* created on demand; serialises writers, truncation */
+	struct fiber_mutex lock;         /* directories: names; files: writers, truncation */
 	struct vma *mappings;            /* mm.c: address-space regions that map this file */
+	/* page cache (page_cache.c, writeback.c) */
+	struct page_tree pages;
+	size_t page_count, dirty_count;
+	unsigned io_count;               /* page_io in flight */
+	uint32_t pending_attributes;     /* enum fs_setattr_mask: changed here, not yet told to the file system */
+	int write_error;                 /* -errno of a failed write-back, reported once by fsync */
+	uint64_t allocated_end;          /* bytes: everything below is known to have blocks, or to be reserved */
+	struct inode *dirty_next, *dirty_previous;
+	/* inode cache (inode.c) */
+	struct inode *hash_next, *lru_next, *lru_previous;
+	struct dentry *aliases;          /* dentries that name it, by alias_next */
+	/* locks.c, pipe.c */
+	struct file_lock *locks;
+	struct waitq locks_wait;
+	struct pipe *pipe;
 };
 
 struct file {
 	uint32_t references;
 	uint32_t flags;        /* O_* status flags and access mode */
-	struct inode *inode;   /* NULL for pipes' ends etc. is not allowed: they have anonymous inodes */
+	struct inode *inode;   /* never NULL: pipes' ends etc. have anonymous inodes */
 	struct dentry *dentry; /* NULL for anonymous files */
 	uint64_t position;
 	const struct file_operations *operations;
 	void *private;
+	uint64_t ahead_next, ahead_size; /* read-ahead: the page a sequential reader comes to next; pages read ahead */
 };
 
 /* Where the bytes of a read go or those of a write come from: user memory, or the server's own. */
@@ -70,15 +89,16 @@ struct file_operations {
 };
 
 /* ---- for linux-proc: what exec, mm, wait and exit need ---- */
-/* Resolve a path for the thread (its root and cwd; dirfd AT_FDCWD or a descriptor). New reference in *out. */
+/* Resolve a path for the thread (its root and cwd; dirfd AT_FDCWD or a descriptor); thread NULL: as root, from /. New reference in *out. */
 int vfs_lookup(struct thread *thread, int dirfd, const char *path, bool follow, struct dentry **out);
+struct inode *dentry_inode(struct dentry *dentry); /* no new reference */
 int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode, struct file **out);
 ssize_t file_read_kernel(struct file *file, void *to, size_t size, uint64_t position);
 /* May the thread execute this file: 0, -EACCES … */
 int vfs_may_execute(struct thread *thread, struct file *file);
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
-/* Absolute path of a dentry as the thread sees it; cut at size. "… (deleted)" if unlinked. */
+/* Absolute path of a dentry as the thread sees it; cut at size: its length. "… (deleted)" if unlinked. */
 int dentry_path(struct thread *thread, struct dentry *dentry, char *out, size_t size);
 struct dentry *dentry_get(struct dentry *dentry);
 void dentry_put(struct dentry *dentry);
@@ -88,9 +108,16 @@ int page_cache_get(struct inode *inode, uint64_t index, pfn_t *out);
 /* The page if it is there and up to date, with a reference for the caller; PFN_NONE otherwise. Never waits. */
 pfn_t page_cache_peek(struct inode *inode, uint64_t index);
 void page_cache_mark_dirty(struct inode *inode, uint64_t index, pfn_t pfn);
+/* Before a shared mapping's page is made writable: room on the disk for it (-ENOSPC: SIGBUS). */
+int page_cache_make_writable(struct inode *inode, uint64_t index);
 /* Free up to `wanted` clean unreferenced pages, starting write-back of dirty ones; returns how many were freed now. */
 size_t page_cache_reclaim(size_t wanted);
-void page_cache_wait_writeback(void); /* until some dirty page became clean */
+void page_cache_wait_writeback(void); /* until some dirty page became clean; at once if none is being written */
+/* Write the dirty pages of [first, last] back and wait (msync): 0 or -errno */
+int page_cache_flush(struct inode *inode, uint64_t first, uint64_t last);
+
+/* A file without a name for shared anonymous memory (MAP_SHARED|MAP_ANONYMOUS, memfd): pages are zero at first, never written back. */
+int anonymous_memory_file(uint64_t size, struct file **out);
 
 /* Descriptor tables. */
 struct file_table *file_table_create(void);
@@ -98,11 +125,15 @@ struct file_table *file_table_get(struct file_table *table);
 struct file_table *file_table_copy(struct file_table *table); /* fork */
 void file_table_put(struct file_table *table);                /* closes everything with the last reference */
 void file_table_close_on_exec(struct file_table *table);
-int file_table_install(struct file_table *table, struct file *file, unsigned lowest, bool close_on_exec, uint64_t limit); /* fd or -EMFILE */
+/* fd or -EMFILE; takes its own reference to the file */
+int file_table_install(struct file_table *table, struct file *file, unsigned lowest, bool close_on_exec, uint64_t limit);
 struct file *file_table_lookup(struct thread *thread, int fd); /* no new reference; NULL: EBADF. Valid until the next wait: file_get it */
+struct fs_context *fs_context_create(void); /* root and cwd are the system's root */
 struct fs_context *fs_context_copy(struct fs_context *context);
 struct fs_context *fs_context_get(struct fs_context *context);
 void fs_context_put(struct fs_context *context);
+/* Process exit: its POSIX locks go with its descriptors (before file_table_put). */
+void file_locks_exit(struct process *process);
 
 /* tty.c */
 void tty_session_exit(struct process *leader);   /* hang up the controlling terminal of a session leader that exits */
@@ -115,3 +146,5 @@ bool vfs_prepare_sleep(void);
 /* run: opens the console as 0, 1, 2 for pid 1; exec: the channel's streams. */
 struct file_table *console_files(void);
 void exec_channel_run(void); /* exec mode's fiber: takes EXEC_START, starts the program, reports its end */
+/* run mode's: starts pid 1 on the console */
+void console_run(void);
