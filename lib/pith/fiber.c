@@ -452,6 +452,13 @@ static void rwlock_hand_over(struct fiber_rwlock *lock)
 	}
 }
 
+void fiber_rwlock_downgrade(struct fiber_rwlock *lock)
+{
+	lock->writer = NULL;
+	lock->readers = 1;
+	rwlock_hand_over(lock);
+}
+
 void fiber_rwlock_unlock_read(struct fiber_rwlock *lock)
 {
 	if (--lock->readers == 0)

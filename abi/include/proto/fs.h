@@ -18,6 +18,7 @@
 #define FS_SLOT_SIZE    (512 + FS_SLOT_DATA)
 #define FS_CHANNEL_SIZE (384 * 1024)
 #define FS_NAME_MAX     255
+#define FS_ROOT_INODE   2   /* the root directory */
 #define FS_PAGES_MAX    256 /* pages in one READ_PAGES or WRITE_PAGES: struct fs_page array in the slot's data */
 
 enum fs_operation {
@@ -36,11 +37,14 @@ enum fs_operation {
 	FS_OPEN,        /* inode: keep it although unlinked */
 	FS_CLOSE,       /* inode: undo one FS_OPEN; frees the file if it has no links */
 	FS_READ_PAGES,  /* inode, count; data: struct fs_page[count]. Holes and what is beyond the end of the file are zeroed. */
-	FS_WRITE_PAGES, /* inode, count, attributes.size (the file's size now: allocates, never shrinks); data: fs_page[count] -> attributes.blocks */
+	FS_WRITE_PAGES, /* inode, count, attributes.size (the file's size now: allocates, never shrinks); data: fs_page[count] -> attributes.blocks,
+	                * count: pages at the start of the array that are on the disk (less than asked only with an error, e.g. ENOSPC).
+	                * Times are not touched: SETATTR sets them. */
 	FS_FSYNC,       /* inode: its data written by WRITE_PAGES and its metadata are on stable storage */
 	FS_SYNC,        /* the same for everything */
 	FS_UNMOUNT,     /* FS_SYNC, mark clean, refuse everything after it */
-	FS_FALLOCATE,   /* inode, offset, length_bytes in attributes.size: allocate zeroed blocks; does not change the size */
+	FS_FALLOCATE,   /* inode, offset, length_bytes in attributes.size: allocate zeroed blocks for
+	                * the holes up to the file's size, which does not change (beyond it: EOPNOTSUPP; extend with SETATTR first) */
 };
 
 enum fs_setattr_mask {

@@ -110,5 +110,6 @@ struct fiber_rwlock {
 };
 void fiber_rwlock_read(struct fiber_rwlock *lock);
 void fiber_rwlock_write(struct fiber_rwlock *lock);
+void fiber_rwlock_downgrade(struct fiber_rwlock *lock); /* the writer becomes a reader, nobody in between */
 void fiber_rwlock_unlock_read(struct fiber_rwlock *lock);
 void fiber_rwlock_unlock_write(struct fiber_rwlock *lock);
