@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory: mappings of all kinds, protection, copy-on-write, remapping, files behind memory. */
+#include "check.h"
+
+#define PAGE 4096
+
+static volatile char *victim;
+
+static void read_victim(void)
+{
+	(void)*victim;
+}
+
+static void write_victim(void)
+{
+	*victim = 1;
+}
+
+static char *map(size_t pages, int protection, int flags)
+{
+	char *memory = mmap(NULL, pages * PAGE, protection, flags | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED) {
+		printf("mmap failed: %s\n", strerrorname(errno));
+		exit(1);
+	}
+	return memory;
+}
+
+static void protections(void)
+{
+	char *memory = map(4, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	for (int i = 0; i < 4; i++)
+		TELL(memory[i * PAGE + 17] == 0);
+	memset(memory, 'x', 4 * PAGE);
+	SHOW(mprotect(memory + PAGE, PAGE, PROT_READ));
+	SHOW(mprotect(memory + 2 * PAGE, PAGE, PROT_NONE));
+	victim = memory + PAGE;
+	show_child("read a read-only page", read_victim);
+	show_child("write a read-only page", write_victim);
+	victim = memory + 2 * PAGE;
+	show_child("read a PROT_NONE page", read_victim);
+	SHOW(mprotect(memory + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE));
+	TELL(memory[2 * PAGE] == 'x');
+	SHOW(munmap(memory + PAGE, PAGE));
+	victim = memory + PAGE;
+	show_child("read an unmapped page", read_victim);
+	TELL(memory[0] == 'x' && memory[2 * PAGE] == 'x');
+	SHOW(mprotect(memory, 4 * PAGE, PROT_READ)); /* a hole in it */
+	SHOW(munmap(memory, 4 * PAGE));
+	SHOW(munmap(memory + 1, PAGE));
+	SHOW(munmap(memory, 0));
+	SHOW_OK(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	SHOW_OK(mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0));
+	SHOW_OK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 99, 0));
+	SHOW_OK(mmap((void *)123, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	victim = NULL;
+	show_child("read address 0", read_victim);
+	victim = (char *)0xffffffff80000000ul;
+	show_child("read a kernel address", read_victim);
+}
+
+static void copy_on_write(void)
+{
+	enum { PAGES = 300 };
+	char *private = map(PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	char *shared = map(PAGES, PROT_READ | PROT_WRITE, MAP_SHARED);
+	for (int i = 0; i < PAGES; i++)
+	private[i * PAGE] = shared[i * PAGE] = (char)i;
+	pid_t pid = fork();
+	if (pid == 0) {
+		int same = 1;
+		for (int i = 0; i < PAGES; i++)
+			same &= private[i * PAGE] == (char)i && shared[i * PAGE] == (char)i;
+		for (int i = 0; i < PAGES; i++)
+		private[i * PAGE] = shared[i * PAGE] = (char)(i + 1);
+		_exit(same ? 7 : 8);
+	}
+	int status, kept = 1, seen = 1;
+	waitpid(pid, &status, 0);
+	TELL(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	for (int i = 0; i < PAGES; i++) {
+		kept &= private[i * PAGE] == (char)i;
+		seen &= shared[i * PAGE] == (char)(i + 1);
+	}
+	TELL(kept);
+	TELL(seen);
+	/* generations of copies of one page */
+	for (int depth = 0; depth < 6; depth++) {
+		pid = fork();
+		if (pid != 0) {
+			waitpid(pid, &status, 0);
+			if (private[PAGE] != (char)(1 + depth))
+				status = 1 << 8;
+			if (depth == 0) {
+				TELL(status == 0);
+				break;
+			}
+			_exit(WEXITSTATUS(status));
+		}
+		private[PAGE]++;
+		if (depth == 5)
+			_exit(private[PAGE] == 7 ? 0 : 1);
+	}
+	munmap(private, PAGES * PAGE);
+	munmap(shared, PAGES * PAGE);
+}
+
+static void remapping(void)
+{
+	char *memory = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	for (int i = 0; i < 8; i++)
+		memory[i * PAGE] = (char)('a' + i);
+	char *bigger = mremap(memory, 8 * PAGE, 64 * PAGE, MREMAP_MAYMOVE);
+	TELL(bigger != MAP_FAILED);
+	TELL(bigger[7 * PAGE] == 'h' && bigger[8 * PAGE] == 0 && bigger[63 * PAGE] == 0);
+	char *smaller = mremap(bigger, 64 * PAGE, 2 * PAGE, 0);
+	TELL(smaller == bigger && smaller[PAGE] == 'b');
+	victim = smaller + 2 * PAGE;
+	show_child("read behind a shrunk mapping", read_victim);
+	SHOW(madvise(smaller, 2 * PAGE, MADV_DONTNEED));
+	TELL(smaller[0] == 0 && smaller[PAGE] == 0);
+	char *fixed =
+	        mmap(smaller, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	TELL(fixed == smaller);
+	errno = 0;
+	void *again =
+	        mmap(smaller, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	TELL(again == MAP_FAILED && errno == EEXIST);
+	/* the system call itself: musl's sbrk refuses to move the break */
+	char *heap = (char *)syscall(SYS_brk, 0);
+	TELL((char *)syscall(SYS_brk, heap + 1024 * 1024) == heap + 1024 * 1024);
+	memset(heap, 5, 1024 * 1024);
+	TELL(heap[1024 * 1024 - 1] == 5);
+	TELL((char *)syscall(SYS_brk, heap) == heap);
+}
+
+static void file_mappings(void)
+{
+	int fd = open("memory.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	char text[PAGE * 2 + 100], back[16] = "";
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = (char)('A' + i % 23);
+	SHOW(write(fd, text, sizeof text));
+	char *shared = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *private = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	TELL(memcmp(shared, text, sizeof text) == 0);
+	TELL(shared[sizeof text] == 0 && shared[3 * PAGE - 1] == 0);
+	memcpy(shared + PAGE, "through memory", 14);
+	TELL(pread(fd, back, 14, PAGE) == 14 && memcmp(back, "through memory", 14) == 0);
+	TELL(memcmp(private + PAGE, "through memory", 14) == 0);
+	memcpy(private, "mine alone", 10);
+	TELL(pread(fd, back, 10, 0) == 10 && memcmp(back, text, 10) == 0);
+	SHOW(pwrite(fd, "by write", 8, 100));
+	TELL(memcmp(shared + 100, "by write", 8) == 0);
+	SHOW(msync(shared, 3 * PAGE, MS_SYNC));
+	SHOW(ftruncate(fd, PAGE));
+	victim = shared + PAGE + 5;
+	show_child("read behind the end of a truncated file", read_victim);
+	SHOW(ftruncate(fd, 2 * PAGE));
+	TELL(shared[PAGE + 5] == 0);
+	SHOW_OK(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 123));
+	close(fd);
+	TELL(shared[1] == text[1]);
+	munmap(shared, 3 * PAGE);
+	munmap(private, 3 * PAGE);
+	fd = open("memory.tmp", O_RDONLY);
+	SHOW_OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	close(fd);
+	fd = open("memory.tmp", O_WRONLY);
+	SHOW_OK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0));
+	close(fd);
+	unlink("memory.tmp");
+}
+
+static int deep(int depth)
+{
+	volatile char frame[2048];
+	memset((char *)frame, depth, sizeof frame);
+	return depth == 0 ? 0 : deep(depth - 1) + frame[100] - (char)depth + 1;
+}
+
+static void overflow(void)
+{
+	volatile int depth = 100000000;
+	printf("%d\n", deep(depth));
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IONBF, 0);
+	protections();
+	copy_on_write();
+	remapping();
+	file_mappings();
+	TELL(deep(2000) == 2000);
+	show_child("stack overflow", overflow);
+	return 0;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes: fork, vfork, threads, execve, wait, pipes between them, groups and sessions, limits, orphans. */
+#include "check.h"
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+
+static char self[512];
+
+static void run(char *const arguments[])
+{
+	int status = 0;
+	fflush(stdout);
+	pid_t pid = vfork();
+	if (pid == 0) {
+		execv(arguments[0], arguments);
+		_exit(errno);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status))
+		printf("run %s: exit %d\n", arguments[0] == self ? "self" : arguments[0],
+		       WEXITSTATUS(status));
+	else
+		printf("run: status %x\n", status);
+}
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+	int fd = open(name, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		exit(1);
+	fchmod(fd, mode);
+	close(fd);
+}
+
+static void executions(void)
+{
+	run((char *[]){self, "argument", "exit", "42", NULL});
+	run((char *[]){self, "argument", "print", "a b", "", "c", NULL});
+	run((char *[]){"/does/not/exist", NULL});
+	run((char *[]){"/", NULL});
+	write_file("process.tmp", "neither ELF nor script\n", 0755);
+	run((char *[]){"./process.tmp", NULL});
+	write_file("process.tmp", "\177ELF\2\1\1", 0755);
+	run((char *[]){"./process.tmp", NULL});
+	write_file("process.tmp", "#!/no/such/interpreter\n", 0755);
+	run((char *[]){"./process.tmp", NULL});
+	char script[700];
+	snprintf(script, sizeof script, "#!%s argument\nexit\n", self);
+	write_file("process.tmp", script, 0755);
+	run((char *[]){"./process.tmp", "more", NULL});
+	write_file("process.tmp", script, 0644);
+	if (geteuid() == 0)
+		run((char *[]){"./process.tmp", NULL});
+	unlink("process.tmp");
+	char *big = malloc(200000);
+	memset(big, 'x', 199999);
+	big[199999] = 0;
+	run((char *[]){self, "argument", big, NULL}); /* one string over 128 KiB */
+	big[100000] = 0;
+	run((char *[]){self, "argument", "length", big, NULL});
+	free(big);
+}
+
+static int pipe_ends[2];
+
+static void writer(void)
+{
+	char block[1000];
+	memset(block, 'p', sizeof block);
+	close(pipe_ends[0]);
+	for (int i = 0; i < 300; i++)
+		if (write(pipe_ends[1], block, sizeof block) != sizeof block)
+			_exit(1);
+}
+
+static void pipes(void)
+{
+	if (pipe(pipe_ends) != 0)
+		exit(1);
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0) {
+		writer();
+		_exit(0);
+	}
+	close(pipe_ends[1]);
+	size_t total = 0;
+	ssize_t size;
+	char block[777];
+	while ((size = read(pipe_ends[0], block, sizeof block)) > 0)
+		total += (size_t)size;
+	int status;
+	waitpid(pid, &status, 0);
+	printf("piped %zu bytes, status %d\n", total, status);
+	close(pipe_ends[0]);
+	int ends[2];
+	SHOW(pipe2(ends, O_NONBLOCK));
+	SHOW(read(ends[0], block, 1));
+	total = 0;
+	while ((size = write(ends[1], block, 512)) > 0)
+		total += (size_t)size;
+	printf("a pipe takes %zu bytes, then %s\n", total, strerrorname(errno));
+	SHOW(read(ends[1], block, 1));
+	SHOW(lseek(ends[0], 0, SEEK_SET));
+	close(ends[1]);
+	while ((size = read(ends[0], block, sizeof block)) > 0)
+		total -= (size_t)size;
+	printf("%zu bytes left, at the end read gives %zd\n", total, size);
+	close(ends[0]);
+}
+
+static void waits(void)
+{
+	int status;
+	SHOW(waitpid(-1, &status, 0));
+	SHOW(waitpid(-1, &status, WNOHANG));
+	pid_t child[5];
+	for (int i = 0; i < 5; i++)
+		if ((child[i] = fork()) == 0)
+			_exit(10 + i);
+	for (int i = 4; i >= 0; i--) {
+		TELL(waitpid(child[i], &status, 0) == child[i]);
+		printf("child %d: %d\n", i, WEXITSTATUS(status));
+	}
+	siginfo_t info;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(3);
+	SHOW(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
+	TELL(info.si_pid == pid && info.si_status == 3 && info.si_code == CLD_EXITED);
+	TELL(waitpid(pid, &status, 0) == pid);
+	SHOW(waitpid(pid, &status, 0));
+	/* an orphan is adopted by process 1 or another reaper, never by us */
+	int ends[2];
+	if (pipe(ends) != 0)
+		exit(1);
+	pid = fork();
+	if (pid == 0) {
+		pid_t parent = getpid();
+		if (fork() == 0) {
+			while (getppid() == parent)
+				usleep(1000);
+			_exit(write(ends[1], "o", 1) == 1 ? 0 : 1);
+		}
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	char byte = 0;
+	SHOW(read(ends[0], &byte, 1));
+	SHOW(waitpid(-1, &status, WNOHANG));
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void groups(void)
+{
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		int bad = 0;
+		bad |= setsid() != getpid();
+		bad |= getpgrp() != getpid() || getsid(0) != getpid();
+		bad |= setsid() != -1;
+		pid_t member = fork();
+		if (member == 0) {
+			setpgid(0, 0);
+			pause();
+			_exit(0);
+		}
+		setpgid(member, member);
+		bad |= getpgid(member) != member;
+		bad |= kill(-member, SIGKILL) != 0;
+		bad |= waitpid(-member, &status, 0) != member || WTERMSIG(status) != SIGKILL;
+		bad |= setpgid(0, 999999) != -1;
+		_exit(bad);
+	}
+	waitpid(pid, &status, 0);
+	TELL(status == 0);
+	SHOW(getpgid(999999));
+	SHOW(setpgid(0, -5));
+}
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+static long counter, ready;
+static __thread long own;
+
+static void *count(void *argument)
+{
+	for (int i = 0; i < 2000; i++) {
+		pthread_mutex_lock(&mutex);
+		counter++;
+		own++;
+		pthread_mutex_unlock(&mutex);
+		if (i % 500 == 0)
+			sched_yield();
+	}
+	pthread_mutex_lock(&mutex);
+	ready++;
+	pthread_cond_signal(&condition);
+	pthread_mutex_unlock(&mutex);
+	return (void *)((long)argument + own);
+}
+
+static void threads(void)
+{
+	pthread_t thread[8];
+	for (long i = 0; i < 8; i++)
+		if (pthread_create(&thread[i], NULL, count, (void *)i) != 0) {
+			puts("pthread_create failed");
+			exit(1);
+		}
+	pthread_mutex_lock(&mutex);
+	while (ready < 8)
+		pthread_cond_wait(&condition, &mutex);
+	pthread_mutex_unlock(&mutex);
+	for (long i = 0; i < 8; i++) {
+		void *result;
+		pthread_join(thread[i], &result);
+		TELL((long)result == 2000 + i);
+	}
+	printf("counted %ld, own %ld\n", counter, own);
+}
+
+static void *exit_all(void *argument)
+{
+	(void)argument;
+	exit(23);
+}
+
+static void exit_from_thread(void)
+{
+	pthread_t thread;
+	pthread_create(&thread, NULL, exit_all, NULL);
+	for (;;)
+		pause();
+}
+
+static void limits(void)
+{
+	struct rlimit limit = {16, 16};
+	SHOW(setrlimit(RLIMIT_NOFILE, &limit));
+	int opened = 0, fd;
+	while ((fd = open("/dev/null", O_RDONLY)) >= 0)
+		opened++;
+	printf("opened up to descriptor 15: %s, then %s\n", opened > 0 && opened <= 13 ? "yes" : "no",
+	       strerrorname(errno));
+	limit = (struct rlimit){17, 17};
+	if (geteuid() != 0)
+		SHOW(setrlimit(RLIMIT_NOFILE, &limit));
+	limit = (struct rlimit){18, 17};
+	SHOW(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+static void many(void)
+{
+	int good = 0;
+	for (int i = 0; i < 200; i++) {
+		int status;
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(i & 127);
+		if (waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == (i & 127))
+			good++;
+	}
+	printf("%d of 200 forks\n", good);
+}
+
+static int as_argument(int count_, char **arguments)
+{
+	if (count_ > 1 && strcmp(arguments[0], "exit") == 0)
+		return atoi(arguments[1]);
+	if (count_ > 1 && strcmp(arguments[0], "length") == 0)
+		printf("argument of %zu bytes\n", strlen(arguments[1]));
+	else
+		for (int i = 0; i < count_; i++)
+			if (strlen(arguments[i]) < 100)
+				printf("argument %d: \"%s\"\n", i, arguments[i]);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && strcmp(argv[1], "argument") == 0)
+		return as_argument(argc - 2, argv + 2);
+	setvbuf(stdout, NULL, _IONBF, 0);
+	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+	TELL(length > 0);
+	executions();
+	pipes();
+	waits();
+	groups();
+	threads();
+	show_child("exit from a thread", exit_from_thread);
+	show_child("limits", limits);
+	many();
+	char name[16] = "";
+	SHOW(prctl(PR_SET_NAME, "renamed"));
+	SHOW(prctl(PR_GET_NAME, name));
+	puts(name);
+	return 0;
+}
