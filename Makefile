@@ -183,13 +183,30 @@ DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(foreach folder,$(HOST_TEST_FOLDERS),$(eval $(call host_test,$(folder))))
 
-# ---- programs for Linux, measured on Pith and on Debian's kernel ------------------------------------------------
+# ---- programs for Linux that run on Pith and on Linux: build/guest/NAME, NAME-glibc, NAME-pie --------------------
 
-$(B)/guest/lbench: tests/bench/lbench.c $(MAKEFILES_USED)
-	$(call say,GUEST,$<)
+GUEST_FLAGS := -O2 $(WARNINGS) -Wno-missing-prototypes
+GUESTS      := $(notdir $(basename $(wildcard tests/programs/*.c tests/bench/*.c)))
+
+$(B)/guest/%: tests/programs/%.c tests/programs/check.h $(MAKEFILES_USED)
+	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
-	@musl-gcc -static -O2 $(WARNINGS) -o $@ $<
-ALL += $(B)/guest/lbench
+	@musl-gcc -static $(GUEST_FLAGS) -o $@ $<
+$(B)/guest/%-glibc: tests/programs/%.c tests/programs/check.h $(MAKEFILES_USED)
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	@$(CC) -static $(GUEST_FLAGS) -o $@ $<
+$(B)/guest/%-pie: tests/programs/%.c tests/programs/check.h $(MAKEFILES_USED)
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	@$(CC) -static-pie $(GUEST_FLAGS) -o $@ $<
+$(B)/guest/lbench: tests/bench/lbench.c $(MAKEFILES_USED)
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	@musl-gcc -static $(GUEST_FLAGS) -o $@ $<
+
+.PHONY: guests
+guests: $(foreach name,$(GUESTS),$(B)/guest/$(name)) $(foreach name,$(filter-out lbench,$(GUESTS)),$(B)/guest/$(name)-glibc $(B)/guest/$(name)-pie)
 
 # ---- what other folders add (ALL, DEPENDENCIES, rules of their own) ---------------------------------------------
 
