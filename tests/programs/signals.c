@@ -120,6 +120,8 @@ static void handler_fault(int number, siginfo_t *info, void *context)
 	siglongjmp(jump, number * 10 + info->si_code);
 }
 
+static int *volatile unmapped = (int *)0x10; /* volatile: the compiler must not know */
+
 static void faults(void)
 {
 	struct sigaction action = {.sa_sigaction = handler_fault, .sa_flags = SA_SIGINFO};
@@ -128,7 +130,7 @@ static void faults(void)
 	sigaction(SIGILL, &action, NULL);
 	int got = sigsetjmp(jump, 1);
 	if (got == 0)
-		*(volatile int *)0x10 = 1;
+		*unmapped = 1;
 	TELL(got == SIGSEGV * 10 + SEGV_MAPERR && fault_address == (void *)0x10);
 	char *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	got = sigsetjmp(jump, 1);
