@@ -17,14 +17,15 @@ enum startup_kind {
 	STARTUP_NONE,
 	STARTUP_ENDPOINT,     /* slot: send right to a server (badged by init), `name` = the server's name in the manifest */
 	STARTUP_SERVICE,      /* slot: the component's own Endpoint, receive right; name "service" */
-	STARTUP_NOTIFICATION, /* slot: the component's own Notification, bound to its first thread; name "events" */
+	STARTUP_NOTIFICATION, /* slot: a Notification. "events": the component's own, bound to its first thread (READ); "log": signals
+	                       * the supervisor that there are log lines (WRITE) */
 	STARTUP_CHANNEL,      /* shared memory at address/size; slot: Notification to signal the peer; bit: the peer's signals
 	                       * set this bit of "events". `name` = the channel's name; index: 0,1,… for equal names */
 	STARTUP_MEMORY,       /* slot: Memory, mapped at address (0: not mapped) of size bytes */
 	STARTUP_UNTYPED,      /* slot, size = bytes */
 	STARTUP_IO_PORTS,     /* slot, address = first port, size = count */
 	STARTUP_IRQ,          /* slot: Irq; bound by init to "events" with bit */
-	STARTUP_CAPABILITY,   /* slot: any other capability, by name: "irq-control", "cpu-time", "thread", "vspace", "cspace" */
+	STARTUP_CAPABILITY,   /* slot: any other capability, by name: "thread" (everybody), "irq-control", "cpu-time", "vspace", "cspace" */
 };
 
 struct startup_entry {
@@ -35,6 +36,10 @@ struct startup_entry {
 	uint32_t bit;
 	uint64_t address;
 	uint64_t size;
+	/* CHANNEL, ENDPOINT: written by the supervisor while the component runs: 1 once the peer is marked failed (it crashed too
+	 * often and stays away); for a channel, its bit of "events" is signalled then. */
+	uint32_t peer_failed;
+	uint32_t reserved;
 };
 
 struct startup {
@@ -47,10 +52,17 @@ struct startup {
 	uint64_t boot_epoch_ns;      /* wall-clock time at boot, ns since 1970 */
 	cptr_t first_free_slot;      /* free slots of the CSpace: [first_free_slot, slot_count) */
 	cptr_t slot_count;
-	uint64_t log, log_size;      /* struct log_ring shared with the supervisor */
+	uint64_t log, log_size;      /* struct log_ring (proto/log.h) shared with the supervisor */
 	uint64_t xsave_bytes, ram_bytes;
 	char config[STARTUP_CONFIG]; /* the manifest's `config` text for this component: key=value lines */
 	uint32_t entry_count;
 	struct startup_entry entries[STARTUP_ENTRIES];
 };
+
+/*
+ * How a component ends by its own will: the instruction ud2 with this in rax and its exit status in rdi. The supervisor,
+ * which gets the exception, tells it from a crash.
+ */
+#define STARTUP_EXIT 0x5449584548544950ul /* "PITHEXIT" */
+
 _Static_assert(sizeof(struct startup) <= 3 * PAGE_SIZE, "startup information fits three pages");

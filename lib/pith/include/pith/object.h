@@ -6,6 +6,14 @@
 
 enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned count, cptr_t cnode,
 			  cptr_t first_slot);
+struct untyped_info {
+	unsigned size_bits;
+	unsigned chunk_bits; /* 0: uncut */
+	uint64_t used;       /* bitmap of chunks */
+	bool device;
+	uint64_t physical; /* 0 without the right DMA */
+};
+enum error untyped_info(cptr_t untyped, struct untyped_info *info);
 enum error cnode_derive(cptr_t cnode, cptr_t slot, cptr_t source_cnode, cptr_t source, unsigned rights, uint64_t a,
 			uint64_t b);
 /* The same, inside the caller's own CSpace; the runtime knows its CNode capability. */
@@ -41,6 +49,8 @@ enum error endpoint_open(cptr_t endpoint);
 
 enum error vspace_feed(cptr_t vspace, cptr_t untyped, unsigned size_bits);
 enum error vspace_unmap(cptr_t vspace, uint64_t address, size_t pages, size_t *present);
+/* ipc_buffer()->data: two bits a page (accessed, dirty) */
+enum error vspace_harvest(cptr_t vspace, uint64_t address, size_t pages);
 enum error vspace_reclaim(cptr_t vspace, size_t *free_pages);
 enum error vspace_info(cptr_t vspace, size_t *free_pages, size_t *used_pages);
 enum error memory_info(cptr_t memory, size_t *pages, bool *device, uint64_t *physical);
