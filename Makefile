@@ -75,10 +75,10 @@ $(MUSL_SOURCE)/.fetched:
 	@touch $@
 
 # -I in CC comes before musl's own arch folder, so that the overlay's syscall_arch.h wins without a patch.
-$(MUSL_LIBC): $(MUSL_SOURCE)/.fetched $(wildcard $(MUSL_OVERLAY)/*.h $(MUSL_OVERLAY)/*/*.h) $(wildcard lib/musl/build.mk)
+$(MUSL_LIBC): $(MUSL_SOURCE)/.fetched $(wildcard $(MUSL_OVERLAY)/*.h $(MUSL_OVERLAY)/*/*.h) $(wildcard lib/musl/build.mk) lib/musl/cc
 	$(call say,MUSL,$@)
 	@rm -rf $(MUSL) && mkdir -p $(MUSL)/obj
-	@cd $(MUSL)/obj && CC="$(CC) -I$(CURDIR)/$(MUSL_OVERLAY)" CFLAGS="$(MUSL_CFLAGS)" \
+	@cd $(MUSL)/obj && CC="$(CURDIR)/lib/musl/cc -I$(CURDIR)/$(MUSL_OVERLAY)" CFLAGS="$(MUSL_CFLAGS)" \
 		$(CURDIR)/$(MUSL_SOURCE)/configure --disable-shared --prefix=$(CURDIR)/$(MUSL) >configure.log 2>&1 \
 		|| { tail -20 configure.log; exit 1; }
 	@+MAKEFLAGS= $(MAKE) -C $(MUSL)/obj -j2 install-libs install-headers >$(MUSL)/obj/build.log 2>&1 \
@@ -91,7 +91,7 @@ endif
 # ---- native components: lib/pith, servers, drivers --------------------------------------------------------------
 
 # Components read no header of the host: the compiler's own, musl's, ours.
-NATIVE_FLAGS = -O2 -fno-pic -fno-pie -fstack-protector-strong -fcf-protection=none -ffunction-sections -fdata-sections \
+NATIVE_FLAGS = -O2 -mgeneral-regs-only -fno-pic -fno-pie -fstack-protector-strong -fcf-protection=none -ffunction-sections -fdata-sections \
                -nostdinc -isystem $(MUSL)/include -isystem $(GCC_INCLUDE) -Iabi/include -Ilib/pith/include
 
 LIBPITH         := $(B)/lib/libpith.a
@@ -130,7 +130,7 @@ $$($(1)_OBJECTS): EXTRA_FLAGS = -I$(1) -I$(1)/include $$($(1)_FLAGS)
 $(B)/components/$(notdir $(1)).elf: $$($(1)_OBJECTS) $(LIBPITH) $(MUSL_LIBC)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	@$$(NATIVE_LINK) -o $$@ $(MUSL)/lib/crt1.o $(MUSL)/lib/crti.o $$($(1)_OBJECTS) $$(NATIVE_LIBS) $(MUSL)/lib/crtn.o
+	@$$(NATIVE_LINK) -o $$@ $$($(1)_OBJECTS) $$(NATIVE_LIBS)
 DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(foreach folder,$(COMPONENT_FOLDERS),$(eval $(call component,$(folder))))

@@ -5,6 +5,7 @@
  * component.
  */
 #pragma GCC optimize("no-stack-protector")
+#define _GNU_SOURCE
 
 #include <errno.h>
 #include <string.h>
