@@ -219,9 +219,11 @@ def existing_folders(image, folders):
 HARMLESS = re.compile(r"^debugfs(:| )|: File not found by ext2_lookup|^Allocated inode|^\s*$")
 
 
-def add_files(image, pairs):
-    """Add (host path, guest path) pairs to the image, which grows where they need the room."""
+def add_files(image, pairs, folders=()):
+    """Add (host path, guest path) pairs and folders to the image, which grows where they need the room."""
     additions = Additions()
+    for folder in folders:
+        additions.folder(folder)
     for host, guest in pairs:
         additions.add(os.path.realpath(host), guest)
     make_room(image, additions.bytes, additions.inodes)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""The command line of ./pith."""
+
+import argparse
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from paths import Failure  # noqa: E402
+
+NOT_YET = {
+    "image": "bootable images for real machines",
+    "graph": "the manifest as a picture",
+    "verify": "proofs and models",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with a status of our choice."""
+
+    bad_usage = 2
+
+    def error(self, message):
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(self.bad_usage)
+
+
+def memory_size(text):
+    import machine
+    try:
+        return machine.parse_size(text)
+    except Failure as failure:
+        raise argparse.ArgumentTypeError(str(failure)) from None
+
+
+def seconds(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"--timeout takes a number of seconds, not {text!r}")
+    return value
+
+
+def one_cpu(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"--cpus takes a number, not {text!r}")
+    if int(text) > 1:
+        raise argparse.ArgumentTypeError("more than one CPU is not built yet")
+    return 1
+
+
+def no_network(text):
+    raise argparse.ArgumentTypeError("the network is not built yet")
+
+
+def add_machine_options(parser):
+    parser.add_argument("--cpus", type=one_cpu, default=1, metavar="N", help="CPUs (1; more are not built yet)")
+    parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
+    parser.add_argument("--net", type=no_network, metavar="HOSTFWD", help="network (not built yet)")
+
+
+def run_parser(parsers):
+    parser = parsers.add_parser(
+        "run", help="a shell on this terminal", allow_abbrev=False,
+        description="Boot to a shell on this terminal, on a persistent disk (build/run/root.img). Every key goes to "
+                    "the system, Ctrl-C too. `poweroff` ends it; Ctrl-] quits without a shutdown. The log of the "
+                    "kernel and the components is build/run/log.")
+    add_machine_options(parser)
+    parser.add_argument("--fresh", action="store_true", help="start with a new disk; what is on the old one is lost")
+
+
+def exec_parser(parsers):
+    parser = parsers.add_parser(
+        "exec", help="run one program and exit with its status", allow_abbrev=False,
+        usage="./pith exec [OPTION]... -- CMD [ARGUMENT]...",
+        description="Boot without a terminal, run CMD as root in /, with our standard input, output and error, and "
+                    "exit with its status: 128+n if signal n ended it, 124 after the timeout, 125 if Pith failed, "
+                    "126 if CMD cannot be executed, 127 if it is not found. Nothing that CMD writes to the root file "
+                    "system stays; what it writes to a --disk does. Ctrl-C and SIGTERM go to CMD; then everything is "
+                    "unmounted and the machine stopped.")
+    parser.bad_usage = 125
+    parser.add_argument("--root", metavar="IMG", help="the ext2 image to boot from (never changed)")
+    parser.add_argument("--disk", action="append", default=[], metavar="IMG[:PATH]",
+                        help="attach an ext2 image, read/write, at PATH (/mnt); may be given several times")
+    parser.add_argument("--add", action="append", default=[], metavar="HOSTPATH[:PATH]",
+                        help="put a file or folder at PATH (/ and its name); may be given several times")
+    add_machine_options(parser)
+    parser.add_argument("--icount", action="store_true", help="a clock that counts instructions: runs repeat")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="end CMD after S seconds, with status 124")
+    parser.add_argument("--log", metavar="FILE", help="keep the log of the kernel and the components there")
+    parser.add_argument("--accel", choices=("auto", "tcg", "kvm"), default="auto",
+                        help="how QEMU runs it: by default KVM where it was seen to work, else TCG")
+
+
+def other_parsers(parsers):
+    parser = parsers.add_parser(
+        "test", help="run the tests", allow_abbrev=False,
+        description="Run the tests, or those whose name is or begins with NAME: host unit tests with sanitizers, "
+                    "kernel tests in QEMU, system tests. The last line is `N passed, N failed`.")
+    parser.add_argument("name", nargs="*", metavar="NAME", help="such as host/ext2, kernel, system, system/exec")
+    parser.add_argument("--full", action="store_true", help="also the tests that take long")
+    parser.add_argument("--list", action="store_true", help="only list them")
+    parser = parsers.add_parser(
+        "bench", help="measure", allow_abbrev=False,
+        description="kernel: guest instructions of kernel operations, under -icount. linux: the Linux benchmark "
+                    "program on Pith and on Debian's kernel, in the same emulator.")
+    parser.add_argument("what", choices=("kernel", "linux"))
+    parser.add_argument("group", nargs="*", metavar="GROUP", help="linux: only these groups of metrics")
+    parser.add_argument("--icount", action="store_true", help="linux: count instructions instead of time")
+    parser.add_argument("--cpus", type=one_cpu, default=1, metavar="N", help="CPUs (1; more are not built yet)")
+    parser = parsers.add_parser(
+        "debug", help="boot stopped, with gdb attached", allow_abbrev=False,
+        description="Boot as `exec` does (CMD, by default a shell that sleeps) and attach gdb with the symbols of "
+                    "the kernel; `pith-symbols NAME` in gdb loads those of a component.")
+    parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
+    parser.add_argument("--batch", action="append", default=[], metavar="COMMAND",
+                        help="run this gdb command and end; may be given several times")
+    parsers.add_parser("build", help="build only", allow_abbrev=False,
+                       description="Build everything that a boot needs, and the root image.")
+    for name, what in NOT_YET.items():
+        parsers.add_parser(name, help=f"{what} (not built yet)", add_help=True).add_argument("rest", nargs="*")
+
+
+def parse(arguments):
+    parser = Parser(prog="./pith", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+                    description="Pith: a capability microkernel that runs unmodified Linux programs.")
+    if arguments[:1] == ["exec"]:
+        parser.bad_usage = 125
+    parsers = parser.add_subparsers(dest="action", metavar="COMMAND", parser_class=Parser)
+    run_parser(parsers)
+    exec_parser(parsers)
+    other_parsers(parsers)
+    before, command = arguments, None
+    if arguments[:1] == ["exec"] and "--" in arguments:
+        split = arguments.index("--")
+        before, command = arguments[:split], arguments[split + 1:]
+    options = parser.parse_args(before)
+    if options.action is None:
+        parser.print_help(sys.stderr)
+        sys.exit(2)
+    if options.action == "exec":
+        if not command:
+            print("./pith exec: no command: ./pith exec [OPTION]... -- CMD [ARGUMENT]...", file=sys.stderr)
+            sys.exit(125)
+        options.command = command
+    return options
+
+
+def act(options):
+    if options.action in NOT_YET:
+        raise Failure(f"{options.action}: {NOT_YET[options.action]} are not built yet"
+                      if options.action != "graph" else "graph: the manifest as a picture is not built yet")
+    import boot
+    if options.action == "test":
+        import testing
+        return testing.run(options)
+    boot.make()
+    if options.action == "build":
+        boot.make("host-tests")
+        return 0
+    if options.action == "run":
+        import run
+        return run.run(options)
+    if options.action == "exec":
+        import execute
+        return execute.execute(options)
+    if options.action == "bench":
+        import bench
+        return bench.run(options)
+    import debug
+    return debug.run(options)
+
+
+def main():
+    options = parse(sys.argv[1:])
+    try:
+        status = act(options)
+    except Failure as failure:
+        print(f"pith: {failure}", file=sys.stderr)
+        status = 125 if options.action == "exec" else failure.status
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        status = 141
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

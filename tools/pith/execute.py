@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""`./pith exec`: one program on Pith, as if it ran here."""
+
+import contextlib
+import os
+import shutil
+
+import boot
+import images
+import machine
+from paths import Failure, build
+from session import STATUS_FAILED, Lost, Session
+
+ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
+               "LOGNAME=root", "SHELL=/bin/sh"]
+
+
+def split_path(text, default):
+    """HOST[:PATH], where HOST may hold colons if it exists as it is written."""
+    if os.path.lexists(text):
+        return text, default(text)
+    host, colon, guest = text.rpartition(":")
+    if not colon or not os.path.lexists(host):
+        raise Failure(f"{text}: no such file or folder", STATUS_FAILED)
+    if not guest.startswith("/"):
+        raise Failure(f"{text}: {guest!r} is not an absolute path", STATUS_FAILED)
+    return host, os.path.normpath(guest)
+
+
+def additions(arguments):
+    def default(path):
+        return "/" + os.path.basename(os.path.abspath(path))
+    return [split_path(argument, default) for argument in arguments]
+
+
+def extra_disks(arguments):
+    disks = [split_path(argument, lambda path: "/mnt") for argument in arguments]
+    paths = [path for _, path in disks]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise Failure(f"two disks at {path}: give each a PATH of its own", STATUS_FAILED)
+        if path == "/":
+            raise Failure("--disk at /: --root gives the root image", STATUS_FAILED)
+    for image, _ in disks:
+        if not os.path.isfile(image):
+            raise Failure(f"--disk {image}: not a file", STATUS_FAILED)
+        if not os.access(image, os.R_OK | os.W_OK):
+            raise Failure(f"--disk {image}: not readable and writable", STATUS_FAILED)
+    return disks
+
+
+@contextlib.contextmanager
+def root_disk(options, disks):
+    """The root disk, never changed itself; a copy where files or mount points must be added."""
+    if options.root is not None and not os.path.isfile(options.root):
+        raise Failure(f"--root {options.root}: no such image", STATUS_FAILED)
+    image = options.root or images.root_image()
+    pairs = additions(options.add)
+    points = {path for _, path in disks}
+    points -= images.existing_folders(image, points) if points - {"/mnt"} or options.root else points
+    if not pairs and not points:
+        yield machine.Disk(image, keep=False)
+        return
+    os.makedirs(build("exec"), exist_ok=True)
+    clean_leftovers()
+    folder = build("exec", f"root.{os.getpid()}")
+    os.makedirs(folder)
+    try:
+        copy = os.path.join(folder, "root.img")
+        images.copy_sparse(image, copy)
+        images.add_files(copy, pairs, points)
+        yield machine.Disk(copy, keep=False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def clean_leftovers():
+    """Copies of runs that were killed: their owner is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(build("exec")):
+            owner = name.rpartition(".")[2]
+            if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+                shutil.rmtree(build("exec", name), ignore_errors=True)
+
+
+def log_end(text, lines=40):
+    return "\n".join(bytes(text).decode(errors="replace").splitlines()[-lines:])
+
+
+def execute(options):
+    disks = extra_disks(options.disk)
+    with root_disk(options, disks) as root:
+        config = {"mode": "exec"}
+        for number, (_, path) in enumerate(disks, 1):
+            config[f"mount.{number}"] = path
+        image = boot.image("exec", config, disks=1 + len(disks))
+        command = machine.command_line(
+            options.kernel or boot.KERNEL, image, boot.append(), options.memory,
+            [root] + [machine.Disk(host) for host, _ in disks],
+            accel=None if options.icount else boot.accelerator(options.accel), icount=options.icount)
+        with machine.Machine(command) as emulator:
+            session = Session(emulator.console, emulator.log, options.command, ENVIRONMENT, options.timeout)
+            try:
+                return session.run()
+            except Lost as lost:
+                emulator.stop()
+                told = [str(lost), emulator.complaint(), log_end(session.log_text)]
+                raise Failure("\n".join(text for text in told if text), STATUS_FAILED) from None
+            finally:
+                if options.log:
+                    with open(options.log, "wb") as f:
+                        f.write(session.log_text)

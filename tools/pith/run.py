@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""`./pith run`: a shell on this terminal, on a persistent disk."""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import sys
+import termios
+import time
+import tty
+
+import boot
+import images
+import machine
+from paths import Failure, build
+from session import PANIC, STATUS_FAILED, Wakeup, receive
+
+IMAGE = build("run", "root.img")
+LOG = build("run", "log")
+ESCAPE = 0x1d  # Ctrl-]
+
+
+@contextlib.contextmanager
+def disk_lock():
+    """Nobody else runs on the persistent disk meanwhile."""
+    os.makedirs(build("run"), exist_ok=True)
+    with open(build("run", "lock"), "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Failure("another ./pith run is using the disk (build/run/root.img)") from None
+        yield
+
+
+@contextlib.contextmanager
+def raw_terminal(descriptor):
+    """Every key goes to the guest, Ctrl-C too; the terminal is as before at the end."""
+    if not os.isatty(descriptor):
+        yield
+        return
+    before = termios.tcgetattr(descriptor)
+    tty.setraw(descriptor)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+class Terminal:
+    """The pump between this terminal and the console line, for one boot."""
+
+    def __init__(self, emulator, log_file):
+        self.emulator = emulator
+        self.log_file = log_file
+        self.control = machine.ControlReader()
+        self.input_open = True
+        self.to_guest = bytearray()
+        self.to_user = bytearray()
+        self.said_something = False
+        self.log_tail = bytearray()
+        self.panicked = None
+        self.quit = False
+
+    def read_user(self):
+        try:
+            data = os.read(0, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            self.input_open = False
+        elif ESCAPE in data and os.isatty(0):
+            self.quit = True
+        self.to_guest += data
+
+    def read_console(self):
+        data = receive(self.emulator.console)
+        if data:
+            self.said_something = True
+            self.to_user += data
+        return data != b""
+
+    def read_log(self):
+        data = receive(self.emulator.log) or b""
+        self.log_file.write(data)
+        self.log_file.flush()
+        self.log_tail = (self.log_tail + data)[-4096:]
+        if data and self.panicked is None and PANIC.search(self.log_tail):
+            self.panicked = time.monotonic() + 0.5
+
+    def step(self, wakeup):
+        """One round; False when the machine is gone."""
+        ends = self.emulator
+        poll = select.poll()
+        poll.register(wakeup, select.POLLIN)
+        poll.register(ends.log, select.POLLIN)
+        poll.register(ends.control, select.POLLIN)
+        poll.register(ends.console, (select.POLLIN if len(self.to_user) < 1 << 16 else 0) |
+                      (select.POLLOUT if self.to_guest else 0))
+        if self.input_open and len(self.to_guest) < 1 << 16:
+            poll.register(0, select.POLLIN)
+        if self.to_user:
+            poll.register(1, select.POLLOUT)
+        alive = True
+        for descriptor, events in poll.poll(500 if self.panicked else None):
+            if descriptor == wakeup:
+                os.read(wakeup, 16)
+                self.quit = True
+            elif descriptor == 0:
+                self.read_user()
+            elif descriptor == 1:
+                del self.to_user[:os.write(1, self.to_user[:select.PIPE_BUF])]
+            elif descriptor == ends.log.fileno():
+                self.read_log()
+            elif descriptor == ends.control.fileno():
+                self.control.feed(receive(ends.control) or b"")
+            elif descriptor == ends.console.fileno():
+                if events & select.POLLOUT:
+                    with contextlib.suppress(OSError):
+                        del self.to_guest[:ends.console.send(self.to_guest)]
+                if events & (select.POLLIN | select.POLLHUP):
+                    alive = self.read_console()
+        return alive
+
+    def run(self, wakeup):
+        """Until the machine ends or the user quits; returns why: "guest-shutdown", "guest-reset", "quit", ..."""
+        for end in (self.emulator.console, self.emulator.log, self.emulator.control):
+            end.setblocking(False)
+        while self.step(wakeup):
+            if self.quit:
+                return "quit"
+            if self.panicked is not None and time.monotonic() >= self.panicked:
+                return "panic"
+        for _ in range(100):
+            data = receive(self.emulator.control)
+            if not data:
+                break
+            self.control.feed(data)
+        self.read_log()
+        while self.to_user:
+            del self.to_user[:os.write(1, self.to_user)]
+        return self.control.shutdown_reason or "lost"
+
+
+def window_size():
+    try:
+        size = os.get_terminal_size(0)
+        return {"rows": size.lines, "columns": size.columns} if size.lines and size.columns else {}
+    except OSError:
+        return {}
+
+
+def prepare_image(fresh):
+    if fresh and os.path.exists(IMAGE):
+        os.unlink(IMAGE)
+    if not os.path.exists(IMAGE):
+        temporary = f"{IMAGE}.new"
+        images.copy_sparse(images.root_image(), temporary)
+        os.rename(temporary, IMAGE)
+
+
+def run(options):
+    with disk_lock():
+        prepare_image(options.fresh)
+        config = {"mode": "run", **window_size()}
+        if os.environ.get("TERM"):
+            config["term"] = os.environ["TERM"]
+        image = boot.image("run", config, disks=1)
+        accel = boot.accelerator()
+        command = machine.command_line(boot.KERNEL, image, boot.append(), options.memory, [machine.Disk(IMAGE)], accel)
+        if os.isatty(0):
+            print("pith: booting; Ctrl-] quits, `poweroff` ends it, the log is in build/run/log", file=sys.stderr)
+        with open(LOG, "wb") as log_file, Wakeup((signal.SIGTERM, signal.SIGHUP)) as wakeup:
+            while True:
+                with machine.Machine(command, control=True) as emulator:
+                    with raw_terminal(0):
+                        terminal = Terminal(emulator, log_file)
+                        reason = terminal.run(wakeup)
+                    if reason == "lost":
+                        emulator.process.wait()
+                        raise Failure("the emulator ended: " + emulator.complaint(), STATUS_FAILED)
+                if reason == "guest-reset" and terminal.said_something:
+                    continue
+                break
+        if reason == "quit":
+            print("\npith: stopped without a shutdown", file=sys.stderr)
+        elif reason != "guest-shutdown":
+            tail = terminal.log_tail.decode(errors="replace")
+            raise Failure(f"the system ended by {reason}; the end of its log (build/run/log):\n{tail}", STATUS_FAILED)
+        return 0
