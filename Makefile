@@ -17,7 +17,6 @@ PYTHON  := /usr/bin/python3
 FETCH   := $(PYTHON) tools/pith/fetch.py
 
 # A fixed place for what never changes with the sources: the compiler's own headers and support library.
-$(shell mkdir -p $(B))
 -include $(B)/compiler.mk
 $(B)/compiler.mk: Makefile
 	@printf 'GCC_INCLUDE := %s\nLIBGCC := %s\n' "$$($(CC) -print-file-name=include)" "$$($(CC) -print-libgcc-file-name)" >$@
@@ -69,10 +68,6 @@ MUSL_SOURCE  := $(B)/third-party/musl
 MUSL_OVERLAY := lib/musl/overlay
 MUSL_LIBC    := $(MUSL)/lib/libc.a
 MUSL_CFLAGS  := -O2 -g -fno-omit-frame-pointer -fno-pic -fno-pie -fcf-protection=none
-
-$(MUSL_SOURCE)/.fetched:
-	@$(FETCH) source musl >/dev/null
-	@touch $@
 
 # -I in CC comes before musl's own arch folder, so that the overlay's syscall_arch.h wins without a patch.
 $(MUSL_LIBC): $(MUSL_SOURCE)/.fetched $(wildcard $(MUSL_OVERLAY)/*.h $(MUSL_OVERLAY)/*/*.h) $(wildcard lib/musl/build.mk) lib/musl/cc
@@ -205,7 +200,26 @@ $(B)/guest/lbench: tests/bench/lbench.c $(MAKEFILES_USED)
 	@mkdir -p $(@D)
 	@musl-gcc -static $(GUEST_FLAGS) -o $@ $<
 
-.PHONY: guests
+# Lua and SQLite's shell from their Debian source packages, static.
+$(B)/third-party/%/.fetched:
+	@$(FETCH) source $* >/dev/null
+	@touch $@
+
+$(B)/guest/lua: $(B)/third-party/lua5.4/.fetched
+	$(call say,GUEST,$@)
+	@mkdir -p $(B)/guest/lua-include
+	@echo '#define DEB_HOST_MULTIARCH "x86_64-linux-gnu"' >$(B)/guest/lua-include/lua5.4-deb-multiarch.h
+	@$(CC) -static -O2 -std=gnu99 -DLUA_COMPAT_5_3 -DLUA_USE_POSIX -I$(B)/guest/lua-include -o $@ $(filter-out %/luac.c,$(wildcard $(<D)/src/*.c)) -lm
+
+$(B)/guest/sqlite3: $(B)/third-party/sqlite3/.fetched
+	$(call say,GUEST,$@)
+	@mkdir -p $(B)/guest/sqlite
+	@cd $(B)/guest/sqlite && ($(CURDIR)/$(<D)/configure --disable-tcl --disable-readline --disable-shared && \
+		MAKEFLAGS= $(MAKE) sqlite3.c shell.c) >build.log 2>&1 || { tail -20 build.log; exit 1; }
+	@$(CC) -static -O2 -DSQLITE_OMIT_LOAD_EXTENSION -o $@ $(B)/guest/sqlite/shell.c $(B)/guest/sqlite/sqlite3.c -lm
+
+.PHONY: guests guest-packages
+guest-packages: $(B)/guest/lua $(B)/guest/sqlite3
 guests: $(foreach name,$(GUESTS),$(B)/guest/$(name)) $(foreach name,$(filter-out lbench,$(GUESTS)),$(B)/guest/$(name)-glibc $(B)/guest/$(name)-pie)
 
 # ---- what other folders add (ALL, DEPENDENCIES, rules of their own) ---------------------------------------------
