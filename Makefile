@@ -13,6 +13,7 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 B       := build
 CC      := gcc
 AR      := ar
+NM      := nm
 PYTHON  := /usr/bin/python3
 FETCH   := $(PYTHON) tools/pith/fetch.py
 
@@ -49,15 +50,17 @@ $(B)/$(1)/%.S.o: %.S $$(MAKEFILES_USED)
 	$$(call say,AS,$$<)
 	@mkdir -p $$(@D)
 	@$(CC) $(COMMON) $$(KERNEL_FLAGS) $(2) -c -o $$@ $$<
-$(B)/$(1)/pith.elf: $$($(1)_OBJECTS) $(KERNEL_ARCH)/kernel.ld
+$(B)/$(1)/pith.elf: $$($(1)_OBJECTS) $(KERNEL_ARCH)/kernel.ld tools/kernel-symbols.awk
 	$$(call say,LD,$$@)
-	@$(CC) $$(KERNEL_LDFLAGS) -o $$@ $$($(1)_OBJECTS) $$(LIBGCC)
+	@$(CC) $$(KERNEL_LDFLAGS) -o $$(@D)/pass1.elf $$($(1)_OBJECTS)
+	@$(NM) -n $$(@D)/pass1.elf | awk -f tools/kernel-symbols.awk >$$(@D)/symbols.S
+	@$(CC) $$(KERNEL_LDFLAGS) -o $$@ $$($(1)_OBJECTS) $$(@D)/symbols.S
 DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(eval $(call kernel_variant,kernel,))
 $(eval $(call kernel_variant,kernel-debug,-DPITH_DEBUG=1))
 
-ifneq ($(wildcard $(KERNEL_ARCH)/kernel.ld),)
+ifneq ($(and $(wildcard $(KERNEL_ARCH)/kernel.ld),$(wildcard kernel/core/panic.c)),)
 ALL += $(B)/kernel/pith.elf
 endif
 

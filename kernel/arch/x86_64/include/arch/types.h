@@ -81,7 +81,7 @@ struct arch_tss {
 	uint16_t io_map;
 } __attribute__((packed));
 
-#define ARCH_GDT_ENTRIES 8
+#define ARCH_GDT_ENTRIES 10
 
 /* The per-CPU part. GS base holds its address in kernel mode. */
 struct arch_cpu {
@@ -93,11 +93,12 @@ struct arch_cpu {
 	uint64_t scratch; /* user rsp, for three instructions of the syscall entry */
 	/* The thread whose vector registers the CPU holds, or NULL: then CR0.TS is set. */
 	struct arch_vector *vector_owner;
+	uint64_t stack_canary; /* at gs:40, where gcc's -mcmodel=kernel looks for it */
 	uint64_t cr3;
-	uint64_t timer_deadline; /* what the timer is set to, TSC; 0: disarmed */
+	uint64_t timer_deadline; /* what the timer is set to, ns; DEADLINE_NEVER: disarmed */
 	uint32_t index;
+	uint32_t apic_id;
 	uint32_t tss_padding; /* makes tss.rsp[] aligned */
-	uint32_t tss_padding2;
 	struct arch_tss tss;
 	uint64_t gdt[ARCH_GDT_ENTRIES];
 } __attribute__((aligned(64)));

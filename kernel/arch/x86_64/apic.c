@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* The local APIC: end of interrupt, what is pending, and the one-shot timer. x2APIC where there is one. */
+#include "local.h"
+
+enum {
+	APIC_ID = 0x20,
+	APIC_TASK_PRIORITY = 0x80,
+	APIC_EOI = 0xb0,
+	APIC_SPURIOUS = 0xf0,
+	APIC_IRR = 0x200,
+	APIC_ERROR_STATUS = 0x280,
+	APIC_LVT_TIMER = 0x320,
+	APIC_LVT_LINT0 = 0x350,
+	APIC_LVT_LINT1 = 0x360,
+	APIC_LVT_ERROR = 0x370,
+	APIC_TIMER_INITIAL = 0x380,
+	APIC_TIMER_CURRENT = 0x390,
+	APIC_TIMER_DIVIDE = 0x3e0,
+};
+
+#define LVT_MASKED       (1u << 16)
+#define LVT_TSC_DEADLINE (2u << 17)
+#define APIC_ENABLE      (1u << 8)
+#define DIVIDE_BY_1      0xb
+#define BASE_ENABLE      (1ul << 11)
+#define BASE_X2APIC      (1ul << 10)
+
+static volatile uint32_t *registers; /* NULL: x2APIC */
+static uint64_t timer_scale;         /* timer ticks in a nanosecond, 32.32 fixed point */
+
+static uint32_t apic_read(unsigned reg)
+{
+	return registers ? registers[reg / 4] : (uint32_t)msr_read(MSR_X2APIC + reg / 16);
+}
+
+static void apic_write(unsigned reg, uint32_t value)
+{
+	if (registers)
+		registers[reg / 4] = value;
+	else
+		msr_write(MSR_X2APIC + reg / 16, value);
+}
+
+/* The 8259s: out of the way of exceptions, and silent. */
+static void pic_disable(void)
+{
+	static const uint8_t sequence[][2] = {
+	        {0x20, 0x11}, {0xa0, 0x11}, {0x21, VECTOR_PIC}, {0xa1, VECTOR_PIC + 8}, {0x21, 4},
+	        {0xa1, 2},    {0x21, 1},    {0xa1, 1},          {0x21, 0xff},           {0xa1, 0xff},
+	};
+
+	for (unsigned i = 0; i < sizeof(sequence) / sizeof(sequence[0]); i++)
+		port_out8(sequence[i][0], sequence[i][1]);
+}
+
+void apic_init(void)
+{
+	uint64_t base = msr_read(MSR_APIC_BASE);
+
+	pic_disable();
+	if (cpu_features.x2apic) {
+		msr_write(MSR_APIC_BASE, base | BASE_ENABLE);
+		msr_write(MSR_APIC_BASE, base | BASE_ENABLE | BASE_X2APIC);
+	} else {
+		msr_write(MSR_APIC_BASE, base | BASE_ENABLE);
+		registers = paging_map_device(acpi.local_apic);
+	}
+	cpu_local()->apic_id = registers ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID);
+	apic_write(APIC_LVT_TIMER, LVT_MASKED);
+	apic_write(APIC_LVT_LINT0, LVT_MASKED);
+	apic_write(APIC_LVT_LINT1, LVT_MASKED);
+	apic_write(APIC_LVT_ERROR, VECTOR_ERROR);
+	apic_write(APIC_TASK_PRIORITY, 0);
+	apic_write(APIC_SPURIOUS, APIC_ENABLE | VECTOR_SPURIOUS);
+}
+
+void apic_eoi(void)
+{
+	apic_write(APIC_EOI, 0);
+}
+
+void apic_error_interrupt(void)
+{
+	apic_write(APIC_ERROR_STATUS, 0);
+	kernel_log("apic: error %#x\n", apic_read(APIC_ERROR_STATUS));
+	apic_eoi();
+}
+
+/* The request bits of the vectors that are in use: the timer's and those of routed interrupts. */
+bool arch_interrupt_pending(void)
+{
+	for (unsigned word = VECTOR_IRQ / 32; word < 8; word++)
+		if ((irq_words_used | 1u << VECTOR_TIMER / 32) & 1u << word)
+			if (apic_read(APIC_IRR + word * 16) != 0)
+				return true;
+	return false;
+}
+
+/* ---- timer ---- */
+struct sample {
+	uint64_t tsc;
+	uint32_t count;
+};
+
+/* Of several readings the one with the least time between its halves: the emulator may pause in any of them.
+ */
+static struct sample timer_sample(void)
+{
+	struct sample best = {0};
+	uint64_t best_width = UINT64_MAX;
+
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t before = tsc_read();
+		uint32_t count = apic_read(APIC_TIMER_CURRENT);
+		uint64_t width = tsc_read() - before;
+
+		if (width < best_width) {
+			best_width = width;
+			best = (struct sample){before + width / 2, count};
+		}
+	}
+	return best;
+}
+
+void apic_timer_init(void)
+{
+	struct sample from, to;
+	uint64_t ticks, time;
+
+	if (cpu_features.tsc_deadline) {
+		timer_scale = multiply_divide(time_tsc_hz, 1ul << 32, NS_PER_SECOND);
+		apic_write(APIC_LVT_TIMER, VECTOR_TIMER | LVT_TSC_DEADLINE);
+		return;
+	}
+	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+	from = timer_sample();
+	while (tsc_read() - from.tsc < time_tsc_hz / 100)
+		;
+	to = timer_sample();
+	apic_write(APIC_TIMER_INITIAL, 0);
+	ticks = from.count - to.count;
+	time = multiply_divide(to.tsc - from.tsc, NS_PER_SECOND, time_tsc_hz);
+	timer_scale = (ticks << 32) / time;
+	if (ticks == 0 || to.count == 0)
+		panic("apic: the timer does not count");
+	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+}
+
+/* The counter has 32 bits: longer times are reached in several steps. */
+#define TIMER_STEP_MAX 1000000000ul
+
+static void timer_program(uint64_t nanoseconds)
+{
+	uint64_t ticks;
+
+	if (nanoseconds > TIMER_STEP_MAX)
+		nanoseconds = TIMER_STEP_MAX;
+	ticks = (uint64_t)((__uint128_t)nanoseconds * timer_scale >> 32) + 1;
+	if (cpu_features.tsc_deadline)
+		msr_write(MSR_TSC_DEADLINE, tsc_read() + ticks);
+	else
+		apic_write(APIC_TIMER_INITIAL, ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX);
+}
+
+void arch_timer_set(deadline_t when)
+{
+	uint64_t now;
+
+	cpu_local()->timer_deadline = when;
+	if (when == DEADLINE_NEVER) {
+		if (cpu_features.tsc_deadline)
+			msr_write(MSR_TSC_DEADLINE, 0);
+		else
+			apic_write(APIC_TIMER_INITIAL, 0);
+		return;
+	}
+	now = arch_time();
+	timer_program(when > now ? when - now : 0);
+}
+
+/* Early by a step or by rounding: core is only called when its time has come. */
+void apic_timer_interrupt(void)
+{
+	struct arch_cpu *cpu = cpu_local();
+	uint64_t now = arch_time();
+
+	apic_eoi();
+	if (cpu->timer_deadline == DEADLINE_NEVER)
+		return;
+	if (now < cpu->timer_deadline) {
+		timer_program(cpu->timer_deadline - now);
+		return;
+	}
+	cpu->timer_deadline = DEADLINE_NEVER;
+	kernel_timer();
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* A CPU's own tables and settings: stacks, segments, task state, the IDT, control registers, system call
+ * MSRs. */
+#include "local.h"
+
+#define CPU_COUNT_MAX 1
+
+#define KERNEL_STACK_SIZE (16 * 1024)
+
+/* Each stack lies above a guard page that paging_init() leaves unmapped. */
+struct cpu_stacks {
+	uint8_t guard_kernel[PAGE_SIZE];
+	uint8_t kernel[KERNEL_STACK_SIZE];
+	uint8_t guard_double_fault[PAGE_SIZE];
+	uint8_t double_fault[PAGE_SIZE];
+	uint8_t guard_nmi[PAGE_SIZE];
+	uint8_t nmi[PAGE_SIZE];
+	uint8_t guard_machine_check[PAGE_SIZE];
+	uint8_t machine_check[PAGE_SIZE];
+};
+/* boot.S starts on the first kernel stack. */
+extern struct cpu_stacks cpu_stacks[CPU_COUNT_MAX];
+struct cpu_stacks cpu_stacks[CPU_COUNT_MAX] __attribute__((aligned(PAGE_SIZE)));
+_Static_assert(offsetof(struct cpu_stacks, guard_double_fault) == STACK_BOOT_TOP, "boot.S");
+
+enum { IST_DOUBLE_FAULT = 1, IST_NMI, IST_MACHINE_CHECK };
+
+struct cpu_features cpu_features;
+
+struct idt_gate {
+	uint16_t offset_low, selector;
+	uint8_t ist, type;
+	uint16_t offset_middle;
+	uint32_t offset_high, reserved;
+};
+static struct idt_gate idt[256];
+
+struct table_pointer {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+void cpu_detect(void)
+{
+	uint32_t top = cpuid(0, 0).a;
+	struct cpuid basic = cpuid(1, 0);
+	struct cpuid extended = cpuid(0x80000001, 0);
+	struct cpuid structured = top >= 7 ? cpuid(7, 0) : (struct cpuid){0};
+	struct cpu_features *f = &cpu_features;
+
+	f->xsave = basic.c >> 26 & 1;
+	f->avx = f->xsave && (basic.c >> 28 & 1);
+	f->xsaveopt = f->xsave && top >= 13 && (cpuid(13, 1).a & 1);
+	f->x2apic = basic.c >> 21 & 1;
+	f->tsc_deadline = basic.c >> 24 & 1;
+	f->rdrand = basic.c >> 30 & 1;
+	f->fsgsbase = structured.b & 1;
+	f->smep = structured.b >> 7 & 1;
+	f->smap = structured.b >> 20 & 1;
+	f->umip = structured.c >> 2 & 1;
+	f->large_1g = extended.d >> 26 & 1;
+	f->rdtscp = extended.d >> 27 & 1;
+}
+
+static void cpu_init_segments(struct arch_cpu *cpu)
+{
+	struct table_pointer gdtr = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
+	uint64_t tss = (uint64_t)&cpu->tss;
+
+	cpu->gdt[SELECTOR_KERNEL_CODE / 8] = 0x00209b0000000000;
+	cpu->gdt[SELECTOR_KERNEL_DATA / 8] = 0x0000930000000000;
+	/* 4: a 32-bit user code segment would stand here; there is none, so user mode stays in 64-bit mode */
+	cpu->gdt[SELECTOR_USER_DATA / 8] = 0x0000f30000000000;
+	cpu->gdt[SELECTOR_USER_CODE / 8] = 0x0020fb0000000000;
+	cpu->gdt[SELECTOR_TSS / 8] =
+	        (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
+	__asm__ volatile("lgdt %0" : : "m"(gdtr));
+	__asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS));
+}
+
+/* entry_fatal finds its CPU in the word above the stack. */
+static uint64_t ist_stack(uint8_t *stack, struct arch_cpu *cpu)
+{
+	uint64_t *top = (uint64_t *)(stack + PAGE_SIZE - 16);
+
+	*top = (uint64_t)cpu;
+	return (uint64_t)top;
+}
+
+static void cpu_init_stacks(struct arch_cpu *cpu)
+{
+	struct cpu_stacks *stacks = &cpu_stacks[cpu->index];
+
+	/* Functions are entered by jmp with this as rsp: as if a call had pushed its return address. */
+	cpu->stack_top = (uint64_t)stacks->kernel + KERNEL_STACK_SIZE - 8;
+	cpu->tss.rsp[0] = cpu->stack_top - 8;
+	cpu->tss.ist[IST_DOUBLE_FAULT - 1] = ist_stack(stacks->double_fault, cpu);
+	cpu->tss.ist[IST_NMI - 1] = ist_stack(stacks->nmi, cpu);
+	cpu->tss.ist[IST_MACHINE_CHECK - 1] = ist_stack(stacks->machine_check, cpu);
+	cpu->tss.io_map = sizeof(cpu->tss);
+}
+
+static void idt_init(void)
+{
+	struct table_pointer idtr = {sizeof(idt) - 1, (uint64_t)idt};
+
+	for (unsigned i = 0; i < 256; i++) {
+		uint64_t stub = (uint64_t)entry_vectors + i * 16;
+		/* User mode may only raise int3 itself: any other int, 0x80 too, is a general protection
+		 * fault. */
+		uint8_t user = i == 3 ? 0x60 : 0;
+
+		idt[i] = (struct idt_gate){
+		        .offset_low = (uint16_t)stub,
+		        .offset_middle = (uint16_t)(stub >> 16),
+		        .offset_high = (uint32_t)(stub >> 32),
+		        .selector = SELECTOR_KERNEL_CODE,
+		        .type = 0x8e | user, /* interrupt gate: interrupts off */
+		};
+	}
+	idt[8].ist = IST_DOUBLE_FAULT;
+	idt[2].ist = IST_NMI;
+	idt[18].ist = IST_MACHINE_CHECK;
+	__asm__ volatile("lidt %0" : : "m"(idtr));
+}
+
+static void cpu_init_control(void)
+{
+	const struct cpu_features *f = &cpu_features;
+	uint64_t cr0 = cr0_read(), cr4 = cr4_read();
+
+	cr0 &= ~(CR0_EM | CR0_NW | CR0_CD);
+	cr0_write(cr0 | CR0_MP | CR0_NE | CR0_WP | CR0_TS);
+	cr4 |= CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	cr4 |= (f->fsgsbase ? CR4_FSGSBASE : 0) | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) |
+	       (f->umip ? CR4_UMIP : 0) | (f->xsave ? CR4_OSXSAVE : 0);
+	cr4_write(cr4);
+}
+
+static void cpu_init_system_call(void)
+{
+	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
+	msr_write(MSR_STAR, (uint64_t)SELECTOR_USER_BASE << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
+	msr_write(MSR_LSTAR, (uint64_t)entry_syscall);
+	msr_write(MSR_CSTAR, (uint64_t)entry_syscall); /* unreachable: there is no 32-bit code segment */
+	msr_write(MSR_FMASK, 0x47700);                 /* AC, NT, IOPL, DF, IF, TF */
+	msr_write(MSR_SYSENTER_CS, 0);                 /* sysenter faults */
+	msr_write(MSR_FS_BASE, 0);
+	msr_write(MSR_KERNEL_GS_BASE, 0);
+}
+
+/* Before the kernel's text becomes read-only. */
+static void entry_patch(void)
+{
+	if (cpu_features.fsgsbase)
+		switch_jump_target = (int32_t)(switch_bases_instructions - switch_jump_end);
+}
+
+static uint64_t random_canary(void)
+{
+	uint64_t value = tsc_read() * 0x9e3779b97f4a7c15ul;
+
+	if (cpu_features.rdrand) {
+		uint64_t random = 0;
+
+		__asm__ volatile("rdrand %0" : "+r"(random) : : "cc");
+		value ^= random;
+	}
+	/* A zero byte in it stops string overruns. */
+	return value & ~0xfful;
+}
+
+/* GS base is set, the early map is in use. The canary changes: neither this nor its callers may check one. */
+__attribute__((no_stack_protector)) void arch_cpu_init(unsigned index)
+{
+	struct arch_cpu *cpu = cpu_local();
+
+	cpu->index = index;
+	cpu->stack_canary = random_canary();
+	cpu->timer_deadline = DEADLINE_NEVER;
+	cpu->cr3 = cr3_read();
+	entry_patch();
+	cpu_init_stacks(cpu);
+	cpu_init_segments(cpu);
+	idt_init();
+	cpu_init_control();
+	cpu_init_system_call();
+	if (cpu_features.rdtscp)
+		msr_write(MSR_TSC_AUX, index);
+}
+
+uint64_t stack_guard(unsigned i)
+{
+	struct cpu_stacks *s = &cpu_stacks[i / 4];
+	uint8_t *guards[] = {s->guard_kernel, s->guard_double_fault, s->guard_nmi, s->guard_machine_check};
+
+	return i < CPU_COUNT_MAX * 4 ? (uint64_t)guards[i % 4] : 0;
+}
+
+/* The stack that an address lies on: [*low, *high). */
+bool stack_contains(uint64_t address, uint64_t *low, uint64_t *high)
+{
+	for (unsigned i = 0; i < CPU_COUNT_MAX; i++) {
+		struct cpu_stacks *s = &cpu_stacks[i];
+		const struct {
+			uint8_t *start;
+			uint64_t size;
+		} stacks[] = {
+		        {s->kernel, sizeof(s->kernel)},
+		        {s->double_fault, sizeof(s->double_fault)},
+		        {s->nmi, sizeof(s->nmi)},
+		        {s->machine_check, sizeof(s->machine_check)},
+		};
+
+		for (unsigned j = 0; j < sizeof(stacks) / sizeof(stacks[0]); j++) {
+			*low = (uint64_t)stacks[j].start;
+			*high = *low + stacks[j].size;
+			if (address >= *low && address < *high)
+				return true;
+		}
+	}
+	return false;
+}

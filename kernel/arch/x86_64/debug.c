@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* The debug UART (COM1, 115200 8n1, polled) and backtraces. */
+#include "local.h"
+
+enum {
+	UART = 0x3f8,
+	UART_DATA = UART,
+	UART_INTERRUPTS = UART + 1,
+	UART_FIFO = UART + 2,
+	UART_LINE = UART + 3,
+	UART_MODEM = UART + 4,
+	UART_STATUS = UART + 5,
+	UART_SCRATCH = UART + 7,
+};
+#define UART_CAN_SEND 0x20
+/* A byte takes 87 us at 115200 baud, a port access about one: a UART that is busy for longer is stuck. */
+#define UART_PATIENCE 20000
+
+static bool uart_present;
+
+void debug_init(void)
+{
+	port_out8(UART_SCRATCH, 0x5a);
+	uart_present = port_in8(UART_SCRATCH) == 0x5a;
+	if (!uart_present)
+		return;
+	port_out8(UART_INTERRUPTS, 0);
+	port_out8(UART_LINE, 0x80);
+	port_out8(UART_DATA, 1);
+	port_out8(UART_INTERRUPTS, 0);
+	port_out8(UART_LINE, 3);
+	port_out8(UART_FIFO, 7);
+	port_out8(UART_MODEM, 3);
+}
+
+static void uart_write(char c)
+{
+	for (unsigned i = 0; i < UART_PATIENCE; i++)
+		if (port_in8(UART_STATUS) & UART_CAN_SEND)
+			break;
+	port_out8(UART_DATA, (uint8_t)c);
+}
+
+void arch_debug_write(const char *text, size_t length)
+{
+	if (!uart_present)
+		return;
+	for (size_t i = 0; i < length; i++)
+		uart_write(text[i]);
+}
+
+_Noreturn void arch_halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+/* ---- backtrace ---- */
+/* Made from the linked kernel (tools/kernel-symbols) and linked in by the second pass: functions by address.
+ */
+struct symbol {
+	uint32_t address; /* low half: all are in the last 2 GiB */
+	uint32_t name;    /* offset in kernel_symbol_names */
+};
+extern const struct symbol kernel_symbols[] __attribute__((weak));
+extern const char kernel_symbol_names[] __attribute__((weak));
+extern const uint32_t kernel_symbol_count __attribute__((weak));
+
+static void print_address(uint64_t address)
+{
+	const struct symbol *found = NULL;
+
+	if (&kernel_symbol_count && address >= (uint64_t)text_start && address < (uint64_t)text_end)
+		for (uint32_t i = 0; i < kernel_symbol_count; i++)
+			if (kernel_symbols[i].address <= (uint32_t)address)
+				found = &kernel_symbols[i];
+	if (found)
+		kernel_log("  %016lx %s+%#lx\n", address, kernel_symbol_names + found->name,
+		           (uint64_t)((uint32_t)address - found->address));
+	else
+		kernel_log("  %016lx\n", address);
+}
+
+#define FRAMES_MAX 32
+
+/* Frames are { caller's frame, return address }, at rising addresses of one stack; anything else ends the
+ * list. */
+void backtrace_from(uint64_t frame, uint64_t rip)
+{
+	uint64_t low, high;
+
+	kernel_log("backtrace:\n");
+	print_address(rip);
+	if (!stack_contains(frame, &low, &high))
+		return;
+	for (unsigned i = 0; i < FRAMES_MAX; i++) {
+		const uint64_t *words = (const uint64_t *)frame;
+
+		if (frame < low || frame > high - 16 || frame % 8 != 0)
+			return;
+		if (words[1] < (uint64_t)text_start || words[1] >= (uint64_t)text_end)
+			return;
+		print_address(words[1]);
+		if (words[0] <= frame)
+			return;
+		frame = words[0];
+	}
+}
+
+void arch_backtrace(void)
+{
+	const uint64_t *frame = __builtin_frame_address(0);
+
+	backtrace_from(frame[0], frame[1]);
+}
+
+/* The stack protector's verdict. */
+_Noreturn void __stack_chk_fail(void);
+_Noreturn void __stack_chk_fail(void)
+{
+	panic("stack smashed in %p", __builtin_return_address(0));
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Into the kernel and out of it. User registers are stored straight into the struct arch_context of the thread that
+ * runs (arch_cpu.current); the kernel stack is empty at each entry from user mode, and nothing on it survives the
+ * way out.
+ *
+ * Who was interrupted is told by the stack and not by the privilege level: the CPU pushed to the thread's context
+ * (the task state segment's rsp0; it lies in the direct map) or stayed on the kernel's stack (in the kernel image).
+ * Interrupts are off in the kernel; it is interrupted only in arch_idle().
+ */
+#include <arch/offsets.h>
+
+	.section .text.hot, "ax"
+
+	.globl entry_syscall
+	.type entry_syscall, @function
+	.balign 64
+entry_syscall:
+	swapgs
+	mov	%rsp, %gs:CPU_SCRATCH
+	mov	%gs:CPU_CURRENT, %rsp
+	mov	%rcx, CTX_RIP(%rsp)
+	mov	%gs:CPU_SCRATCH, %rcx
+	mov	%r11, CTX_RFLAGS(%rsp)
+	mov	%rcx, CTX_RSP(%rsp)
+	mov	%rbx, CTX_RBX(%rsp)
+	mov	%rbp, CTX_RBP(%rsp)
+	mov	%rax, CTX_RAX(%rsp)
+	mov	%rdi, CTX_RDI(%rsp)
+	mov	%rsi, CTX_RSI(%rsp)
+	mov	%rdx, CTX_RDX(%rsp)
+	mov	%r10, CTX_R10(%rsp)
+	mov	%r8, CTX_R8(%rsp)
+	mov	%r9, CTX_R9(%rsp)
+	mov	%r12, CTX_R12(%rsp)
+	mov	%r13, CTX_R13(%rsp)
+	mov	%r14, CTX_R14(%rsp)
+	mov	%r15, CTX_R15(%rsp)
+	movq	$0x100, CTX_VECTOR(%rsp)	/* CONTEXT_SYSCALL */
+	mov	%rsp, %rdi
+	mov	%gs:CPU_STACK_TOP, %rsp
+	jmp	kernel_syscall
+	.size entry_syscall, . - entry_syscall
+
+/*
+ * void arch_return_to_user(struct thread *). A context that came by the syscall instruction leaves by sysret, which
+ * cannot fault: rip < USER_END.
+ */
+	.globl arch_return_to_user
+	.type arch_return_to_user, @function
+	.balign 64
+arch_return_to_user:
+	cmp	%gs:CPU_CURRENT, %rdi
+	.byte	0x0f, 0x85		/* jne with a 32-bit displacement, changed by arch_cpu_init() */
+	.globl switch_jump_target, switch_jump_end
+switch_jump_target:
+	.long	switch_bases_msr - switch_jump_end
+switch_jump_end:
+return_to_current:
+	cmpl	$0x100, CTX_VECTOR(%rdi)
+	jne	return_by_iret
+	mov	CTX_RIP(%rdi), %rcx
+	mov	CTX_RFLAGS(%rdi), %r11
+	mov	CTX_RBX(%rdi), %rbx
+	mov	CTX_RBP(%rdi), %rbp
+	mov	CTX_RAX(%rdi), %rax
+	mov	CTX_RSI(%rdi), %rsi
+	mov	CTX_RDX(%rdi), %rdx
+	mov	CTX_R10(%rdi), %r10
+	mov	CTX_R8(%rdi), %r8
+	mov	CTX_R9(%rdi), %r9
+	mov	CTX_R12(%rdi), %r12
+	mov	CTX_R13(%rdi), %r13
+	mov	CTX_R14(%rdi), %r14
+	mov	CTX_R15(%rdi), %r15
+	mov	CTX_RSP(%rdi), %rsp
+	mov	CTX_RDI(%rdi), %rdi
+	swapgs
+	sysretq
+
+return_by_iret:
+	lea	CTX_RBX(%rdi), %rsp
+	pop	%rbx
+	pop	%rbp
+	pop	%rcx
+	pop	%r11
+	pop	%rax
+	pop	%rdi
+	pop	%rsi
+	pop	%rdx
+	pop	%r10
+	pop	%r8
+	pop	%r9
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	add	$16, %rsp
+	swapgs
+	iretq
+	.size arch_return_to_user, . - arch_return_to_user
+
+/*
+ * Another thread than last time (rdi): its TLS bases, its place to be saved, its vector registers. User mode can
+ * change its bases itself, so the last thread's are read back.
+ */
+	.globl switch_bases_instructions
+	.balign 32
+switch_bases_instructions:
+	mov	%gs:CPU_CURRENT, %rax
+	test	%rax, %rax
+	jz	1f
+	rdfsbase %rcx
+	mov	%rcx, CTX_FS_BASE(%rax)
+	swapgs
+	rdgsbase %rcx
+	mov	%rcx, CTX_GS_BASE(%rax)
+	jmp	2f
+1:	swapgs
+2:	mov	CTX_GS_BASE(%rdi), %rcx
+	wrgsbase %rcx
+	swapgs
+	mov	CTX_FS_BASE(%rdi), %rcx
+	wrfsbase %rcx
+switch_current:
+	mov	%rdi, %gs:CPU_CURRENT
+	lea	CTX_SIZE(%rdi), %rax
+	mov	%rax, %gs:CPU_TSS_RSP0
+	mov	%gs:CPU_VECTOR_OWNER, %rax
+	or	VEC_USED(%rdi), %rax
+	jz	return_to_current
+	push	%rdi
+	sub	$8, %rsp		/* the C function's stack is aligned whatever ours was */
+	mov	%rsp, %rbx
+	and	$-16, %rsp
+	call	vector_switch
+	mov	8(%rbx), %rdi
+	jmp	return_to_current
+
+/* A CPU without these instructions: user mode cannot change its bases, the contexts have them. */
+	.balign 32
+switch_bases_msr:
+	mov	CTX_FS_BASE(%rdi), %rax
+	mov	CTX_FS_BASE + 4(%rdi), %edx
+	mov	$0xc0000100, %ecx
+	wrmsr
+	mov	CTX_GS_BASE(%rdi), %rax
+	mov	CTX_GS_BASE + 4(%rdi), %edx
+	mov	$0xc0000102, %ecx	/* swapgs is still to come */
+	wrmsr
+	jmp	switch_current
+
+/* ---- interrupts and exceptions ---- */
+	.text
+
+	.macro push_general
+	push	%r15
+	push	%r14
+	push	%r13
+	push	%r12
+	push	%r9
+	push	%r8
+	push	%r10
+	push	%rdx
+	push	%rsi
+	push	%rdi
+	push	%rax
+	push	%r11
+	push	%rcx
+	push	%rbp
+	push	%rbx
+	sub	$16, %rsp		/* fs_base, gs_base */
+	.endm
+
+	.globl entry_vectors
+	.balign 16
+entry_vectors:
+	.set vector, 0
+	.rept 256
+	.balign 16
+	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+	/* the CPU pushed an error code */
+	.else
+	push	$0
+	.endif
+	pushq	$vector
+	.if vector == 2 || vector == 8 || vector == 18
+	jmp	entry_fatal
+	.else
+	jmp	entry_common
+	.endif
+	.set vector, vector + 1
+	.endr
+
+	.balign 16
+entry_common:
+	cmp	$-0x80000000, %rsp	/* KERNEL_IMAGE_BASE: above it are the kernel's own stacks */
+	jae	entry_from_kernel
+	push_general
+	swapgs
+	mov	%rsp, %rdi
+	mov	%gs:CPU_STACK_TOP, %rsp
+	push	$2			/* the direction and alignment-check flags may be the user's */
+	popfq
+	jmp	trap_from_user
+
+entry_from_kernel:
+	push_general
+	cld
+	mov	%rsp, %rdi
+	mov	%rsp, %rbx
+	and	$-16, %rsp
+	call	trap_from_kernel
+	mov	%rbx, %rsp
+	add	$16, %rsp
+	pop	%rbx
+	pop	%rbp
+	pop	%rcx
+	pop	%r11
+	pop	%rax
+	pop	%rdi
+	pop	%rsi
+	pop	%rdx
+	pop	%r10
+	pop	%r8
+	pop	%r9
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	add	$16, %rsp
+	iretq
+
+/*
+ * Double fault, NMI, machine check: on stacks of their own, possibly between any two instructions of the above.
+ * GS base may be either; above its stack's top, arch_cpu_init() put this CPU's. They do not return.
+ */
+entry_fatal:
+	push_general
+	cld
+	mov	%rsp, %rdi
+	mov	CTX_SIZE(%rsp), %rax	/* struct cpu */
+	mov	%rax, %rdx
+	shr	$32, %rdx
+	mov	$0xc0000101, %ecx
+	wrmsr
+	and	$-16, %rsp
+	call	trap_fatal
+	ud2
+
+/* void arch_idle(void): sti takes effect after the next instruction, so no interrupt slips in before hlt. */
+	.globl arch_idle
+	.type arch_idle, @function
+arch_idle:
+	sti
+	hlt
+	cli
+	ret
+	.size arch_idle, . - arch_idle
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to arch/x86_64: the instructions that C has no words for, and what its files offer each other. */
+#pragma once
+
+#include <kernel/arch.h>
+#include <arch/offsets.h>
+
+/* Every thread begins like this. */
+struct arch_thread {
+	struct arch_context context;
+	struct arch_vector vector;
+};
+
+static inline struct arch_cpu *cpu_local(void)
+{
+	return (struct arch_cpu *)arch_this_cpu();
+}
+
+/* ---- instructions ---- */
+static inline void port_out8(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint8_t port_in8(uint16_t port)
+{
+	uint8_t value;
+
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static inline uint64_t msr_read(uint32_t msr)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void msr_write(uint32_t msr, uint64_t value)
+{
+	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+static inline uint64_t tsc_read(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+/* a * b / c, of which the caller knows that it fits (the division would fault). */
+static inline uint64_t multiply_divide(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t quotient, high;
+
+	__asm__("mulq %3\n\tdivq %4" : "=&a"(quotient), "=&d"(high) : "0"(a), "rm"(b), "rm"(c) : "cc");
+	return quotient;
+}
+
+struct cpuid {
+	uint32_t a, b, c, d;
+};
+
+static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid r;
+
+	__asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(subleaf));
+	return r;
+}
+
+#define CONTROL_REGISTER(name)                                                      \
+	static inline uint64_t name##_read(void)                                    \
+	{                                                                           \
+		uint64_t value;                                                     \
+                                                                                    \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(value) : : "memory"); \
+		return value;                                                       \
+	}                                                                           \
+	static inline void name##_write(uint64_t value)                             \
+	{                                                                           \
+		__asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory");     \
+	}
+CONTROL_REGISTER(cr0)
+CONTROL_REGISTER(cr2)
+CONTROL_REGISTER(cr3)
+CONTROL_REGISTER(cr4)
+#undef CONTROL_REGISTER
+
+#define CR0_MP (1ul << 1)
+#define CR0_EM (1ul << 2)
+#define CR0_TS (1ul << 3)
+#define CR0_NE (1ul << 5)
+#define CR0_WP (1ul << 16)
+#define CR0_NW (1ul << 29)
+#define CR0_CD (1ul << 30)
+
+#define CR4_PGE        (1ul << 7)
+#define CR4_OSFXSR     (1ul << 9)
+#define CR4_OSXMMEXCPT (1ul << 10)
+#define CR4_UMIP       (1ul << 11)
+#define CR4_FSGSBASE   (1ul << 16)
+#define CR4_OSXSAVE    (1ul << 18)
+#define CR4_SMEP       (1ul << 20)
+#define CR4_SMAP       (1ul << 21)
+
+#define MSR_APIC_BASE      0x1b
+#define MSR_SYSENTER_CS    0x174
+#define MSR_TSC_DEADLINE   0x6e0
+#define MSR_X2APIC         0x800
+#define MSR_EFER           0xc0000080
+#define MSR_STAR           0xc0000081
+#define MSR_LSTAR          0xc0000082
+#define MSR_CSTAR          0xc0000083
+#define MSR_FMASK          0xc0000084
+#define MSR_FS_BASE        0xc0000100
+#define MSR_GS_BASE        0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX        0xc0000103
+
+#define EFER_SCE (1ul << 0)
+#define EFER_NXE (1ul << 11)
+
+/* ---- linker script ---- */
+extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[], image_end[];
+
+/* ---- cpu.c: what this CPU can do, and its tables ---- */
+struct cpu_features {
+	bool fsgsbase, smep, smap, umip, xsave, xsaveopt, avx, x2apic, tsc_deadline, large_1g, rdtscp, rdrand;
+};
+extern struct cpu_features cpu_features;
+void cpu_detect(void);
+void arch_cpu_init(unsigned index);
+/* The guard pages of all stacks, to be left unmapped; 0 after the last. */
+uint64_t stack_guard(unsigned i);
+bool stack_contains(uint64_t address, uint64_t *low, uint64_t *high);
+
+/* ---- boot memory (boot_memory.c): lists of ranges ---- */
+struct range_list {
+	struct memory_range *ranges;
+	unsigned count;
+	bool overflow; /* something did not fit and was left out */
+};
+void range_add(struct range_list *list, uint64_t start, uint64_t end);
+void range_remove(struct range_list *list, uint64_t start, uint64_t end);
+bool range_contains(const struct range_list *list, uint64_t start, uint64_t end);
+/* Take pages off a range below `limit`; 0 if there are none. */
+uint64_t range_take(struct range_list *list, uint64_t size, uint64_t above, uint64_t limit);
+
+/* ---- boot loaders (boot_pvh.c, boot_multiboot.c) ---- */
+/* What a loader told, before it was judged. `memory` holds usable ranges, `reserved` all others. */
+struct loader_info {
+	struct range_list memory, reserved;
+	uint64_t module_start, module_end; /* equal: none */
+	uint64_t rsdp;                     /* physical address, or 0 */
+	uint8_t rsdp_copy[36];             /* the loader's copy of it, when rsdp_copy_size is not 0 */
+	unsigned rsdp_copy_size;
+	char *command_line; /* BOOT_COMMAND_LINE bytes, terminated */
+};
+/* The early map covers physical addresses below this. */
+#define BOOT_MAP_END (4ul << 30)
+/* The bytes at a physical address in the early map, or NULL if they are not all there. */
+const void *boot_bytes(uint64_t physical, uint64_t size);
+void boot_command_line(struct loader_info *info, const char *text, uint64_t limit);
+void boot_pvh_parse(uint64_t physical, struct loader_info *info);
+void boot_multiboot_parse(uint64_t physical, struct loader_info *info);
+
+/* ---- paging.c ---- */
+#define PTE_PRESENT  (1ul << 0)
+#define PTE_WRITE    (1ul << 1)
+#define PTE_USER     (1ul << 2)
+#define PTE_PWT      (1ul << 3)
+#define PTE_PCD      (1ul << 4)
+#define PTE_ACCESSED (1ul << 5)
+#define PTE_DIRTY    (1ul << 6)
+#define PTE_LARGE    (1ul << 7)
+#define PTE_GLOBAL   (1ul << 8)
+#define PTE_NX       (1ul << 63)
+#define PTE_ADDRESS  0x000ffffffffff000ul
+extern uint64_t kernel_root; /* physical */
+/* How much memory paging_init() takes for these ranges. */
+uint64_t paging_bytes(const struct range_list *ranges);
+void paging_init(const struct range_list *ranges, uint64_t pool, uint64_t pool_size);
+/* Map one page of device registers, for good. After paging_init(). */
+void *paging_map_device(uint64_t physical);
+
+/* ---- acpi.c ---- */
+struct acpi_info {
+	uint64_t local_apic;
+	uint64_t hpet; /* physical address, or 0 */
+	unsigned cpu_count;
+	unsigned io_apic_count;
+	struct acpi_io_apic {
+		uint32_t address, gsi_base;
+	} io_apics[8];
+	/* Interrupt source overrides: an ISA interrupt arrives as this GSI, with these flags. */
+	unsigned override_count;
+	struct acpi_override {
+		uint32_t gsi;
+		uint16_t flags;
+		uint8_t isa;
+	} overrides[16];
+};
+extern struct acpi_info acpi;
+/* While the early map is there. root: the root pointer (RSDP) or NULL. */
+void acpi_parse(const void *root, unsigned size);
+uint64_t acpi_find_rsdp(void);
+
+/* ---- apic.c, irq.c, time.c ---- */
+#define NS_PER_SECOND 1000000000ul
+void apic_init(void);
+void apic_eoi(void);
+void apic_timer_init(void);
+void apic_timer_interrupt(void);
+void apic_error_interrupt(void);
+void irq_init(void);
+void irq_interrupt(unsigned irq);
+extern uint32_t irq_words_used; /* bit n: some of the vectors 32 n .. 32 n + 31 are in use */
+extern uint64_t time_tsc_hz, time_tsc_at_boot;
+void time_init(void);
+
+/* ---- vector.c ---- */
+extern uint32_t vector_bytes;
+void vector_cpu_init(void);
+void vector_first_use(struct arch_thread *thread);
+void vector_switch(struct arch_thread *next);
+
+/* ---- context.c ---- */
+/* Make the context of the thread whose registers are live in the CPU complete, and forget that they are. */
+void context_detach(struct arch_context *context);
+
+/* ---- debug.c ---- */
+void debug_init(void);
+void backtrace_from(uint64_t frame, uint64_t rip);
+
+/* ---- entry.S ---- */
+extern char entry_syscall[];
+extern char entry_vectors[]; /* 256 stubs of 16 bytes */
+extern int32_t switch_jump_target;
+extern char switch_jump_end[], switch_bases_instructions[];

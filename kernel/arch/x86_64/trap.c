@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* Interrupts and exceptions, after entry.S has saved the registers: who gets them. */
+#include "local.h"
+
+enum { EXCEPTION_DEBUG = 1, EXCEPTION_NO_VECTOR = 7, EXCEPTION_PAGE_FAULT = 14, EXCEPTIONS = 32 };
+
+enum { PF_PRESENT = 1 << 0, PF_WRITE = 1 << 1, PF_EXECUTE = 1 << 4 };
+
+_Noreturn void trap_from_user(struct arch_context *context);
+void trap_from_kernel(struct arch_context *frame);
+_Noreturn void trap_fatal(struct arch_context *frame);
+
+static void interrupt(unsigned vector)
+{
+	if (vector == VECTOR_TIMER)
+		apic_timer_interrupt();
+	else if (vector < VECTOR_IRQ + ARCH_IRQ_COUNT)
+		irq_interrupt(vector - VECTOR_IRQ);
+	else if (vector == VECTOR_ERROR)
+		apic_error_interrupt();
+	/* else spurious, from the local APIC or an 8259: there is nothing to acknowledge */
+}
+
+static unsigned fault_access(uint64_t error)
+{
+	unsigned access = error & PF_EXECUTE ? FAULT_EXECUTE : error & PF_WRITE ? FAULT_WRITE : FAULT_READ;
+
+	return access | (error & PF_PRESENT ? FAULT_PRESENT : 0);
+}
+
+/* Debug status, read and cleared. */
+static uint64_t debug_status(void)
+{
+	uint64_t status;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(status));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
+	return status & 0xe00f;
+}
+
+_Noreturn void trap_from_user(struct arch_context *context)
+{
+	struct thread *thread = (struct thread *)context;
+	unsigned vector = (unsigned)context->vector;
+
+	if (vector >= EXCEPTIONS) {
+		interrupt(vector);
+		kernel_interrupt_done(thread);
+	}
+	switch (vector) {
+	case EXCEPTION_PAGE_FAULT:
+		kernel_page_fault(thread, cr2_read(), fault_access(context->error));
+	case EXCEPTION_NO_VECTOR:
+		vector_first_use((struct arch_thread *)context);
+		arch_return_to_user(thread);
+	case EXCEPTION_DEBUG:
+		kernel_exception(thread, vector, debug_status());
+	default:
+		kernel_exception(thread, vector, context->error);
+	}
+}
+
+static _Noreturn void report(const struct arch_context *f)
+{
+	kernel_log("\nkernel exception %lu, error %#lx, cr2 %#lx, cr3 %#lx\n", f->vector, f->error,
+	           cr2_read(), cr3_read());
+	kernel_log("rip %016lx cs %lx flags %06lx rsp %016lx ss %lx\n", f->rip, f->cs, f->rflags, f->rsp,
+	           f->ss);
+	kernel_log("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
+	kernel_log("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
+	kernel_log("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
+	kernel_log("r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
+	backtrace_from(f->rbp, f->rip);
+	panic("exception %lu in the kernel", f->vector);
+}
+
+/* An interrupt in arch_idle(), or a bug. */
+void trap_from_kernel(struct arch_context *frame)
+{
+	if (frame->vector < EXCEPTIONS)
+		report(frame);
+	interrupt((unsigned)frame->vector);
+}
+
+/* Double fault, NMI, machine check. */
+_Noreturn void trap_fatal(struct arch_context *frame)
+{
+	report(frame);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Vector registers (x87, SSE, AVX): switched eagerly, but only for threads that have used them.
+ *
+ * Invariant, whenever user mode runs in thread T: either T.vector.used, arch_cpu.vector_owner == &T.vector,
+ * CR0.TS is clear and the CPU holds T's registers; or T has none, vector_owner == NULL, CR0.TS is set and the
+ * CPU holds initial values. No registers of another thread are ever in the CPU, not even behind CR0.TS.
+ */
+#include "local.h"
+
+#define LEGACY_BYTES  512
+#define HEADER_BYTES  64
+#define OFFSET_MXCSR  24
+#define OFFSET_HEADER 512
+#define OFFSET_AVX    576
+
+#define STATE_X87 (1ul << 0)
+#define STATE_SSE (1ul << 1)
+#define STATE_AVX (1ul << 2)
+
+#define FCW_INITIAL   0x37f
+#define MXCSR_INITIAL 0x1f80
+
+uint32_t vector_bytes;
+static uint64_t vector_states; /* XCR0 */
+static uint32_t mxcsr_mask;
+static struct arch_vector vector_initial;
+
+static void registers_save(struct arch_vector *vector)
+{
+	if (cpu_features.xsaveopt)
+		__asm__ volatile("xsaveopt64 %0" : "+m"(vector->area) : "a"(-1), "d"(-1));
+	else if (cpu_features.xsave)
+		__asm__ volatile("xsave64 %0" : "+m"(vector->area) : "a"(-1), "d"(-1));
+	else
+		__asm__ volatile("fxsave64 %0" : "=m"(vector->area));
+}
+
+static void registers_load(const struct arch_vector *vector)
+{
+	if (cpu_features.xsave)
+		__asm__ volatile("xrstor64 %0" : : "m"(vector->area), "a"(-1), "d"(-1));
+	else
+		__asm__ volatile("fxrstor64 %0" : : "m"(vector->area));
+}
+
+static void access_allow(void)
+{
+	__asm__ volatile("clts" : : : "memory");
+}
+
+static void access_forbid(void)
+{
+	cr0_write(cr0_read() | CR0_TS);
+}
+
+static uint16_t *area_fcw(struct arch_vector *vector)
+{
+	return (uint16_t *)vector->area;
+}
+
+static uint32_t *area_mxcsr(struct arch_vector *vector)
+{
+	return (uint32_t *)(vector->area + OFFSET_MXCSR);
+}
+
+static void area_clear(struct arch_vector *vector)
+{
+	for (unsigned i = 0; i < ARCH_VECTOR_BYTES; i++)
+		vector->area[i] = 0;
+	*area_fcw(vector) = FCW_INITIAL;
+	*area_mxcsr(vector) = MXCSR_INITIAL;
+}
+
+/* What no thread could have known before the CPU did: features, sizes, and which MXCSR bits it accepts. */
+void vector_cpu_init(void)
+{
+	static struct arch_vector probe;
+
+	vector_states = STATE_X87 | STATE_SSE | (cpu_features.avx ? STATE_AVX : 0);
+	vector_bytes = LEGACY_BYTES;
+	access_allow();
+	if (cpu_features.xsave) {
+		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)vector_states), "d"(0));
+		vector_bytes = cpuid(13, 0).b;
+		kernel_assert(vector_bytes <= ARCH_VECTOR_BYTES);
+	}
+	__asm__ volatile("fxsave64 %0" : "=m"(probe.area));
+	mxcsr_mask = *(uint32_t *)(probe.area + 28);
+	if (mxcsr_mask == 0)
+		mxcsr_mask = 0xffbf; /* what a CPU that does not say supports */
+	area_clear(&vector_initial);
+	registers_load(&vector_initial);
+	access_forbid();
+}
+
+void arch_vector_init(struct arch_vector *vector)
+{
+	vector->used = 0;
+	area_clear(vector);
+}
+
+/* The thread that runs touched a vector register and has none yet: it gets initial ones. */
+void vector_first_use(struct arch_thread *thread)
+{
+	area_clear(&thread->vector);
+	thread->vector.used = 1;
+	cpu_local()->vector_owner = &thread->vector;
+	access_allow();
+	registers_load(&thread->vector);
+}
+
+/* On the way to user mode in `next`, when it or the last owner has vector registers. */
+void vector_switch(struct arch_thread *next)
+{
+	struct arch_cpu *cpu = cpu_local();
+	struct arch_vector *owner = cpu->vector_owner;
+
+	if (owner == &next->vector)
+		return;
+	if (owner)
+		registers_save(owner);
+	else
+		access_allow();
+	if (next->vector.used) {
+		registers_load(&next->vector);
+		cpu->vector_owner = &next->vector;
+	} else {
+		registers_load(&vector_initial);
+		cpu->vector_owner = NULL;
+		access_forbid();
+	}
+}
+
+void arch_vector_drop(struct thread *thread)
+{
+	struct arch_thread *t = (struct arch_thread *)thread;
+	struct arch_cpu *cpu = cpu_local();
+
+	context_detach(&t->context);
+	if (cpu->vector_owner == &t->vector) {
+		registers_load(&vector_initial);
+		cpu->vector_owner = NULL;
+		access_forbid();
+	}
+	t->vector.used = 0;
+}
+
+/* XSAVE leaves what is in its initial state unwritten: write it, so that the copy is complete and leaks
+ * nothing. */
+static void area_complete(struct arch_vector *vector)
+{
+	uint64_t *header = (uint64_t *)(vector->area + OFFSET_HEADER);
+	uint64_t missing = vector_states & ~header[0];
+
+	if (missing & STATE_X87) {
+		for (unsigned i = 0; i < 160; i++)
+			if (i < OFFSET_MXCSR || i >= 32)
+				vector->area[i] = 0;
+		*area_fcw(vector) = FCW_INITIAL;
+	}
+	if (missing & STATE_SSE)
+		for (unsigned i = 160; i < 416; i++)
+			vector->area[i] = 0;
+	if (missing & STATE_AVX)
+		for (unsigned i = OFFSET_AVX; i < vector_bytes; i++)
+			vector->area[i] = 0;
+	header[0] |= vector_states;
+}
+
+size_t arch_vector_read(struct thread *thread, void *out, size_t size)
+{
+	struct arch_vector *vector = &((struct arch_thread *)thread)->vector;
+
+	if (!vector->used || size < vector_bytes)
+		return 0;
+	if (cpu_local()->vector_owner == vector)
+		registers_save(vector);
+	if (cpu_features.xsave) {
+		area_complete(vector);
+		/* The CPU must not take "unmodified since" from before this change of the area. */
+		if (cpu_local()->vector_owner == vector)
+			registers_load(vector);
+	}
+	for (size_t i = 0; i < vector_bytes; i++)
+		((uint8_t *)out)[i] = vector->area[i];
+	return vector_bytes;
+}
+
+/* Everything for which xrstor or fxrstor would fault. */
+static bool area_is_valid(const uint8_t *area)
+{
+	const uint64_t *header = (const uint64_t *)(area + OFFSET_HEADER);
+
+	if (*(const uint32_t *)(area + OFFSET_MXCSR) & ~mxcsr_mask)
+		return false;
+	if (!cpu_features.xsave)
+		return true;
+	if (header[0] & ~vector_states)
+		return false;
+	for (unsigned i = 1; i < HEADER_BYTES / 8; i++)
+		if (header[i] != 0)
+			return false;
+	return true;
+}
+
+/* `in` is in kernel memory or, as a Memory that user space shares, changes under our hands: copied, then
+ * judged. */
+bool arch_vector_write(struct thread *thread, const void *in, size_t size)
+{
+	struct arch_vector *vector = &((struct arch_thread *)thread)->vector;
+	uint8_t copy[ARCH_VECTOR_BYTES] __attribute__((aligned(64)));
+
+	if (size == 0) {
+		arch_vector_drop(thread);
+		return true;
+	}
+	if (size != vector_bytes)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		copy[i] = ((const volatile uint8_t *)in)[i];
+	if (!area_is_valid(copy))
+		return false;
+	arch_vector_drop(thread);
+	for (size_t i = 0; i < size; i++)
+		vector->area[i] = copy[i];
+	vector->used = 1;
+	return true;
+}
