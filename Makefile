@@ -20,6 +20,7 @@ FETCH   := $(PYTHON) tools/pith/fetch.py
 # A fixed place for what never changes with the sources: the compiler's own headers and support library.
 -include $(B)/compiler.mk
 $(B)/compiler.mk: Makefile
+	@mkdir -p $(@D)
 	@printf 'GCC_INCLUDE := %s\nLIBGCC := %s\n' "$$($(CC) -print-file-name=include)" "$$($(CC) -print-libgcc-file-name)" >$@
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
@@ -172,7 +173,7 @@ $(1)_OBJECTS := $$(patsubst %,$(B)/sanitized/$(notdir $(1))/%.o,$$(wildcard $(1)
 $(B)/sanitized/$(notdir $(1))/%.c.o: %.c $$(MAKEFILES_USED)
 	$$(call say,TEST,$$<)
 	@mkdir -p $$(@D)
-	@$(CC) $(COMMON) -O1 -D_GNU_SOURCE -DPITH_HOST_TEST=1 -DPITH_DEBUG=1 $(SANITIZE) -Iabi/include -I$(1) $$($(1)_FLAGS) -c -o $$@ $$<
+	@$(CC) $(COMMON) -O1 -D_GNU_SOURCE -DPITH_HOST_TEST=1 -DPITH_DEBUG=1 $(SANITIZE) -Iabi/include -Itests/host -I$(1) $$($(1)_FLAGS) -c -o $$@ $$<
 $(B)/$(1): $$($(1)_OBJECTS)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)

@@ -37,7 +37,7 @@ struct mb2_memory_map {
 struct mb2_memory {
 	uint64_t address, size;
 	uint32_t type, reserved;
-};
+} __attribute__((packed)); /* at multiples of entry_size, whatever that is */
 
 static void parse_memory_map(const struct mb2_memory_map *map, struct loader_info *info)
 {

@@ -12,16 +12,16 @@ struct pvh_start_info {
 	uint64_t modules, command_line, rsdp;
 	uint64_t memory_map;
 	uint32_t memory_map_entries, reserved;
-};
+} __attribute__((packed));
 
 struct pvh_module {
 	uint64_t address, size, command_line, reserved;
-};
+} __attribute__((packed));
 
 struct pvh_memory {
 	uint64_t address, size;
 	uint32_t type, reserved;
-};
+} __attribute__((packed));
 
 static void parse_module(const struct pvh_start_info *start, struct loader_info *info)
 {

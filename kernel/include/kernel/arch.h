@@ -81,8 +81,9 @@ void arch_vector_drop(struct thread *thread);
 /* root: the VSpace's root page, cleared; fills in the kernel's half. */
 void arch_vspace_init(struct arch_vspace *vspace, void *root);
 typedef uint64_t pte_t;
-/* The table of `level` that translates address, or NULL if a table is missing: then *missing is the level of the
- * table to be supplied next. A large leaf in the way counts as missing at its own level - use arch_pte_is_leaf. */
+/* The entry for address in the table of `level` (the entries behind it in the same table page translate the addresses
+ * behind it), or NULL if a table is missing: then *missing is the level of the table to be supplied next. A large leaf
+ * in the way counts as missing at its own level - use arch_pte_is_leaf on the entry at that level. */
 pte_t *arch_pte_find(struct arch_vspace *vspace, uint64_t address, unsigned level, unsigned *missing);
 /* Link a cleared table page at `level` for address; the levels above must be there. */
 void arch_table_link(struct arch_vspace *vspace, uint64_t address, unsigned level, void *table);
