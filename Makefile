@@ -53,9 +53,9 @@ $(B)/$(1)/%.S.o: %.S $$(MAKEFILES_USED)
 	@$(CC) $(COMMON) $$(KERNEL_FLAGS) $(2) -c -o $$@ $$<
 $(B)/$(1)/pith.elf: $$($(1)_OBJECTS) $(KERNEL_ARCH)/kernel.ld tools/kernel-symbols.awk
 	$$(call say,LD,$$@)
-	@$(CC) $$(KERNEL_LDFLAGS) -o $$(@D)/pass1.elf $$($(1)_OBJECTS)
+	@$(CC) $$(KERNEL_LDFLAGS) -o $$(@D)/pass1.elf $$($(1)_OBJECTS) $$(LIBGCC)
 	@$(NM) -n $$(@D)/pass1.elf | awk -f tools/kernel-symbols.awk >$$(@D)/symbols.S
-	@$(CC) $$(KERNEL_LDFLAGS) -o $$@ $$($(1)_OBJECTS) $$(@D)/symbols.S
+	@$(CC) $$(KERNEL_LDFLAGS) -o $$@ $$($(1)_OBJECTS) $$(@D)/symbols.S $$(LIBGCC)
 DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(eval $(call kernel_variant,kernel,))
