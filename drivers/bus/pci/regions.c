@@ -73,29 +73,46 @@ bool region_covered(uint64_t base, uint64_t size)
 	return root_find(base, size) != NULL;
 }
 
-/* Two halves in two neighbouring slots; the kernel says which half is where. */
+/* One half of the node in a slot of its own; the kernel says which half it is. */
+static bool half_make(const struct node *node, struct node *half)
+{
+	uint64_t words[MESSAGE_REGISTER_WORDS] = {0};
+	unsigned bits = node->size_bits - 1u;
+	cptr_t slot = slot_allocate();
+	if (!slot)
+		return false;
+	enum error error = untyped_retype(node->slot, OBJECT_UNTYPED, bits, 1, CPTR_NULL, slot);
+	if (error) {
+		log_error("splitting device memory at %lx: %s", node->base, error_text(error));
+		slot_free(slot);
+		return false;
+	}
+	error = invoke(slot, UNTYPED_INFO, words);
+	*half = (struct node){.base = words[4], .size_bits = (uint8_t)bits, .slot = slot};
+	return !error;
+}
+
+static void half_release(struct node *half)
+{
+	capability_delete(half->slot);
+	slot_free(half->slot);
+}
+
+/* Both halves, or nothing. */
 static bool node_split(struct node *node)
 {
 	if (node_count + 2 > NODES_MAX)
 		return false;
-	unsigned bits = node->size_bits - 1u;
-	unsigned first = node_count;
-	for (unsigned i = 0; i < 2; i++) {
-		cptr_t slot = slot_allocate();
-		uint64_t words[MESSAGE_REGISTER_WORDS] = {0};
-		enum error error = slot ? untyped_retype(node->slot, OBJECT_UNTYPED, bits, 1, CPTR_NULL, slot)
-		                        : ERR_NO_MEMORY;
-		if (!error)
-			error = invoke(slot, UNTYPED_INFO, words);
-		if (error) {
-			log_error("splitting device memory: %s", error_text(error));
-			return false;
-		}
-		nodes[node_count++] =
-		        (struct node){.base = words[4], .size_bits = (uint8_t)bits, .slot = slot};
+	struct node *halves = &nodes[node_count];
+	if (!half_make(node, &halves[0]))
+		return false;
+	if (!half_make(node, &halves[1])) {
+		half_release(&halves[0]);
+		return false;
 	}
-	node->children = (uint16_t)first;
+	node->children = (uint16_t)node_count;
 	node->state = NODE_SPLIT;
+	node_count += 2;
 	return true;
 }
 
