@@ -48,8 +48,11 @@ enum init_slot {
 	INIT_SLOT_BOOT_INFO,   /* Memory */
 	INIT_SLOT_BOOT_IMAGE,  /* Memory: the module, as it was loaded; mapped at boot_info.image_address */
 	INIT_SLOT_CPU_TIME,    /* CpuTime of CPU 0; CPU n at + n */
+	INIT_SLOT_PRIVATE = 18, /* Memory of its segments, in order, and then its stack */
+	INIT_SLOT_WINDOWS = 19, /* INIT_WINDOWS Windows, through which all of this is mapped */
 	INIT_SLOT_UNTYPED = 32 /* the first of boot_info.untyped_count */
 };
+#define INIT_WINDOWS          4
 #define INIT_IPC_BUFFER_PAGES 2
 #define INIT_STACK_SIZE       (64 * 1024)
 

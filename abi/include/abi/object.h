@@ -51,7 +51,8 @@ enum object_type {
 	/* Untyped. An Untyped is cut into chunks of one size, fixed by its first retype until all are free again; */ \
 	/* sizes differ by at most 2^6. w0 = enum object_type | size_bits << 8 (0 for fixed sizes), w1 = count (1..64), */ \
 	/* w2 = destination CNode (CPTR_NULL: the caller's CSpace), w3 = first destination slot. Clears memory; restartable. */ \
-	/* RANGE, ARGUMENT, NO_MEMORY, OCCUPIED */                                                                  \
+	/* RANGE (also: it is cut into chunks of another size), ARGUMENT, NO_MEMORY, OCCUPIED, LIMIT (Untypeds nested */   \
+	/* too deep), STATE (it is being deleted) */                                                                \
 	OPERATION(UNTYPED_RETYPE, 0x10)                                                                       \
 	/* -> w0 = size_bits, w1 = chunk bits (0: uncut), w2 = bitmap of chunks in use, w3 = 1 if device,  */     \
 	/* w4 = physical address (needs DMA) */                                                                     \
@@ -102,12 +103,12 @@ enum object_type {
 	OPERATION(ENDPOINT_CLOSE, 0x50)                                                                       \
 	OPERATION(ENDPOINT_OPEN, 0x51)                                                                        \
                                                                                                               \
-	/* VSpace: w0 = Untyped (uncut), w1 = size_bits: cut page-table pages out of it for this VSpace. */            \
-	/* At most VSPACE_FEEDS times. OCCUPIED, LIMIT, NO_MEMORY */                                                \
+	/* VSpace: w0 = Untyped, w1 = size_bits: cut one chunk of that size out of it for page-table pages. */           \
+	/* At most VSPACE_FEEDS times. RANGE, LIMIT, NO_MEMORY */                                                   \
 	OPERATION(VSPACE_FEED, 0x60)                                                                          \
 	/* w0 = address, w1 = pages -> w0 = pages that were present */                                              \
 	OPERATION(VSPACE_UNMAP, 0x61)                                                                         \
-	/* w0 = address, w1 = pages (at most 24576): IPC buffer data = two bits a page: accessed, dirty; clears them */ \
+	/* w0 = address, w1 = pages (at most 12288): IPC buffer data = two bits a page: accessed, dirty; clears them */ \
 	OPERATION(VSPACE_HARVEST, 0x62)                                                                       \
 	/* Take back page-table pages that map nothing -> w0 = free page-table pages now */                           \
 	OPERATION(VSPACE_RECLAIM, 0x63)                                                                       \

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Deadlines of this CPU. */
+#include <kernel/cpu.h>
+#include <kernel/deadline.h>
+#include <kernel/sched.h>
+#include <kernel/thread.h>
+
+void deadline_arm(struct deadline *deadline, deadline_t when)
+{
+	heap_insert(&this_cpu()->deadlines, &deadline->node, when);
+}
+
+void deadline_disarm(struct deadline *deadline)
+{
+	if (deadline_armed(deadline))
+		heap_remove(&this_cpu()->deadlines, &deadline->node);
+}
+
+deadline_t deadline_earliest(void)
+{
+	const struct heap_node *root = this_cpu()->deadlines.root;
+
+	return root ? root->key : DEADLINE_NEVER;
+}
+
+static void deadline_act(struct deadline *deadline)
+{
+	if (deadline->kind == DEADLINE_THREAD)
+		thread_cancel(thread_of_deadline(deadline), ERR_TIMEOUT);
+	else
+		sched_context_refill(sched_context_of_deadline(deadline));
+}
+
+/* Bounded by the number of deadlines, each of which somebody paid a system call or a budget for. */
+void deadline_expire(uint64_t now)
+{
+	struct heap *heap = &this_cpu()->deadlines;
+
+	while (heap->root && heap->root->key <= now) {
+		struct heap_node *node = heap->root;
+
+		heap_remove(heap, node);
+		deadline_act((struct deadline *)node);
+	}
+}

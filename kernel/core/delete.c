@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deleting and revoking, in small steps: after each an interrupt can be taken, and the work that is left is
+ * in the objects, so whoever asked simply asks again. There is no recursion and no search: a step always
+ * works on the first leaf that it finds, and what a step cannot finish at once goes to the list of the dying.
+ *
+ * Derived capabilities are cheap: children of a derived capability are handed up one by one until it has
+ * none. An original without children takes its object with it. Two objects contain capabilities that may in
+ * turn be originals:
+ *
+ * - A CNode. Its capability moves into its own slot 0, where nobody can name it, and it joins the list of the
+ * dying. Its slots are then emptied from the last to the first, by whoever deletes next if the first deleter
+ * is gone.
+ * - An Untyped that lies in a dying CNode and has children. It stays where it is, is marked doomed (nothing
+ * is cut from it, no chunk comes back to it) and joins the list too.
+ *
+ * A dying CNode whose slots hold nothing but doomed Untypeds waits for them, unless an ancestor of its own is
+ * on the list and not self-held. Then its memory goes with that ancestor: it leaves the tree at once and
+ * lends its slot 0 to the ancestor's capability, which is self-held from then on and waits in its place for
+ * what lies in that memory. So circles come apart (a CNode that holds the Untyped that it was made of, two
+ * that hold each other's).
+ *
+ * Why the list always empties: a waiting CNode has no ancestor on the list that is not self-held. So an
+ * Untyped on the list that is not self-held always finds a leaf that can be removed, or one to lend it a
+ * slot; once all are self-held, nothing is left to wait for, and their leaves go too. Each step removes a
+ * capability, passes empty slots, hands a child up, or makes one more Untyped doomed or self-held, so there
+ * are finitely many.
+ */
+#include <kernel/cpu.h>
+#include <kernel/delete.h>
+#include <kernel/endpoint.h>
+#include <kernel/irq.h>
+#include <kernel/notification.h>
+#include <kernel/reply.h>
+#include <kernel/sched.h>
+#include <kernel/thread.h>
+#include <kernel/untyped.h>
+#include <kernel/vspace.h>
+#include <kernel/window.h>
+
+#define EMPTY_SLOTS_A_STEP 64
+
+/* ---- the list of the dying: circular, `dying_head` is only an anchor ---- */
+
+static struct slot dying_head = {.dying = {&dying_head, &dying_head}};
+
+static void dying_insert_before(struct slot *slot, struct slot *next)
+{
+	slot->dying.next = next;
+	slot->dying.prev = next->dying.prev;
+	slot->dying.prev->dying.next = slot;
+	next->dying.prev = slot;
+	slot->flags |= SLOT_DYING;
+}
+
+static void dying_remove(struct slot *slot)
+{
+	slot->dying.prev->dying.next = slot->dying.next;
+	slot->dying.next->dying.prev = slot->dying.prev;
+	slot->flags &= (uint8_t)~SLOT_DYING;
+}
+
+static bool dying_empty(void)
+{
+	return dying_head.dying.next == &dying_head;
+}
+
+/* ---- taking one childless capability away ---- */
+
+static struct thread *slot_thread(struct slot *slot)
+{
+	struct slot *bindings = slot - (slot->place - PLACE_THREAD);
+
+	return (struct thread *)((char *)bindings - offsetof(struct thread, bindings));
+}
+
+static struct vspace *slot_feed_vspace(struct slot *slot)
+{
+	struct slot *feeds = slot - (slot->place - PLACE_FEED);
+
+	return (struct vspace *)((char *)feeds - offsetof(struct vspace, feeds));
+}
+
+/* A derived capability without children. False: preempted. */
+static bool derived_remove(struct slot *slot)
+{
+	if (slot->place >= PLACE_THREAD && slot->place < PLACE_WINDOW_MEMORY) {
+		thread_binding_cleared(slot_thread(slot), slot->place - PLACE_THREAD);
+	} else if (slot->place == PLACE_WINDOW_MEMORY) {
+		return window_unbind((struct window *)((char *)slot - offsetof(struct window, memory)));
+	} else if (slot->place == PLACE_WINDOW_VSPACE) {
+		return window_unbind((struct window *)((char *)slot - offsetof(struct window, vspace)));
+	} else if (slot->place == PLACE_IRQ) {
+		irq_unbind((struct irq *)((char *)slot - offsetof(struct irq, notification)));
+	}
+	slot_clear(slot);
+	return true;
+}
+
+void slot_unbind(struct slot *slot)
+{
+	if (!slot_empty(slot))
+		derived_remove(slot);
+}
+
+/* Clear an original whose object is gone, and give its memory back. */
+static void original_finish(struct slot *slot)
+{
+	bool by_physical =
+	        slot->type == OBJECT_UNTYPED || slot->type == OBJECT_MEMORY || slot->type == CAP_TABLE_PAGES;
+	struct slot *parent = slot_parent(slot);
+
+	if (parent && parent->type == OBJECT_UNTYPED)
+		untyped_give_back(parent, by_physical ? slot->object : virt_to_phys(slot_object(slot)));
+	slot_clear(slot);
+}
+
+static void vspace_release(struct vspace *vspace)
+{
+	vspace_destroy(vspace);
+	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
+		if (!slot_empty(&vspace->feeds[i]))
+			original_finish(&vspace->feeds[i]);
+	}
+}
+
+/* End the object of an original without children. False: there is more to do, or preempted. */
+static bool object_destroy(struct slot *slot)
+{
+	void *object = slot_object(slot);
+
+	switch (slot->type) {
+	case OBJECT_THREAD:
+		thread_destroy(object);
+		return true;
+	case OBJECT_SCHED_CONTEXT:
+		sched_context_destroy(object);
+		return true;
+	case OBJECT_ENDPOINT:
+		return !endpoint_fail_one(object, true);
+	case OBJECT_NOTIFICATION:
+		return !notification_fail_one(object);
+	case OBJECT_REPLY:
+		reply_fail(object);
+		return true;
+	case OBJECT_VSPACE:
+		vspace_release(object);
+		return true;
+	case OBJECT_WINDOW:
+		return window_unbind(object);
+	case OBJECT_IRQ:
+		irq_destroy(object);
+		return true;
+	case CAP_TABLE_PAGES:
+		vspace_feed_lost(slot_feed_vspace(slot), slot);
+		return true;
+	default:
+		return true;
+	}
+}
+
+static void cnode_begin_dying(struct slot *slot)
+{
+	struct slot *self = slot_object(slot);
+
+	slot_move(slot, self);
+	self->doomed = 0;
+	dying_insert_before(self, dying_head.dying.next);
+}
+
+static void dying_to_front(struct slot *slot)
+{
+	dying_remove(slot);
+	dying_insert_before(slot, dying_head.dying.next);
+}
+
+/* One step of deleting an original without children. What is already dying is only put in front. */
+static void original_remove(struct slot *slot)
+{
+	if (slot->flags & SLOT_DYING)
+		dying_to_front(slot);
+	else if (slot->type == OBJECT_CNODE)
+		cnode_begin_dying(slot);
+	else if (object_destroy(slot))
+		original_finish(slot);
+}
+
+/* One step of deleting what is below `top`, which has a child. */
+static void below_remove(struct slot *top)
+{
+	struct slot *slot = top->child;
+
+	/* Untypeds are at most UNTYPED_DEPTH below each other. */
+	while (slot->type == OBJECT_UNTYPED && slot->child) {
+		slot->flags |= SLOT_DOOMED;
+		slot = slot->child;
+	}
+	if (slot->child) {
+		if (slot->child->child)
+			slot_hand_up_child(slot->child);
+		else if (slot->child->flags & SLOT_ORIGINAL)
+			original_remove(slot->child);
+		else
+			derived_remove(slot->child);
+	} else if (slot->flags & SLOT_ORIGINAL) {
+		original_remove(slot);
+	} else {
+		derived_remove(slot);
+	}
+}
+
+/* One step towards an empty slot. */
+static void slot_remove(struct slot *slot)
+{
+	bool original = slot->flags & SLOT_ORIGINAL;
+
+	if (slot->child && original)
+		below_remove(slot);
+	else if (slot->child)
+		slot_hand_up_child(slot);
+	else if (original)
+		original_remove(slot);
+	else
+		derived_remove(slot);
+}
+
+/* ---- the dying ---- */
+
+static void untyped_doom(struct slot *slot, struct slot *holder)
+{
+	slot->flags |= SLOT_DOOMED;
+	slot->holder = holder;
+	holder->doomed++;
+	dying_insert_before(slot, dying_head.dying.next);
+}
+
+/* The nearest ancestor that is on the list and not self-held, or NULL. */
+static struct slot *doomed_ancestor(const struct slot *slot)
+{
+	struct slot *ancestor = slot_parent(slot);
+
+	while (ancestor && (ancestor->flags & (SLOT_DYING | SLOT_SELF_HELD)) != SLOT_DYING)
+		ancestor = slot_parent(ancestor);
+	return ancestor;
+}
+
+/* No chunk below an ancestor may be used again while the ancestor's own slot lies in it. */
+static void doom_up_to(struct slot *slot, const struct slot *ancestor)
+{
+	for (struct slot *s = slot_parent(slot); s != ancestor; s = slot_parent(s))
+		s->flags |= SLOT_DOOMED;
+}
+
+static void doomed_leave_holder(struct slot *slot)
+{
+	slot->holder->doomed--;
+	slot->holder = NULL;
+}
+
+/* Leave the tree and lend slot 0 to the ancestor; what lies in this memory keeps slot 0 as its holder. */
+static void cnode_lend_slot(struct slot *self, struct slot *ancestor)
+{
+	uint64_t doomed;
+
+	doom_up_to(self, ancestor);
+	doomed_leave_holder(ancestor);
+	doomed = self->doomed;
+	dying_remove(self);
+	slot_clear(self);
+	slot_move(ancestor, self);
+	self->flags |= SLOT_SELF_HELD;
+	self->doomed = doomed;
+}
+
+static void dying_wait(struct slot *slot)
+{
+	dying_remove(slot);
+	dying_insert_before(slot, &dying_head);
+}
+
+/* All slots are empty, but for doomed Untypeds. */
+static void cnode_finish(struct slot *self)
+{
+	struct slot *ancestor = doomed_ancestor(self);
+
+	if (!self->doomed) {
+		dying_remove(self);
+		original_finish(self);
+	} else if (ancestor) {
+		cnode_lend_slot(self, ancestor);
+	} else {
+		dying_wait(self);
+	}
+}
+
+static void cnode_dying_step(struct slot *self)
+{
+	for (unsigned i = 0; self->slots > 1 && i < EMPTY_SLOTS_A_STEP; i++) {
+		struct slot *slot = self + self->slots - 1;
+
+		if (slot_empty(slot)) {
+			self->slots--;
+		} else if (slot->type == OBJECT_UNTYPED && slot->child) {
+			untyped_doom(slot, self);
+			self->slots--;
+			return;
+		} else {
+			slot_remove(slot);
+			return;
+		}
+	}
+	if (self->slots <= 1)
+		cnode_finish(self);
+}
+
+static void untyped_dying_step(struct slot *slot)
+{
+	if (slot->child) {
+		below_remove(slot);
+		return;
+	}
+	if (slot->flags & SLOT_SELF_HELD) {
+		if (slot->doomed) {
+			dying_wait(slot);
+			return;
+		}
+	} else {
+		doomed_leave_holder(slot);
+	}
+	dying_remove(slot);
+	original_finish(slot);
+}
+
+static bool dying_drain(void)
+{
+	while (!dying_empty()) {
+		struct slot *slot = dying_head.dying.next;
+
+		if (slot->type == OBJECT_CNODE)
+			cnode_dying_step(slot);
+		else
+			untyped_dying_step(slot);
+		if (arch_interrupt_pending())
+			return false;
+	}
+	return true;
+}
+
+/* ---- the two operations ---- */
+
+/*
+ * The slot itself may lie in what is deleted: it is emptied before its memory could be used for anything
+ * else, so looking at it again after a step is safe.
+ */
+bool slot_delete(struct slot *slot)
+{
+	bool drain = slot_empty(slot) || slot->flags & SLOT_ORIGINAL;
+
+	/* An original VSpace goes as a whole: no need to look for the leaves of each of its Windows. */
+	if (slot->flags & SLOT_ORIGINAL && slot->type == OBJECT_VSPACE)
+		vspace_reset(slot_object(slot));
+	while (!slot_empty(slot)) {
+		if (drain && !dying_drain())
+			return false;
+		if (slot_empty(slot))
+			break;
+		slot_remove(slot);
+		if (arch_interrupt_pending() && !slot_empty(slot))
+			return false;
+	}
+	return !drain || dying_drain();
+}
+
+bool slot_revoke(struct slot *slot)
+{
+	while (dying_drain()) {
+		if (!slot->child)
+			return true;
+		below_remove(slot);
+		if (arch_interrupt_pending())
+			return false;
+	}
+	return false;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages about a thread that it does not send itself: faults and exceptions, and for foreign threads system
+ * calls and pokes. Without a handler the thread stops.
+ */
+#include <kernel/cpu.h>
+#include <kernel/endpoint.h>
+#include <kernel/fault.h>
+#include <kernel/sched.h>
+
+static void fault_log(const struct thread *thread, enum error error)
+{
+	const struct thread_fault *fault = &thread->fault;
+
+	if (thread->message == MESSAGE_FOREIGN)
+		kernel_log("thread %p stopped: foreign system call %lu at %#lx, no handler (%u)\n",
+		           (const void *)thread, foreign_number(&thread->context),
+		           context_ip(&thread->context), error);
+	else
+		kernel_log("thread %p stopped: message %#x (%#lx, %#lx) at %#lx, no handler (%u)\n",
+		           (const void *)thread, fault->label, fault->word[0], fault->word[1],
+		           context_ip(&thread->context), error);
+}
+
+static void thread_send_message(struct thread *thread, enum message_kind kind)
+{
+	unsigned binding = thread_is_foreign(thread) ? BIND_SYSCALL : BIND_FAULT;
+	struct slot *slot = &thread->bindings[binding];
+	enum error error = ERR_NO_CAPABILITY;
+
+	thread->message = (uint8_t)kind;
+	thread->badge = slot->badge;
+	if (!slot_empty(slot))
+		error = endpoint_send(slot_object(slot), thread, DEADLINE_NEVER);
+	if (!error)
+		return;
+	fault_log(thread, error);
+	if (kind == MESSAGE_FOREIGN)
+		context_restart(&thread->context);
+	thread_stop(thread);
+}
+
+static void thread_send_fault(struct thread *thread, uint32_t label, const uint64_t *words, unsigned count)
+{
+	thread->fault.label = label;
+	thread->fault.words = count;
+	for (unsigned i = 0; i < count; i++)
+		thread->fault.word[i] = words[i];
+	thread_send_message(thread, MESSAGE_FAULT);
+}
+
+void foreign_syscall(struct thread *thread)
+{
+	thread_send_message(thread, MESSAGE_FOREIGN);
+}
+
+void thread_send_interrupted(struct thread *thread)
+{
+	const uint64_t words[] = {context_ip(&thread->context), context_sp(&thread->context)};
+
+	thread->flags &= ~(uint32_t)THREAD_POKED;
+	thread_send_fault(thread, LABEL_INTERRUPTED, words, 2);
+}
+
+void kernel_page_fault(struct thread *thread, uint64_t address, unsigned access)
+{
+	const uint64_t words[] = {address, access, context_ip(&thread->context),
+	                          context_sp(&thread->context)};
+
+	thread_send_fault(thread, LABEL_PAGE_FAULT, words, 4);
+	schedule_and_return();
+}
+
+void kernel_exception(struct thread *thread, unsigned vector, uint64_t code)
+{
+	const uint64_t words[] = {vector, code, context_ip(&thread->context), context_sp(&thread->context)};
+
+	thread_send_fault(thread, LABEL_EXCEPTION, words, 4);
+	schedule_and_return();
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leftist heap. Invariants: a child's key is not less than its parent's; rank(left) >= rank(right);
+ * rank = rank(right) + 1. So the right spine, the only way that loops go down, is at most log2(n + 1) long,
+ * and ranks change on at most that many nodes on a way up.
+ */
+#include <kernel/arch.h>
+#include <kernel/heap.h>
+
+static uint64_t rank(const struct heap_node *node)
+{
+	return node ? node->rank : 0;
+}
+
+/* Restore rank and order of children. True: the rank is what it was. */
+static bool heap_fix(struct heap_node *node)
+{
+	struct heap_node *left = node->left;
+	uint64_t old = node->rank;
+
+	if (rank(left) < rank(node->right)) {
+		node->left = node->right;
+		node->right = left;
+	}
+	node->rank = rank(node->right) + 1;
+	return node->rank == old;
+}
+
+/* Merge two trees; the result's parent is `parent`. */
+static struct heap_node *heap_merge(struct heap_node *a, struct heap_node *b, struct heap_node *parent)
+{
+	struct heap_node *root = NULL, **link = &root, *last = parent;
+
+	/* Down: interleave the right spines by key. Ties keep the order in which keys were made: they never
+	 * tie. */
+	while (a && b) {
+		struct heap_node **least = a->key <= b->key ? &a : &b;
+		struct heap_node *node = *least;
+
+		*least = node->right;
+		*link = node;
+		node->parent = last;
+		last = node;
+		link = &node->right;
+	}
+	*link = a ? a : b;
+	if (*link)
+		(*link)->parent = last;
+	/* Up: ranks of the nodes that were relinked. */
+	for (; last != parent; last = last->parent)
+		heap_fix(last);
+	return root;
+}
+
+void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key)
+{
+	kernel_assert(!heap_node_linked(node));
+	node->key = key;
+	node->rank = 1;
+	node->left = node->right = node->parent = NULL;
+	heap->root = heap_merge(heap->root, node, NULL);
+}
+
+void heap_remove(struct heap *heap, struct heap_node *node)
+{
+	struct heap_node *parent = node->parent;
+	struct heap_node *rest = heap_merge(node->left, node->right, parent);
+
+	kernel_assert(heap_node_linked(node));
+	node->rank = 0;
+	if (!parent) {
+		heap->root = rest;
+		return;
+	}
+	if (parent->left == node)
+		parent->left = rest;
+	else
+		parent->right = rest;
+	while (parent && !heap_fix(parent))
+		parent = parent->parent;
+}

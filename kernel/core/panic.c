@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel's own messages: a small formatter on the debug UART. */
+#include <stdarg.h>
+
+#include <kernel/arch.h>
+
+#define LINE_BYTES 256
+
+struct line {
+	char text[LINE_BYTES];
+	size_t length;
+};
+
+static void line_put(struct line *line, char c)
+{
+	if (line->length < LINE_BYTES)
+		line->text[line->length++] = c;
+}
+
+static void line_text(struct line *line, const char *text)
+{
+	for (text = text ? text : "(null)"; *text; text++)
+		line_put(line, *text);
+}
+
+static void line_number(struct line *line, uint64_t value, unsigned base, unsigned width, char pad)
+{
+	char digits[20];
+	unsigned count = 0;
+
+	do {
+		digits[count++] = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value);
+	for (; width > count; width--)
+		line_put(line, pad);
+	while (count)
+		line_put(line, digits[--count]);
+}
+
+/* One conversion after '%'; returns what follows it. Known: c s d u x p, with #, 0, a width, and l. */
+static const char *line_conversion(struct line *line, const char *format, va_list *arguments)
+{
+	bool prefix = false, is_long = false;
+	unsigned width = 0;
+	char pad = ' ';
+	int64_t value;
+
+	for (; *format == '#' || *format == '0'; format++) {
+		prefix |= *format == '#';
+		pad = *format == '0' ? '0' : pad;
+	}
+	for (; *format >= '0' && *format <= '9'; format++)
+		width = width * 10 + (unsigned)(*format - '0');
+	for (; *format == 'l' || *format == 'z'; format++)
+		is_long = true;
+	switch (*format) {
+	case 's':
+		line_text(line, va_arg(*arguments, const char *));
+		break;
+	case 'c':
+		line_put(line, (char)va_arg(*arguments, int));
+		break;
+	case 'd':
+		value = is_long ? va_arg(*arguments, int64_t) : va_arg(*arguments, int);
+		if (value < 0)
+			line_put(line, '-');
+		line_number(line, value < 0 ? -(uint64_t)value : (uint64_t)value, 10, width, pad);
+		break;
+	case 'u':
+		line_number(line, is_long ? va_arg(*arguments, uint64_t) : va_arg(*arguments, unsigned), 10,
+		            width, pad);
+		break;
+	case 'x':
+		if (prefix)
+			line_text(line, "0x");
+		line_number(line, is_long ? va_arg(*arguments, uint64_t) : va_arg(*arguments, unsigned), 16,
+		            width, pad);
+		break;
+	case 'p':
+		line_text(line, "0x");
+		line_number(line, (uint64_t)va_arg(*arguments, void *), 16, width, pad);
+		break;
+	default:
+		line_put(line, *format ? *format : '%');
+		break;
+	}
+	return *format ? format + 1 : format;
+}
+
+static void line_format(struct line *line, const char *format, va_list arguments)
+{
+	va_list rest;
+
+	va_copy(rest, arguments);
+	while (*format) {
+		if (*format == '%')
+			format = line_conversion(line, format + 1, &rest);
+		else
+			line_put(line, *format++);
+	}
+	va_end(rest);
+}
+
+void kernel_log(const char *format, ...)
+{
+	struct line line = {.length = 0};
+	va_list arguments;
+
+	va_start(arguments, format);
+	line_format(&line, format, arguments);
+	va_end(arguments);
+	arch_debug_write(line.text, line.length);
+}
+
+void panic(const char *format, ...)
+{
+	struct line line = {.length = 0};
+	va_list arguments;
+
+	line_text(&line, "kernel panic: ");
+	va_start(arguments, format);
+	line_format(&line, format, arguments);
+	va_end(arguments);
+	line_put(&line, '\n');
+	arch_debug_write(line.text, line.length);
+	arch_backtrace();
+	arch_halt();
+}

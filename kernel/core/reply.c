@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replies: answering a call, a fault, or a foreign system call.
+ */
+#include <kernel/cnode.h>
+#include <kernel/cpu.h>
+#include <kernel/endpoint.h>
+#include <kernel/message.h>
+#include <kernel/reply.h>
+#include <kernel/sched.h>
+#include <kernel/syscall.h>
+#include <kernel/window.h>
+
+#define REPLY_FLAGS_ALL (REPLY_STOP | REPLY_REGISTERS | REPLY_MAP | REPLY_CONSUME_POKE | REPLY_VSPACE)
+
+void reply_take(struct reply *reply, struct thread *caller, struct thread *holder)
+{
+	kernel_assert(reply->state == REPLY_IDLE && !holder->active);
+	reply->state = REPLY_ACTIVE;
+	reply->caller = caller;
+	reply->holder = holder;
+	caller->reply = reply;
+	holder->active = reply;
+}
+
+void reply_park(struct reply *reply)
+{
+	if (reply->state != REPLY_ACTIVE)
+		return;
+	reply->holder->active = NULL;
+	reply->holder = NULL;
+	reply->state = REPLY_PARKED;
+}
+
+void reply_release(struct reply *reply)
+{
+	switch (reply->state) {
+	case REPLY_EXPECTING:
+		reply->holder->reply = NULL;
+		break;
+	case REPLY_ACTIVE:
+		reply->holder->active = NULL;
+		reply->caller->reply = NULL;
+		break;
+	case REPLY_PARKED:
+		reply->caller->reply = NULL;
+		break;
+	default:
+		break;
+	}
+	reply->state = REPLY_IDLE;
+	reply->caller = reply->holder = NULL;
+}
+
+void reply_fail(struct reply *reply)
+{
+	if (reply->caller)
+		thread_cancel(reply->caller, ERR_PEER_DIED); /* releases this */
+	else
+		reply_release(reply);
+}
+
+/* ---- answering a native call ---- */
+
+static void reply_to_call(struct thread *replier, struct thread *caller)
+{
+	message_transfer(replier, caller);
+	*context_cap(&caller->context) = 0;
+	*context_status(&caller->context) = ERR_NONE;
+	thread_wake(caller);
+}
+
+/* ---- answering a message from the kernel ---- */
+
+#define REPLY_REGISTERS_WORDS (MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS)
+
+static struct slot *reply_vspace(const struct thread *replier)
+{
+	struct slot *slot = cspace_lookup(replier, thread_buffer(replier)->caps[0]);
+
+	return slot && slot->type == OBJECT_VSPACE && slot->rights & RIGHT_MANAGE ? slot : NULL;
+}
+
+/* Everything but the mapping, which may fail: then the thread faults again. */
+static enum error reply_check_kernel(struct thread *replier)
+{
+	uint64_t info = *context_info(&replier->context);
+	uint32_t flags = message_label(info);
+
+	if (flags & ~(uint32_t)REPLY_FLAGS_ALL)
+		return ERR_ARGUMENT;
+	if (flags & REPLY_REGISTERS && message_words(info) < REPLY_REGISTERS_WORDS)
+		return ERR_ARGUMENT;
+	if (flags & REPLY_VSPACE && !message_caps(info))
+		return ERR_ARGUMENT;
+	if (flags & REPLY_VSPACE && !reply_vspace(replier))
+		return ERR_WRONG_TYPE;
+	return ERR_NONE;
+}
+
+static bool reply_write_registers(struct thread *replier, struct thread *caller)
+{
+	struct thread_registers registers;
+
+	__builtin_memcpy(&registers, &thread_buffer(replier)->words[MESSAGE_REGISTER_WORDS],
+	                 sizeof(registers));
+	return arch_context_write(&caller->context, &registers);
+}
+
+static void reply_map(struct thread *replier)
+{
+	const struct map_request request = {
+	        .address = argument(replier, 2),
+	        .page = argument(replier, 3),
+	        .pages = argument(replier, 4),
+	        .flags = argument(replier, 5),
+	};
+
+	window_map_for_reply(replier, argument(replier, 1), &request);
+}
+
+static void reply_change_vspace(struct thread *replier, struct thread *caller)
+{
+	struct slot *slot = &caller->bindings[BIND_VSPACE];
+	struct slot *from = reply_vspace(replier);
+
+	if (!slot_empty(slot))
+		slot_clear(slot);
+	slot_derive(from, slot, from->rights);
+}
+
+static enum error reply_to_kernel(struct thread *replier, struct thread *caller)
+{
+	uint32_t flags = message_label(*context_info(&replier->context));
+	enum error error = reply_check_kernel(replier);
+
+	if (error)
+		return error;
+	if (flags & REPLY_REGISTERS && !reply_write_registers(replier, caller))
+		return ERR_RANGE;
+	if (!(flags & REPLY_REGISTERS) && caller->message == MESSAGE_FOREIGN)
+		foreign_set_result(&caller->context, argument(replier, 0));
+	if (flags & REPLY_MAP)
+		reply_map(replier);
+	if (flags & REPLY_VSPACE)
+		reply_change_vspace(replier, caller);
+	if (flags & REPLY_CONSUME_POKE)
+		caller->flags &= ~(uint32_t)THREAD_POKED;
+	reply_release(caller->reply);
+	if (flags & REPLY_STOP || slot_empty(&caller->bindings[BIND_VSPACE]))
+		caller->state = THREAD_STATE_STOPPED;
+	else
+		thread_wake(caller);
+	return ERR_NONE;
+}
+
+/* ---- system calls ---- */
+
+static enum error reply_answer(struct thread *thread, struct reply *reply)
+{
+	struct thread *caller = reply->caller;
+	enum error error;
+
+	if (!caller)
+		return ERR_STATE;
+	error = message_check(thread, *context_info(&thread->context), true);
+	if (error)
+		return error;
+	if (caller->message != MESSAGE_CALL)
+		return reply_to_kernel(thread, caller);
+	reply_release(reply);
+	reply_to_call(thread, caller);
+	return ERR_NONE;
+}
+
+unsigned syscall_reply(struct thread *thread)
+{
+	struct slot *slot;
+	enum error error =
+	        cspace_find(thread, (cptr_t)*context_reply(&thread->context), OBJECT_REPLY, 0, &slot);
+
+	return error ? error : reply_answer(thread, slot_object(slot));
+}
+
+/*
+ * Everything about the second half is checked before the first is done. An answer of CPTR_NULL means that
+ * there is nothing to answer (also after a restart, when the answer has been given).
+ */
+unsigned syscall_reply_recv(struct thread *thread)
+{
+	cptr_t answer = (cptr_t)*context_reply(&thread->context);
+	cptr_t receive = (cptr_t)(*context_reply(&thread->context) >> 32);
+	struct slot *endpoint, *answer_slot = NULL, *receive_slot = NULL;
+	struct reply *next;
+	unsigned status;
+	enum error error;
+
+	error = cspace_find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ, &endpoint);
+	if (!error && answer)
+		error = cspace_find(thread, answer, OBJECT_REPLY, 0, &answer_slot);
+	if (!error)
+		error = cspace_find(thread, receive ? receive : answer, OBJECT_REPLY, 0, &receive_slot);
+	if (error)
+		return error;
+	next = slot_object(receive_slot);
+	if (receive_slot != answer_slot && next->state != REPLY_IDLE)
+		return ERR_STATE;
+	if (answer_slot) {
+		error = reply_answer(thread, slot_object(answer_slot));
+		if (error)
+			return error;
+		/* Capabilities that were moved with the answer may have been these. */
+		if (slot_empty(endpoint) || slot_empty(receive_slot))
+			return ERR_NO_CAPABILITY;
+	}
+	status = endpoint_recv(slot_object(endpoint), thread, next);
+	if (status == STATUS_RESTART)
+		*context_reply(&thread->context) = REPLY_PAIR(0, receive ? receive : answer);
+	return status;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which thread runs. The running thread is in no queue; a thread that is preempted goes back to the front of
+ * its queue, one that has used up its slice or yields goes to the end. Everything is a constant number of
+ * steps.
+ */
+#include <kernel/cpu.h>
+#include <kernel/fault.h>
+#include <kernel/sched.h>
+#include <kernel/vspace.h>
+
+static void ready_mark(struct cpu *cpu, unsigned priority)
+{
+	cpu->ready_bits[priority / 64] |= 1ul << priority % 64;
+	cpu->ready_words |= 1ul << priority / 64;
+}
+
+static void ready_unmark(struct cpu *cpu, unsigned priority)
+{
+	cpu->ready_bits[priority / 64] &= ~(1ul << priority % 64);
+	if (!cpu->ready_bits[priority / 64])
+		cpu->ready_words &= ~(1ul << priority / 64);
+}
+
+/* The highest priority that is ready, or -1. */
+static int ready_highest(const struct cpu *cpu)
+{
+	unsigned word;
+
+	if (!cpu->ready_words)
+		return -1;
+	word = 63 - (unsigned)__builtin_clzl(cpu->ready_words);
+	return (int)(word * 64 + 63 - (unsigned)__builtin_clzl(cpu->ready_bits[word]));
+}
+
+static bool sched_may_queue(const struct thread *thread)
+{
+	return thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched);
+}
+
+void sched_enqueue(struct thread *thread)
+{
+	struct ready_queue *queue = &thread->cpu->ready[thread->priority];
+
+	if (!sched_may_queue(thread) || thread->queued)
+		return;
+	thread->queued = true;
+	thread->ready_next = NULL;
+	thread->ready_prev = queue->last;
+	if (queue->last)
+		queue->last->ready_next = thread;
+	else
+		queue->first = thread;
+	queue->last = thread;
+	ready_mark(thread->cpu, thread->priority);
+}
+
+void sched_enqueue_first(struct thread *thread)
+{
+	struct ready_queue *queue = &thread->cpu->ready[thread->priority];
+
+	if (!sched_may_queue(thread) || thread->queued)
+		return;
+	thread->queued = true;
+	thread->ready_prev = NULL;
+	thread->ready_next = queue->first;
+	if (queue->first)
+		queue->first->ready_prev = thread;
+	else
+		queue->last = thread;
+	queue->first = thread;
+	ready_mark(thread->cpu, thread->priority);
+}
+
+void sched_dequeue(struct thread *thread)
+{
+	struct ready_queue *queue = &thread->cpu->ready[thread->priority];
+
+	if (!thread->queued)
+		return;
+	thread->queued = false;
+	if (thread->ready_prev)
+		thread->ready_prev->ready_next = thread->ready_next;
+	else
+		queue->first = thread->ready_next;
+	if (thread->ready_next)
+		thread->ready_next->ready_prev = thread->ready_prev;
+	else
+		queue->last = thread->ready_prev;
+	if (!queue->first)
+		ready_unmark(thread->cpu, thread->priority);
+}
+
+/* The current thread gives up the CPU but stays ready. */
+static void sched_requeue(struct cpu *cpu, struct thread *thread, bool first)
+{
+	cpu->current = NULL;
+	thread->state = THREAD_STATE_READY;
+	if (first)
+		sched_enqueue_first(thread);
+	else
+		sched_enqueue(thread);
+}
+
+static void sched_exhausted(struct cpu *cpu, struct thread *thread, uint64_t now)
+{
+	struct sched_context *context = thread->sched;
+
+	context->left = 0;
+	if (context->budget == context->period) {
+		context->left = context->budget;
+		context->refill_at = 0;
+	} else if (context->refill_at <= now) {
+		context->left = context->budget;
+		context->refill_at = 0;
+	} else {
+		deadline_arm(&context->refill, context->refill_at);
+	}
+	if (thread->state == THREAD_STATE_RUNNING)
+		sched_requeue(cpu, thread, false);
+}
+
+void sched_charge(struct cpu *cpu)
+{
+	struct thread *thread = cpu->current;
+	struct sched_context *context;
+	uint64_t now = arch_time();
+	uint64_t used = now - cpu->since;
+
+	cpu->since = now;
+	if (!thread)
+		return;
+	thread->cpu_time += used;
+	context = thread->sched;
+	if (!context)
+		return;
+	context->consumed += used;
+	if (!context->refill_at)
+		context->refill_at = now - used + context->period;
+	if (used < context->left)
+		context->left -= used;
+	else if (context->left)
+		sched_exhausted(cpu, thread, now);
+}
+
+void sched_leave(struct thread *thread)
+{
+	struct cpu *cpu = thread->cpu;
+
+	if (cpu->current != thread)
+		return;
+	sched_charge(cpu);
+	cpu->current = NULL;
+}
+
+void sched_yield(struct thread *thread)
+{
+	sched_charge(thread->cpu);
+	if (thread->state == THREAD_STATE_RUNNING)
+		sched_requeue(thread->cpu, thread, false);
+}
+
+/* Who runs next; becomes current. NULL: nobody. */
+static struct thread *sched_pick(struct cpu *cpu)
+{
+	struct thread *current = cpu->current;
+	int highest = ready_highest(cpu);
+	struct thread *next;
+
+	if (current) {
+		if (highest <= (int)current->priority)
+			return current;
+		sched_charge(cpu);
+		if (cpu->current)
+			sched_requeue(cpu, current, true);
+		highest = ready_highest(cpu);
+	}
+	if (highest < 0)
+		return NULL;
+	next = cpu->ready[highest].first;
+	sched_dequeue(next);
+	next->state = THREAD_STATE_RUNNING;
+	cpu->current = next;
+	return next;
+}
+
+/* The timer is only moved forward: when it fires for something that is no longer so, it is set again. */
+static void sched_set_timer(struct cpu *cpu)
+{
+	deadline_t when = deadline_earliest();
+
+	if (cpu->current && cpu->since + cpu->current->sched->left < when)
+		when = cpu->since + cpu->current->sched->left;
+	if (when >= cpu->timer)
+		return;
+	cpu->timer = when;
+	arch_timer_set(when);
+}
+
+void schedule_and_return(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	for (;;) {
+		struct thread *next = sched_pick(cpu);
+
+		sched_set_timer(cpu);
+		if (!next) {
+			arch_idle();
+			cpu->since = arch_time();
+			continue;
+		}
+		if (next->flags & THREAD_POKED && thread_is_foreign(next)) {
+			thread_send_interrupted(next);
+			continue;
+		}
+		cpu->vspace = thread_vspace(next);
+		arch_vspace_switch(&cpu->vspace->arch);
+		arch_return_to_user(next);
+	}
+}
+
+void kernel_timer(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	cpu->timer = DEADLINE_NEVER;
+	sched_charge(cpu);
+	deadline_expire(cpu->since);
+}
+
+void kernel_interrupt_done(struct thread *thread)
+{
+	(void)thread;
+	schedule_and_return();
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* System call entry. */
+#include <kernel/cpu.h>
+#include <kernel/endpoint.h>
+#include <kernel/fault.h>
+#include <kernel/invariants.h>
+#include <kernel/notification.h>
+#include <kernel/reply.h>
+#include <kernel/sched.h>
+#include <kernel/syscall.h>
+
+static unsigned syscall_debug_write(struct thread *thread)
+{
+	uint64_t words[MESSAGE_REGISTER_WORDS], count = *context_cap(&thread->context);
+
+	if (count > sizeof(words))
+		return ERR_ARGUMENT;
+	for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
+		words[i] = *context_word(&thread->context, i);
+	arch_debug_write((const char *)words, count);
+	return ERR_NONE;
+}
+
+static unsigned syscall_dispatch(struct thread *thread)
+{
+	switch (*context_status(&thread->context)) {
+	case SYS_CALL:
+		return syscall_call(thread);
+	case SYS_SEND:
+		return syscall_send(thread);
+	case SYS_RECV:
+		return syscall_recv(thread);
+	case SYS_REPLY_RECV:
+		return syscall_reply_recv(thread);
+	case SYS_REPLY:
+		return syscall_reply(thread);
+	case SYS_SIGNAL:
+		return syscall_signal(thread);
+	case SYS_WAIT:
+		return syscall_wait(thread);
+	case SYS_YIELD:
+		sched_yield(thread);
+		return ERR_NONE;
+	case SYS_INVOKE:
+		return invoke(thread);
+	case SYS_DEBUG_WRITE:
+		return syscall_debug_write(thread);
+	default:
+		return ERR_NO_SYSCALL;
+	}
+}
+
+void syscall_run(struct thread *thread)
+{
+	unsigned status;
+
+	if (thread_is_foreign(thread)) {
+		foreign_syscall(thread);
+		return;
+	}
+	status = syscall_dispatch(thread);
+	/* A thread that destroyed itself has no registers left to tell. */
+	if (thread->state == THREAD_STATE_DEAD)
+		return;
+	if (status == STATUS_RESTART)
+		context_restart(&thread->context);
+	else if (status != STATUS_BLOCKED)
+		*context_status(&thread->context) = status;
+}
+
+void kernel_syscall(struct thread *thread)
+{
+	syscall_run(thread);
+	invariants_check();
+	schedule_and_return();
+}

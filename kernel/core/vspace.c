@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables: their pages, and walks over ranges. A walk never looks at more than one table (512 entries)
+ * between preemption points and skips what has no table.
+ */
+#include <kernel/cnode.h>
+#include <kernel/cpu.h>
+#include <kernel/syscall.h>
+#include <kernel/untyped.h>
+#include <kernel/vspace.h>
+
+#define TABLE_ENTRIES 512
+#define HARVEST_PAGES (sizeof(((struct ipc_buffer *)0)->data) * 4)
+
+/* Bytes that one entry of this level covers. */
+static uint64_t level_size(unsigned level)
+{
+	return 1ul << (PAGE_BITS + 9 * level);
+}
+
+struct vspace *vspace_init(void *object)
+{
+	struct vspace *vspace = (struct vspace *)((char *)object + PAGE_SIZE);
+
+	arch_vspace_init(&vspace->arch, object);
+	for (unsigned i = 0; i < VSPACE_FEEDS; i++)
+		vspace->feeds[i].place = (uint8_t)(PLACE_FEED + i);
+	return vspace;
+}
+
+/* ---- table pages ---- */
+
+static struct table_page *feed_carve(struct vspace *vspace)
+{
+	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
+		const struct slot *feed = &vspace->feeds[i];
+		void *page;
+
+		if (slot_empty(feed) || vspace->carved[i] == feed->pages)
+			continue;
+		page = phys_to_virt(feed->object + (vspace->carved[i]++ << PAGE_BITS));
+		__builtin_memset(page, 0, PAGE_SIZE);
+		return page;
+	}
+	return NULL;
+}
+
+static void *table_take(struct vspace *vspace)
+{
+	struct table_page *page = vspace->free;
+
+	if (page) {
+		vspace->free = page->next;
+		page->next = NULL;
+	} else {
+		page = feed_carve(vspace);
+	}
+	if (!page)
+		return NULL;
+	vspace->free_pages--;
+	vspace->used_pages++;
+	return page;
+}
+
+/* The page is zero and linked nowhere. */
+static void table_give(struct vspace *vspace, void *table)
+{
+	struct table_page *page = table;
+
+	page->next = vspace->free;
+	vspace->free = page;
+	vspace->free_pages++;
+	vspace->used_pages--;
+}
+
+void vspace_reset(struct vspace *vspace)
+{
+	uint64_t pages = 0;
+	unsigned missing;
+
+	for (uint64_t address = 0; address < USER_END; address += level_size(ARCH_ROOT_LEVEL))
+		*arch_pte_find(&vspace->arch, address, ARCH_ROOT_LEVEL, &missing) = 0;
+	arch_tlb_flush(&vspace->arch, 0, USER_END);
+	vspace->free = NULL;
+	vspace->used_pages = 0;
+	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
+		vspace->carved[i] = 0;
+		pages += vspace->feeds[i].pages;
+	}
+	vspace->free_pages = pages;
+}
+
+void vspace_feed_lost(struct vspace *vspace, struct slot *feed)
+{
+	feed->pages = 0;
+	vspace_reset(vspace);
+}
+
+void vspace_destroy(struct vspace *vspace)
+{
+	struct cpu *cpu = this_cpu();
+
+	vspace_reset(vspace);
+	if (cpu->vspace == vspace) {
+		cpu->vspace = NULL;
+		arch_vspace_switch(NULL);
+	}
+}
+
+/* ---- finding entries ---- */
+
+static bool leaf_present(pte_t pte, unsigned level)
+{
+	return arch_pte_present(pte) && arch_pte_is_leaf(pte, level);
+}
+
+/* The large leaf that translates this address, or NULL. */
+static pte_t *vspace_find_large(struct vspace *vspace, uint64_t address)
+{
+	unsigned missing;
+	pte_t *pte = arch_pte_find(&vspace->arch, address, 1, &missing);
+
+	return pte && leaf_present(*pte, 1) ? pte : NULL;
+}
+
+/* The first address behind `address` that may have another table, when the table of level 0 is missing for
+ * it. */
+static uint64_t vspace_skip(struct vspace *vspace, uint64_t address)
+{
+	unsigned missing = 0;
+	uint64_t size;
+
+	if (arch_pte_find(&vspace->arch, address, 1, &missing))
+		missing = 0;
+	size = level_size(missing + 1);
+	return (address | (size - 1)) + 1;
+}
+
+pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level)
+{
+	for (unsigned i = 0; i <= ARCH_ROOT_LEVEL + 1; i++) {
+		unsigned missing;
+		pte_t *pte = arch_pte_find(&vspace->arch, address, level, &missing);
+		pte_t *large;
+		void *table;
+
+		if (pte)
+			return pte;
+		large = level == 0 ? vspace_find_large(vspace, address) : NULL;
+		if (large) {
+			*large = 0;
+			arch_tlb_flush(&vspace->arch, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
+			continue;
+		}
+		table = table_take(vspace);
+		if (!table)
+			return NULL;
+		arch_table_link(&vspace->arch, address, missing, table);
+	}
+	return NULL;
+}
+
+void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address)
+{
+	void *table = phys_to_virt(arch_pte_physical(*entry));
+
+	*entry = 0;
+	__builtin_memset(table, 0, PAGE_SIZE);
+	arch_tlb_flush(&vspace->arch, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
+	table_give(vspace, table);
+}
+
+/* ---- removing leaves ---- */
+
+static bool leaf_hits(pte_t pte, unsigned level, uint64_t physical, uint64_t size)
+{
+	uint64_t start = arch_pte_physical(pte);
+
+	if (!leaf_present(pte, level))
+		return false;
+	return !size || (start < physical + size && physical < start + level_size(level));
+}
+
+/* Entries of one table from *start on. */
+static uint64_t table_remove(pte_t *pte, uint64_t *start, uint64_t end, uint64_t physical, uint64_t size)
+{
+	uint64_t removed = 0;
+
+	do {
+		if (leaf_hits(*pte, 0, physical, size)) {
+			*pte = 0;
+			removed++;
+		}
+		pte++;
+		*start += PAGE_SIZE;
+	} while (*start < end && *start % LARGE_PAGE_SIZE);
+	return removed;
+}
+
+static uint64_t vspace_remove_some(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_t physical,
+                                   uint64_t size)
+{
+	unsigned missing;
+	pte_t *pte = arch_pte_find(&vspace->arch, *start, 0, &missing);
+	pte_t *large;
+	uint64_t removed = 0;
+
+	if (pte)
+		return table_remove(pte, start, end, physical, size);
+	large = vspace_find_large(vspace, *start);
+	if (large && leaf_hits(*large, 1, physical, size)) {
+		*large = 0;
+		removed = LARGE_PAGE_SIZE / PAGE_SIZE;
+	}
+	*start = vspace_skip(vspace, *start);
+	return removed;
+}
+
+bool vspace_remove(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_t physical, uint64_t size,
+                   uint64_t *removed)
+{
+	uint64_t first = *start, count = 0;
+
+	while (*start < end) {
+		count += vspace_remove_some(vspace, start, end, physical, size);
+		if (*start < end && arch_interrupt_pending())
+			break;
+	}
+	/* The whole of a large page goes even if the range begins inside it. */
+	first &= ~(LARGE_PAGE_SIZE - 1);
+	if (count)
+		arch_tlb_flush(&vspace->arch, first, *start - first);
+	*removed += count;
+	return *start >= end;
+}
+
+/* ---- taking back empty tables ---- */
+
+static bool table_is_empty(const void *table)
+{
+	const uint64_t *entry = table;
+
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
+		if (entry[i])
+			return false;
+	}
+	return true;
+}
+
+/* Look at the table of `level` for this address; returns where the next one may be. */
+static uint64_t vspace_reclaim_one(struct vspace *vspace, uint64_t address, unsigned level)
+{
+	unsigned missing;
+	pte_t *entry = arch_pte_find(&vspace->arch, address, level + 1, &missing);
+	uint64_t size = level_size(entry ? level + 1 : missing + 1);
+	void *table;
+
+	if (entry && arch_pte_present(*entry) && !arch_pte_is_leaf(*entry, level + 1)) {
+		table = phys_to_virt(arch_pte_physical(*entry));
+		if (table_is_empty(table)) {
+			*entry = 0;
+			table_give(vspace, table);
+		}
+	}
+	return (address | (size - 1)) + 1;
+}
+
+/* progress: level in the top byte, page below. */
+static unsigned vspace_reclaim(struct thread *caller, struct vspace *vspace)
+{
+	uint64_t address = (caller->progress & ((1ul << 56) - 1)) << PAGE_BITS;
+	unsigned level = (unsigned)(caller->progress >> 56);
+	uint64_t before = vspace->free_pages;
+	bool preempted = false;
+
+	while (level < ARCH_ROOT_LEVEL && !preempted) {
+		address = vspace_reclaim_one(vspace, address, level);
+		if (address >= USER_END) {
+			address = 0;
+			level++;
+		}
+		preempted = level < ARCH_ROOT_LEVEL && arch_interrupt_pending();
+	}
+	if (vspace->free_pages != before)
+		arch_tlb_flush(&vspace->arch, 0, USER_END);
+	caller->progress = (uint64_t)level << 56 | address >> PAGE_BITS;
+	if (preempted)
+		return STATUS_RESTART;
+	result(caller, 0, vspace->free_pages);
+	return ERR_NONE;
+}
+
+/* ---- other operations ---- */
+
+static struct slot *vspace_free_feed(struct vspace *vspace)
+{
+	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
+		if (slot_empty(&vspace->feeds[i]))
+			return &vspace->feeds[i];
+	}
+	return NULL;
+}
+
+static enum error vspace_feed(struct thread *caller, struct vspace *vspace)
+{
+	uint64_t size_bits = argument(caller, 1);
+	struct slot *untyped, *feed = vspace_free_feed(vspace);
+	enum error error;
+
+	if (!arguments_zero(caller, 2))
+		return ERR_ARGUMENT;
+	error = cspace_find(caller, argument(caller, 0), OBJECT_UNTYPED, RIGHT_MANAGE, &untyped);
+	if (error)
+		return error;
+	if (untyped->flags & SLOT_DEVICE)
+		return ERR_ARGUMENT;
+	if (size_bits < PAGE_BITS || size_bits > 63)
+		return ERR_RANGE;
+	error = untyped_chunk_check(untyped, (unsigned)size_bits, 1);
+	if (error)
+		return error;
+	if (!feed)
+		return ERR_LIMIT;
+	slot_set_child(feed, untyped, CAP_TABLE_PAGES, 0, untyped_take(untyped, (unsigned)size_bits));
+	feed->flags = SLOT_ORIGINAL;
+	feed->pages = 1ul << (size_bits - PAGE_BITS);
+	vspace->carved[feed - vspace->feeds] = 0;
+	vspace->free_pages += feed->pages;
+	return ERR_NONE;
+}
+
+enum error user_range_check(uint64_t address, uint64_t pages)
+{
+	if (address % PAGE_SIZE)
+		return ERR_ALIGNMENT;
+	if (address < USER_BASE || address >= USER_END || pages > (USER_END - address) >> PAGE_BITS)
+		return ERR_RANGE;
+	return ERR_NONE;
+}
+
+static unsigned vspace_unmap(struct thread *caller, struct vspace *vspace)
+{
+	uint64_t address = argument(caller, 0), pages = argument(caller, 1);
+	uint64_t end = address + (pages << PAGE_BITS);
+	enum error error;
+
+	if (!arguments_zero(caller, 2))
+		return ERR_ARGUMENT;
+	error = user_range_check(address, pages);
+	if (error)
+		return error;
+	if (!vspace_remove(vspace, &address, end, 0, 0, &caller->progress)) {
+		/* Go on from here. */
+		result(caller, 0, address);
+		result(caller, 1, (end - address) >> PAGE_BITS);
+		return STATUS_RESTART;
+	}
+	result(caller, 0, caller->progress);
+	return ERR_NONE;
+}
+
+static unsigned vspace_harvest_page(struct vspace *vspace, uint64_t address)
+{
+	unsigned missing;
+	pte_t *pte = arch_pte_find(&vspace->arch, address, 0, &missing);
+
+	if (!pte)
+		pte = vspace_find_large(vspace, address);
+	return pte && arch_pte_present(*pte) ? arch_pte_harvest(pte) : 0;
+}
+
+/* A large page tells its first harvested page, and only that. progress: pages done. */
+static unsigned vspace_harvest(struct thread *caller, struct vspace *vspace)
+{
+	struct ipc_buffer *buffer = thread_buffer(caller);
+	uint64_t address = argument(caller, 0), pages = argument(caller, 1), i;
+	enum error error;
+
+	if (!arguments_zero(caller, 2))
+		return ERR_ARGUMENT;
+	error = user_range_check(address, pages);
+	if (!error && pages > HARVEST_PAGES)
+		error = ERR_RANGE;
+	if (!error && !buffer)
+		error = ERR_NO_BUFFER;
+	if (error)
+		return error;
+	for (i = caller->progress; i < pages; i++) {
+		unsigned bits = vspace_harvest_page(vspace, address + i * PAGE_SIZE);
+		unsigned shift = i % 4 * 2;
+
+		buffer->data[i / 4] = (uint8_t)((buffer->data[i / 4] & ~(3u << shift)) | bits << shift);
+		if (i % 64 == 63 && i + 1 < pages && arch_interrupt_pending())
+			break;
+	}
+	arch_tlb_flush(&vspace->arch, address, pages << PAGE_BITS);
+	if (i < pages) {
+		caller->progress = i + 1;
+		return STATUS_RESTART;
+	}
+	return ERR_NONE;
+}
+
+static unsigned vspace_info(struct thread *caller, const struct vspace *vspace)
+{
+	result(caller, 0, vspace->free_pages);
+	result(caller, 1, vspace->used_pages);
+	return ERR_NONE;
+}
+
+unsigned vspace_invoke(struct thread *caller, struct slot *slot, unsigned operation)
+{
+	struct vspace *vspace = slot_object(slot);
+
+	if (operation < VSPACE_FEED || operation > VSPACE_INFO)
+		return ERR_NO_OPERATION;
+	if (!(slot->rights & RIGHT_MANAGE))
+		return ERR_RIGHTS;
+	switch (operation) {
+	case VSPACE_FEED:
+		return vspace_feed(caller, vspace);
+	case VSPACE_UNMAP:
+		return vspace_unmap(caller, vspace);
+	case VSPACE_HARVEST:
+		return vspace_harvest(caller, vspace);
+	default:
+		break;
+	}
+	if (!arguments_zero(caller, 0))
+		return ERR_ARGUMENT;
+	return operation == VSPACE_RECLAIM ? vspace_reclaim(caller, vspace) : vspace_info(caller, vspace);
+}

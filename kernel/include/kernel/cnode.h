@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* CNodes: arrays of slots. Slot 0 is never a capability of its owner; delete.c uses it. */
+#pragma once
+
+#include <kernel/slot.h>
+#include <kernel/thread.h>
+
+/* The slot of an index in the CNode that this capability names, or NULL. */
+static inline struct slot *cnode_slot(const struct slot *cnode, uint64_t index)
+{
+	if (index - 1 >= (uint64_t)cnode->slots - 1 || !cnode->slots)
+		return NULL;
+	return (struct slot *)cnode->object + index;
+}
+
+/* The thread's capability at this index; NULL: no CSpace, out of range, or empty. */
+static inline struct slot *cspace_lookup(const struct thread *thread, uint64_t index)
+{
+	struct slot *slot = cnode_slot(&thread->bindings[BIND_CSPACE], index);
+
+	return slot && !slot_empty(slot) ? slot : NULL;
+}
+
+/* The capability at index if it has this type and these rights. */
+enum error cspace_find(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
+                       struct slot **out);
+/* The CNode to read from or to write into: CPTR_NULL is the thread's own CSpace. */
+enum error cspace_find_cnode(const struct thread *thread, uint64_t index, struct slot **out);
+unsigned cnode_invoke(struct thread *caller, struct slot *slot, unsigned operation);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each CPU has of its own. Only one runs for now; nothing outside this structure says so.
+ */
+#pragma once
+
+#include <kernel/arch.h>
+#include <kernel/heap.h>
+
+#define CPU_MAX 8
+
+struct thread;
+struct vspace;
+
+struct ready_queue {
+	struct thread *first, *last;
+};
+
+struct cpu {
+	struct arch_cpu arch; /* first */
+	/* The thread that was in user mode, or that user mode is returned to; NULL: idle. Not in a ready
+	 * queue. */
+	struct thread *current;
+	struct vspace *vspace; /* whose page tables are in use; NULL: the kernel's own */
+	uint64_t since;        /* current was charged up to this time */
+	deadline_t timer;      /* what the one-shot timer was set to */
+	struct heap deadlines;
+	struct ready_queue ready[PRIORITY_COUNT];
+	uint64_t ready_bits[PRIORITY_COUNT / 64]; /* bit set: that queue is not empty */
+	uint64_t ready_words;                     /* bit set: that word of ready_bits is not zero */
+	unsigned index;
+};
+
+extern struct cpu cpus[CPU_MAX];
+
+static inline struct cpu *this_cpu(void)
+{
+	return arch_this_cpu();
+}
+
+/* Called by arch for each CPU before kernel_main; arch sets its own part. */
+void cpu_init(struct cpu *cpu, unsigned index);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Deleting and revoking: see delete.c. */
+#pragma once
+
+#include <kernel/slot.h>
+
+/* True: done. False: an interrupt is waiting; call again with the same argument. */
+bool slot_delete(struct slot *slot);
+bool slot_revoke(struct slot *slot);
+/* Delete a kernel slot that holds a derived capability without children, at once; side effects included. */
+void slot_unbind(struct slot *slot);

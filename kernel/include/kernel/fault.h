@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages that a thread sends without knowing: faults, exceptions, foreign system calls, pokes. */
+#pragma once
+
+#include <kernel/thread.h>
+
+void foreign_syscall(struct thread *thread);
+void thread_send_interrupted(struct thread *thread);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Interrupts as capabilities: a static table, one a vector. */
+#pragma once
+
+#include <kernel/slot.h>
+#include <kernel/thread.h>
+
+struct irq {
+	struct slot notification;
+	bool used;
+};
+
+extern struct irq irqs[];
+
+/* The notification is about to be cleared. */
+void irq_unbind(struct irq *irq);
+void irq_destroy(struct irq *irq);
+unsigned irq_control_invoke(struct thread *caller, struct slot *slot, unsigned operation);
+unsigned irq_invoke(struct thread *caller, struct slot *slot, unsigned operation);

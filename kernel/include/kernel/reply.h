@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replies: the right to answer one call, as a stored object.
+ *
+ * IDLE -> EXPECTING (a thread waits in recv with it) -> ACTIVE (it holds a caller, and is the current job of
+ * `holder`)
+ * -> PARKED (holds a caller, nobody's current job) -> IDLE. In ACTIVE and PARKED caller->reply is this.
+ */
+#pragma once
+
+#include <kernel/slot.h>
+#include <kernel/thread.h>
+
+enum reply_state {
+	REPLY_IDLE,
+	REPLY_EXPECTING,
+	REPLY_ACTIVE,
+	REPLY_PARKED,
+};
+
+struct reply {
+	uint64_t state;        /* enum reply_state */
+	struct thread *caller; /* ACTIVE, PARKED */
+	struct thread *holder; /* EXPECTING, ACTIVE */
+};
+_Static_assert(sizeof(struct reply) <= 1 << 7, "Reply object");
+
+/* The receiver has got the caller's message. */
+void reply_take(struct reply *reply, struct thread *caller, struct thread *holder);
+void reply_park(struct reply *reply);
+/* Let go of the caller, whose wait ends some other way. */
+void reply_release(struct reply *reply);
+/* The Reply or its holder dies: whoever it holds learns of it. */
+void reply_fail(struct reply *reply);
+
+unsigned syscall_reply(struct thread *thread);
+unsigned syscall_reply_recv(struct thread *thread);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler of a CPU: 256 priorities, first in first out within one; and scheduling contexts, which say
+ * how much time a thread may use.
+ *
+ * A context with budget == period is a plain time slice: when it is used up it is refilled at once and the
+ * thread goes behind its equals. Otherwise the budget, once used up, comes back `period` after its use began.
+ */
+#pragma once
+
+#include <kernel/deadline.h>
+#include <kernel/thread.h>
+
+struct sched_context {
+	struct thread *thread;   /* that is bound to it, or NULL */
+	uint64_t budget, period; /* ns; 0: not configured, its thread does not run */
+	uint64_t left;           /* of the budget */
+	uint64_t refill_at;      /* period after the first use of this budget; 0: not used yet */
+	uint64_t consumed;       /* ever, ns */
+	struct deadline refill;  /* armed: the budget is used up */
+};
+_Static_assert(sizeof(struct sched_context) <= 1 << 8, "SchedContext object");
+
+static inline struct sched_context *sched_context_of_deadline(struct deadline *deadline)
+{
+	return (struct sched_context *)((char *)deadline - offsetof(struct sched_context, refill));
+}
+
+static inline bool sched_context_usable(const struct sched_context *context)
+{
+	return context && context->left;
+}
+
+#define SCHED_SLICE_MIN 10000ul /* ns: the shortest budget that can be configured */
+
+void sched_context_init(struct sched_context *context);
+void sched_context_destroy(struct sched_context *context);
+/* A new budget, full. */
+void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_t period);
+void sched_context_refill(struct sched_context *context);
+unsigned sched_context_invoke(struct thread *caller, struct slot *slot, unsigned operation);
+
+/* Put a READY thread where it belongs, if it may run: behind its equals, or before them. */
+void sched_enqueue(struct thread *thread);
+void sched_enqueue_first(struct thread *thread);
+void sched_dequeue(struct thread *thread);
+/* The current thread ceases to run (it blocked, stopped or is gone). */
+void sched_leave(struct thread *thread);
+/* Charge the current thread for its time up to now. */
+void sched_charge(struct cpu *cpu);
+void sched_yield(struct thread *thread);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads: registers, bindings, what they wait for.
+ *
+ * Invariants: a thread is in a ready queue iff its state is READY and it has a scheduling context with
+ * budget; it is in the wait queue of `waits_on` iff it is BLOCKED_SEND, BLOCKED_RECV or BLOCKED_WAIT; `reply`
+ * is set iff it is BLOCKED_REPLY (the Reply that holds it) or BLOCKED_RECV (the Reply that will hold its
+ * caller; may be NULL); `active` is the Reply of its current job; the deadline is armed only while it waits.
+ */
+#pragma once
+
+#include <kernel/arch.h>
+#include <kernel/deadline.h>
+#include <kernel/queue.h>
+#include <kernel/slot.h>
+
+struct cpu;
+struct reply;
+struct sched_context;
+
+enum message_kind {
+	MESSAGE_CALL,    /* native: words in registers and IPC buffer, wants a reply */
+	MESSAGE_SEND,    /* native: the same without a reply */
+	MESSAGE_FAULT,   /* by the kernel: label and words in `fault`; the reply resumes it */
+	MESSAGE_FOREIGN, /* by the kernel: the registers of a foreign system call */
+};
+
+enum thread_flags {
+	THREAD_FOREIGN = 1 << 0,
+	THREAD_POKED = 1 << 1,     /* tell the syscall endpoint before the next return to user mode */
+	THREAD_RESTARTED = 1 << 2, /* is repeating an interrupted operation: `progress` counts on */
+};
+
+/* An internal state beside enum thread_state: destroyed during the current operation. */
+#define THREAD_STATE_DEAD 0xff
+
+struct thread_fault {
+	uint32_t label;
+	uint32_t words;
+	uint64_t word[4];
+};
+
+struct thread {
+	struct arch_context context; /* first */
+	uint8_t state;               /* enum thread_state */
+	uint8_t priority;
+	uint8_t message; /* enum message_kind, while BLOCKED_SEND or BLOCKED_REPLY */
+	uint8_t queued;  /* is in a ready queue */
+	uint32_t flags;
+	struct sched_context *sched; /* == object of bindings[BIND_SCHED_CONTEXT] */
+	struct thread *ready_next, *ready_prev;
+	struct cpu *cpu;
+
+	struct heap_node wait; /* in a wait_queue */
+	struct wait_queue *waits_on;
+	struct reply *reply;
+	struct reply *active;
+	badge_t badge; /* of the message that it sends */
+	struct deadline deadline;
+
+	uint64_t progress; /* of a restarted operation */
+	uint64_t cpu_time; /* ns */
+	struct thread_fault fault;
+	struct slot bindings[THREAD_BINDING_COUNT];
+	struct arch_vector vector;
+};
+_Static_assert(sizeof(struct thread) <= 1 << 11, "Thread object");
+
+static inline struct thread *thread_of_wait(struct heap_node *node)
+{
+	return (struct thread *)((char *)node - offsetof(struct thread, wait));
+}
+
+static inline struct thread *thread_of_deadline(struct deadline *deadline)
+{
+	return (struct thread *)((char *)deadline - offsetof(struct thread, deadline));
+}
+
+static inline bool thread_is_foreign(const struct thread *thread)
+{
+	return thread->flags & THREAD_FOREIGN;
+}
+
+static inline struct vspace *thread_vspace(const struct thread *thread)
+{
+	return slot_object(&thread->bindings[BIND_VSPACE]);
+}
+
+/* The IPC buffer in the direct map, or NULL. */
+static inline struct ipc_buffer *thread_buffer(const struct thread *thread)
+{
+	const struct slot *slot = &thread->bindings[BIND_IPC_BUFFER];
+
+	return slot_empty(slot) ? NULL : phys_to_virt(slot->object);
+}
+
+static inline uint64_t thread_buffer_bytes(const struct thread *thread)
+{
+	return thread->bindings[BIND_IPC_BUFFER].pages << PAGE_BITS; /* an empty slot has none */
+}
+
+void thread_init(struct thread *thread);
+/* The original is being deleted: end every relation to others. */
+void thread_destroy(struct thread *thread);
+/* A binding is about to be cleared, whoever asked for it: undo what it meant. */
+void thread_binding_cleared(struct thread *thread, unsigned binding);
+/* The binding's slot was filled: make it mean something. */
+void thread_binding_filled(struct thread *thread, unsigned binding);
+
+/* The running thread begins to wait in a queue. */
+void thread_block(struct thread *thread, unsigned state, struct wait_queue *queue, deadline_t deadline);
+/* It leaves the queue and its deadline; the caller decides what becomes of it. */
+void thread_unqueue(struct thread *thread);
+/* Its wait, if any, ends with this status. One that did not wait for itself (a fault, a foreign call) is
+ * stopped, except that a timeout is never its own. */
+void thread_cancel(struct thread *thread, enum error status);
+/* Its wait has ended and it is in no queue any more: it may run. */
+void thread_wake(struct thread *thread);
+/* It waits for nothing: run no more until resumed. */
+void thread_stop(struct thread *thread);
+/* Cancel and stop. */
+void thread_suspend(struct thread *thread);
+
+unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operation);

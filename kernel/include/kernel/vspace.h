@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces.
+ *
+ * A VSpace object is two pages: the root table, and struct vspace. Its page-table pages come from feeds:
+ * chunks of Untyped that its owner gave it; pages that were used and are free again form a list through their
+ * first words and are otherwise zero.
+ *
+ * Invariant: every present leaf of V points into a Memory to which V has a bound Window with at least these
+ * rights, and lies in that Window's hull. Losing a feed empties the whole VSpace (no table page can be told
+ * from another), so the invariant survives.
+ */
+#pragma once
+
+#include <kernel/arch.h>
+#include <kernel/slot.h>
+#include <kernel/thread.h>
+
+struct table_page {
+	struct table_page *next;
+};
+
+struct vspace {
+	struct arch_vspace arch;
+	struct table_page *free;
+	uint64_t free_pages;           /* in the list, and never used in feeds */
+	uint64_t used_pages;           /* linked as tables, the root not counted */
+	uint64_t carved[VSPACE_FEEDS]; /* pages of each feed that were ever taken */
+	struct slot feeds[VSPACE_FEEDS];
+};
+_Static_assert(sizeof(struct vspace) <= PAGE_SIZE, "the second page of a VSpace object");
+
+/* object: the two pages, zero. */
+struct vspace *vspace_init(void *object);
+/* Forget all translations and take all table pages back. */
+void vspace_reset(struct vspace *vspace);
+/* A feed's slot is about to be cleared: the same, without its pages. */
+void vspace_feed_lost(struct vspace *vspace, struct slot *feed);
+/* No CPU uses it any more. Its slots are empty or about to be. */
+void vspace_destroy(struct vspace *vspace);
+
+/* [address, address + pages) is page-aligned user memory. */
+enum error user_range_check(uint64_t address, uint64_t pages);
+/* The entry for a leaf of this level; makes the tables that are missing, NULL if there is no page for one. */
+pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level);
+/* entry (level 1) points to a table: forget its translations and take it back. */
+void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address);
+/*
+ * Remove the leaves of [*start, end) that point into [physical, physical + size), or all if size is 0. False:
+ * preempted, *start is where to go on. Counts 4 KiB pages.
+ */
+bool vspace_remove(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_t physical, uint64_t size,
+                   uint64_t *removed);
+unsigned vspace_invoke(struct thread *caller, struct slot *slot, unsigned operation);
