@@ -313,6 +313,7 @@ void kernel_main(const struct boot_data *boot)
 {
 	static struct init init;
 
+	cpu_init(this_cpu());
 	init.boot = boot;
 	init.image = boot_image_find(boot);
 	init_reserve(&init);
@@ -322,6 +323,5 @@ void kernel_main(const struct boot_data *boot)
 	init_map_boot(&init);
 	init_tell(&init);
 	init_start(&init);
-	this_cpu()->since = arch_time();
 	schedule_and_return();
 }

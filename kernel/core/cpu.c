@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include <kernel/cpu.h>
 
-struct cpu cpus[CPU_MAX];
+static struct cpu cpus[CPU_MAX];
 
-void cpu_init(struct cpu *cpu, unsigned index)
+/* Inlined by nobody: the boot code calls it before there is a stack canary. */
+struct cpu *cpu_at(unsigned index)
 {
-	cpu->index = index;
+	return &cpus[index];
+}
+
+void cpu_init(struct cpu *cpu)
+{
+	cpu->index = (unsigned)(cpu - cpus);
 	cpu->timer = DEADLINE_NEVER;
+	cpu->since = arch_time();
 }

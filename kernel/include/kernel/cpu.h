@@ -31,12 +31,10 @@ struct cpu {
 	unsigned index;
 };
 
-extern struct cpu cpus[CPU_MAX];
-
 static inline struct cpu *this_cpu(void)
 {
 	return arch_this_cpu();
 }
 
-/* Called by arch for each CPU before kernel_main; arch sets its own part. */
-void cpu_init(struct cpu *cpu, unsigned index);
+/* Core's part; the arch code has set its own. */
+void cpu_init(struct cpu *cpu);
