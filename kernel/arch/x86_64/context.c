@@ -75,6 +75,9 @@ static void bases_save(struct arch_context *context)
 	context->gs_base = msr_read(MSR_KERNEL_GS_BASE);
 }
 
+/* Where registers of nobody are read back to. */
+struct arch_context context_nobody;
+
 void context_detach(struct arch_context *context)
 {
 	struct arch_cpu *cpu = cpu_local();
@@ -82,7 +85,7 @@ void context_detach(struct arch_context *context)
 	if (cpu->current != context)
 		return;
 	bases_save(context);
-	cpu->current = NULL;
+	cpu->current = &context_nobody;
 }
 
 void arch_context_read(const struct arch_context *context, struct thread_registers *out)

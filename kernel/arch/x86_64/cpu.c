@@ -178,6 +178,7 @@ __attribute__((no_stack_protector)) void arch_cpu_init(unsigned index)
 
 	cpu->index = index;
 	cpu->stack_canary = random_canary();
+	cpu->current = &context_nobody;
 	cpu->timer_deadline = DEADLINE_NEVER;
 	cpu->cr3 = cr3_read();
 	entry_patch();

@@ -57,8 +57,11 @@ switch_jump_target:
 	.long	switch_bases_msr - switch_jump_end
 switch_jump_end:
 return_to_current:
-	cmpl	$0x100, CTX_VECTOR(%rdi)
-	jne	return_by_iret
+	swapgs
+/* The user's GS base is in place: nothing of the CPU's own can be reached any more, and nothing below can fault. */
+leave:
+	cmpl	$0x100, CTX_VECTOR(%rdi)	/* CONTEXT_SYSCALL */
+	jne	leave_by_iret
 	mov	CTX_RIP(%rdi), %rcx
 	mov	CTX_RFLAGS(%rdi), %r11
 	mov	CTX_RBX(%rdi), %rbx
@@ -75,10 +78,9 @@ return_to_current:
 	mov	CTX_R15(%rdi), %r15
 	mov	CTX_RSP(%rdi), %rsp
 	mov	CTX_RDI(%rdi), %rdi
-	swapgs
 	sysretq
 
-return_by_iret:
+leave_by_iret:
 	lea	CTX_RBX(%rdi), %rsp
 	pop	%rbx
 	pop	%rbp
@@ -96,46 +98,51 @@ return_by_iret:
 	pop	%r14
 	pop	%r15
 	add	$16, %rsp
-	swapgs
 	iretq
 	.size arch_return_to_user, . - arch_return_to_user
 
 /*
  * Another thread than last time (rdi): its TLS bases, its place to be saved, its vector registers. User mode can
- * change its bases itself, so the last thread's are read back.
+ * change its bases itself, so the last thread's (rax) are read back.
  */
+	.macro set_current
+	mov	%rdi, %gs:CPU_CURRENT
+	lea	CTX_SIZE(%rdi), %rdx
+	mov	%rdx, %gs:CPU_TSS_RSP0
+	mov	%gs:CPU_VECTOR_OWNER, %rdx
+	or	VEC_USED(%rdi), %rdx
+	.endm
+
+	/* The stack is aligned for C whatever ours was; rax and rdi survive. */
+	.macro call_vector_switch
+	mov	%rsp, %rbx
+	and	$-16, %rsp
+	push	%rax
+	push	%rdi
+	call	vector_switch
+	pop	%rdi
+	pop	%rax
+	mov	%rbx, %rsp
+	.endm
+
 	.globl switch_bases_instructions
 	.balign 32
 switch_bases_instructions:
 	mov	%gs:CPU_CURRENT, %rax
-	test	%rax, %rax
-	jz	1f
 	rdfsbase %rcx
 	mov	%rcx, CTX_FS_BASE(%rax)
-	swapgs
-	rdgsbase %rcx
-	mov	%rcx, CTX_GS_BASE(%rax)
-	jmp	2f
-1:	swapgs
-2:	mov	CTX_GS_BASE(%rdi), %rcx
-	wrgsbase %rcx
-	swapgs
 	mov	CTX_FS_BASE(%rdi), %rcx
 	wrfsbase %rcx
-switch_current:
-	mov	%rdi, %gs:CPU_CURRENT
-	lea	CTX_SIZE(%rdi), %rax
-	mov	%rax, %gs:CPU_TSS_RSP0
-	mov	%gs:CPU_VECTOR_OWNER, %rax
-	or	VEC_USED(%rdi), %rax
-	jz	return_to_current
-	push	%rdi
-	sub	$8, %rsp		/* the C function's stack is aligned whatever ours was */
-	mov	%rsp, %rbx
-	and	$-16, %rsp
-	call	vector_switch
-	mov	8(%rbx), %rdi
-	jmp	return_to_current
+	set_current
+	jnz	2f
+1:	swapgs
+	rdgsbase %rcx
+	mov	%rcx, CTX_GS_BASE(%rax)
+	mov	CTX_GS_BASE(%rdi), %rcx
+	wrgsbase %rcx
+	jmp	leave
+2:	call_vector_switch
+	jmp	1b
 
 /* A CPU without these instructions: user mode cannot change its bases, the contexts have them. */
 	.balign 32
@@ -148,7 +155,10 @@ switch_bases_msr:
 	mov	CTX_GS_BASE + 4(%rdi), %edx
 	mov	$0xc0000102, %ecx	/* swapgs is still to come */
 	wrmsr
-	jmp	switch_current
+	set_current
+	jz	return_to_current
+	call_vector_switch
+	jmp	return_to_current
 
 /* ---- interrupts and exceptions ---- */
 	.text

@@ -229,6 +229,8 @@ void vector_first_use(struct arch_thread *thread);
 void vector_switch(struct arch_thread *next);
 
 /* ---- context.c ---- */
+/* arch_cpu.current when the last thread is gone or its registers are not in the CPU. */
+extern struct arch_context context_nobody;
 /* Make the context of the thread whose registers are live in the CPU complete, and forget that they are. */
 void context_detach(struct arch_context *context);
 

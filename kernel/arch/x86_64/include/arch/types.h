@@ -87,7 +87,7 @@ struct arch_tss {
 struct arch_cpu {
 	struct cpu *self;
 	/* The thread that user mode runs, or ran last: entry saves its registers here. Changed only on return
-	 * to user mode, NULL when that thread is gone. FS and GS base of user mode are this thread's. */
+	 * to user mode, a dummy when that thread is gone. FS and GS base of user mode are this thread's. */
 	struct arch_context *current;
 	uint64_t stack_top;
 	uint64_t scratch; /* user rsp, for three instructions of the syscall entry */
