@@ -9,6 +9,7 @@ enum {
 	APIC_SPURIOUS = 0xf0,
 	APIC_IRR = 0x200,
 	APIC_ERROR_STATUS = 0x280,
+	APIC_COMMAND = 0x300,
 	APIC_LVT_TIMER = 0x320,
 	APIC_LVT_LINT0 = 0x350,
 	APIC_LVT_LINT1 = 0x360,
@@ -16,10 +17,12 @@ enum {
 	APIC_TIMER_INITIAL = 0x380,
 	APIC_TIMER_CURRENT = 0x390,
 	APIC_TIMER_DIVIDE = 0x3e0,
+	X2APIC_SELF = 0x3f0,
 };
 
 #define LVT_MASKED       (1u << 16)
 #define LVT_TSC_DEADLINE (2u << 17)
+#define COMMAND_SELF     (1u << 18)
 #define APIC_ENABLE      (1u << 8)
 #define DIVIDE_BY_1      0xb
 #define BASE_ENABLE      (1ul << 11)
@@ -77,6 +80,15 @@ void apic_init(void)
 void apic_eoi(void)
 {
 	apic_write(APIC_EOI, 0);
+}
+
+/* Let this CPU take the interrupt, as soon as it takes any. */
+void apic_raise(unsigned vector)
+{
+	if (registers)
+		apic_write(APIC_COMMAND, COMMAND_SELF | vector);
+	else
+		apic_write(X2APIC_SELF, vector);
 }
 
 void apic_error_interrupt(void)

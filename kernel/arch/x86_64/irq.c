@@ -17,6 +17,7 @@ static struct irq_route {
 	uint8_t kind, io_apic, pin;
 	bool level, active_low;
 	bool masked;
+	bool pending; /* a message came while it was masked */
 } routes[ARCH_IRQ_COUNT];
 
 uint32_t irq_words_used;
@@ -118,7 +119,6 @@ bool arch_irq_route_line(unsigned irq, unsigned gsi, unsigned flags)
 	return false;
 }
 
-/* Masked, a message's interrupt is dropped: the device's own mask is the bus driver's business. */
 void arch_irq_message(unsigned irq, uint64_t *address, uint64_t *data)
 {
 	irq_use(irq, (struct irq_route){.kind = IRQ_MESSAGE});
@@ -141,16 +141,26 @@ void arch_irq_mask(unsigned irq)
 void arch_irq_unmask(unsigned irq)
 {
 	irq_set_masked(irq, false);
+	if (routes[irq].pending) {
+		routes[irq].pending = false;
+		apic_raise(VECTOR_IRQ + irq);
+	}
 }
 
 void irq_interrupt(unsigned irq)
 {
-	bool deliver = routes[irq].kind != IRQ_UNUSED && !routes[irq].masked;
+	struct irq_route *route = &routes[irq];
+	bool masked = route->masked;
 
-	if (routes[irq].kind == IRQ_LINE && routes[irq].level)
+	if (route->kind == IRQ_LINE && route->level)
 		irq_set_masked(irq, true);
 	apic_eoi();
-	if (deliver)
+	if (route->kind == IRQ_UNUSED)
+		return;
+	if (masked)
+		route->pending =
+		        true; /* a message, or an edge that was on its way: there is no other trace of it */
+	else
 		kernel_irq(irq);
 }
 

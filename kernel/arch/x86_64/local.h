@@ -213,6 +213,7 @@ uint64_t acpi_find_rsdp(void);
 #define NS_PER_SECOND 1000000000ul
 void apic_init(void);
 void apic_eoi(void);
+void apic_raise(unsigned vector);
 void apic_timer_init(void);
 void apic_timer_interrupt(void);
 void apic_error_interrupt(void);
