@@ -2,6 +2,7 @@
 #include "interrupts.h"
 #include "regions.h"
 
+#include <stddef.h>
 #include <driver/map.h>
 #include <driver/mmio.h>
 #include <pith/log.h>
@@ -30,9 +31,13 @@
 #define LINE_MAX 23
 
 static cptr_t control;
+/* Who has a line: the kernel would let a second Irq take it over. */
+static const struct function *line_owner[LINE_MAX + 1];
 
 void interrupts_attach(void)
 {
+	for (unsigned i = 0; i <= LINE_MAX; i++)
+		line_owner[i] = NULL;
 	control = startup_need("irq-control", STARTUP_CAPABILITY, 0)->slot;
 }
 
@@ -145,11 +150,17 @@ static bool intx_open(const struct function *function, cptr_t slot)
 	unsigned line = config_read(function->address, CONFIG_INTERRUPT_LINE, 1);
 	if (!pin || !line || line > LINE_MAX)
 		return false;
+	if (line_owner[line] && line_owner[line] != function) {
+		log_error("interrupt line %u of %04x is in use by %04x", line, function->address,
+		          line_owner[line]->address);
+		return false;
+	}
 	enum error error = irq_control_line(control, line, IRQ_LEVEL | IRQ_ACTIVE_LOW, slot);
 	if (error) {
 		log_error("interrupt line %u: %s", line, error_text(error));
 		return false;
 	}
+	line_owner[line] = function;
 	function_command(function, 0, COMMAND_INTX_DISABLE);
 	return true;
 }

@@ -217,8 +217,12 @@ static void test_interrupt_kinds(void)
 	struct machine_function *middle = machine_add(0, 6, 0, 1, 6);
 	machine_bar(middle, 0, 0xfe010000, 65536, false);
 	machine_msix(middle, 0, 0x1ff0, 300);
-	bus_start("device.1=1:1\ndevice.2=1:2\ndevice.3=1:3\ndevice.4=1:4\ndevice.5=1:5\ndevice.6=1:6\n");
-	for (unsigned badge = 1; badge <= 6; badge++)
+	struct machine_function *shared = machine_add(0, 7, 0, 1, 7); /* the line of number 2 */
+	shared->config[0x3c] = 11;
+	shared->config[0x3d] = 1;
+	bus_start("device.1=1:1\ndevice.2=1:2\ndevice.3=1:3\ndevice.4=1:4\ndevice.5=1:5\ndevice.6=1:"
+	          "6\ndevice.7=1:7\n");
+	for (unsigned badge = 1; badge <= 7; badge++)
 		CHECK(call(badge, PCI_OPEN, 0, 0).words[0] == PCI_OK);
 	struct message m = call(1, PCI_IRQ, 0, 0);
 	CHECK(m.words[0] == PCI_OK && m.words[1] == 1);
@@ -228,6 +232,7 @@ static void test_interrupt_kinds(void)
 	m = call(2, PCI_IRQ, 0, 0);
 	CHECK(m.words[0] == PCI_OK && m.words[1] == 0);
 	CHECK(!(machine_config(line, 4, 2) & COMMAND_INTX_DISABLE));
+	CHECK(call(7, PCI_IRQ, 0, 0).words[0] == PCI_NO_IRQ);
 	CHECK(call(3, PCI_IRQ, 0, 0).words[0] == PCI_NO_IRQ);
 	CHECK(machine_config(none, 4, 2) & COMMAND_INTX_DISABLE);
 	CHECK(call(4, PCI_IRQ, 0, 0).words[0] == PCI_NO_IRQ);
