@@ -158,8 +158,7 @@ void irq_interrupt(unsigned irq)
 	if (route->kind == IRQ_UNUSED)
 		return;
 	if (masked)
-		route->pending =
-		        true; /* a message, or an edge that was on its way: there is no other trace of it */
+		route->pending = !route->level; /* there is no other trace of a message or an edge */
 	else
 		kernel_irq(irq);
 }
