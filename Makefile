@@ -118,7 +118,7 @@ NATIVE_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-secti
               -Wl,-z,separate-code -Wl,-z,max-page-size=4096 -Wl,-z,norelro
 NATIVE_LIBS = -Wl,--whole-archive $(LIBPITH) -Wl,--no-whole-archive $(MUSL_LIBC) $(LIBGCC)
 
-COMPONENT_FOLDERS := $(patsubst %/,%,$(dir $(wildcard servers/*/main.c drivers/*/*/main.c)))
+COMPONENT_FOLDERS := $(patsubst %/,%,$(dir $(wildcard servers/*/main.c drivers/*/*/main.c tests/components/*/main.c)))
 COMPONENTS        := $(patsubst %,$(B)/components/%.elf,$(notdir $(COMPONENT_FOLDERS)))
 
 # $(1): folder. Its C files and those of its subfolders, with the folder itself on the include path.
