@@ -58,7 +58,8 @@ static void pool_init(void)
 	if (!pool.owner)
 		pool.next_fresh = pool.slot_count; /* no heap: no slots */
 	for (uint32_t i = 0; i < start->entry_count; i++)
-		if (start->entries[i].kind == STARTUP_UNTYPED)
+		/* Device memory ("device") makes no objects: it is for the bus component to cut itself. */
+		if (start->entries[i].kind == STARTUP_UNTYPED && strcmp(start->entries[i].name, "device") != 0)
 			object_feed(start->entries[i].slot, (unsigned)__builtin_ctzl(start->entries[i].size));
 }
 
