@@ -6,6 +6,7 @@
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
 #include <kernel/fault.h>
+#include <kernel/invariants.h>
 #include <kernel/sched.h>
 
 static void fault_log(const struct thread *thread, enum error error)
@@ -68,6 +69,7 @@ void kernel_page_fault(struct thread *thread, uint64_t address, unsigned access)
 	                          context_sp(&thread->context)};
 
 	thread_send_fault(thread, LABEL_PAGE_FAULT, words, 4);
+	invariants_check();
 	schedule_and_return();
 }
 
@@ -76,5 +78,6 @@ void kernel_exception(struct thread *thread, unsigned vector, uint64_t code)
 	const uint64_t words[] = {vector, code, context_ip(&thread->context), context_sp(&thread->context)};
 
 	thread_send_fault(thread, LABEL_EXCEPTION, words, 4);
+	invariants_check();
 	schedule_and_return();
 }

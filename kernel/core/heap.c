@@ -79,3 +79,34 @@ void heap_remove(struct heap *heap, struct heap_node *node)
 	while (parent && !heap_fix(parent))
 		parent = parent->parent;
 }
+
+static bool heap_node_valid(const struct heap_node *node)
+{
+	const struct heap_node *left = node->left, *right = node->right;
+
+	if ((left && (left->parent != node || left->key < node->key)) ||
+	    (right && (right->parent != node || right->key < node->key)))
+		return false;
+	return rank(left) >= rank(right) && node->rank == rank(right) + 1;
+}
+
+/* The next node in preorder. */
+static const struct heap_node *heap_next(const struct heap_node *node)
+{
+	if (node->left)
+		return node->left; /* leftist: without a left child there is no right one */
+	while (node->parent && (node == node->parent->right || !node->parent->right))
+		node = node->parent;
+	return node->parent ? node->parent->right : NULL;
+}
+
+bool heap_valid(const struct heap *heap)
+{
+	if (heap->root && heap->root->parent)
+		return false;
+	for (const struct heap_node *node = heap->root; node; node = heap_next(node)) {
+		if (!heap_node_valid(node))
+			return false;
+	}
+	return true;
+}

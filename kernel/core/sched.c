@@ -6,6 +6,7 @@
  */
 #include <kernel/cpu.h>
 #include <kernel/fault.h>
+#include <kernel/invariants.h>
 #include <kernel/sched.h>
 #include <kernel/vspace.h>
 
@@ -232,5 +233,6 @@ void kernel_timer(void)
 void kernel_interrupt_done(struct thread *thread)
 {
 	(void)thread;
+	invariants_check();
 	schedule_and_return();
 }

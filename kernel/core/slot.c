@@ -45,7 +45,14 @@ struct slot *slot_parent(const struct slot *slot)
 	return slot->prev;
 }
 
+struct slot slot_forest;
+
 void slot_set_root(struct slot *slot, unsigned type, unsigned rights, uint64_t object)
+{
+	slot_set_child(slot, &slot_forest, type, rights, object);
+}
+
+void slot_set_child(struct slot *slot, struct slot *parent, unsigned type, unsigned rights, uint64_t object)
 {
 	kernel_assert(slot_empty(slot));
 	slot->type = (uint8_t)type;
@@ -54,12 +61,7 @@ void slot_set_root(struct slot *slot, unsigned type, unsigned rights, uint64_t o
 	slot->slots = 0;
 	slot->object = object;
 	slot->data[0] = slot->data[1] = 0;
-	slot->child = slot->next = slot->prev = slot->holder = NULL;
-}
-
-void slot_set_child(struct slot *slot, struct slot *parent, unsigned type, unsigned rights, uint64_t object)
-{
-	slot_set_root(slot, type, rights, object);
+	slot->child = slot->holder = NULL;
 	slot_insert_child(slot, parent);
 }
 
@@ -129,4 +131,13 @@ void slot_clear(struct slot *slot)
 	kernel_assert(!slot_empty(slot) && !slot->child && !(slot->flags & SLOT_DYING));
 	slot_unlink(slot);
 	slot_make_empty(slot);
+}
+
+struct slot *slot_next_below(const struct slot *slot, const struct slot *top)
+{
+	if (slot->child)
+		return slot->child;
+	while (slot != top && !slot->next)
+		slot = slot_parent(slot);
+	return slot == top ? NULL : slot->next;
 }

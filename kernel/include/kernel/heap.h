@@ -24,4 +24,5 @@ static inline bool heap_node_linked(const struct heap_node *node)
 
 void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key);
 void heap_remove(struct heap *heap, struct heap_node *node);
-bool heap_valid(const struct heap *heap, unsigned limit);
+/* For checks: visits all nodes. */
+bool heap_valid(const struct heap *heap);

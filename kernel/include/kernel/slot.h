@@ -7,7 +7,7 @@
  * that clearing a slot has the right side effect).
  *
  * The tree is a forest. Children form a list: `child` is the first, `next` the next sibling; `prev` is the
- * previous sibling or, for the first child, the parent (a root has prev NULL). So a capability moves, and
+ * previous sibling or, for the first child, the parent. Roots are children of slot_forest, which is no capability. So a capability moves, and
  * hands its children up, in a constant number of steps; only finding a parent walks the siblings, and only
  * children of Untypeds (at most UNTYPED_CHUNKS siblings) ever ask for theirs.
  *
@@ -97,8 +97,12 @@ static inline void *slot_object(const struct slot *slot)
 	return (void *)slot->object;
 }
 
-/* The parent, or NULL for a root. Walks the siblings: for children of Untypeds. */
+extern struct slot slot_forest;
+
+/* The parent (slot_forest for a root; NULL for slot_forest). Walks the siblings: for children of Untypeds. */
 struct slot *slot_parent(const struct slot *slot);
+/* Walk all slots below top: begin with top->child, NULL ends it. For checks: it visits everything. */
+struct slot *slot_next_below(const struct slot *slot, const struct slot *top);
 /* Put a capability without parent into an empty slot. */
 void slot_set_root(struct slot *slot, unsigned type, unsigned rights, uint64_t object);
 /* The same as first child of parent. */

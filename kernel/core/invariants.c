@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The invariants of docs/invariants.md, asserted on every object. Compiled into debug kernels and host tests, where it
+ * runs after every operation: it is slow (it visits everything) and changes nothing.
+ */
+#include <kernel/invariants.h>
+
+#ifdef PITH_DEBUG
+#include <kernel/cnode.h>
+#include <kernel/cpu.h>
+#include <kernel/endpoint.h>
+#include <kernel/irq.h>
+#include <kernel/notification.h>
+#include <kernel/reply.h>
+#include <kernel/sched.h>
+#include <kernel/vspace.h>
+#include <kernel/window.h>
+
+#define require(condition) \
+	((condition) ? (void)0 : panic("invariant broken (%s:%d): %s", __FILE__, __LINE__, #condition))
+
+/* ---- the tree ---- */
+
+static void check_links(const struct slot *slot)
+{
+	require(slot->type != OBJECT_NULL);
+	require(!slot->child || slot->child->prev == slot);
+	require(!slot->next || slot->next->prev == slot);
+	require(slot->prev && (slot->prev->child == slot || slot->prev->next == slot));
+}
+
+static void check_derived(const struct slot *slot, const struct slot *parent)
+{
+	require(parent->type == slot->type);
+	require(!(slot->rights & ~parent->rights));
+	require((slot->flags & SLOT_DEVICE) == (parent->flags & SLOT_DEVICE));
+	switch (slot->type) {
+	case OBJECT_MEMORY:
+		require(slot->object >= parent->object);
+		require(slot->object + (slot->pages << PAGE_BITS) <= parent->object + (parent->pages << PAGE_BITS));
+		break;
+	case OBJECT_IO_PORTS:
+		require(slot->object >= parent->object);
+		require(slot->object + slot->ports <= parent->object + parent->ports);
+		break;
+	case OBJECT_CPU_TIME:
+		require(slot->time.share <= parent->time.share && slot->time.priority <= parent->time.priority);
+		break;
+	case OBJECT_ENDPOINT:
+	case OBJECT_NOTIFICATION:
+		require(slot->badge == parent->badge || !parent->badge);
+		require(slot->object == parent->object);
+		break;
+	default:
+		require(slot->object == parent->object);
+		break;
+	}
+}
+
+static uint64_t original_address(const struct slot *slot)
+{
+	if (slot->type == OBJECT_UNTYPED || slot->type == OBJECT_MEMORY || slot->type == CAP_TABLE_PAGES)
+		return slot->object;
+	/* The object word of a dying CNode still names its memory. */
+	return virt_to_phys(slot_object(slot));
+}
+
+/* Each child has a chunk of its own, and nothing else is in use. */
+static void check_untyped(const struct slot *slot)
+{
+	uint64_t used = 0;
+
+	if (slot->flags & (SLOT_DYING | SLOT_DOOMED))
+		return;
+	require(!(slot->chunks.used & slot->chunks.clean));
+	for (const struct slot *child = slot->child; child; child = child->next) {
+		uint64_t offset = original_address(child) - slot->object, bit;
+
+		require(offset < 1ul << slot->untyped.size_bits);
+		bit = 1ul << (offset >> slot->untyped.chunk_bits);
+		require(child->flags & SLOT_ORIGINAL && !(used & bit));
+		used |= bit;
+	}
+	require(used == slot->chunks.used);
+}
+
+/* ---- objects ---- */
+
+static void check_thread_state(const struct thread *thread)
+{
+	bool in_queue = thread->state == THREAD_STATE_BLOCKED_SEND || thread->state == THREAD_STATE_BLOCKED_RECV ||
+			thread->state == THREAD_STATE_BLOCKED_WAIT;
+
+	require(thread->state <= THREAD_STATE_BLOCKED_WAIT);
+	require(in_queue == (thread->waits_on != NULL) && in_queue == heap_node_linked(&thread->wait));
+	require(!deadline_armed(&thread->deadline) || in_queue);
+	require((thread->state == THREAD_STATE_RUNNING) == (thread->cpu->current == thread));
+	require(thread->queued == (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
+	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)
+		require(!slot_empty(&thread->bindings[BIND_VSPACE]));
+}
+
+static void check_thread(const struct thread *thread)
+{
+	const struct slot *context = &thread->bindings[BIND_SCHED_CONTEXT];
+	const struct slot *notification = &thread->bindings[BIND_NOTIFICATION];
+
+	check_thread_state(thread);
+	if (thread->state == THREAD_STATE_BLOCKED_REPLY)
+		require(thread->reply && thread->reply->caller == thread);
+	else if (thread->state == THREAD_STATE_BLOCKED_RECV)
+		require(!thread->reply || (thread->reply->state == REPLY_EXPECTING && thread->reply->holder == thread));
+	else
+		require(!thread->reply);
+	if (thread->active)
+		require(thread->active->state == REPLY_ACTIVE && thread->active->holder == thread);
+	require(thread->sched == (slot_empty(context) ? NULL : slot_object(context)));
+	if (thread->sched)
+		require(thread->sched->thread == thread);
+	if (!slot_empty(notification))
+		require(((struct notification *)slot_object(notification))->bound == thread);
+	for (unsigned i = 0; i < THREAD_BINDING_COUNT; i++)
+		require(thread->bindings[i].place == PLACE_THREAD + i);
+}
+
+static void check_reply(const struct reply *reply)
+{
+	switch (reply->state) {
+	case REPLY_IDLE:
+		require(!reply->caller && !reply->holder);
+		break;
+	case REPLY_EXPECTING:
+		require(!reply->caller && reply->holder->reply == reply);
+		require(reply->holder->state == THREAD_STATE_BLOCKED_RECV);
+		break;
+	case REPLY_ACTIVE:
+		require(reply->holder->active == reply && reply->caller->reply == reply);
+		break;
+	default:
+		require(reply->state == REPLY_PARKED && !reply->holder && reply->caller->reply == reply);
+		break;
+	}
+}
+
+static void check_queue(const struct wait_queue *queue, unsigned state)
+{
+	const struct thread *first = queue_first(queue);
+
+	require(heap_valid(&queue->waiting));
+	if (first)
+		require(first->waits_on == queue && first->state == state);
+}
+
+static void check_endpoint(const struct endpoint *endpoint)
+{
+	check_queue(&endpoint->senders, THREAD_STATE_BLOCKED_SEND);
+	check_queue(&endpoint->receivers, THREAD_STATE_BLOCKED_RECV);
+	if (!queue_empty(&endpoint->senders))
+		require(queue_empty(&endpoint->receivers));
+}
+
+static void check_notification(const struct notification *notification)
+{
+	check_queue(&notification->waiters, THREAD_STATE_BLOCKED_WAIT);
+	require(!notification->bits || queue_empty(&notification->waiters));
+	if (!notification->bound)
+		return;
+	require(slot_object(&notification->bound->bindings[BIND_NOTIFICATION]) == notification);
+	require(!notification->bits || notification->bound->state != THREAD_STATE_BLOCKED_RECV);
+}
+
+static void check_sched_context(const struct sched_context *context)
+{
+	require(context->left <= context->budget && context->budget <= context->period);
+	require(!deadline_armed(&context->refill) || !context->left);
+	if (context->thread)
+		require(context->thread->sched == context);
+}
+
+static void check_window(const struct window *window)
+{
+	require(slot_empty(&window->memory) == slot_empty(&window->vspace));
+	require(window->memory.place == PLACE_WINDOW_MEMORY && window->vspace.place == PLACE_WINDOW_VSPACE);
+}
+
+/* ---- address spaces ---- */
+
+static bool window_covers(const struct slot *slot, uint64_t address, pte_t pte)
+{
+	const struct window *window;
+	uint64_t physical = arch_pte_physical(pte);
+
+	if (slot->place != PLACE_WINDOW_VSPACE)
+		return false;
+	window = (const struct window *)((const char *)slot - offsetof(struct window, vspace));
+	return physical >= window->memory.object &&
+	       physical < window->memory.object + (window->memory.pages << PAGE_BITS) &&
+	       !(arch_pte_rights(pte) & ~window->memory.rights) && address >= window->hull_start &&
+	       address < window->hull_end;
+}
+
+/* All capabilities below an original VSpace capability, in no particular order. */
+static bool vspace_has_window(const struct slot *original, uint64_t address, pte_t pte)
+{
+	for (const struct slot *slot = original->child; slot; slot = slot_next_below(slot, original)) {
+		if (window_covers(slot, address, pte))
+			return true;
+	}
+	return false;
+}
+
+/* Returns the address to look at next. */
+static uint64_t check_leaf(const struct slot *original, struct vspace *vspace, uint64_t address)
+{
+	unsigned level, missing = 0;
+	pte_t *pte = NULL;
+
+	for (level = 0; level <= ARCH_ROOT_LEVEL; level++) {
+		pte = arch_pte_find(&vspace->arch, address, level, &missing);
+		if (pte)
+			break;
+	}
+	if (arch_pte_present(*pte) && arch_pte_is_leaf(*pte, level))
+		require(vspace_has_window(original, address, *pte));
+	return (address | ((PAGE_SIZE << 9 * level) - 1)) + 1;
+}
+
+static void check_vspace(const struct slot *original)
+{
+	struct vspace *vspace = slot_object(original);
+	uint64_t pages = 0, free = 0;
+
+	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
+		require(vspace->feeds[i].place == PLACE_FEED + i);
+		require(vspace->carved[i] <= vspace->feeds[i].pages);
+		pages += vspace->feeds[i].pages;
+		free += vspace->feeds[i].pages - vspace->carved[i];
+	}
+	for (const struct table_page *page = vspace->free; page; page = page->next)
+		free++;
+	require(free == vspace->free_pages && free + vspace->used_pages == pages);
+	for (uint64_t address = 0; address < USER_END;)
+		address = check_leaf(original, vspace, address);
+}
+
+static void check_object(const struct slot *slot)
+{
+	const void *object = slot_object(slot);
+
+	switch (slot->type) {
+	case OBJECT_UNTYPED:
+		check_untyped(slot);
+		break;
+	case OBJECT_THREAD:
+		check_thread(object);
+		break;
+	case OBJECT_REPLY:
+		check_reply(object);
+		break;
+	case OBJECT_ENDPOINT:
+		check_endpoint(object);
+		break;
+	case OBJECT_NOTIFICATION:
+		check_notification(object);
+		break;
+	case OBJECT_SCHED_CONTEXT:
+		check_sched_context(object);
+		break;
+	case OBJECT_WINDOW:
+		check_window(object);
+		break;
+	case OBJECT_VSPACE:
+		check_vspace(slot);
+		break;
+	default:
+		break;
+	}
+}
+
+static void check_slot(const struct slot *slot)
+{
+	check_links(slot);
+	if (slot->flags & SLOT_ORIGINAL)
+		check_object(slot);
+	else
+		check_derived(slot, slot_parent(slot));
+	if (slot->type == OBJECT_UNTYPED || slot->type == OBJECT_REPLY)
+		require(slot->flags & SLOT_ORIGINAL);
+}
+
+/* ---- the scheduler ---- */
+
+static void check_ready_queue(const struct cpu *cpu, unsigned priority)
+{
+	const struct thread *last = NULL;
+
+	require(!cpu->ready[priority].first == !(cpu->ready_bits[priority / 64] >> priority % 64 & 1));
+	for (const struct thread *thread = cpu->ready[priority].first; thread; thread = thread->ready_next) {
+		require(thread->ready_prev == last && thread->priority == priority && thread->queued);
+		last = thread;
+	}
+	require(cpu->ready[priority].last == last);
+}
+
+static void check_cpu(const struct cpu *cpu)
+{
+	for (unsigned i = 0; i < PRIORITY_COUNT; i++)
+		check_ready_queue(cpu, i);
+	for (unsigned i = 0; i < PRIORITY_COUNT / 64; i++)
+		require(!cpu->ready_bits[i] == !(cpu->ready_words >> i & 1));
+	require(heap_valid(&cpu->deadlines));
+	if (cpu->current)
+		require(cpu->current->state == THREAD_STATE_RUNNING);
+}
+
+void invariants_check(void)
+{
+	for (const struct slot *slot = slot_forest.child; slot; slot = slot_next_below(slot, &slot_forest))
+		check_slot(slot);
+	check_cpu(this_cpu());
+}
+#endif
