@@ -123,7 +123,7 @@ static bool statement_restart(struct manifest *manifest, struct manifest_compone
 	}
 	char *window = slash(line->words[1]);
 	uint64_t count;
-	if (!window || !manifest_number(line->words[1], 1000, &count) || count == 0 ||
+	if (!window || !manifest_number(line->words[1], MANIFEST_CRASHES, &count) || count == 0 ||
 	    !manifest_time(window, &component->restart_window))
 		return bad(manifest, line, "CRASHES/TIME, as 5/60s, or never");
 	component->restarts = (unsigned)count;

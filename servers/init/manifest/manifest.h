@@ -22,6 +22,7 @@
 #define MANIFEST_IRQS       4
 #define MANIFEST_CONFIG     2048 /* bytes of config text, with the NUL */
 #define MANIFEST_ERROR      160
+#define MANIFEST_CRASHES    64 /* at most this many in a restart limit */
 #define MANIFEST_SYSTEM     (-1) /* as the target of `uses`: init itself */
 
 struct manifest_use {

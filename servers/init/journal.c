@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Log lines of the components: from their rings to the debug line, prefixed by the name, and to a history for SYSTEM_COMPONENT_LOG. */
+#include <stdio.h>
+#include <string.h>
+
+#include "init.h"
+
+/* A component must not write control sequences to whoever watches the debug line. UTF-8 passes. */
+static char printable(char byte)
+{
+	unsigned char c = (unsigned char)byte;
+	return c == '\t' || (c >= 32 && c != 127) ? byte : '?';
+}
+
+static void line_print(const struct component *component, const char *text, size_t length)
+{
+	char line[MANIFEST_NAME + 2 + sizeof(component->log_line) + 1];
+	int size = snprintf(line, sizeof(line), "%s: %.*s\n", component->manifest->name, (int)length, text);
+	if (size > 0)
+		debug_write(line, (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
+}
+
+static void byte_take(struct component *component, char byte)
+{
+	component->history[component->history_written++ % COMPONENT_HISTORY] = byte;
+	if (byte != '\n' && component->log_line_length < sizeof(component->log_line)) {
+		component->log_line[component->log_line_length++] = printable(byte);
+		if (component->log_line_length < sizeof(component->log_line))
+			return;
+	}
+	line_print(component, component->log_line, component->log_line_length);
+	component->log_line_length = 0;
+}
+
+/* At most one ring's content: what the component writes meanwhile comes in the next round. */
+void journal_drain_one(struct component *component)
+{
+	struct log_ring *ring = component->log_ring;
+	uint32_t written = atomic_load_explicit(&ring->written, memory_order_acquire);
+	if (written - component->log_read > LOG_RING_SIZE) {
+		line_print(component, "(log text was lost)", 19);
+		component->log_read = written - LOG_RING_SIZE;
+	}
+	while (component->log_read != written)
+		byte_take(component, (char)ring->data[component->log_read++ % LOG_RING_SIZE]);
+}
+
+void journal_drain(void)
+{
+	for (unsigned i = 0; i < init.manifest.component_count; i++) {
+		struct component *component = &init.components[i];
+		struct log_ring *ring = component->log_ring;
+		for (int round = 0; round < 4; round++) {
+			journal_drain_one(component);
+			atomic_store_explicit(&ring->reader_waits, 1, memory_order_seq_cst);
+			if (atomic_load_explicit(&ring->written, memory_order_seq_cst) == component->log_read)
+				break;
+		}
+	}
+}
+
+void journal_tail(struct component *component, unsigned lines)
+{
+	uint64_t end = component->history_written;
+	uint64_t oldest = end > COMPONENT_HISTORY ? end - COMPONENT_HISTORY : 0, start = end;
+	while (start > oldest && lines > 0) {
+		start--;
+		if (start > oldest && component->history[(start - 1) % COMPONENT_HISTORY] == '\n')
+			lines--;
+	}
+	while (start < end) {
+		char line[200];
+		size_t length = 0;
+		while (start < end && length < sizeof(line) - 1) {
+			char byte = component->history[start++ % COMPONENT_HISTORY];
+			if (byte == '\n')
+				break;
+			line[length++] = printable(byte);
+		}
+		line[length] = 0;
+		log_info("    | %s", line);
+	}
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happens when a component ends: by a fault, by its own will (STARTUP_EXIT) or because somebody asked for it. It is started again
+ * after a back-off, with the same capabilities; too many crashes in the manifest's window mark it failed, and then everybody who
+ * depends on it is told.
+ */
+#include "init.h"
+
+#define BACKOFF_FIRST 10000000ul   /* 10 ms, doubled by each crash */
+#define BACKOFF_MOST  5000000000ul /* 5 s */
+#define STABLE_AFTER  10000000000ul /* a life this long starts the back-off anew */
+
+
+/* true: this crash is one too many in the window. */
+static bool crash_count(struct component *component)
+{
+	const struct manifest_component *manifest = component->manifest;
+	uint64_t now = time_now();
+	if (manifest->restarts == 0)
+		return true;
+	component->crash_times[component->crash_next % manifest->restarts] = now;
+	component->crash_next++;
+	if (component->crash_next < manifest->restarts)
+		return false;
+	/* The oldest of the last `restarts` crashes: the slot that is overwritten next. */
+	return now - component->crash_times[component->crash_next % manifest->restarts] < manifest->restart_window;
+}
+
+/* Clients with channels see the mark in their start-up page; callers get ERR_CLOSED. */
+static void peers_tell(struct component *component)
+{
+	if (component->service != CPTR_NULL)
+		endpoint_close(component->service);
+	for (unsigned c = 0; c < init.manifest.component_count; c++) {
+		struct component *other = &init.components[c];
+		for (uint32_t i = 0; i < other->startup->entry_count; i++)
+			if (other->entry_peer[i] == (int)component->index)
+				other->startup->entries[i].peer_failed = 1;
+	}
+	for (unsigned i = 0; i < init.manifest.channel_count; i++) {
+		unsigned side;
+		if (channel_side(&init.channels[i], component, &side))
+			notification_signal(init.channels[i].signal[!side]);
+	}
+}
+
+static void component_give_up(struct component *component, enum component_state state)
+{
+	component->state = state;
+	log_write(state == COMPONENT_FAILED ? LOG_ERROR : LOG_INFO, "%s %s", component->manifest->name,
+		  state == COMPONENT_FAILED ? "is marked failed: its clients get errors" : "has ended");
+	peers_tell(component);
+}
+
+static void restart_later(struct component *component, uint64_t delay)
+{
+	component->state = COMPONENT_RESTARTING;
+	component->restart_at = time_now() + delay;
+}
+
+/* After a crash. */
+static void component_crashed(struct component *component)
+{
+	bool stable = time_now() - component->started > STABLE_AFTER;
+	component_stop(component);
+	component->backoff = component->backoff == 0 || stable ? BACKOFF_FIRST : component->backoff * 2;
+	if (component->backoff > BACKOFF_MOST)
+		component->backoff = BACKOFF_MOST;
+	if (crash_count(component)) {
+		component_give_up(component, COMPONENT_FAILED);
+		return;
+	}
+	log_info("%s is restarted in %lu ms", component->manifest->name, component->backoff / 1000000);
+	restart_later(component, component->backoff);
+}
+
+static bool exit_asked(const struct message *message, const struct thread_registers *registers)
+{
+	return message_label(message->info) == LABEL_EXCEPTION && message->words[0] == 6 && registers->rax == STARTUP_EXIT;
+}
+
+void supervise_fault(struct component *component, const struct message *message)
+{
+	struct thread_registers registers = {0};
+	if (component->state != COMPONENT_RUNNING)
+		return;
+	journal_drain_one(component);
+	enum error error = thread_read_registers(component->backings[component->thread].object, &registers);
+	if (error != ERR_NONE)
+		log_warning("%s: its registers: %s", component->manifest->name, error_text(error));
+	if (!exit_asked(message, &registers)) {
+		crash_report(component, message, &registers);
+		component_crashed(component);
+	} else if (registers.rdi != 0) {
+		log_error("%s ended with status %ld", component->manifest->name, (long)registers.rdi);
+		component_crashed(component);
+	} else {
+		component_stop(component);
+		component_give_up(component, COMPONENT_EXITED);
+	}
+}
+
+void supervise_kill(struct component *component)
+{
+	if (component->state != COMPONENT_RUNNING)
+		return;
+	journal_drain_one(component);
+	component->kills++;
+	component_stop(component);
+	log_info("%s was killed by request", component->manifest->name);
+	restart_later(component, 0);
+}
+
+deadline_t supervise_timers(void)
+{
+	deadline_t next = DEADLINE_NEVER;
+	for (unsigned i = 0; i < init.manifest.component_count; i++) {
+		struct component *component = &init.components[i];
+		if (component->state != COMPONENT_RESTARTING)
+			continue;
+		if (component->restart_at <= time_now()) {
+			component->generation++;
+			component->restarts++;
+			if (!component_start(component))
+				component_crashed(component);
+		}
+		if (component->state == COMPONENT_RESTARTING && component->restart_at < next)
+			next = component->restart_at;
+	}
+	return next;
+}
+
+void supervise_start_all(void)
+{
+	for (unsigned i = 0; i < init.manifest.component_count; i++)
+		if (!component_start(&init.components[i]))
+			component_crashed(&init.components[i]);
+}
