@@ -41,7 +41,8 @@ bool archive_find(const struct archive *archive, const char *name, const uint8_t
 		/* Both are at most 32 bits: the sums cannot overflow. */
 		size_t name_end = at + HEADER_SIZE + name_size;
 		size_t start = round4(name_end);
-		if (name_size == 0 || name_end > archive->size || start > archive->size || file_size > archive->size - start)
+		if (name_size == 0 || name_end > archive->size || start > archive->size ||
+		    file_size > archive->size - start)
 			return false;
 		const char *entry = (const char *)header + HEADER_SIZE;
 		if (name_size == wanted && memcmp(entry, name, wanted) == 0) {

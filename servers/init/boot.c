@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From the kernel's boot information to the start-up information that the runtime wants; init's heap; its log goes to the debug line. */
+/* From the kernel's boot information to the start-up information that the runtime wants; init's heap; its log
+ * goes to the debug line. */
 #pragma GCC optimize("no-stack-protector")
 
 #include <string.h>
@@ -18,17 +19,17 @@ const struct startup *runtime_boot(const void *information, cptr_t *cspace, cptr
 	const struct boot_info *boot = information;
 	boot_information = boot;
 	own_startup = (struct startup){
-		.magic = STARTUP_MAGIC,
-		.name = "init",
-		.ipc_buffer = boot->ipc_buffer,
-		.heap = (uint64_t)heap,
-		.heap_size = HEAP_SIZE,
-		.tsc_hz = boot->tsc_hz,
-		.tsc_at_boot = boot->tsc_at_boot,
-		.first_free_slot = (cptr_t)boot->first_free_slot,
-		.slot_count = 1 << INIT_CNODE_BITS,
-		.ram_bytes = boot->ram_bytes,
-		.xsave_bytes = boot->xsave_bytes,
+	        .magic = STARTUP_MAGIC,
+	        .name = "init",
+	        .ipc_buffer = boot->ipc_buffer,
+	        .heap = (uint64_t)heap,
+	        .heap_size = HEAP_SIZE,
+	        .tsc_hz = boot->tsc_hz,
+	        .tsc_at_boot = boot->tsc_at_boot,
+	        .first_free_slot = (cptr_t)boot->first_free_slot,
+	        .slot_count = 1 << INIT_CNODE_BITS,
+	        .ram_bytes = boot->ram_bytes,
+	        .xsave_bytes = boot->xsave_bytes,
 	};
 	*cspace = INIT_SLOT_CNODE;
 	*thread = INIT_SLOT_THREAD;

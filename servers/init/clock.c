@@ -60,13 +60,13 @@ static uint64_t cmos_epoch(void)
 	time.hour &= 0x7f;
 	if (!(format & 4))
 		time = (struct cmos_time){from_bcd(time.second), from_bcd(time.minute), from_bcd(time.hour),
-					  from_bcd(time.day),	 from_bcd(time.month),	from_bcd(time.year)};
+		                          from_bcd(time.day),    from_bcd(time.month),  from_bcd(time.year)};
 	if (!(format & 2))
 		time.hour = time.hour % 12 + (afternoon ? 12 : 0);
 	if (time.month < 1 || time.month > 12 || time.day < 1 || time.day > 31)
 		return 0;
-	return days_since_1970(2000 + time.year, time.month, time.day) * 86400 + time.hour * 3600 + time.minute * 60 +
-	       time.second;
+	return days_since_1970(2000 + time.year, time.month, time.day) * 86400 + time.hour * 3600 +
+	       time.minute * 60 + time.second;
 }
 
 uint64_t clock_epoch(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each component consists of, allocated once at boot: sizes are fixed by the manifest, so a restart needs no memory and cannot
- * fail for the lack of it. Whatever asks for more than the machine has ends the boot with a message.
+ * What each component consists of, allocated once at boot: sizes are fixed by the manifest, so a restart
+ * needs no memory and cannot fail for the lack of it. Whatever asks for more than the machine has ends the
+ * boot with a message.
  */
 #include <string.h>
 
@@ -20,15 +21,15 @@ unsigned size_bits_of(uint64_t size)
 static unsigned backing_add(struct component *component, enum object_type type, unsigned size_bits)
 {
 	if (component->backing_count == BACKINGS_MAX)
-		fatal("%s: too many pieces of memory", component->manifest->name);
+		boot_fatal("%s: too many pieces of memory", component->manifest->name);
 	struct backing *backing = &component->backings[component->backing_count];
 	backing->type = (uint8_t)type;
 	backing->size_bits = (uint8_t)size_bits;
 	backing->untyped = ram_take(size_bits);
 	backing->object = slot_allocate();
 	if (backing->untyped == CPTR_NULL || backing->object == CPTR_NULL)
-		fatal("not enough memory for %s: %lu KiB are wanted, %lu KiB are left in pieces", component->manifest->name,
-		      (1ul << size_bits) / 1024, ram_free() / 1024);
+		boot_fatal("not enough memory for %s: %lu KiB are wanted, %lu KiB are left in pieces",
+		      component->manifest->name, (1ul << size_bits) / 1024, ram_free() / 1024);
 	component->memory_bytes += 1ul << size_bits;
 	return component->backing_count++;
 }
@@ -96,10 +97,10 @@ static void program_prepare(struct component *component)
 	size_t size;
 	const char *name = component->manifest->program;
 	if (!archive_find(&init.archive, name, &file, &size))
-		fatal("%s: the boot image holds no program \"%s\"", component->manifest->name, name);
+		boot_fatal("%s: the boot image holds no program \"%s\"", component->manifest->name, name);
 	const char *problem = program_parse(&component->program, file, size);
 	if (problem)
-		fatal("%s: program \"%s\": %s", component->manifest->name, name, problem);
+		boot_fatal("%s: program \"%s\": %s", component->manifest->name, name, problem);
 }
 
 /* What stays when the component dies. */
@@ -114,13 +115,14 @@ static void lasting_prepare(struct component *component)
 	component->log_signal = slot_allocate();
 	if (untyped == CPTR_NULL || component->events == CPTR_NULL ||
 	    untyped_retype(untyped, OBJECT_MEMORY, INFO_BITS, 1, CPTR_NULL, component->info) != ERR_NONE ||
-	    capability_derive(component->fault_endpoint, init.endpoint, RIGHT_WRITE, BADGE_FAULT + component->index, 0) !=
-		    ERR_NONE ||
+	    capability_derive(component->fault_endpoint, init.endpoint, RIGHT_WRITE,
+	                      BADGE_FAULT + component->index, 0) != ERR_NONE ||
 	    capability_derive(component->log_signal, init.events, RIGHT_WRITE, EVENT_LOG, 0) != ERR_NONE)
-		fatal("%s: no memory for its channels to init", component->manifest->name);
-	uint8_t *info = space_map(component->info, 0, INFO_LOG_PAGE + LOG_RING_PAGES, RIGHT_READ | RIGHT_WRITE);
+		boot_fatal("%s: no memory for its channels to init", component->manifest->name);
+	uint8_t *info =
+	        space_map(component->info, 0, INFO_LOG_PAGE + LOG_RING_PAGES, RIGHT_READ | RIGHT_WRITE);
 	if (!info)
-		fatal("%s: its start-up information cannot be mapped", component->manifest->name);
+		boot_fatal("%s: its start-up information cannot be mapped", component->manifest->name);
 	component->startup = (struct startup *)info;
 	component->log_ring = (struct log_ring *)(info + INFO_LOG_PAGE * PAGE_SIZE);
 	atomic_store(&component->log_ring->reader_waits, 1);
@@ -140,11 +142,12 @@ static void component_prepare(struct component *component, unsigned index)
 	component->small = backing_add(component, OBJECT_UNTYPED, 14); /* SMALL_OBJECTS of 256 bytes */
 	component->ipc = backing_add(component, OBJECT_MEMORY, PAGE_BITS + 1);
 	unsigned image_bits = size_bits_of(component->program.memory_size);
-	component->image = backing_add(component, OBJECT_MEMORY, image_bits < PAGE_BITS ? PAGE_BITS : image_bits);
+	component->image =
+	        backing_add(component, OBJECT_MEMORY, image_bits < PAGE_BITS ? PAGE_BITS : image_bits);
 	if (!region_allocate(&component->stack, manifest->stack, component) ||
 	    !region_allocate(&component->heap, manifest->memory, component) ||
 	    (manifest->dma && !region_allocate(&component->dma, manifest->dma, component)))
-		fatal("%s: its memory is in too many pieces", manifest->name);
+		boot_fatal("%s: its memory is in too many pieces", manifest->name);
 	component->stack.address = LAYOUT_STACK_TOP - component->stack.size;
 	component->heap.address = LAYOUT_HEAP;
 	untyped_prepare(component);
@@ -158,7 +161,7 @@ static void channels_prepare(void)
 		struct channel *channel = &init.channels[i];
 		channel->manifest = &init.manifest.channels[i];
 		if (!region_allocate(&channel->region, channel->manifest->size, NULL))
-			fatal("not enough memory for channel %s", channel->manifest->name);
+			boot_fatal("not enough memory for channel %s", channel->manifest->name);
 	}
 }
 
@@ -168,10 +171,11 @@ static void pool_add(unsigned statement, cptr_t untyped, unsigned size_bits)
 	pool->statement = statement;
 	pool->size_bits = size_bits;
 	pool->memory = slot_allocate();
-	enum error error = untyped == CPTR_NULL ? ERR_NO_MEMORY :
-						  untyped_retype(untyped, OBJECT_MEMORY, size_bits, 1, CPTR_NULL, pool->memory);
+	enum error error = untyped == CPTR_NULL ? ERR_NO_MEMORY
+	                                        : untyped_retype(untyped, OBJECT_MEMORY, size_bits, 1,
+	                                                         CPTR_NULL, pool->memory);
 	if (error != ERR_NONE)
-		fatal("line %u of the manifest: a pool of %lu KiB: %s", init.manifest.pools[statement].line,
+		boot_fatal("line %u of the manifest: a pool of %lu KiB: %s", init.manifest.pools[statement].line,
 		      (1ul << size_bits) / 1024, error_text(error));
 	init.pool_count++;
 }
@@ -212,9 +216,9 @@ static void pools_rest(void)
 		bytes += 1ul << bits;
 	}
 	if (bytes == 0)
-		fatal("line %u of the manifest: no RAM is left for the pool", init.manifest.pools[rest].line);
-	log_info("%lu MiB of %lu MiB for the pool of the rest, %lu KiB unused", bytes >> 20, boot_information->ram_bytes >> 20,
-		 ram_free() >> 10);
+		boot_fatal("line %u of the manifest: no RAM is left for the pool", init.manifest.pools[rest].line);
+	log_info("%lu MiB of %lu MiB for the pool of the rest, %lu KiB unused", bytes >> 20,
+	         boot_information->ram_bytes >> 20, ram_free() >> 10);
 }
 
 void components_prepare(void)
@@ -225,7 +229,8 @@ void components_prepare(void)
 	pools_prepare();
 	grants_prepare();
 	for (unsigned i = 0; i < init.manifest.component_count; i++) {
-		/* Page tables: known once the sizes of all pools are; the rest needs at most one page for each GiB. */
+		/* Page tables: known once the sizes of all pools are; the rest needs at most one page for
+		 * each GiB. */
 		struct component *component = &init.components[i];
 		unsigned bits = size_bits_of(layout_table_pages(component)) + PAGE_BITS;
 		component->tables = backing_add(component, OBJECT_UNTYPED, bits);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The record of a crash, on the debug line: what happened, registers, backtrace with the names of functions, last log lines. */
+/* The record of a crash, on the debug line: what happened, registers, backtrace with the names of functions,
+ * last log lines. */
 #include <string.h>
 
 #include "init.h"
@@ -32,7 +33,7 @@ static bool stack_word(const struct stack_view *view, uint64_t address, uint64_t
 }
 
 static void backtrace_print(const struct component *component, const struct stack_view *view,
-			    const struct thread_registers *registers)
+                            const struct thread_registers *registers)
 {
 	uint64_t frame = registers->rbp, next, address;
 	frame_print(component, registers->rip);
@@ -46,7 +47,8 @@ static void backtrace_print(const struct component *component, const struct stac
 	}
 }
 
-/* The part of the stack above rsp, as far as one Memory goes. Fibers have stacks of their own: then only rip is known. */
+/* The part of the stack above rsp, as far as one Memory goes. Fibers have stacks of their own: then only rip
+ * is known. */
 static void backtrace(struct component *component, const struct thread_registers *registers)
 {
 	const struct region *stack = &component->stack;
@@ -57,8 +59,9 @@ static void backtrace(struct component *component, const struct thread_registers
 		if (registers->rsp >= address && registers->rsp < address + size) {
 			uint64_t start = registers->rsp & ~(PAGE_SIZE - 1), left = address + size - start;
 			uint64_t bytes = left < BACKTRACE_BYTES ? left : BACKTRACE_BYTES;
-			const uint8_t *memory = space_scratch(stack->parts[i].memory, (start - address) / PAGE_SIZE,
-							      bytes / PAGE_SIZE, RIGHT_READ, &window);
+			const uint8_t *memory =
+			        space_scratch(stack->parts[i].memory, (start - address) / PAGE_SIZE,
+			                      bytes / PAGE_SIZE, RIGHT_READ, &window);
 			struct stack_view view = {.start = start, .end = start + bytes, .memory = memory};
 			if (!memory)
 				break;
@@ -73,23 +76,40 @@ static void backtrace(struct component *component, const struct thread_registers
 
 static void cause_print(const struct component *component, const struct message *message)
 {
-	static const char *const exceptions[] = {
-		"division by zero", "debug", "NMI", "breakpoint", "overflow", "bound", "undefined instruction",
-		"no FPU", "double fault", "9", "bad TSS", "segment not present", "stack segment", "general protection",
-		"page fault", "15", "x87 error", "alignment check", "machine check", "vector error"};
+	static const char *const exceptions[] = {"division by zero",
+	                                         "debug",
+	                                         "NMI",
+	                                         "breakpoint",
+	                                         "overflow",
+	                                         "bound",
+	                                         "undefined instruction",
+	                                         "no FPU",
+	                                         "double fault",
+	                                         "9",
+	                                         "bad TSS",
+	                                         "segment not present",
+	                                         "stack segment",
+	                                         "general protection",
+	                                         "page fault",
+	                                         "15",
+	                                         "x87 error",
+	                                         "alignment check",
+	                                         "machine check",
+	                                         "vector error"};
 	const char *name = component->manifest->name;
 	const uint64_t *words = message->words;
 	if (message_label(message->info) == LABEL_PAGE_FAULT)
 		log_error("%s crashed: cannot %s%s%s at %#lx%s", name, words[1] & FAULT_READ ? "read" : "",
-			  words[1] & FAULT_WRITE ? "write" : "", words[1] & FAULT_EXECUTE ? "execute" : "", words[0],
-			  words[1] & FAULT_PRESENT ? " (forbidden)" : " (nothing there)");
+		          words[1] & FAULT_WRITE ? "write" : "", words[1] & FAULT_EXECUTE ? "execute" : "",
+		          words[0], words[1] & FAULT_PRESENT ? " (forbidden)" : " (nothing there)");
 	else if (words[0] < sizeof(exceptions) / sizeof(exceptions[0]))
 		log_error("%s crashed: %s, error code %#lx", name, exceptions[words[0]], words[1]);
 	else
 		log_error("%s crashed: exception %lu, error code %#lx", name, words[0], words[1]);
 }
 
-void crash_report(struct component *component, const struct message *message, const struct thread_registers *registers)
+void crash_report(struct component *component, const struct message *message,
+                  const struct thread_registers *registers)
 {
 	const struct thread_registers *r = registers;
 	cause_print(component, message);

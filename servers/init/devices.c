@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading firmware tables: physical memory that is not RAM. A whole device Untyped becomes a Memory, the pages of interest are mapped
- * and copied, and everything is undone, so that the Untyped is uncut again when the bus component gets it.
+ * Reading firmware tables: physical memory that is not RAM. A whole device Untyped becomes a Memory, the
+ * pages of interest are mapped and copied, and everything is undone, so that the Untyped is uncut again when
+ * the bus component gets it.
  */
 #include <string.h>
 
@@ -14,7 +15,8 @@ static bool untyped_read(uint64_t index, uint64_t physical, void *out, size_t si
 	uint64_t offset = physical - untyped->address;
 	if (memory == CPTR_NULL)
 		return false;
-	enum error error = untyped_retype((cptr_t)(INIT_SLOT_UNTYPED + index), OBJECT_MEMORY, untyped->size_bits, 1, CPTR_NULL, memory);
+	enum error error = untyped_retype((cptr_t)(INIT_SLOT_UNTYPED + index), OBJECT_MEMORY,
+	                                  untyped->size_bits, 1, CPTR_NULL, memory);
 	if (error != ERR_NONE) {
 		log_warning("firmware memory at %#lx: %s", physical, error_text(error));
 		slot_free(memory);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The capabilities that the manifest gives a component, put into its CSpace in a fixed order, and the start-up page that names them. This file
- * is the only place where authority leaves init.
+ * The capabilities that the manifest gives a component, put into its CSpace in a fixed order, and the
+ * start-up page that names them. This file is the only place where authority leaves init.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,9 +18,10 @@ static unsigned event_bit(struct component *component)
 static cptr_t signal_make(const struct component *target, unsigned bit)
 {
 	cptr_t slot = slot_allocate();
-	enum error error = slot ? capability_derive(slot, target->events, RIGHT_WRITE, 1ul << bit, 0) : ERR_LIMIT;
+	enum error error =
+	        slot ? capability_derive(slot, target->events, RIGHT_WRITE, 1ul << bit, 0) : ERR_LIMIT;
 	if (error != ERR_NONE)
-		fatal("%s: a signal: %s", target->manifest->name, error_text(error));
+		boot_fatal("%s: a signal: %s", target->manifest->name, error_text(error));
 	return slot;
 }
 
@@ -28,8 +29,9 @@ static unsigned channel_index(unsigned channel, unsigned side, const struct comp
 {
 	unsigned index = 0, other;
 	for (unsigned i = 0; i < channel; i++)
-		index += strcmp(init.channels[i].manifest->name, init.channels[channel].manifest->name) == 0 &&
-			 channel_side(&init.channels[i], component, &other);
+		index +=
+		        strcmp(init.channels[i].manifest->name, init.channels[channel].manifest->name) == 0 &&
+		        channel_side(&init.channels[i], component, &other);
 	(void)side;
 	return index;
 }
@@ -53,10 +55,12 @@ void grants_prepare(void)
 			component->irqs[q] = slot_allocate();
 			component->irq_signals[q] = signal_make(component, event_bit(component));
 			enum error error = irq_control_line(INIT_SLOT_IRQ_CONTROL, irq->line,
-							    (irq->level ? IRQ_LEVEL : 0u) | (irq->active_low ? IRQ_ACTIVE_LOW : 0u),
-							    component->irqs[q]);
+			                                    (irq->level ? IRQ_LEVEL : 0u) |
+			                                            (irq->active_low ? IRQ_ACTIVE_LOW : 0u),
+			                                    component->irqs[q]);
 			if (error != ERR_NONE)
-				fatal("%s: interrupt %u: %s", component->manifest->name, irq->line, error_text(error));
+				boot_fatal("%s: interrupt %u: %s", component->manifest->name, irq->line,
+				      error_text(error));
 		}
 	}
 }
@@ -75,13 +79,14 @@ static struct startup_entry *entry_add(struct component *component, enum startup
 	*entry = (struct startup_entry){.kind = kind};
 	snprintf(entry->name, sizeof(entry->name), "%s", name);
 	for (uint32_t i = 0; i + 1 < start->entry_count; i++)
-		entry->index += start->entries[i].kind == (uint32_t)kind && strcmp(start->entries[i].name, entry->name) == 0;
+		entry->index += start->entries[i].kind == (uint32_t)kind &&
+		                strcmp(start->entries[i].name, entry->name) == 0;
 	return entry;
 }
 
 /* A capability derived into the component's next slot, and its entry. */
-static struct startup_entry *grant(struct component *component, enum startup_kind kind, const char *name, cptr_t source,
-				   unsigned rights, uint64_t a, uint64_t b)
+static struct startup_entry *grant(struct component *component, enum startup_kind kind, const char *name,
+                                   cptr_t source, unsigned rights, uint64_t a, uint64_t b)
 {
 	struct startup_entry *entry = entry_add(component, kind, name);
 	if (!entry)
@@ -99,10 +104,14 @@ static struct startup_entry *grant(struct component *component, enum startup_kin
 static bool grant_own(struct component *component)
 {
 	const struct backing *backings = component->backings;
-	if (!grant(component, STARTUP_CAPABILITY, "cspace", backings[component->cnode].object, RIGHT_ALL, 0, 0) ||
-	    !grant(component, STARTUP_CAPABILITY, "vspace", backings[component->vspace].object, RIGHT_ALL, 0, 0) ||
-	    !grant(component, STARTUP_CAPABILITY, "thread", backings[component->thread].object, RIGHT_ALL, 0, 0) ||
-	    !grant(component, STARTUP_NOTIFICATION, "events", component->events, RIGHT_READ | RIGHT_WRITE, 0, 0) ||
+	if (!grant(component, STARTUP_CAPABILITY, "cspace", backings[component->cnode].object, RIGHT_ALL, 0,
+	           0) ||
+	    !grant(component, STARTUP_CAPABILITY, "vspace", backings[component->vspace].object, RIGHT_ALL, 0,
+	           0) ||
+	    !grant(component, STARTUP_CAPABILITY, "thread", backings[component->thread].object, RIGHT_ALL, 0,
+	           0) ||
+	    !grant(component, STARTUP_NOTIFICATION, "events", component->events, RIGHT_READ | RIGHT_WRITE, 0,
+	           0) ||
 	    !grant(component, STARTUP_NOTIFICATION, "log", component->log_signal, RIGHT_WRITE, 0, 0))
 		return false;
 	return component->service == CPTR_NULL ||
@@ -113,13 +122,14 @@ static void entry_set_peer(struct component *component, struct startup_entry *en
 {
 	component->entry_peer[entry - component->startup->entries] = peer;
 	entry->peer_failed = peer >= 0 && (init.components[peer].state == COMPONENT_FAILED ||
-					   init.components[peer].state == COMPONENT_EXITED);
+	                                   init.components[peer].state == COMPONENT_EXITED);
 }
 
 static bool grant_endpoint(struct component *component, const char *name, int target, uint64_t badge)
 {
 	cptr_t endpoint = target == MANIFEST_SYSTEM ? init.endpoint : init.components[target].service;
-	struct startup_entry *entry = grant(component, STARTUP_ENDPOINT, name, endpoint, RIGHT_WRITE, badge, 0);
+	struct startup_entry *entry =
+	        grant(component, STARTUP_ENDPOINT, name, endpoint, RIGHT_WRITE, badge, 0);
 	if (entry)
 		entry_set_peer(component, entry, target);
 	return entry != NULL;
@@ -129,11 +139,12 @@ static bool grant_endpoints(struct component *component)
 {
 	const struct manifest_component *manifest = component->manifest;
 	for (unsigned i = 0; i < manifest->use_count; i++)
-		if (!grant_endpoint(component, manifest->uses[i].name, manifest->uses[i].target, manifest->uses[i].badge))
+		if (!grant_endpoint(component, manifest->uses[i].name, manifest->uses[i].target,
+		                    manifest->uses[i].badge))
 			return false;
 	for (unsigned i = 0; i < manifest->device_count; i++)
 		if (!grant_endpoint(component, manifest->devices[i].bus, manifest->devices[i].target,
-				    manifest->devices[i].badge))
+		                    manifest->devices[i].badge))
 			return false;
 	return true;
 }
@@ -146,13 +157,14 @@ static bool grant_channels(struct component *component)
 		if (!channel_side(channel, component, &side))
 			continue;
 		struct startup_entry *entry = grant(component, STARTUP_CHANNEL, channel->manifest->name,
-						    channel->signal[!side], RIGHT_WRITE, 0, 0);
+		                                    channel->signal[!side], RIGHT_WRITE, 0, 0);
 		if (!entry)
 			return false;
 		entry->bit = channel->bit[side];
 		entry->address = layout_channel_address(component, i);
 		entry->size = channel->region.size;
-		entry_set_peer(component, entry, side == 0 ? channel->manifest->client : channel->manifest->server);
+		entry_set_peer(component, entry,
+		               side == 0 ? channel->manifest->client : channel->manifest->server);
 	}
 	return true;
 }
@@ -164,10 +176,11 @@ static bool grant_pools(struct component *component)
 		if (!pool_grant(&init.pools[i], component, &given))
 			continue;
 		/* What is not mapped cannot be mapped by the component either: that would need MANAGE. */
-		unsigned rights = RIGHT_READ | (given.dma ? RIGHT_DMA : 0u) |
-				  (given.mapped ? RIGHT_WRITE | RIGHT_EXECUTE | RIGHT_MANAGE | RIGHT_GRANT : 0u);
+		unsigned rights =
+		        RIGHT_READ | (given.dma ? RIGHT_DMA : 0u) |
+		        (given.mapped ? RIGHT_WRITE | RIGHT_EXECUTE | RIGHT_MANAGE | RIGHT_GRANT : 0u);
 		struct startup_entry *entry =
-			grant(component, STARTUP_MEMORY, "pool", init.pools[i].memory, rights, 0, 0);
+		        grant(component, STARTUP_MEMORY, "pool", init.pools[i].memory, rights, 0, 0);
 		if (!entry)
 			return false;
 		entry->size = 1ul << init.pools[i].size_bits;
@@ -179,8 +192,9 @@ static bool grant_pools(struct component *component)
 static bool grant_memory(struct component *component)
 {
 	if (component->dma.size) {
-		struct startup_entry *entry = grant(component, STARTUP_MEMORY, "dma", component->dma.parts[0].memory,
-						    RIGHT_READ | RIGHT_WRITE | RIGHT_DMA, 0, 0);
+		struct startup_entry *entry =
+		        grant(component, STARTUP_MEMORY, "dma", component->dma.parts[0].memory,
+		              RIGHT_READ | RIGHT_WRITE | RIGHT_DMA, 0, 0);
 		if (!entry)
 			return false;
 		entry->address = layout_channel_address(component, init.manifest.channel_count);
@@ -189,15 +203,18 @@ static bool grant_memory(struct component *component)
 	return grant_pools(component);
 }
 
-/* Untypeds are moved, not derived: a child of the same size, so that revoking the parent takes it back with all that was made of it. */
+/* Untypeds are moved, not derived: a child of the same size, so that revoking the parent takes it back with
+ * all that was made of it. */
 static bool untyped_give(struct component *component, const char *name, cptr_t parent, unsigned size_bits)
 {
 	struct startup_entry *entry = entry_add(component, STARTUP_UNTYPED, name);
 	cptr_t cnode = component->backings[component->cnode].object;
 	enum error error =
-		entry ? untyped_retype(parent, OBJECT_UNTYPED, size_bits, 1, cnode, component->next_slot) : ERR_LIMIT;
+	        entry ? untyped_retype(parent, OBJECT_UNTYPED, size_bits, 1, cnode, component->next_slot)
+	              : ERR_LIMIT;
 	if (error != ERR_NONE) {
-		log_error("%s: Untyped \"%s\" of 2^%u bytes: %s", component->manifest->name, name, size_bits, error_text(error));
+		log_error("%s: Untyped \"%s\" of 2^%u bytes: %s", component->manifest->name, name, size_bits,
+		          error_text(error));
 		return false;
 	}
 	entry->slot = component->next_slot++;
@@ -216,7 +233,8 @@ static bool grant_untyped(struct component *component)
 		return true;
 	for (uint64_t i = 0; i < boot_information->untyped_count; i++) {
 		const struct boot_untyped *untyped = &boot_information->untypeds[i];
-		/* No bus decodes below 1 MiB for us; slivers between firmware tables are not holes for devices. */
+		/* No bus decodes below 1 MiB for us; slivers between firmware tables are not holes for
+		 * devices. */
 		if (untyped->device && untyped->address >= 1ul << 20 && untyped->size_bits >= 16 &&
 		    !untyped_give(component, "device", (cptr_t)(INIT_SLOT_UNTYPED + i), untyped->size_bits))
 			return false;
@@ -228,15 +246,17 @@ static bool grant_hardware(struct component *component)
 {
 	const struct manifest_component *manifest = component->manifest;
 	for (unsigned i = 0; i < manifest->port_count; i++) {
-		struct startup_entry *entry = grant(component, STARTUP_IO_PORTS, "ports", INIT_SLOT_IO_PORTS,
-						    RIGHT_READ | RIGHT_WRITE, manifest->ports[i].first, manifest->ports[i].count);
+		struct startup_entry *entry =
+		        grant(component, STARTUP_IO_PORTS, "ports", INIT_SLOT_IO_PORTS,
+		              RIGHT_READ | RIGHT_WRITE, manifest->ports[i].first, manifest->ports[i].count);
 		if (!entry)
 			return false;
 		entry->address = manifest->ports[i].first;
 		entry->size = manifest->ports[i].count;
 	}
 	for (unsigned i = 0; i < manifest->irq_count; i++) {
-		struct startup_entry *entry = grant(component, STARTUP_IRQ, "irq", component->irqs[i], RIGHT_ALL, 0, 0);
+		struct startup_entry *entry =
+		        grant(component, STARTUP_IRQ, "irq", component->irqs[i], RIGHT_ALL, 0, 0);
 		enum error error = irq_bind(component->irqs[i], component->irq_signals[i]);
 		if (!entry || error != ERR_NONE)
 			return false;
@@ -246,8 +266,8 @@ static bool grant_hardware(struct component *component)
 	if (manifest->irq_control &&
 	    !grant(component, STARTUP_CAPABILITY, "irq-control", INIT_SLOT_IRQ_CONTROL, RIGHT_ALL, 0, 0))
 		return false;
-	return manifest->cpu_time == 0 || grant(component, STARTUP_CAPABILITY, "cpu-time", INIT_SLOT_CPU_TIME, RIGHT_ALL, 1000,
-						manifest->cpu_time);
+	return manifest->cpu_time == 0 || grant(component, STARTUP_CAPABILITY, "cpu-time", INIT_SLOT_CPU_TIME,
+	                                        RIGHT_ALL, 1000, manifest->cpu_time);
 }
 
 /* The manifest's text, and for a bus the table of its clients' devices. */
@@ -262,8 +282,9 @@ static bool config_fill(struct component *component)
 			const struct manifest_device *device = &client->devices[d];
 			if (device->target != (int)component->index)
 				continue;
-			int more = snprintf(out + length, STARTUP_CONFIG - length, "device.%lu=%04x:%04x,%u\n", device->badge,
-					    device->vendor, device->device, device->number);
+			int more =
+			        snprintf(out + length, STARTUP_CONFIG - length, "device.%lu=%04x:%04x,%u\n",
+			                 device->badge, device->vendor, device->device, device->number);
 			if (more < 0 || (size_t)more >= STARTUP_CONFIG - length)
 				return false;
 			length += (size_t)more;
@@ -290,8 +311,9 @@ bool grants_fill(struct component *component)
 	start->xsave_bytes = boot_information->xsave_bytes;
 	start->ram_bytes = boot_information->ram_bytes;
 	component->next_slot = 1;
-	if (!grant_own(component) || !grant_endpoints(component) || !grant_channels(component) || !grant_memory(component) ||
-	    !grant_untyped(component) || !grant_hardware(component) || !config_fill(component))
+	if (!grant_own(component) || !grant_endpoints(component) || !grant_channels(component) ||
+	    !grant_memory(component) || !grant_untyped(component) || !grant_hardware(component) ||
+	    !config_fill(component))
 		return false;
 	start->first_free_slot = component->next_slot;
 	start->slot_count = (cptr_t)component->manifest->slots;

@@ -9,10 +9,19 @@
 #include <pith/log.h>
 #include <pith/object.h>
 #include <pith/slots.h>
+#include <pith/startup.h>
 
 #include "archive.h"
 #include "manifest/manifest.h"
 #include "program.h"
+
+/* ---- main.c: what ends the boot still ends the machine, since an emulator must not hang ---- */
+_Noreturn void boot_fail(void);
+#define boot_fatal(...)                                                                                        \
+	do {                                                                                                   \
+		log_error(__VA_ARGS__);                                                                        \
+		boot_fail();                                                                                   \
+	} while (0)
 
 /* ---- boot.c ---- */
 extern const struct boot_info *boot_information;
@@ -29,18 +38,20 @@ uint64_t ram_free(void);
 void space_init(void);
 /* Maps pages of a Memory for init, for good; NULL: impossible */
 void *space_map(cptr_t memory, uint64_t first_page, size_t pages, unsigned rights);
-/* The same at a place that the next call of space_scratch takes again; *window is deleted by space_scratch_end. */
+/* The same at a place that the next call of space_scratch takes again; *window is deleted by
+ * space_scratch_end. */
 void *space_scratch(cptr_t memory, uint64_t first_page, size_t pages, unsigned rights, cptr_t *window);
 void space_scratch_end(cptr_t window);
 
 /* ---- component.c: what each component consists of ---- */
-#define PARTS_MAX         8  /* Memories of one region */
+#define PARTS_MAX         8 /* Memories of one region */
 #define BACKINGS_MAX      48
 #define SMALL_OBJECTS     64
 #define COMPONENT_POOLS   16
 #define COMPONENT_HISTORY 16384 /* bytes of log kept */
 
-/* A kernel object of a component, in an Untyped of its own: revoking that destroys the object; retyping makes a new, clean one. */
+/* A kernel object of a component, in an Untyped of its own: revoking that destroys the object; retyping makes
+ * a new, clean one. */
 struct backing {
 	cptr_t untyped;
 	cptr_t object;
@@ -67,8 +78,8 @@ struct component {
 	cptr_t events, service; /* service: CPTR_NULL without one */
 	cptr_t irqs[MANIFEST_IRQS], irq_signals[MANIFEST_IRQS];
 	cptr_t fault_endpoint, log_signal;
-	cptr_t info;                /* Memory: start-up information, log ring */
-	struct startup *startup;    /* in init's address space */
+	cptr_t info;             /* Memory: start-up information, log ring */
+	struct startup *startup; /* in init's address space */
 	struct log_ring *log_ring;
 	uint32_t log_read;
 
@@ -80,7 +91,7 @@ struct component {
 	unsigned untyped_first, untyped_count; /* backings given to it */
 	cptr_t small_slots[SMALL_OBJECTS];
 	unsigned small_used;
-	cptr_t next_slot; /* in its CSpace, while it is filled */
+	cptr_t next_slot;                /* in its CSpace, while it is filled */
 	int entry_peer[STARTUP_ENTRIES]; /* component at the other end of each start-up entry, -1: none */
 	unsigned event_bits;
 
@@ -101,9 +112,9 @@ struct channel {
 	const struct manifest_channel *manifest;
 	struct region region;
 	/* by side, 0: server, 1: client */
-	unsigned bit[2];      /* of that side's events */
-	cptr_t signal[2];     /* signals that side */
-	unsigned index[2];    /* among its channels of that name */
+	unsigned bit[2];   /* of that side's events */
+	cptr_t signal[2];  /* signals that side */
+	unsigned index[2]; /* among its channels of that name */
 };
 
 struct pool {
@@ -129,7 +140,8 @@ extern struct system init;
 #define BADGE_FAULT 0x10000ul /* + component: faults; smaller badges are clients of "system" */
 #define EVENT_LOG   1ul
 
-/* Allocates everything that lives as long as the system. Failures are fatal: the manifest asks for too much. */
+/* Allocates everything that lives as long as the system. Failures are fatal: the manifest asks for too much.
+ */
 void components_prepare(void);
 bool region_allocate(struct region *region, uint64_t size, struct component *owner);
 unsigned size_bits_of(uint64_t size); /* smallest power of two that holds it */
@@ -139,7 +151,8 @@ void grants_prepare(void);
 bool grants_fill(struct component *component);
 /* ---- layout.c: the address space ---- */
 bool layout_map(struct component *component);
-bool layout_map_memory(struct component *component, cptr_t memory, unsigned size_bits, uint64_t address, unsigned rights);
+bool layout_map_memory(struct component *component, cptr_t memory, unsigned size_bits, uint64_t address,
+                       unsigned rights);
 uint64_t layout_table_pages(const struct component *component);
 uint64_t layout_channel_address(const struct component *component, unsigned channel);
 uint64_t layout_pool_address(const struct component *component, unsigned pool);
@@ -148,12 +161,12 @@ bool channel_side(const struct channel *channel, const struct component *compone
 bool pool_grant(const struct pool *pool, const struct component *component, struct manifest_grant *grant);
 
 /* Start-up page, log ring and so on at fixed places in every component. */
-#define LAYOUT_IPC_BUFFER (STARTUP_ADDRESS + 0x10000)
-#define LAYOUT_LOG        (STARTUP_ADDRESS + 0x20000)
-#define LAYOUT_STACK_TOP  0x18000000ul
-#define LAYOUT_HEAP       0x20000000ul
-#define LAYOUT_CHANNELS   0x40000000ul
-#define LAYOUT_POOLS      0x100000000ul
+#define LAYOUT_IPC_BUFFER  (STARTUP_ADDRESS + 0x10000)
+#define LAYOUT_LOG         (STARTUP_ADDRESS + 0x20000)
+#define LAYOUT_STACK_TOP   0x18000000ul
+#define LAYOUT_HEAP        0x20000000ul
+#define LAYOUT_CHANNELS    0x40000000ul
+#define LAYOUT_POOLS       0x100000000ul
 #define INFO_STARTUP_PAGES 3
 #define INFO_LOG_PAGE      4
 #define INFO_BITS          16 /* of the info Memory: 16 pages */
@@ -169,7 +182,8 @@ deadline_t supervise_timers(void); /* starts what is due; returns when to call a
 void supervise_start_all(void);
 
 /* ---- crash.c ---- */
-void crash_report(struct component *component, const struct message *message, const struct thread_registers *registers);
+void crash_report(struct component *component, const struct message *message,
+                  const struct thread_registers *registers);
 
 /* ---- journal.c ---- */
 void journal_drain(void);

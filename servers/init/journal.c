@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Log lines of the components: from their rings to the debug line, prefixed by the name, and to a history for SYSTEM_COMPONENT_LOG. */
+/* Log lines of the components: from their rings to the debug line, prefixed by the name, and to a history for
+ * SYSTEM_COMPONENT_LOG. */
 #include <stdio.h>
 #include <string.h>
 

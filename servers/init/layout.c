@@ -27,7 +27,8 @@ bool pool_grant(const struct pool *pool, const struct component *component, stru
 	return false;
 }
 
-/* Channels lie one after the other; the DMA memory follows as if it were the last (channel == channel_count). */
+/* Channels lie one after the other; the DMA memory follows as if it were the last (channel == channel_count).
+ */
 uint64_t layout_channel_address(const struct component *component, unsigned channel)
 {
 	uint64_t address = LAYOUT_CHANNELS;
@@ -62,10 +63,14 @@ static uint64_t spans(uint64_t address, uint64_t size, uint64_t unit)
 
 uint64_t layout_table_pages(const struct component *component)
 {
-	/* Above the leaves: one table for 512 GiB, one for each GiB. Then one for each 2 MiB of small pages. */
-	uint64_t pages = 1 + 2 + 2; /* ... start-up information, log and IPC buffer share one; one for the channels' end */
+	/* Above the leaves: one table for 512 GiB, one for each GiB. Then one for each 2 MiB of small pages.
+	 */
+	uint64_t pages =
+	        1 + 2 +
+	        2; /* ... start-up information, log and IPC buffer share one; one for the channels' end */
 	for (unsigned i = 0; i < component->program.segment_count; i++)
-		pages += spans(component->program.segments[i].address, component->program.segments[i].size, LARGE_PAGE_SIZE);
+		pages += spans(component->program.segments[i].address, component->program.segments[i].size,
+		               LARGE_PAGE_SIZE);
 	pages += spans(component->stack.address, component->stack.size, LARGE_PAGE_SIZE);
 	for (unsigned i = 0; i < component->heap.count; i++)
 		pages += component->heap.parts[i].size_bits < LARGE_PAGE_BITS;
@@ -78,7 +83,8 @@ uint64_t layout_table_pages(const struct component *component)
 	for (unsigned i = 0; i < init.manifest.pool_count; i++) {
 		const struct manifest_pool *statement = &init.manifest.pools[i];
 		for (unsigned g = 0; statement->size == 0 && g < statement->grant_count; g++)
-			if (statement->grants[g].component == (int)component->index && statement->grants[g].mapped)
+			if (statement->grants[g].component == (int)component->index &&
+			    statement->grants[g].mapped)
 				pages += COMPONENT_POOLS + 2 * (boot_information->ram_bytes / GIB + 1);
 	}
 	return pages + 4;
@@ -89,7 +95,8 @@ cptr_t component_small(struct component *component, enum object_type type)
 	if (component->small_used == SMALL_OBJECTS)
 		return CPTR_NULL;
 	cptr_t slot = component->small_slots[component->small_used];
-	if (untyped_retype(component->backings[component->small].untyped, type, 0, 1, CPTR_NULL, slot) != ERR_NONE)
+	if (untyped_retype(component->backings[component->small].untyped, type, 0, 1, CPTR_NULL, slot) !=
+	    ERR_NONE)
 		return CPTR_NULL;
 	component->small_used++;
 	return slot;
@@ -98,25 +105,29 @@ cptr_t component_small(struct component *component, enum object_type type)
 static cptr_t window_open(struct component *component, cptr_t memory, unsigned rights)
 {
 	cptr_t window = component_small(component, OBJECT_WINDOW);
-	enum error error = window ? window_bind(window, memory, component->backings[component->vspace].object, rights) :
-				    ERR_NO_MEMORY;
+	enum error error =
+	        window ? window_bind(window, memory, component->backings[component->vspace].object, rights)
+	               : ERR_NO_MEMORY;
 	if (error == ERR_NONE)
 		return window;
 	log_error("%s: a Window: %s", component->manifest->name, error_text(error));
 	return CPTR_NULL;
 }
 
-static bool window_place(struct component *component, cptr_t window, uint64_t address, uint64_t first_page, size_t pages,
-			 unsigned rights)
+static bool window_place(struct component *component, cptr_t window, uint64_t address, uint64_t first_page,
+                         size_t pages, unsigned rights)
 {
-	enum error error = window ? window_map(window, address, first_page, pages, rights, NULL) : ERR_NO_CAPABILITY;
+	enum error error =
+	        window ? window_map(window, address, first_page, pages, rights, NULL) : ERR_NO_CAPABILITY;
 	if (error == ERR_NONE)
 		return true;
-	log_error("%s: mapping %zu pages at %#lx: %s", component->manifest->name, pages, address, error_text(error));
+	log_error("%s: mapping %zu pages at %#lx: %s", component->manifest->name, pages, address,
+	          error_text(error));
 	return false;
 }
 
-bool layout_map_memory(struct component *component, cptr_t memory, unsigned size_bits, uint64_t address, unsigned rights)
+bool layout_map_memory(struct component *component, cptr_t memory, unsigned size_bits, uint64_t address,
+                       unsigned rights)
 {
 	unsigned large = size_bits >= LARGE_PAGE_BITS && address % LARGE_PAGE_SIZE == 0 ? MAP_LARGE : 0;
 	cptr_t window = window_open(component, memory, rights);
@@ -130,7 +141,9 @@ static bool region_map(struct component *component, const struct region *region,
 		uint64_t size = 1ul << region->parts[i].size_bits;
 		/* The last part may be larger than what is asked for. */
 		size_t pages = (end - address < size ? end - address : size) / PAGE_SIZE;
-		unsigned large = size >= LARGE_PAGE_SIZE && address % LARGE_PAGE_SIZE == 0 && pages % 512 == 0 ? MAP_LARGE : 0;
+		unsigned large = size >= LARGE_PAGE_SIZE && address % LARGE_PAGE_SIZE == 0 && pages % 512 == 0
+		                         ? MAP_LARGE
+		                         : 0;
 		cptr_t window = window_open(component, region->parts[i].memory, RIGHT_READ | RIGHT_WRITE);
 		if (!window_place(component, window, address, 0, pages, RIGHT_READ | RIGHT_WRITE | large))
 			return false;
@@ -142,11 +155,11 @@ static bool region_map(struct component *component, const struct region *region,
 static bool program_map(struct component *component)
 {
 	cptr_t window = window_open(component, component->backings[component->image].object,
-				    RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE);
+	                            RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE);
 	for (unsigned i = 0; i < component->program.segment_count; i++) {
 		const struct program_segment *segment = &component->program.segments[i];
-		if (!window_place(component, window, segment->address, segment->offset / PAGE_SIZE, segment->size / PAGE_SIZE,
-				  segment->rights))
+		if (!window_place(component, window, segment->address, segment->offset / PAGE_SIZE,
+		                  segment->size / PAGE_SIZE, segment->rights))
 			return false;
 	}
 	return true;
@@ -157,7 +170,8 @@ static bool info_map(struct component *component)
 	/* One Window; only init holds it, so the component cannot turn its start-up page writable. */
 	cptr_t window = window_open(component, component->info, RIGHT_READ | RIGHT_WRITE);
 	return window_place(component, window, STARTUP_ADDRESS, 0, INFO_STARTUP_PAGES, RIGHT_READ) &&
-	       window_place(component, window, LAYOUT_LOG, INFO_LOG_PAGE, LOG_RING_PAGES, RIGHT_READ | RIGHT_WRITE);
+	       window_place(component, window, LAYOUT_LOG, INFO_LOG_PAGE, LOG_RING_PAGES,
+	                    RIGHT_READ | RIGHT_WRITE);
 }
 
 static bool channels_map(struct component *component)
@@ -168,7 +182,8 @@ static bool channels_map(struct component *component)
 		    !region_map(component, &init.channels[i].region, layout_channel_address(component, i)))
 			return false;
 	return component->dma.size == 0 ||
-	       region_map(component, &component->dma, layout_channel_address(component, init.manifest.channel_count));
+	       region_map(component, &component->dma,
+	                  layout_channel_address(component, init.manifest.channel_count));
 }
 
 static bool pools_map(struct component *component)
@@ -177,7 +192,7 @@ static bool pools_map(struct component *component)
 	for (unsigned i = 0; i < init.pool_count; i++)
 		if (pool_grant(&init.pools[i], component, &grant) && grant.mapped &&
 		    !layout_map_memory(component, init.pools[i].memory, init.pools[i].size_bits,
-				       layout_pool_address(component, i), RIGHT_READ | RIGHT_WRITE))
+		                       layout_pool_address(component, i), RIGHT_READ | RIGHT_WRITE))
 			return false;
 	return true;
 }
@@ -185,15 +200,16 @@ static bool pools_map(struct component *component)
 bool layout_map(struct component *component)
 {
 	const struct backing *tables = &component->backings[component->tables];
-	enum error error =
-		vspace_feed(component->backings[component->vspace].object, tables->untyped, tables->size_bits);
+	enum error error = vspace_feed(component->backings[component->vspace].object, tables->untyped,
+	                               tables->size_bits);
 	if (error != ERR_NONE) {
 		log_error("%s: page tables: %s", component->manifest->name, error_text(error));
 		return false;
 	}
-	return program_map(component) && info_map(component) && region_map(component, &component->stack, component->stack.address) &&
+	return program_map(component) && info_map(component) &&
+	       region_map(component, &component->stack, component->stack.address) &&
 	       region_map(component, &component->heap, component->heap.address) && channels_map(component) &&
-	       layout_map_memory(component, component->backings[component->ipc].object, PAGE_BITS + 1, LAYOUT_IPC_BUFFER,
-				 RIGHT_READ | RIGHT_WRITE) &&
+	       layout_map_memory(component, component->backings[component->ipc].object, PAGE_BITS + 1,
+	                         LAYOUT_IPC_BUFFER, RIGHT_READ | RIGHT_WRITE) &&
 	       pools_map(component);
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * init: builds the system that the manifest describes and keeps it alive. One loop at the highest priority: faults of components, calls of
- * "system", log lines, restarts that are due. It never waits for a component.
+ * init: builds the system that the manifest describes and keeps it alive. One loop at the highest priority:
+ * faults of components, calls of "system", log lines, restarts that are due. It never waits for a component.
  */
 #include "init.h"
 
 #define OWN_OBJECTS_BITS 20
 
-/* What ends the boot still ends the machine: an emulator must not hang. */
-static _Noreturn void boot_fail(void)
+_Noreturn void boot_fail(void)
 {
 	log_error("the system cannot start");
 	power_off();
@@ -18,8 +17,9 @@ static void image_find(void)
 {
 	const struct boot_image *image = (const struct boot_image *)boot_information->image_address;
 	uint64_t size = boot_information->image_size;
-	if (size < sizeof(*image) || image->magic != BOOT_IMAGE_MAGIC || image->version != BOOT_IMAGE_VERSION ||
-	    image->archive_offset > size || image->archive_size > size - image->archive_offset) {
+	if (size < sizeof(*image) || image->magic != BOOT_IMAGE_MAGIC ||
+	    image->version != BOOT_IMAGE_VERSION || image->archive_offset > size ||
+	    image->archive_size > size - image->archive_offset) {
 		log_error("the boot image is damaged");
 		boot_fail();
 	}
@@ -45,14 +45,14 @@ static void own_objects(void)
 {
 	cptr_t untyped = ram_take(OWN_OBJECTS_BITS);
 	if (untyped == CPTR_NULL)
-		fatal("no RAM");
+		boot_fatal("no RAM");
 	object_feed(untyped, OWN_OBJECTS_BITS);
 	space_init();
 	init.endpoint = object_create(OBJECT_ENDPOINT, 0);
 	init.events = object_create(OBJECT_NOTIFICATION, 0);
 	if (init.endpoint == CPTR_NULL || init.events == CPTR_NULL ||
 	    thread_bind(INIT_SLOT_THREAD, BIND_NOTIFICATION, init.events) != ERR_NONE)
-		fatal("no endpoint for init");
+		boot_fatal("no endpoint for init");
 }
 
 /* true: *message is the answer. Faults are not answered: the thread is destroyed. */
@@ -72,7 +72,7 @@ static _Noreturn void serve(void)
 	struct message message = {0};
 	badge_t badge;
 	if (reply == CPTR_NULL)
-		fatal("no Reply for init");
+		boot_fatal("no Reply for init");
 	for (;;) {
 		deadline_t deadline = supervise_timers();
 		int status = ipc_recv(init.endpoint, reply, &message, &badge, deadline);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Power off and reboot by ACPI: the FADT names the registers, the sleep type comes out of the DSDT by pattern (the \_S5_ package), which
- * spares an AML interpreter. Where there is no ACPI, the ports of QEMU and of the keyboard controller.
+ * Power off and reboot by ACPI: the FADT names the registers, the sleep type comes out of the DSDT by pattern
+ * (the \_S5_ package), which spares an AML interpreter. Where there is no ACPI, the ports of QEMU and of the
+ * keyboard controller.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -114,8 +115,8 @@ static bool sleep_types(const uint8_t *dsdt, size_t length)
 		if (end - content < 2)
 			return false;
 		content++; /* number of elements */
-		return aml_byte(&content, end, &power.type_a) && aml_byte(&content, end, &power.type_b) && power.type_a < 8 &&
-		       power.type_b < 8;
+		return aml_byte(&content, end, &power.type_a) && aml_byte(&content, end, &power.type_b) &&
+		       power.type_a < 8 && power.type_b < 8;
 	}
 	return false;
 }
@@ -131,7 +132,8 @@ void power_init(void)
 	}
 	power.pm1a = read32(fadt + FADT_PM1A);
 	power.pm1b = read32(fadt + FADT_PM1B);
-	if (length >= FADT_RESET_END && (read32(fadt + FADT_FLAGS) & RESET_SUPPORTED) && fadt[FADT_RESET] == SPACE_IO) {
+	if (length >= FADT_RESET_END && (read32(fadt + FADT_FLAGS) & RESET_SUPPORTED) &&
+	    fadt[FADT_RESET] == SPACE_IO) {
 		power.reset_port = read32(fadt + FADT_RESET + 4);
 		power.reset_value = fadt[FADT_RESET_VALUE];
 	}

@@ -17,7 +17,8 @@ static const char *segment_parse(struct program *program, const Elf64_Phdr *head
 {
 	if (header->p_memsz == 0)
 		return NULL;
-	if (!range_inside(header->p_offset, header->p_filesz, program->file_size) || header->p_filesz > header->p_memsz)
+	if (!range_inside(header->p_offset, header->p_filesz, program->file_size) ||
+	    header->p_filesz > header->p_memsz)
 		return "a segment lies outside of the file";
 	if (header->p_vaddr < USER_BASE || !range_inside(header->p_vaddr, header->p_memsz, PROGRAM_END))
 		return "a segment lies outside of the range for programs";
@@ -33,14 +34,15 @@ static const char *segment_parse(struct program *program, const Elf64_Phdr *head
 			return "two segments share a page";
 	}
 	program->segments[program->segment_count++] = (struct program_segment){
-		.address = start,
-		.size = end - start,
-		.data_address = header->p_vaddr,
-		.data = program->file + header->p_offset,
-		.data_size = header->p_filesz,
-		.rights = (header->p_flags & PF_R ? RIGHT_READ : 0u) | (header->p_flags & PF_W ? RIGHT_WRITE : 0u) |
-			  (header->p_flags & PF_X ? RIGHT_EXECUTE : 0u),
-		.offset = program->memory_size,
+	        .address = start,
+	        .size = end - start,
+	        .data_address = header->p_vaddr,
+	        .data = program->file + header->p_offset,
+	        .data_size = header->p_filesz,
+	        .rights = (header->p_flags & PF_R ? RIGHT_READ : 0u) |
+	                  (header->p_flags & PF_W ? RIGHT_WRITE : 0u) |
+	                  (header->p_flags & PF_X ? RIGHT_EXECUTE : 0u),
+	        .offset = program->memory_size,
 	};
 	program->memory_size += end - start;
 	return NULL;
@@ -56,7 +58,8 @@ const char *program_parse(struct program *program, const uint8_t *file, size_t s
 		return "too short for a program";
 	memcpy(&header, file, sizeof(header));
 	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != EM_X86_64 || header.e_type != ET_EXEC)
+	    header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != EM_X86_64 ||
+	    header.e_type != ET_EXEC)
 		return "not a static 64-bit x86 program";
 	if (header.e_phentsize != sizeof(Elf64_Phdr) ||
 	    !range_inside(header.e_phoff, (uint64_t)header.e_phnum * sizeof(Elf64_Phdr), size))
@@ -77,7 +80,8 @@ const char *program_parse(struct program *program, const uint8_t *file, size_t s
 	return "the entry point is not in executable memory";
 }
 
-static bool section_read(const struct program *program, const Elf64_Ehdr *header, unsigned number, Elf64_Shdr *section)
+static bool section_read(const struct program *program, const Elf64_Ehdr *header, unsigned number,
+                         Elf64_Shdr *section)
 {
 	if (number >= header->e_shnum || header->e_shentsize != sizeof(*section) ||
 	    !range_inside(header->e_shoff, (uint64_t)header->e_shnum * sizeof(*section), program->file_size))

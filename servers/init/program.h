@@ -9,12 +9,12 @@
 #define PROGRAM_SEGMENTS 8
 
 struct program_segment {
-	uint64_t address, size;      /* page-aligned; size in memory */
-	uint64_t data_address;       /* where the file's bytes go */
+	uint64_t address, size; /* page-aligned; size in memory */
+	uint64_t data_address;  /* where the file's bytes go */
 	const uint8_t *data;
 	uint64_t data_size;
-	unsigned rights;             /* RIGHT_READ ... */
-	uint64_t offset;             /* of the segment in the Memory of the whole program */
+	unsigned rights; /* RIGHT_READ ... */
+	uint64_t offset; /* of the segment in the Memory of the whole program */
 };
 
 struct program {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RAM. Everything that init hands out lives as long as the system (a restarted component gets its own memory back), so blocks are only
- * ever taken: the smallest free one that fits is split by halves.
+ * RAM. Everything that init hands out lives as long as the system (a restarted component gets its own memory
+ * back), so blocks are only ever taken: the smallest free one that fits is split by halves.
  */
 #include "init.h"
 
@@ -37,7 +37,9 @@ static bool block_split(unsigned bits)
 	cptr_t untyped = orders[bits].blocks[--orders[bits].count];
 	for (int half = 0; half < 2; half++) {
 		cptr_t slot = slot_allocate();
-		enum error error = slot ? untyped_retype(untyped, OBJECT_UNTYPED, bits - 1, 1, CPTR_NULL, slot) : ERR_LIMIT;
+		enum error error =
+		        slot ? untyped_retype(untyped, OBJECT_UNTYPED, bits - 1, 1, CPTR_NULL, slot)
+		             : ERR_LIMIT;
 		if (error != ERR_NONE) {
 			log_error("splitting RAM: %s", error_text(error));
 			return false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* proto/system.h: status, logs and killing of components, and power, for those whose manifest line says `uses system`. */
+/* proto/system.h: status, logs and killing of components, and power, for those whose manifest line says `uses
+ * system`. */
 #include <string.h>
 
 #include "init.h"
@@ -42,13 +43,13 @@ static void call_status(struct message *message)
 		return;
 	}
 	struct component_status status = {
-		.state = component->state,
-		.restarts = component->restarts,
-		.kills = component->kills,
-		.memory = component->memory_bytes,
-		.cpu_time = component->cpu_time_before,
-		.priority = component->manifest->priority,
-		.started = component->started,
+	        .state = component->state,
+	        .restarts = component->restarts,
+	        .kills = component->kills,
+	        .memory = component->memory_bytes,
+	        .cpu_time = component->cpu_time_before,
+	        .priority = component->manifest->priority,
+	        .started = component->started,
 	};
 	if (component->state == COMPONENT_RUNNING &&
 	    thread_info(component->backings[component->thread].object, &info) == ERR_NONE)
@@ -108,9 +109,9 @@ bool service_call(badge_t badge, struct message *message)
 		uint32_t operation, words;
 		void (*handler)(struct message *message);
 	} calls[] = {
-		{SYSTEM_COMPONENT_NAME, 1, call_name}, {SYSTEM_COMPONENT_STATUS, 4, call_status},
-		{SYSTEM_COMPONENT_KILL, 4, call_kill}, {SYSTEM_COMPONENT_LOG, 5, call_log},
-		{SYSTEM_POWER, 1, call_power},
+	        {SYSTEM_COMPONENT_NAME, 1, call_name}, {SYSTEM_COMPONENT_STATUS, 4, call_status},
+	        {SYSTEM_COMPONENT_KILL, 4, call_kill}, {SYSTEM_COMPONENT_LOG, 5, call_log},
+	        {SYSTEM_POWER, 1, call_power},
 	};
 	if (badge == 0 || badge > init.manifest.system_clients) {
 		answer(message, SYSTEM_DENIED, 1);

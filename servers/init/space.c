@@ -13,7 +13,7 @@ void space_init(void)
 	cptr_t tables = ram_take(TABLES_BITS);
 	enum error error = tables ? vspace_feed(INIT_SLOT_VSPACE, tables, TABLES_BITS) : ERR_NO_MEMORY;
 	if (error != ERR_NONE)
-		fatal("no page tables for init: %s", error_text(error));
+		boot_fatal("no page tables for init: %s", error_text(error));
 }
 
 static cptr_t map(cptr_t memory, uint64_t first_page, size_t pages, unsigned rights, uint64_t address)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One life of a component: its objects made out of its own memory, its program loaded, its first thread started; and the end of it. */
+/* One life of a component: its objects made out of its own memory, its program loaded, its first thread
+ * started; and the end of it. */
 #include <string.h>
 
 #include "init.h"
@@ -11,10 +12,12 @@ static bool objects_make(struct component *component)
 		if (backing->type == OBJECT_UNTYPED)
 			continue;
 		bool sized = backing->type == OBJECT_MEMORY || backing->type == OBJECT_CNODE;
-		enum error error = untyped_retype(backing->untyped, (enum object_type)backing->type,
-						  sized ? backing->size_bits : 0, 1, CPTR_NULL, backing->object);
+		enum error error =
+		        untyped_retype(backing->untyped, (enum object_type)backing->type,
+		                       sized ? backing->size_bits : 0, 1, CPTR_NULL, backing->object);
 		if (error != ERR_NONE) {
-			log_error("%s: making object %u: %s", component->manifest->name, i, error_text(error));
+			log_error("%s: making object %u: %s", component->manifest->name, i,
+			          error_text(error));
 			return false;
 		}
 	}
@@ -28,12 +31,14 @@ static bool program_load(struct component *component)
 	const struct program *program = &component->program;
 	const struct backing *image = &component->backings[component->image];
 	cptr_t window;
-	uint8_t *memory = space_scratch(image->object, 0, 1ul << (image->size_bits - PAGE_BITS), RIGHT_READ | RIGHT_WRITE, &window);
+	uint8_t *memory = space_scratch(image->object, 0, 1ul << (image->size_bits - PAGE_BITS),
+	                                RIGHT_READ | RIGHT_WRITE, &window);
 	if (!memory)
 		return false;
 	for (unsigned i = 0; i < program->segment_count; i++) {
 		const struct program_segment *segment = &program->segments[i];
-		memcpy(memory + segment->offset + (segment->data_address - segment->address), segment->data, segment->data_size);
+		memcpy(memory + segment->offset + (segment->data_address - segment->address), segment->data,
+		       segment->data_size);
 	}
 	space_scratch_end(window);
 	return true;
@@ -49,24 +54,25 @@ static bool thread_start(struct component *component)
 		enum thread_binding binding;
 		cptr_t capability;
 	} bindings[] = {
-		{BIND_CSPACE, backings[component->cnode].object},
-		{BIND_VSPACE, backings[component->vspace].object},
-		{BIND_FAULT, component->fault_endpoint},
-		{BIND_IPC_BUFFER, backings[component->ipc].object},
-		{BIND_NOTIFICATION, component->events},
-		{BIND_SCHED_CONTEXT, context},
+	        {BIND_CSPACE, backings[component->cnode].object},
+	        {BIND_VSPACE, backings[component->vspace].object},
+	        {BIND_FAULT, component->fault_endpoint},
+	        {BIND_IPC_BUFFER, backings[component->ipc].object},
+	        {BIND_NOTIFICATION, component->events},
+	        {BIND_SCHED_CONTEXT, context},
 	};
 	enum error error =
-		context ? cpu_time_configure(INIT_SLOT_CPU_TIME, context, manifest->budget, manifest->period) : ERR_NO_MEMORY;
+	        context ? cpu_time_configure(INIT_SLOT_CPU_TIME, context, manifest->budget, manifest->period)
+	                : ERR_NO_MEMORY;
 	for (unsigned i = 0; i < sizeof(bindings) / sizeof(bindings[0]) && error == ERR_NONE; i++)
 		error = thread_bind(thread, bindings[i].binding, bindings[i].capability);
 	if (error == ERR_NONE)
 		error = thread_set_priority(thread, INIT_SLOT_CPU_TIME, manifest->priority);
 	struct thread_registers registers = {
-		.rip = component->program.entry,
-		.rsp = LAYOUT_STACK_TOP,
-		.rflags = 0x202,
-		.rdi = STARTUP_ADDRESS,
+	        .rip = component->program.entry,
+	        .rsp = LAYOUT_STACK_TOP,
+	        .rflags = 0x202,
+	        .rdi = STARTUP_ADDRESS,
 	};
 	if (error == ERR_NONE)
 		error = thread_write_registers(thread, &registers);
@@ -80,8 +86,8 @@ static bool thread_start(struct component *component)
 bool component_start(struct component *component)
 {
 	component->started = time_now();
-	if (!objects_make(component) || !program_load(component) || !layout_map(component) || !grants_fill(component) ||
-	    !thread_start(component)) {
+	if (!objects_make(component) || !program_load(component) || !layout_map(component) ||
+	    !grants_fill(component) || !thread_start(component)) {
 		component_stop(component);
 		return false;
 	}
@@ -91,7 +97,8 @@ bool component_start(struct component *component)
 
 void component_stop(struct component *component)
 {
-	/* The thread first: whoever waits for its answer is told, and nothing of it runs while the rest goes. */
+	/* The thread first: whoever waits for its answer is told, and nothing of it runs while the rest goes.
+	 */
 	struct thread_info info;
 	cptr_t thread = component->backings[component->thread].object;
 	if (thread_info(thread, &info) == ERR_NONE)

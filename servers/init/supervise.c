@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happens when a component ends: by a fault, by its own will (STARTUP_EXIT) or because somebody asked for it. It is started again
- * after a back-off, with the same capabilities; too many crashes in the manifest's window mark it failed, and then everybody who
- * depends on it is told.
+ * What happens when a component ends: by a fault, by its own will (STARTUP_EXIT) or because somebody asked
+ * for it. It is started again after a back-off, with the same capabilities; too many crashes in the
+ * manifest's window mark it failed, and then everybody who depends on it is told.
  */
 #include "init.h"
 
-#define BACKOFF_FIRST 10000000ul   /* 10 ms, doubled by each crash */
-#define BACKOFF_MOST  5000000000ul /* 5 s */
+#define BACKOFF_FIRST 10000000ul    /* 10 ms, doubled by each crash */
+#define BACKOFF_MOST  5000000000ul  /* 5 s */
 #define STABLE_AFTER  10000000000ul /* a life this long starts the back-off anew */
-
 
 /* true: this crash is one too many in the window. */
 static bool crash_count(struct component *component)
@@ -23,7 +22,8 @@ static bool crash_count(struct component *component)
 	if (component->crash_next < manifest->restarts)
 		return false;
 	/* The oldest of the last `restarts` crashes: the slot that is overwritten next. */
-	return now - component->crash_times[component->crash_next % manifest->restarts] < manifest->restart_window;
+	return now - component->crash_times[component->crash_next % manifest->restarts] <
+	       manifest->restart_window;
 }
 
 /* Clients with channels see the mark in their start-up page; callers get ERR_CLOSED. */
@@ -48,7 +48,7 @@ static void component_give_up(struct component *component, enum component_state 
 {
 	component->state = state;
 	log_write(state == COMPONENT_FAILED ? LOG_ERROR : LOG_INFO, "%s %s", component->manifest->name,
-		  state == COMPONENT_FAILED ? "is marked failed: its clients get errors" : "has ended");
+	          state == COMPONENT_FAILED ? "is marked failed: its clients get errors" : "has ended");
 	peers_tell(component);
 }
 
@@ -76,7 +76,8 @@ static void component_crashed(struct component *component)
 
 static bool exit_asked(const struct message *message, const struct thread_registers *registers)
 {
-	return message_label(message->info) == LABEL_EXCEPTION && message->words[0] == 6 && registers->rax == STARTUP_EXIT;
+	return message_label(message->info) == LABEL_EXCEPTION && message->words[0] == 6 &&
+	       registers->rax == STARTUP_EXIT;
 }
 
 void supervise_fault(struct component *component, const struct message *message)
