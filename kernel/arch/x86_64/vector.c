@@ -8,6 +8,11 @@
  */
 #include "local.h"
 
+#include <kernel/thread.h>
+
+_Static_assert(offsetof(struct thread, vector) == offsetof(struct arch_thread, vector),
+               "every thread begins like struct arch_thread");
+
 #define LEGACY_BYTES  512
 #define HEADER_BYTES  64
 #define OFFSET_MXCSR  24

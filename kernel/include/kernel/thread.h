@@ -42,6 +42,7 @@ struct thread_fault {
 
 struct thread {
 	struct arch_context context; /* first */
+	struct arch_vector vector;   /* second: where the architecture expects it */
 	uint8_t state;               /* enum thread_state */
 	uint8_t priority;
 	uint8_t message; /* enum message_kind, while BLOCKED_SEND or BLOCKED_REPLY */
@@ -62,7 +63,6 @@ struct thread {
 	uint64_t cpu_time; /* ns */
 	struct thread_fault fault;
 	struct slot bindings[THREAD_BINDING_COUNT];
-	struct arch_vector vector;
 };
 _Static_assert(sizeof(struct thread) <= 1 << 11, "Thread object");
 
