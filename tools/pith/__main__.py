@@ -166,7 +166,7 @@ def act(options):
         return run.run(options)
     if options.action == "exec":
         import execute
-        return execute.execute(options)
+        return execute.execute(execute.Options(**vars(options)))
     if options.action == "bench":
         import bench
         return bench.run(options)
