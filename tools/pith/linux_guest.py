@@ -23,6 +23,7 @@ mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 for module in {modules}; do insmod /modules/$module.ko; done
 mount -t ext2 /dev/vda /mnt || echo "cannot mount the scratch disk" >/dev/ttyS1
+ifconfig lo up
 cd /
 {command} >/dev/ttyS1 2>&1 </dev/null
 echo "status $?" >/dev/ttyS1
@@ -74,7 +75,7 @@ def initramfs(program, command):
             shutil.copy(path, os.path.join(stage, "modules", f"{name}.ko"))
         shutil.copy(images.busybox(), os.path.join(stage, "bin/busybox"))
         os.chmod(os.path.join(stage, "bin/busybox"), 0o755)
-        for applet in ("sh", "mount", "umount", "insmod", "poweroff", "echo"):
+        for applet in ("sh", "mount", "umount", "insmod", "poweroff", "ifconfig", "switch_root"):
             os.symlink("busybox", os.path.join(stage, "bin", applet))
         shutil.copy(program, os.path.join(stage, "program"))
         with open(os.path.join(stage, "init"), "w") as f:
@@ -82,7 +83,7 @@ def initramfs(program, command):
         os.chmod(os.path.join(stage, "init"), 0o755)
         names = "\n".join(os.path.relpath(os.path.join(folder, name), stage)
                           for folder, folders, files in os.walk(stage) for name in folders + files)
-        output = build("linux", f"initramfs.{os.getpid()}.cpio")
+        output = build("linux", "initramfs.cpio")
         with open(output, "wb") as f:
             subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=names.encode(), stdout=f,
                            cwd=stage, check=True)
