@@ -24,15 +24,6 @@ def test_line_editing_and_history():
         shell.power_off()
 
 
-def test_history_stays():
-    with Shell() as shell:
-        shell.type("echo remembered")
-        shell.send("exit\r")
-        shell.wait_prompt()
-        equal(shell.type(UP * 2), "remembered\n")
-        shell.power_off()
-
-
 def test_pipelines_redirections_and_here_documents():
     with Shell() as shell:
         equal(shell.type("echo one two three | tr ' ' '\\n' | sort | tr '\\n' ,; echo"), "one,three,two,\n")

@@ -98,7 +98,7 @@ def log_end(text, lines=40):
 def execute(options):
     disks = extra_disks(options.disk)
     with root_disk(options, disks) as root:
-        config = {"mode": "exec"}
+        config = {}
         for number, (_, path) in enumerate(disks, 1):
             config[f"mount.{number}"] = path
         image = boot.image("exec", config, disks=1 + len(disks))

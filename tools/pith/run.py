@@ -165,7 +165,7 @@ def prepare_image(fresh):
 def run(options):
     with disk_lock():
         prepare_image(options.fresh)
-        config = {"mode": "run", **window_size()}
+        config = window_size()
         if os.environ.get("TERM"):
             config["term"] = os.environ["TERM"]
         image = boot.image("run", config, disks=1)
