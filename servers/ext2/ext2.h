@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ext2 core: everything that is ext2 and nothing that is Pith, so that it also runs in host tests. All
+ * functions that may wait run on a fiber; between two waits a fiber has all of these structures to itself.
+ * Functions return 0 or a Linux errno value (positive).
+ *
+ * Locks, in the order in which they are taken: the rename lock; directories, ancestors before descendants,
+ * else by inode number; other inodes by number; the orphan lock. A lock is held across disk waits, but only
+ * those who need that inode wait for it.
+ */
+#pragma once
+
+#include <errno.h>
+#include <proto/fs.h>
+
+#include "cache.h"
+#include "disk.h"
+
+#define POOLS_MAX  BLOCK_POOLS_MAX
+#define INODE_HASH 256
+
+/* The client's page pools, by their number in the protocol; 0 is this component's own. address NULL: not
+ * mapped here, not usable. */
+struct pool {
+	uint8_t *address;
+	uint64_t size;
+};
+
+/* A file that somebody works on or has opened. Exists while refs or opens are not 0. */
+struct inode {
+	struct inode *hash_next;
+	uint32_t number;
+	uint32_t refs;  /* fibers that use it; raw and buffer are valid while there are any */
+	uint32_t opens; /* FS_OPEN */
+	bool orphan;    /* unlinked, kept for its opens, in the list of orphans */
+	struct inode *orphan_next;
+	struct ext2_inode *raw;    /* in buffer */
+	struct buffer *buffer;     /* of the inode table */
+	struct fiber_rwlock lock;  /* contents of raw and of the file's blocks and pointers */
+	uint32_t allocated;        /* block after the last one allocated for it, or 0: where to go on */
+	uint64_t allocated_for;    /* the file block that `allocated` would suit */
+	uint32_t insert_hint;      /* directories: block where an entry was last added */
+	struct wait_queue loading; /* others wait while one fiber fetches the buffer */
+	bool is_loading;
+};
+
+struct filesystem {
+	struct device *device;
+	struct cache cache;
+	struct pool pools[POOLS_MAX];
+	struct buffer *super_buffer;
+	struct ext2_superblock *super;
+	struct buffer **descriptor_buffers;
+	uint32_t block_size, block_bits; /* block_bits: log2 of block_size */
+	uint32_t pointers;               /* in an indirect block */
+	uint32_t blocks_count, inodes_count, first_data_block, blocks_per_group, inodes_per_group;
+	uint32_t group_count, descriptor_blocks, reserved_descriptor_blocks, table_blocks, first_inode,
+	        inode_size;
+	uint64_t size_max; /* of a file: what triple indirection reaches */
+	uint64_t free_blocks, free_inodes;
+	bool mounted, read_only, failed, filetype, sparse_super;
+	bool assume_open; /* a predecessor may have had files open: unlinked ones are kept until FS_CLOSE or
+	                     unmount */
+	bool was_clean, restored;
+	uint32_t generation;
+	struct inode *inodes[INODE_HASH];
+	struct inode *orphans; /* newest first, as on the disk */
+	struct fiber_mutex orphan_lock, rename_lock;
+	uint64_t error_count;
+	int mount_error; /* why it is not mounted: the answer to every request */
+};
+
+/* ---- environment: given by the component or the test ---- */
+struct fs_time environment_now(void);
+
+/* ---- mount.c ---- */
+struct mount_options {
+	struct device *device;
+	void *pool; /* pool 0 */
+	uint64_t pool_size;
+	bool read_only;
+	bool restarted; /* a predecessor may have left unwritten buffers in the pool, and files open */
+};
+/* 0; EINVAL: not ext2 or a feature that is not known; EUCLEAN: corrupt; EIO; ENOMEM. Says why in the log. */
+int filesystem_mount(struct filesystem *fs, const struct mount_options *options);
+/* Everything to stable storage. */
+int filesystem_sync(struct filesystem *fs);
+/* Write-back without waiting for the disk's own cache: what runs now and then by itself. */
+int filesystem_write_back(struct filesystem *fs);
+int filesystem_unmount(struct filesystem *fs);
+void filesystem_statfs(struct filesystem *fs, struct fs_statfs *out);
+/* The disk contradicts itself: logged, marked in the superblock, and read-only from now on. Returns EUCLEAN.
+ */
+int filesystem_error(struct filesystem *fs, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void super_dirty(struct filesystem *fs);
+static inline int filesystem_writable(const struct filesystem *fs)
+{
+	return fs->read_only ? EROFS : 0;
+}
+
+/* ---- group.c: descriptors and where metadata lies ---- */
+struct ext2_group *group_descriptor(struct filesystem *fs, uint32_t group);
+void group_dirty(struct filesystem *fs, uint32_t group);
+uint32_t group_first_block(const struct filesystem *fs, uint32_t group);
+uint32_t group_block_count(const struct filesystem *fs, uint32_t group);
+uint32_t group_super_blocks(const struct filesystem *fs,
+                            uint32_t group); /* superblock, descriptors and reserve at its start */
+/* May a file own all of these blocks? false for numbers out of range and for the file system's own blocks. */
+bool blocks_are_data(struct filesystem *fs, uint32_t first, uint32_t count);
+int groups_check(struct filesystem *fs);
+int group_block_bitmap(struct filesystem *fs, uint32_t group, struct buffer **out);
+int group_inode_bitmap(struct filesystem *fs, uint32_t group, struct buffer **out);
+
+/* ---- bits.c ---- */
+uint32_t bits_next_zero(const uint8_t *bits, uint32_t from, uint32_t limit); /* limit: none */
+uint32_t bits_next_one(const uint8_t *bits, uint32_t from, uint32_t limit);
+uint32_t bits_count_zero(const uint8_t *bits, uint32_t limit);
+static inline bool bit_test(const uint8_t *bits, uint32_t bit)
+{
+	return bits[bit / 8] >> bit % 8 & 1;
+}
+static inline void bit_set(uint8_t *bits, uint32_t bit)
+{
+	bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+}
+static inline void bit_clear(uint8_t *bits, uint32_t bit)
+{
+	bits[bit / 8] &= (uint8_t) ~(1u << bit % 8);
+}
+
+/* ---- allocate.c ---- */
+/* Up to `wanted` adjacent blocks near the goal (0: none). privileged: may use the reserve. ENOSPC */
+int blocks_allocate(struct filesystem *fs, uint32_t goal, uint32_t wanted, bool privileged, uint32_t *first,
+                    uint32_t *count);
+int blocks_free(struct filesystem *fs, uint32_t first, uint32_t count);
+int inode_number_allocate(struct filesystem *fs, uint32_t parent, bool directory, uint32_t *number);
+int inode_number_free(struct filesystem *fs, uint32_t number, bool directory);
+int inode_number_is_used(struct filesystem *fs, uint32_t number, bool *used);
+
+/* ---- inode.c ---- */
+enum inode_want {
+	INODE_LIVE, /* has links, or is an orphan that is open; else ESTALE */
+	INODE_ANY,  /* whatever is there (new ones, orphans at mount) */
+};
+/* A reference (not a lock). ESTALE: no such file; EUCLEAN: nonsense on the disk; EIO */
+int inode_get(struct filesystem *fs, uint32_t number, enum inode_want want, struct inode **out);
+void inode_put(struct filesystem *fs, struct inode *inode);
+void inode_dirty(struct filesystem *fs, struct inode *inode);
+void inode_open(struct filesystem *fs, struct inode *inode);
+/* Undo one inode_open, through a reference; frees the file if that was the last thing that kept it. */
+int inode_close(struct filesystem *fs, struct inode *inode);
+/* Its last link is gone (write-locked): frees it, or makes it an orphan if it is open. */
+int inode_unlinked(struct filesystem *fs, struct inode *inode);
+int orphans_recover(struct filesystem *fs);
+int orphans_free_all(struct filesystem *fs);
+uint64_t inode_size(const struct inode *inode);
+void inode_set_size(struct filesystem *fs, struct inode *inode, uint64_t size);
+bool inode_is_fast_symlink(const struct filesystem *fs, const struct inode *inode);
+bool inode_has_blocks(const struct filesystem *fs,
+                      const struct inode *inode); /* are block[] block numbers? */
+uint32_t inode_uid(const struct inode *inode);
+bool inode_is_privileged(struct filesystem *fs, const struct inode *inode);
+void inode_attributes(struct filesystem *fs, const struct inode *inode, struct fs_attributes *out);
+void inode_set_times(struct filesystem *fs, struct inode *inode, unsigned mask, const struct fs_time *atime,
+                     const struct fs_time *mtime, const struct fs_time *ctime); /* marks it dirty */
+void inode_touch(struct filesystem *fs, struct inode *inode,
+                 unsigned mask); /* the same, all of mask to now */
+void inode_init(struct filesystem *fs, struct inode *inode, const struct fs_attributes *attributes);
+/* Freed while the caller waited for its lock. */
+static inline bool inode_is_gone(const struct inode *inode)
+{
+	return !inode->raw->links && !inode->orphan;
+}
+static inline unsigned inode_type(const struct inode *inode)
+{
+	return inode->raw->mode & 0xf000;
+}
+
+/* ---- map.c: which disk block holds a file's block ---- */
+/* *count ≥ 1 blocks from `block` on lie at *physical and after it, or are all holes (*physical = 0). Locked
+ * for reading. */
+int map_lookup(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
+               uint32_t *physical, uint32_t *count);
+/* Fills holes from `block` on (which is one) with *count ≤ wanted new adjacent blocks. Locked for writing. */
+int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
+                 uint32_t *physical, uint32_t *count);
+/* Frees all blocks from `block` on. */
+int map_truncate(struct filesystem *fs, struct inode *inode, uint64_t block);
+
+/* ---- data.c: pages between disk and pools ---- */
+int data_read(struct filesystem *fs, struct inode *inode, const struct fs_page *pages, uint32_t count);
+int data_write(struct filesystem *fs, struct inode *inode, const struct fs_page *pages, uint32_t count,
+               uint64_t size, uint32_t *done);
+int data_set_size(struct filesystem *fs, struct inode *inode, uint64_t size);
+int data_allocate(struct filesystem *fs, struct inode *inode, uint64_t offset, uint64_t length);
+int inode_fsync(struct filesystem *fs, struct inode *inode);
+
+/* ---- directory.c: entries of one directory; the caller holds its lock ---- */
+struct directory_place {
+	uint32_t inode;
+	uint8_t type;
+	uint32_t block, offset; /* the entry's file block, and where in it */
+	uint32_t previous; /* offset of the entry before it in its block; equal to offset: it is the first */
+	/* where a name of the length that was looked for would fit, filled in also if the name is not found
+	 */
+	bool has_room;
+	uint32_t room_block, room_offset;
+};
+/* ENOENT: not there (place's room is valid) */
+int directory_find(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
+                   struct directory_place *place);
+/* After directory_find said ENOENT, with no change in between. */
+int directory_add(struct filesystem *fs, struct inode *directory, const struct directory_place *place,
+                  const char *name, unsigned length, uint32_t number, unsigned mode);
+int directory_remove(struct filesystem *fs, struct inode *directory, const struct directory_place *place);
+int directory_replace(struct filesystem *fs, struct inode *directory, const struct directory_place *place,
+                      uint32_t number, unsigned mode);
+int directory_is_empty(struct filesystem *fs, struct inode *directory); /* 0 or ENOTEMPTY */
+int directory_init(struct filesystem *fs, struct inode *directory, uint32_t parent);
+int directory_parent(struct filesystem *fs, struct inode *directory, uint32_t *parent);
+int directory_set_parent(struct filesystem *fs, struct inode *directory, uint32_t parent);
+int directory_read(struct filesystem *fs, struct inode *directory, uint64_t offset, uint8_t *out,
+                   uint32_t capacity, uint32_t *length, uint64_t *next);
+
+/* ---- namespace.c ---- */
+struct name {
+	const char *text;
+	unsigned length;
+};
+int namespace_lookup(struct filesystem *fs, uint32_t directory, struct name name, struct fs_attributes *out);
+/* *attributes in: what to make; out: what was made. target: of a symlink. */
+int namespace_create(struct filesystem *fs, uint32_t directory, struct name name, const char *target,
+                     unsigned target_length, struct fs_attributes *attributes);
+int namespace_link(struct filesystem *fs, uint32_t directory, struct name name, uint32_t file,
+                   struct fs_attributes *out);
+int namespace_unlink(struct filesystem *fs, uint32_t directory, struct name name, struct fs_attributes *out);
+int namespace_rmdir(struct filesystem *fs, uint32_t directory, struct name name);
+int namespace_rename(struct filesystem *fs, uint32_t old_directory, struct name old_name,
+                     uint32_t new_directory, struct name new_name, unsigned flags);
+int namespace_readlink(struct filesystem *fs, uint32_t number, char *out, uint32_t capacity,
+                       uint32_t *length);
+
+/* ---- recover.c: after an unclean stop ---- */
+/* Marks in the bitmaps everything that files use, so that nothing in use is given out again; makes all counts
+ * agree with the bitmaps. */
+int bitmaps_recover(struct filesystem *fs);
+
+/* ---- serve.c: one request of the protocol ---- */
+/* The slot is shared with the client: read once, checked, and written at the end. repeated: a predecessor may
+ * have done it already. */
+void filesystem_serve(struct filesystem *fs, struct fs_request *slot, bool repeated);

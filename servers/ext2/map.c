@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Block maps: the twelve direct pointers and the single, double and triple indirect trees. Every pointer that
+ * comes from the disk is checked before use; trees are at most three levels deep whatever the disk says.
+ */
+#include "ext2.h"
+
+/* Where a file block's pointer is: slot index[0] of the inode, then index[1..depth] in indirect blocks. */
+struct path {
+	unsigned depth;
+	uint32_t index[4];
+	uint32_t left; /* pointers from there to the end of the leaf */
+};
+
+static int path_find(const struct filesystem *fs, uint64_t block, struct path *path)
+{
+	uint64_t n = fs->pointers, span = n;
+
+	if (block < EXT2_DIRECT) {
+		*path = (struct path){0, {(uint32_t)block}, (uint32_t)(EXT2_DIRECT - block)};
+		return 0;
+	}
+	block -= EXT2_DIRECT;
+	for (unsigned depth = 1; depth <= 3; depth++, span *= n) {
+		if (block >= span) {
+			block -= span;
+			continue;
+		}
+		*path = (struct path){.depth = depth, .index = {EXT2_DIRECT + depth - 1}};
+		for (unsigned level = depth; level >= 1; level--) {
+			path->index[level] = (uint32_t)(block % n);
+			block /= n;
+		}
+		path->left = (uint32_t)n - path->index[depth];
+		return 0;
+	}
+	return EFBIG;
+}
+
+static int bad_pointer(struct filesystem *fs, struct inode *inode, uint32_t block)
+{
+	return filesystem_error(fs, "inode %u: block pointer %u", inode->number, block);
+}
+
+/* The pointers of the leaf that holds the path's end. *buffer NULL: they are in the inode. *table NULL: the
+ * leaf does not exist. */
+static int leaf_get(struct filesystem *fs, struct inode *inode, const struct path *path,
+                    struct buffer **buffer, uint32_t **table)
+{
+	*buffer = NULL;
+	*table = inode->raw->block;
+	for (unsigned level = 0; level < path->depth; level++) {
+		uint32_t block = (*table)[path->index[level]];
+		int error;
+
+		if (*buffer)
+			buffer_put(&fs->cache, *buffer);
+		*buffer = NULL;
+		if (!block) {
+			*table = NULL;
+			return 0;
+		}
+		if (!blocks_are_data(fs, block, 1))
+			return bad_pointer(fs, inode, block);
+		error = buffer_get(&fs->cache, block, buffer);
+		if (error)
+			return error;
+		*table = (uint32_t *)(*buffer)->data;
+	}
+	return 0;
+}
+
+static uint32_t run_length(const uint32_t *entries, uint32_t limit)
+{
+	uint32_t step = entries[0] ? 1 : 0, count = 1;
+
+	while (count < limit && entries[count] == entries[0] + count * step)
+		count++;
+	return count;
+}
+
+int map_lookup(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
+               uint32_t *physical, uint32_t *count)
+{
+	struct buffer *buffer;
+	struct path path;
+	uint32_t *table;
+	uint32_t limit;
+	int error = path_find(fs, block, &path);
+
+	if (error)
+		return error;
+	error = leaf_get(fs, inode, &path, &buffer, &table);
+	if (error)
+		return error;
+	limit = wanted < path.left ? (uint32_t)wanted : path.left;
+	if (table) {
+		*physical = table[path.index[path.depth]];
+		*count = run_length(&table[path.index[path.depth]], limit);
+	} else {
+		*physical = 0;
+		*count = limit;
+	}
+	if (buffer)
+		buffer_put(&fs->cache, buffer);
+	if (*physical && !blocks_are_data(fs, *physical, *count))
+		return bad_pointer(fs, inode, *physical);
+	return 0;
+}
+
+/* ---- allocation ---- */
+
+static void inode_add_blocks(struct filesystem *fs, struct inode *inode, uint32_t count)
+{
+	inode->raw->sectors += count << (fs->block_bits - 9);
+	inode_dirty(fs, inode);
+}
+
+static void inode_subtract_blocks(struct filesystem *fs, struct inode *inode, uint32_t count)
+{
+	uint32_t sectors = count << (fs->block_bits - 9);
+
+	inode->raw->sectors = inode->raw->sectors > sectors ? inode->raw->sectors - sectors : 0;
+	inode_dirty(fs, inode);
+}
+
+static uint32_t goal_of_inode(const struct filesystem *fs, const struct inode *inode)
+{
+	return group_first_block(fs, (inode->number - 1) / fs->inodes_per_group);
+}
+
+/* Makes the indirect blocks on the way that do not exist yet. One that stays empty because the disk is full
+ * is freed with the file. */
+static int leaf_make(struct filesystem *fs, struct inode *inode, const struct path *path,
+                     struct buffer **buffer, uint32_t **table)
+{
+	*buffer = NULL;
+	*table = inode->raw->block;
+	for (unsigned level = 0; level < path->depth; level++) {
+		uint32_t *entry = &(*table)[path->index[level]];
+		struct buffer *next;
+		uint32_t count;
+		int error;
+
+		if (*entry) {
+			error = blocks_are_data(fs, *entry, 1) ? buffer_get(&fs->cache, *entry, &next)
+			                                       : bad_pointer(fs, inode, *entry);
+		} else {
+			uint32_t goal = inode->allocated ? inode->allocated : goal_of_inode(fs, inode), block;
+
+			error = blocks_allocate(fs, goal, 1, inode_is_privileged(fs, inode), &block, &count);
+			if (!error)
+				error = buffer_get_new(&fs->cache, block, &next);
+			if (!error) {
+				buffer_dirty(&fs->cache, next, BUFFER_POINTERS, inode->number);
+				*entry = block;
+				if (*buffer)
+					buffer_dirty(&fs->cache, *buffer, BUFFER_POINTERS, inode->number);
+				inode_add_blocks(fs, inode, 1);
+				if (inode->allocated)
+					inode->allocated = block + 1;
+			}
+		}
+		if (*buffer)
+			buffer_put(&fs->cache, *buffer);
+		*buffer = NULL;
+		if (error)
+			return error;
+		*buffer = next;
+		*table = (uint32_t *)next->data;
+	}
+	return 0;
+}
+
+static uint32_t goal_of_block(struct filesystem *fs, struct inode *inode, uint64_t block,
+                              const uint32_t *table, const struct path *path, const struct buffer *buffer)
+{
+	uint32_t index = path->index[path->depth];
+
+	if (index > 0 && table[index - 1])
+		return table[index - 1] + 1;
+	if (inode->allocated && inode->allocated_for == block)
+		return inode->allocated;
+	return buffer ? buffer->block + 1 : goal_of_inode(fs, inode);
+}
+
+int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
+                 uint32_t *physical, uint32_t *count)
+{
+	struct buffer *buffer;
+	struct path path;
+	uint32_t *table, *entry;
+	uint32_t limit;
+	int error = path_find(fs, block, &path);
+
+	if (error)
+		return error;
+	error = leaf_make(fs, inode, &path, &buffer, &table);
+	if (error)
+		return error;
+	entry = &table[path.index[path.depth]];
+	limit = wanted < path.left ? (uint32_t)wanted : path.left;
+	limit = run_length(entry, limit);
+	error = *entry ? EIO /* the caller found a hole under its lock */
+	               : blocks_allocate(fs, goal_of_block(fs, inode, block, table, &path, buffer), limit,
+	                                 inode_is_privileged(fs, inode), physical, count);
+	if (!error) {
+		for (uint32_t i = 0; i < *count; i++)
+			entry[i] = *physical + i;
+		if (buffer)
+			buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS, inode->number);
+		inode_add_blocks(fs, inode, *count);
+		inode->allocated = *physical + *count;
+		inode->allocated_for = block + *count;
+	}
+	if (buffer)
+		buffer_put(&fs->cache, buffer);
+	return error;
+}
+
+/* ---- truncation ---- */
+
+/* Collects adjacent blocks, so that each bitmap is touched once for a run. */
+struct truncation {
+	struct filesystem *fs;
+	struct inode *inode;
+	bool cached; /* the data blocks may be in the metadata cache (directories, symlinks) */
+	uint32_t first, count;
+	int error;
+};
+
+static void truncation_flush(struct truncation *truncation)
+{
+	int error;
+
+	if (!truncation->count)
+		return;
+	error = blocks_free(truncation->fs, truncation->first, truncation->count);
+	if (!truncation->error)
+		truncation->error = error;
+	inode_subtract_blocks(truncation->fs, truncation->inode, truncation->count);
+	truncation->count = 0;
+}
+
+static void truncation_add(struct truncation *truncation, uint32_t block, bool cached)
+{
+	struct filesystem *fs = truncation->fs;
+
+	if (!block)
+		return;
+	if (cached)
+		buffer_forget(&fs->cache, block);
+	if (truncation->count && block == truncation->first + truncation->count) {
+		truncation->count++;
+		return;
+	}
+	if (truncation->count && block + 1 == truncation->first) {
+		truncation->first--;
+		truncation->count++;
+		return;
+	}
+	truncation_flush(truncation);
+	truncation->first = block;
+	truncation->count = 1;
+}
+
+/* Frees what `*entry` (a tree of that depth ≥ 1) maps from its block `skip` on, and the tree's own block if
+ * nothing is left. Recursion: at most three levels, since depth falls. */
+static void truncate_tree(struct truncation *truncation, uint32_t *entry, unsigned depth, uint64_t skip)
+{
+	struct filesystem *fs = truncation->fs;
+	uint64_t span = 1, first;
+	struct buffer *buffer;
+	uint32_t *table;
+	int error;
+
+	if (!*entry || truncation->error)
+		return;
+	error = blocks_are_data(fs, *entry, 1) ? buffer_get(&fs->cache, *entry, &buffer)
+	                                       : bad_pointer(fs, truncation->inode, *entry);
+	if (error) {
+		truncation->error = error;
+		return;
+	}
+	for (unsigned i = 1; i < depth; i++)
+		span *= fs->pointers;
+	table = (uint32_t *)buffer->data;
+	first = skip / span;
+	for (uint64_t i = first; i < fs->pointers && !truncation->error; i++) {
+		if (depth > 1) {
+			truncate_tree(truncation, &table[i], depth - 1, i == first ? skip % span : 0);
+		} else if (table[i]) {
+			truncation_add(truncation, table[i], truncation->cached);
+			table[i] = 0;
+		}
+	}
+	if (skip || truncation->error) {
+		buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS, truncation->inode->number);
+		buffer_put(&fs->cache, buffer);
+		return;
+	}
+	buffer_put(&fs->cache, buffer);
+	truncation_add(truncation, *entry, true);
+	*entry = 0;
+}
+
+int map_truncate(struct filesystem *fs, struct inode *inode, uint64_t block)
+{
+	struct truncation truncation = {.fs = fs, .inode = inode};
+	uint64_t start = EXT2_DIRECT, span = fs->pointers;
+
+	truncation.cached = (inode->raw->mode & 0xf000) != 0x8000;
+	for (uint64_t i = block; i < EXT2_DIRECT; i++) {
+		truncation_add(&truncation, inode->raw->block[i], truncation.cached);
+		inode->raw->block[i] = 0;
+	}
+	for (unsigned depth = 1; depth <= 3 && !truncation.error; depth++) {
+		if (block < start + span)
+			truncate_tree(&truncation, &inode->raw->block[EXT2_DIRECT + depth - 1], depth,
+			              block > start ? block - start : 0);
+		start += span;
+		span *= fs->pointers;
+	}
+	truncation_flush(&truncation);
+	inode->allocated = 0;
+	inode_dirty(fs, inode);
+	return truncation.error;
+}

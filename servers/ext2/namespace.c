@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names: lookup, create, link, unlink, rmdir, symlinks. (Renaming is rename.c.) Each takes its directory's
+ * lock first, then the file's. What can fail is done before the first change where possible; a creation that
+ * fails half-way is undone.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "namespace.h"
+
+int name_check(struct name name)
+{
+	if (!name.length)
+		return ENOENT;
+	if (name.length > EXT2_NAME_MAX)
+		return ENAMETOOLONG;
+	if (memchr(name.text, '/', name.length) || memchr(name.text, 0, name.length))
+		return EINVAL;
+	return 0;
+}
+
+bool name_is_dot(struct name name)
+{
+	return name.text[0] == '.' && (name.length == 1 || (name.length == 2 && name.text[1] == '.'));
+}
+
+int directory_get(struct filesystem *fs, uint32_t number, struct inode **out)
+{
+	int error = inode_get(fs, number, INODE_LIVE, out);
+
+	if (error)
+		return error;
+	if (inode_type(*out) != S_IFDIR) {
+		inode_put(fs, *out);
+		return ENOTDIR;
+	}
+	return 0;
+}
+
+/* For a change of the directory's entries: the name is usable, the disk writable. Reference and write lock on
+ * success. */
+static int directory_get_locked(struct filesystem *fs, uint32_t number, struct name name, struct inode **out)
+{
+	int error = filesystem_writable(fs);
+
+	if (!error)
+		error = name_check(name);
+	if (!error)
+		error = directory_get(fs, number, out);
+	if (!error)
+		fiber_rwlock_write(&(*out)->lock);
+	return error;
+}
+
+static void directory_put_locked(struct filesystem *fs, struct inode *directory)
+{
+	fiber_rwlock_unlock_write(&directory->lock);
+	inode_put(fs, directory);
+}
+
+/* The file that an entry names. An entry for a file that does not exist is corruption left by a crash: an
+ * error, but no reason to stop. */
+int entry_inode_get(struct filesystem *fs, uint32_t number, struct inode **out)
+{
+	int error = inode_get(fs, number, INODE_LIVE, out);
+
+	return error == ESTALE ? EUCLEAN : error;
+}
+
+int namespace_lookup(struct filesystem *fs, uint32_t number, struct name name, struct fs_attributes *out)
+{
+	struct directory_place place;
+	struct inode *directory, *inode;
+	int error = name_check(name);
+
+	if (error)
+		return error;
+	error = directory_get(fs, number, &directory);
+	if (error)
+		return error;
+	fiber_rwlock_read(&directory->lock);
+	error = directory_find(fs, directory, name.text, name.length, &place);
+	if (!error)
+		error = entry_inode_get(fs, place.inode, &inode);
+	fiber_rwlock_unlock_read(&directory->lock);
+	inode_put(fs, directory);
+	if (error)
+		return error;
+	inode_attributes(fs, inode, out);
+	inode_put(fs, inode);
+	return 0;
+}
+
+/* ---- creation ---- */
+
+static int symlink_init(struct filesystem *fs, struct inode *inode, const char *target, unsigned length)
+{
+	struct buffer *buffer;
+	uint32_t physical, count;
+	int error;
+
+	if (length < EXT2_FAST_SYMLINK) {
+		memcpy(inode->raw->block, target, length);
+		inode_set_size(fs, inode, length);
+		return 0;
+	}
+	error = map_allocate(fs, inode, 0, 1, &physical, &count);
+	if (error)
+		return error;
+	error = buffer_get_new(&fs->cache, physical, &buffer);
+	if (error)
+		return error;
+	memcpy(buffer->data, target, length);
+	buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS, inode->number);
+	buffer_put(&fs->cache, buffer);
+	inode_set_size(fs, inode, length);
+	return 0;
+}
+
+static int contents_init(struct filesystem *fs, struct inode *inode, uint32_t parent, const char *target,
+                         unsigned length)
+{
+	switch (inode_type(inode)) {
+	case S_IFDIR:
+		return directory_init(fs, inode, parent);
+	case S_IFLNK:
+		return symlink_init(fs, inode, target, length);
+	default:
+		return 0;
+	}
+}
+
+static int creation_check(struct filesystem *fs, const struct inode *directory, unsigned mode,
+                          unsigned target_length)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return directory->raw->links >= EXT2_LINKS_MAX ? EMLINK : 0;
+	case S_IFLNK:
+		return !target_length ? ENOENT : target_length >= fs->block_size ? ENAMETOOLONG : 0;
+	case S_IFREG:
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		return 0;
+	default:
+		return EINVAL;
+	}
+}
+
+static int inode_create(struct filesystem *fs, struct inode *directory,
+                        const struct fs_attributes *attributes, const char *target, unsigned target_length,
+                        struct inode **out)
+{
+	uint32_t number;
+	int error = inode_number_allocate(fs, directory->number, S_ISDIR(attributes->mode), &number);
+
+	if (error)
+		return error;
+	error = inode_get(fs, number, INODE_ANY, out);
+	if (error) {
+		inode_number_free(fs, number, S_ISDIR(attributes->mode));
+		return error;
+	}
+	inode_init(fs, *out, attributes);
+	error = contents_init(fs, *out, directory->number, target, target_length);
+	if (error) {
+		(*out)->raw->links = 0;
+		inode_unlinked(fs, *out);
+		inode_put(fs, *out);
+	}
+	return error;
+}
+
+static int create_in(struct filesystem *fs, struct inode *directory, struct name name, const char *target,
+                     unsigned target_length, struct fs_attributes *attributes)
+{
+	struct directory_place place;
+	struct inode *inode;
+	int error;
+
+	if (!directory->raw->links)
+		return ENOENT;
+	error = directory_find(fs, directory, name.text, name.length, &place);
+	if (error != ENOENT)
+		return error ? error : EEXIST;
+	error = creation_check(fs, directory, attributes->mode, target_length);
+	if (!error)
+		error = inode_create(fs, directory, attributes, target, target_length, &inode);
+	if (error)
+		return error;
+	error = directory_add(fs, directory, &place, name.text, name.length, inode->number, attributes->mode);
+	if (error) {
+		inode->raw->links = 0;
+		inode_unlinked(fs, inode);
+	} else {
+		if (S_ISDIR(attributes->mode)) {
+			directory->raw->links++;
+			inode_dirty(fs, directory);
+		}
+		inode_attributes(fs, inode, attributes);
+	}
+	inode_put(fs, inode);
+	return error;
+}
+
+int namespace_create(struct filesystem *fs, uint32_t number, struct name name, const char *target,
+                     unsigned target_length, struct fs_attributes *attributes)
+{
+	struct inode *directory;
+	int error;
+
+	if (!(attributes->mode & S_IFMT))
+		attributes->mode |= S_IFREG;
+	error = directory_get_locked(fs, number, name, &directory);
+	if (error)
+		return error;
+	error = create_in(fs, directory, name, target, target_length, attributes);
+	directory_put_locked(fs, directory);
+	return error;
+}
+
+static int link_in(struct filesystem *fs, struct inode *directory, struct name name, struct inode *file)
+{
+	struct directory_place place;
+	int error;
+
+	if (!directory->raw->links)
+		return ENOENT;
+	error = directory_find(fs, directory, name.text, name.length, &place);
+	if (error != ENOENT)
+		return error ? error : EEXIST;
+	if (!file->raw->links)
+		return ENOENT;
+	if (file->raw->links >= EXT2_LINKS_MAX)
+		return EMLINK;
+	/* The count goes up first: if the disk is cut off in between, a link too many is harmless. */
+	file->raw->links++;
+	inode_touch(fs, file, FS_SET_CTIME);
+	error = directory_add(fs, directory, &place, name.text, name.length, file->number, file->raw->mode);
+	if (error) {
+		file->raw->links--;
+		inode_dirty(fs, file);
+	}
+	return error;
+}
+
+int namespace_link(struct filesystem *fs, uint32_t number, struct name name, uint32_t file,
+                   struct fs_attributes *out)
+{
+	struct inode *directory, *inode;
+	int error = inode_get(fs, file, INODE_LIVE, &inode);
+
+	if (error)
+		return error;
+	if (inode_type(inode) == S_IFDIR) {
+		inode_put(fs, inode);
+		return EPERM;
+	}
+	error = directory_get_locked(fs, number, name, &directory);
+	if (!error) {
+		fiber_rwlock_write(&inode->lock);
+		error = link_in(fs, directory, name, inode);
+		if (!error)
+			inode_attributes(fs, inode, out);
+		fiber_rwlock_unlock_write(&inode->lock);
+		directory_put_locked(fs, directory);
+	}
+	inode_put(fs, inode);
+	return error;
+}
+
+/* ---- removal ---- */
+
+/* Finds the entry and takes a locked reference to its file. */
+static int entry_get_locked(struct filesystem *fs, struct inode *directory, struct name name,
+                            struct directory_place *place, struct inode **out)
+{
+	int error = directory_find(fs, directory, name.text, name.length, place);
+
+	if (!error && place->inode == directory->number)
+		error = filesystem_error(fs, "directory inode %u contains itself", directory->number);
+	if (!error)
+		error = entry_inode_get(fs, place->inode, out);
+	if (!error)
+		fiber_rwlock_write(&(*out)->lock);
+	return error;
+}
+
+/* The entry is gone. Called with the file locked; unlocks it and drops the reference. */
+static int unlinked_put(struct filesystem *fs, struct inode *inode, struct fs_attributes *out)
+{
+	int error = 0;
+
+	if (out)
+		inode_attributes(fs, inode, out);
+	if (!inode->raw->links)
+		error = inode_unlinked(fs, inode);
+	fiber_rwlock_unlock_write(&inode->lock);
+	inode_put(fs, inode);
+	return error;
+}
+
+int namespace_unlink(struct filesystem *fs, uint32_t number, struct name name, struct fs_attributes *out)
+{
+	struct directory_place place;
+	struct inode *directory, *inode;
+	int error = directory_get_locked(fs, number, name, &directory);
+
+	if (error)
+		return error;
+	error = name_is_dot(name) ? EISDIR : entry_get_locked(fs, directory, name, &place, &inode);
+	if (error) {
+		directory_put_locked(fs, directory);
+		return error;
+	}
+	error = inode_type(inode) == S_IFDIR ? EISDIR : directory_remove(fs, directory, &place);
+	directory_put_locked(fs, directory);
+	if (error) {
+		fiber_rwlock_unlock_write(&inode->lock);
+		inode_put(fs, inode);
+		return error;
+	}
+	if (inode->raw->links)
+		inode->raw->links--;
+	inode_touch(fs, inode, FS_SET_CTIME);
+	return unlinked_put(fs, inode, out);
+}
+
+int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name)
+{
+	struct directory_place place;
+	struct inode *directory, *inode;
+	int error = directory_get_locked(fs, number, name, &directory);
+
+	if (error)
+		return error;
+	error = !name_is_dot(name) ? entry_get_locked(fs, directory, name, &place, &inode)
+	        : name.length == 1 ? EINVAL
+	                           : ENOTEMPTY;
+	if (error) {
+		directory_put_locked(fs, directory);
+		return error;
+	}
+	error = inode_type(inode) != S_IFDIR ? ENOTDIR : directory_is_empty(fs, inode);
+	if (!error)
+		error = directory_remove(fs, directory, &place);
+	if (!error) {
+		inode->raw->links = 0;
+		inode_touch(fs, inode, FS_SET_CTIME);
+		if (directory->raw->links > 2)
+			directory->raw->links--;
+		inode_dirty(fs, directory);
+	}
+	directory_put_locked(fs, directory);
+	if (!error)
+		return unlinked_put(fs, inode, NULL);
+	fiber_rwlock_unlock_write(&inode->lock);
+	inode_put(fs, inode);
+	return error;
+}
+
+int namespace_readlink(struct filesystem *fs, uint32_t number, char *out, uint32_t capacity, uint32_t *length)
+{
+	struct buffer *buffer;
+	struct inode *inode;
+	uint32_t physical, count, size;
+	int error = inode_get(fs, number, INODE_LIVE, &inode);
+
+	if (error)
+		return error;
+	if (inode_type(inode) != S_IFLNK) {
+		inode_put(fs, inode);
+		return EINVAL;
+	}
+	size = (uint32_t)inode_size(inode);
+	*length = size < capacity ? size : capacity;
+	if (inode_is_fast_symlink(fs, inode)) {
+		memcpy(out, inode->raw->block, *length);
+	} else {
+		error = map_lookup(fs, inode, 0, 1, &physical, &count);
+		if (!error && !physical)
+			error = filesystem_error(fs, "symbolic link inode %u has no block", number);
+		if (!error)
+			error = buffer_get(&fs->cache, physical, &buffer);
+		if (!error) {
+			memcpy(out, buffer->data, *length);
+			buffer_put(&fs->cache, buffer);
+		}
+	}
+	inode_put(fs, inode);
+	return error;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Renaming. Between two directories, the rename lock keeps the tree's shape still, so that "is this below
+ * that" means something, and the directories are locked ancestor first. Sequence of changes: the new name,
+ * then the old one, then the "..": whatever is cut off in between, the file keeps a name.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "namespace.h"
+
+#define DEPTH_MAX 4096 /* of a path towards the root: more is a loop on the disk */
+
+struct rename {
+	struct filesystem *fs;
+	struct inode *old_directory, *new_directory;
+	struct name old_name, new_name;
+	unsigned flags;
+	struct directory_place old_place, new_place;
+	struct inode *source, *target; /* target NULL: there is none */
+	/* Across directories: the child of one on the way to the other (0: not below it), neither of which
+	 * may be moved into itself. */
+	uint32_t new_below_old, old_below_new;
+};
+
+/* *child: the directory right below `ancestor` on the way from `number` up to it; 0 if `number` is not below
+ * it. */
+static int below(struct filesystem *fs, uint32_t number, uint32_t ancestor, uint32_t *child)
+{
+	*child = 0;
+	for (unsigned depth = 0; number != EXT2_ROOT_INODE; depth++) {
+		struct inode *inode;
+		uint32_t parent;
+		int error = directory_get(fs, number, &inode);
+
+		if (error)
+			return error;
+		error = directory_parent(fs, inode, &parent);
+		inode_put(fs, inode);
+		if (error)
+			return error;
+		if (parent == ancestor) {
+			*child = number;
+			return 0;
+		}
+		if (depth == DEPTH_MAX || parent == number)
+			return filesystem_error(fs, "directory inode %u: the way to the root does not end",
+			                        number);
+		number = parent;
+	}
+	return 0;
+}
+
+static void lock_two(struct inode *first, struct inode *second)
+{
+	fiber_rwlock_write(&first->lock);
+	if (second != first)
+		fiber_rwlock_write(&second->lock);
+}
+
+/* Takes the rename lock (if the directories differ) and the directories' locks. On failure nothing is held.
+ */
+static int lock_directories(struct rename *r)
+{
+	uint32_t old = r->old_directory->number, new = r->new_directory->number;
+	int error;
+
+	if (old == new) {
+		fiber_rwlock_write(&r->old_directory->lock);
+		return 0;
+	}
+	fiber_mutex_lock(&r->fs->rename_lock);
+	error = below(r->fs, new, old, &r->new_below_old);
+	if (!error)
+		error = below(r->fs, old, new, &r->old_below_new);
+	if (error) {
+		fiber_mutex_unlock(&r->fs->rename_lock);
+		return error;
+	}
+	if (r->new_below_old || (!r->old_below_new && old < new))
+		lock_two(r->old_directory, r->new_directory);
+	else
+		lock_two(r->new_directory, r->old_directory);
+	return 0;
+}
+
+static void unlock_directories(struct rename *r)
+{
+	fiber_rwlock_unlock_write(&r->old_directory->lock);
+	if (r->old_directory == r->new_directory)
+		return;
+	fiber_rwlock_unlock_write(&r->new_directory->lock);
+	fiber_mutex_unlock(&r->fs->rename_lock);
+}
+
+static bool is_directory(const struct inode *inode)
+{
+	return inode_type(inode) == S_IFDIR;
+}
+
+static int find_both(struct rename *r)
+{
+	int error;
+
+	if (!r->old_directory->raw->links || !r->new_directory->raw->links)
+		return ENOENT;
+	error = directory_find(r->fs, r->old_directory, r->old_name.text, r->old_name.length, &r->old_place);
+	if (error)
+		return error;
+	error = directory_find(r->fs, r->new_directory, r->new_name.text, r->new_name.length, &r->new_place);
+	if (error && (error != ENOENT || r->flags & FS_RENAME_EXCHANGE))
+		return error;
+	if (!error && r->flags & FS_RENAME_NOREPLACE)
+		return EEXIST;
+	/* Before any lock on them is taken: moving into itself, or over an ancestor of where it comes from.
+	 */
+	if (r->new_below_old && r->old_place.inode == r->new_below_old)
+		return EINVAL;
+	if (r->old_below_new && !error && r->new_place.inode == r->old_below_new)
+		return r->flags & FS_RENAME_EXCHANGE ? EINVAL : ENOTEMPTY;
+	if (r->old_place.inode == r->old_directory->number ||
+	    r->old_place.inode == r->new_directory->number ||
+	    (!error && (r->new_place.inode == r->old_directory->number ||
+	                r->new_place.inode == r->new_directory->number)))
+		return filesystem_error(r->fs, "directories %u and %u contain themselves",
+		                        r->old_directory->number, r->new_directory->number);
+	if (entry_inode_get(r->fs, r->old_place.inode, &r->source))
+		return EUCLEAN;
+	if (!error && entry_inode_get(r->fs, r->new_place.inode, &r->target)) {
+		inode_put(r->fs, r->source);
+		return EUCLEAN;
+	}
+	return 0;
+}
+
+static void lock_files(struct rename *r)
+{
+	if (!r->target || r->target == r->source)
+		fiber_rwlock_write(&r->source->lock);
+	else if (r->source->number < r->target->number)
+		lock_two(r->source, r->target);
+	else
+		lock_two(r->target, r->source);
+}
+
+static int replacement_check(struct rename *r)
+{
+	if (is_directory(r->source) && r->old_directory != r->new_directory && !r->target &&
+	    r->new_directory->raw->links >= EXT2_LINKS_MAX)
+		return EMLINK;
+	if (!r->target)
+		return 0;
+	if (is_directory(r->source) && !is_directory(r->target))
+		return ENOTDIR;
+	if (!is_directory(r->source) && is_directory(r->target))
+		return EISDIR;
+	return is_directory(r->target) ? directory_is_empty(r->fs, r->target) : 0;
+}
+
+/* Its directory's count of subdirectories changes with it. */
+static void links_add(struct filesystem *fs, struct inode *directory, int change)
+{
+	directory->raw->links = (uint16_t)(directory->raw->links + change);
+	inode_dirty(fs, directory);
+}
+
+static int move_parent(struct rename *r, struct inode *moved, struct inode *from, struct inode *to)
+{
+	if (!is_directory(moved) || from == to)
+		return 0;
+	links_add(r->fs, from, -1);
+	links_add(r->fs, to, 1);
+	return directory_set_parent(r->fs, moved, to->number);
+}
+
+static int rename_replace(struct rename *r)
+{
+	struct filesystem *fs = r->fs;
+	int error = replacement_check(r);
+
+	if (error)
+		return error;
+	if (r->target)
+		error = directory_replace(fs, r->new_directory, &r->new_place, r->source->number,
+		                          r->source->raw->mode);
+	else
+		error = directory_add(fs, r->new_directory, &r->new_place, r->new_name.text,
+		                      r->new_name.length, r->source->number, r->source->raw->mode);
+	if (error)
+		return error;
+	inode_touch(fs, r->source, FS_SET_CTIME);
+	if (r->target) {
+		if (is_directory(r->target)) {
+			r->target->raw->links = 0;
+			links_add(fs, r->new_directory, -1);
+		} else if (r->target->raw->links) {
+			r->target->raw->links--;
+		}
+		inode_touch(fs, r->target, FS_SET_CTIME);
+	}
+	/* Adding in the same block may have split the record before the old one: look again. */
+	error = directory_find(fs, r->old_directory, r->old_name.text, r->old_name.length, &r->old_place);
+	if (!error)
+		error = directory_remove(fs, r->old_directory, &r->old_place);
+	return error ? error : move_parent(r, r->source, r->old_directory, r->new_directory);
+}
+
+static int rename_exchange(struct rename *r)
+{
+	struct filesystem *fs = r->fs;
+	bool across = r->old_directory != r->new_directory;
+	int error;
+
+	if (across && ((is_directory(r->source) && !is_directory(r->target) &&
+	                r->new_directory->raw->links >= EXT2_LINKS_MAX) ||
+	               (is_directory(r->target) && !is_directory(r->source) &&
+	                r->old_directory->raw->links >= EXT2_LINKS_MAX)))
+		return EMLINK;
+	error = directory_replace(fs, r->new_directory, &r->new_place, r->source->number,
+	                          r->source->raw->mode);
+	if (!error)
+		error = directory_replace(fs, r->old_directory, &r->old_place, r->target->number,
+		                          r->target->raw->mode);
+	if (!error)
+		error = move_parent(r, r->source, r->old_directory, r->new_directory);
+	if (!error)
+		error = move_parent(r, r->target, r->new_directory, r->old_directory);
+	inode_touch(fs, r->source, FS_SET_CTIME);
+	inode_touch(fs, r->target, FS_SET_CTIME);
+	return error;
+}
+
+static int rename_locked(struct rename *r)
+{
+	int error = find_both(r), end_error = 0;
+
+	if (error)
+		return error;
+	lock_files(r);
+	if (r->target == r->source)
+		error = 0; /* two names of one file: POSIX says nothing happens */
+	else
+		error = r->flags & FS_RENAME_EXCHANGE ? rename_exchange(r) : rename_replace(r);
+	if (r->target && r->target != r->source) {
+		if (!error && !r->target->raw->links)
+			end_error = inode_unlinked(r->fs, r->target);
+		fiber_rwlock_unlock_write(&r->target->lock);
+	}
+	if (r->target)
+		inode_put(r->fs, r->target);
+	fiber_rwlock_unlock_write(&r->source->lock);
+	inode_put(r->fs, r->source);
+	return error ? error : end_error;
+}
+
+int namespace_rename(struct filesystem *fs, uint32_t old_directory, struct name old_name,
+                     uint32_t new_directory, struct name new_name, unsigned flags)
+{
+	struct rename r = {.fs = fs, .old_name = old_name, .new_name = new_name, .flags = flags};
+	int error = filesystem_writable(fs);
+
+	if (!error)
+		error = name_check(old_name);
+	if (!error)
+		error = name_check(new_name);
+	if (!error && (name_is_dot(old_name) || name_is_dot(new_name)))
+		error = EBUSY;
+	if (!error && (flags & ~(unsigned)(FS_RENAME_NOREPLACE | FS_RENAME_EXCHANGE) ||
+	               flags == (FS_RENAME_NOREPLACE | FS_RENAME_EXCHANGE)))
+		error = EINVAL;
+	if (error)
+		return error;
+	error = directory_get(fs, old_directory, &r.old_directory);
+	if (error)
+		return error;
+	error = directory_get(fs, new_directory, &r.new_directory);
+	if (!error) {
+		error = lock_directories(&r);
+		if (!error) {
+			error = rename_locked(&r);
+			unlock_directories(&r);
+		}
+		inode_put(fs, r.new_directory);
+	}
+	inode_put(fs, r.old_directory);
+	return error;
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One request of proto/fs.h, from slot to slot. The slot is shared memory that the client may change at any
+ * time: the fixed part is read once and what is used of the data is copied to the fiber's own memory before
+ * it is looked at.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ext2.h"
+
+#define FIXED_SIZE offsetof(struct fs_request, reserved)
+
+/* A request being served. */
+struct job {
+	struct filesystem *fs;
+	struct fs_request *slot;
+	bool repeated;
+	union {
+		struct fs_request request; /* fixed part and as much of data as the operation uses */
+		uint8_t bytes[sizeof(struct fs_request)];
+	};
+};
+
+/* Inode numbers are 32 bits here; larger ones do not exist. */
+static uint32_t number_of(uint64_t inode)
+{
+	return inode > UINT32_MAX ? 0 : (uint32_t)inode;
+}
+
+static void fetch_data(struct job *job, uint32_t size)
+{
+	memcpy(job->request.data, job->slot->data, size);
+}
+
+/* name, and target right after it */
+static int fetch_names(struct job *job, struct name *name, struct name *target)
+{
+	struct fs_request *request = &job->request;
+
+	if (request->name_length > FS_NAME_MAX)
+		return ENAMETOOLONG;
+	if (target && request->target_length > FS_SLOT_DATA - request->name_length)
+		return ENAMETOOLONG;
+	fetch_data(job, request->name_length + (target ? request->target_length : 0));
+	*name = (struct name){(const char *)request->data, request->name_length};
+	if (target)
+		*target = (struct name){(const char *)request->data + request->name_length,
+		                        request->target_length};
+	return 0;
+}
+
+static int serve_getattr(struct job *job)
+{
+	struct inode *inode;
+	int error = inode_get(job->fs, number_of(job->request.inode), INODE_LIVE, &inode);
+
+	if (error)
+		return error;
+	inode_attributes(job->fs, inode, &job->request.attributes);
+	inode_put(job->fs, inode);
+	return 0;
+}
+
+static int setattr_locked(struct job *job, struct inode *inode)
+{
+	struct fs_attributes *attributes = &job->request.attributes;
+	unsigned mask = job->request.mask;
+	struct fs_time now = environment_now();
+	int error;
+
+	if (inode_is_gone(inode))
+		return ESTALE;
+	if (mask & FS_SET_SIZE) {
+		if (inode_type(inode) != S_IFREG)
+			return inode_type(inode) == S_IFDIR ? EISDIR : EINVAL;
+		error = data_set_size(job->fs, inode, attributes->size);
+		if (error)
+			return error;
+		if (!(mask & FS_SET_MTIME))
+			inode_set_times(job->fs, inode, FS_SET_MTIME, NULL, &now, NULL);
+	}
+	if (mask & FS_SET_MODE)
+		inode->raw->mode = (uint16_t)((inode->raw->mode & S_IFMT) | (attributes->mode & 07777));
+	if (mask & FS_SET_UID) {
+		inode->raw->uid = (uint16_t)attributes->uid;
+		inode->raw->uid_high = (uint16_t)(attributes->uid >> 16);
+	}
+	if (mask & FS_SET_GID) {
+		inode->raw->gid = (uint16_t)attributes->gid;
+		inode->raw->gid_high = (uint16_t)(attributes->gid >> 16);
+	}
+	inode_set_times(job->fs, inode, mask | FS_SET_CTIME, &attributes->atime, &attributes->mtime,
+	                mask & FS_SET_CTIME ? &attributes->ctime : &now);
+	return 0;
+}
+
+static int serve_setattr(struct job *job)
+{
+	struct inode *inode;
+	int error = filesystem_writable(job->fs);
+
+	if (!error)
+		error = inode_get(job->fs, number_of(job->request.inode), INODE_LIVE, &inode);
+	if (error)
+		return error;
+	fiber_rwlock_write(&inode->lock);
+	error = setattr_locked(job, inode);
+	inode_attributes(job->fs, inode, &job->request.attributes);
+	fiber_rwlock_unlock_write(&inode->lock);
+	inode_put(job->fs, inode);
+	return error;
+}
+
+static int serve_lookup(struct job *job)
+{
+	struct name name;
+	int error = fetch_names(job, &name, NULL);
+
+	return error ? error
+	             : namespace_lookup(job->fs, number_of(job->request.inode), name,
+	                                &job->request.attributes);
+}
+
+static int serve_readdir(struct job *job)
+{
+	struct fs_request *request = &job->request;
+	struct inode *directory;
+	int error = inode_get(job->fs, number_of(request->inode), INODE_LIVE, &directory);
+
+	if (error)
+		return error;
+	fiber_rwlock_read(&directory->lock);
+	error = inode_type(directory) != S_IFDIR
+	                ? ENOTDIR
+	                : directory_read(job->fs, directory, request->offset, request->data, FS_SLOT_DATA,
+	                                 &request->length, &request->offset);
+	fiber_rwlock_unlock_read(&directory->lock);
+	inode_put(job->fs, directory);
+	if (!error)
+		memcpy(job->slot->data, request->data, request->length);
+	return error;
+}
+
+/* Is the existing file what a predecessor made for this very request? The client's times are exact enough to
+ * tell. */
+static int created_before(struct job *job, struct name name, const struct fs_attributes *wanted)
+{
+	struct fs_attributes found;
+	int error = namespace_lookup(job->fs, number_of(job->request.inode), name, &found);
+
+	if (error || found.mode != wanted->mode || found.uid != wanted->uid || found.gid != wanted->gid ||
+	    found.ctime.seconds != wanted->ctime.seconds)
+		return EEXIST;
+	job->request.attributes = found;
+	return 0;
+}
+
+static int serve_create(struct job *job)
+{
+	struct fs_attributes *attributes = &job->request.attributes, wanted = *attributes;
+	struct name name;
+	int error = fetch_names(job, &name, NULL);
+
+	if (!error && S_ISLNK(attributes->mode))
+		error = EINVAL;
+	if (!error)
+		error = namespace_create(job->fs, number_of(job->request.inode), name, NULL, 0, attributes);
+	return error == EEXIST && job->repeated ? created_before(job, name, &wanted) : error;
+}
+
+static int serve_symlink(struct job *job)
+{
+	struct fs_attributes *attributes = &job->request.attributes, wanted;
+	struct name name, target;
+	int error = fetch_names(job, &name, &target);
+
+	attributes->mode = S_IFLNK | 0777;
+	wanted = *attributes;
+	if (!error)
+		error = namespace_create(job->fs, number_of(job->request.inode), name, target.text,
+		                         target.length, attributes);
+	return error == EEXIST && job->repeated ? created_before(job, name, &wanted) : error;
+}
+
+static int serve_link(struct job *job)
+{
+	struct fs_request *request = &job->request;
+	uint32_t file = number_of(request->other_inode);
+	struct name name;
+	int error = fetch_names(job, &name, NULL);
+
+	if (!error)
+		error = namespace_link(job->fs, number_of(request->inode), name, file, &request->attributes);
+	if (error == EEXIST && job->repeated &&
+	    !namespace_lookup(job->fs, number_of(request->inode), name, &request->attributes) &&
+	    request->attributes.inode == file)
+		error = 0;
+	return error;
+}
+
+static int serve_unlink(struct job *job)
+{
+	struct name name;
+	int error = fetch_names(job, &name, NULL);
+
+	if (!error)
+		error = namespace_unlink(job->fs, number_of(job->request.inode), name,
+		                         &job->request.attributes);
+	if (error == ENOENT && job->repeated) {
+		memset(&job->request.attributes, 0, sizeof(job->request.attributes));
+		error = 0;
+	}
+	return error;
+}
+
+static int serve_rmdir(struct job *job)
+{
+	struct name name;
+	int error = fetch_names(job, &name, NULL);
+
+	if (!error)
+		error = namespace_rmdir(job->fs, number_of(job->request.inode), name);
+	return error == ENOENT && job->repeated ? 0 : error;
+}
+
+static int serve_rename(struct job *job)
+{
+	struct fs_request *request = &job->request;
+	struct name old_name, new_name;
+	struct fs_attributes there;
+	int error = fetch_names(job, &old_name, &new_name);
+
+	if (!error)
+		error = namespace_rename(job->fs, number_of(request->inode), old_name,
+		                         number_of(request->other_inode), new_name, request->flags);
+	/* Repeated: the old name is gone and the new one is there. (An exchange cannot be told from one not
+	 * done, and is done again.) */
+	if (error == ENOENT && job->repeated &&
+	    !namespace_lookup(job->fs, number_of(request->other_inode), new_name, &there))
+		error = 0;
+	return error;
+}
+
+static int serve_readlink(struct job *job)
+{
+	struct fs_request *request = &job->request;
+	int error = namespace_readlink(job->fs, number_of(request->inode), (char *)request->data,
+	                               FS_SLOT_DATA, &request->length);
+
+	if (!error)
+		memcpy(job->slot->data, request->data, request->length);
+	return error;
+}
+
+static int serve_open(struct job *job)
+{
+	struct inode *inode;
+	int error = inode_get(job->fs, number_of(job->request.inode), INODE_LIVE, &inode);
+
+	if (error)
+		return error;
+	inode_open(job->fs, inode);
+	inode_attributes(job->fs, inode, &job->request.attributes);
+	inode_put(job->fs, inode);
+	return 0;
+}
+
+static int serve_close(struct job *job)
+{
+	struct inode *inode;
+	int error = inode_get(job->fs, number_of(job->request.inode), INODE_ANY, &inode);
+
+	if (error)
+		return error;
+	error = inode_close(job->fs, inode);
+	inode_put(job->fs, inode);
+	return error;
+}
+
+static int fetch_pages(struct job *job, struct inode **inode)
+{
+	struct fs_request *request = &job->request;
+	int error;
+
+	if (!request->count || request->count > FS_PAGES_MAX)
+		return EINVAL;
+	fetch_data(job, request->count * (uint32_t)sizeof(struct fs_page));
+	error = inode_get(job->fs, number_of(request->inode), INODE_LIVE, inode);
+	if (!error && inode_type(*inode) != S_IFREG) {
+		error = inode_type(*inode) == S_IFDIR ? EISDIR : EINVAL;
+		inode_put(job->fs, *inode);
+	}
+	return error;
+}
+
+static int serve_read_pages(struct job *job)
+{
+	struct inode *inode;
+	int error = fetch_pages(job, &inode);
+
+	if (error)
+		return error;
+	error = data_read(job->fs, inode, (const struct fs_page *)job->request.data, job->request.count);
+	inode_put(job->fs, inode);
+	return error;
+}
+
+static int serve_write_pages(struct job *job)
+{
+	struct fs_request *request = &job->request;
+	uint64_t size = request->attributes.size;
+	struct inode *inode;
+	uint32_t done = 0;
+	int error = filesystem_writable(job->fs);
+
+	if (!error)
+		error = fetch_pages(job, &inode);
+	if (error) {
+		request->count = 0;
+		return error;
+	}
+	error = data_write(job->fs, inode, (const struct fs_page *)request->data, request->count, size,
+	                   &done);
+	request->count = done;
+	inode_attributes(job->fs, inode, &request->attributes);
+	inode_put(job->fs, inode);
+	return error;
+}
+
+static int serve_fsync(struct job *job)
+{
+	struct inode *inode;
+	int error = inode_get(job->fs, number_of(job->request.inode), INODE_ANY, &inode);
+
+	if (error)
+		return error;
+	error = inode_fsync(job->fs, inode);
+	inode_put(job->fs, inode);
+	return error;
+}
+
+static int serve_fallocate(struct job *job)
+{
+	struct fs_request *request = &job->request;
+	struct inode *inode;
+	int error = filesystem_writable(job->fs);
+
+	if (!error)
+		error = inode_get(job->fs, number_of(request->inode), INODE_LIVE, &inode);
+	if (error)
+		return error;
+	fiber_rwlock_write(&inode->lock);
+	error = inode_is_gone(inode) ? ESTALE
+	        : inode_type(inode) != S_IFREG
+	                ? EINVAL
+	                : data_allocate(job->fs, inode, request->offset, request->attributes.size);
+	inode_attributes(job->fs, inode, &request->attributes);
+	fiber_rwlock_unlock_write(&inode->lock);
+	inode_put(job->fs, inode);
+	return error;
+}
+
+static int serve_statfs(struct job *job)
+{
+	filesystem_statfs(job->fs, &job->request.statfs);
+	return 0;
+}
+
+static int serve_sync(struct job *job)
+{
+	return filesystem_sync(job->fs);
+}
+
+static int serve_unmount(struct job *job)
+{
+	return filesystem_unmount(job->fs);
+}
+
+static const struct {
+	int (*serve)(struct job *job);
+	bool changes;
+} operations[] = {
+        [FS_STATFS] = {serve_statfs, false},
+        [FS_GETATTR] = {serve_getattr, false},
+        [FS_SETATTR] = {serve_setattr, true},
+        [FS_LOOKUP] = {serve_lookup, false},
+        [FS_READDIR] = {serve_readdir, false},
+        [FS_CREATE] = {serve_create, true},
+        [FS_SYMLINK] = {serve_symlink, true},
+        [FS_LINK] = {serve_link, true},
+        [FS_UNLINK] = {serve_unlink, true},
+        [FS_RMDIR] = {serve_rmdir, true},
+        [FS_RENAME] = {serve_rename, true},
+        [FS_READLINK] = {serve_readlink, false},
+        [FS_OPEN] = {serve_open, false},
+        [FS_CLOSE] = {serve_close, true},
+        [FS_READ_PAGES] = {serve_read_pages, false},
+        [FS_WRITE_PAGES] = {serve_write_pages, true},
+        [FS_FSYNC] = {serve_fsync, false},
+        [FS_SYNC] = {serve_sync, false},
+        [FS_UNMOUNT] = {serve_unmount, true},
+        [FS_FALLOCATE] = {serve_fallocate, true},
+};
+
+static int job_run(struct job *job)
+{
+	uint32_t operation = job->request.operation;
+	uint32_t *changing = &job->fs->cache.header->changing;
+	int error;
+
+	if (operation >= sizeof(operations) / sizeof(operations[0]))
+		return ENOSYS;
+	/* Unmounted, or never mounted because the disk is bad. A second unmount, e.g. after a restart, finds
+	 * it done. */
+	if (!job->fs->mounted)
+		return operation == FS_UNMOUNT || operation == FS_SYNC ? 0
+		       : job->fs->mount_error                          ? job->fs->mount_error
+		                                                       : EIO;
+	job->request.length = 0;
+	*changing += operations[operation].changes;
+	error = operations[operation].serve(job);
+	*changing -= operations[operation].changes;
+	return error;
+}
+
+void filesystem_serve(struct filesystem *fs, struct fs_request *slot, bool repeated)
+{
+	struct job job;
+
+	job.fs = fs;
+	job.slot = slot;
+	job.repeated = repeated;
+	memcpy(&job.request, slot, FIXED_SIZE);
+	job.request.error = (uint32_t)job_run(&job);
+	memcpy(slot, &job.request, FIXED_SIZE);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine for the file system to live in: a disk in memory that completes requests out of order and can
+ * stop writing at any point, pools, and images made by the host's mke2fs and checked by its e2fsck.
+ */
+#pragma once
+
+#include "ext2.h"
+#include "check.h"
+
+#define MACHINE_SLOTS 12
+#define POOL_PAGES    4096 /* of pool 1, the client's */
+
+struct machine {
+	struct device device; /* first: the device's functions find the machine by it */
+	uint8_t *disk;
+	uint64_t size;
+	uint8_t *pool0;
+	uint64_t pool0_size;
+	uint8_t *pool1;
+	struct block_request slots[MACHINE_SLOTS];
+	bool taken[MACHINE_SLOTS], submitted[MACHINE_SLOTS];
+	uint64_t random;
+	uint64_t writes, writes_left; /* requests; writes_left: those after it are lost */
+	uint64_t reads, requests, bytes, flushes;
+	struct filesystem fs;
+};
+
+uint64_t random_next(uint64_t *state);
+static inline uint32_t random_below(uint64_t *state, uint32_t limit)
+{
+	return (uint32_t)(random_next(state) >> 16) % limit;
+}
+
+/* mke2fs with these options (and a content folder, or NULL) into a new machine. */
+bool machine_make(struct machine *machine, const char *options, const char *content, const char *size,
+                  uint64_t pool0_size);
+void machine_init(struct machine *machine, uint64_t size, uint64_t pool0_size);
+void machine_free(struct machine *machine);
+void machine_save(const struct machine *machine, const char *path);
+bool machine_load(struct machine *machine, const char *path, uint64_t pool0_size);
+/* Runs function on a fiber, and the disk, until all fibers have ended. false: they wait for what never comes.
+ */
+bool machine_run(struct machine *machine, fiber_function *function, void *argument);
+/* The same for fibers that are started already. */
+bool machine_drain(struct machine *machine);
+int machine_mount(struct machine *machine, bool restarted);
+int machine_unmount(struct machine *machine);
+/* e2fsck's exit status with the given options on the machine's disk; the disk is what e2fsck left. Prints its
+ * output if it fails `most`. */
+int machine_fsck(struct machine *machine, const char *options, int most);
+/* One request, on the current fiber. Returns its error. */
+int machine_call(struct machine *machine, struct fs_request *request);
+extern const char *work_folder; /* for image files */
+extern bool log_quiet;
+extern unsigned log_errors;

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ext2 on the host: random operations of several clients at once against a model, on images of the host's
+ * mke2fs, checked by the host's e2fsck; full disks; broken images; power cuts at every kind of moment;
+ * restarts. FULL=1 runs many more seeds.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "model.h"
+
+#define POOL_SIZE (1024 * 1024)
+#define CLIENTS   4
+
+static unsigned effort = 1;
+static char content_folder[256];
+
+static int shell(const char *format, const char *argument)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command), format, argument);
+	return system(command);
+}
+
+/* Files of the host's making: sparse, large, linked, long symlink, many names. */
+static void make_content(void)
+{
+	snprintf(content_folder, sizeof(content_folder), "%s/content", work_folder);
+	mkdir(content_folder, 0755);
+	CHECK(shell("set -e; cd %s; mkdir -p sub/sub2; for i in $(seq 300); do echo $i >a-file-with-a-longish-name-$i; done;"
+		    "seq 200000 >sub/numbers; ln sub/numbers sub/link; ln -s numbers sub/short; ln -s $(printf '%%0200d' 7) sub/long;"
+		    "truncate -s 9M sub/sparse; echo end >>sub/sparse; mkfifo sub/fifo; chmod 4711 sub/numbers",
+		    content_folder) == 0);
+}
+
+static const char *const shapes[] = {
+        "-b 1024",
+        "-b 4096",
+        "-b 2048 -I 128",
+        "-b 1024 -I 128 -O ^filetype,^dir_index",
+        "-b 4096 -O ^resize_inode,^sparse_super",
+        "-b 1024 -r 0 -O none",
+        "-b 1024 -g 1024 -N 2048 -E hash_seed=12345678-1234-1234-1234-123456789abc",
+};
+#define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
+
+struct group_run {
+	struct machine *machine;
+	struct model models[CLIENTS];
+};
+
+static void models_init(struct group_run *run, struct machine *machine, uint64_t seed, unsigned steps)
+{
+	run->machine = machine;
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		model_init(&run->models[i], machine, i, seed);
+		run->models[i].steps = steps;
+	}
+}
+
+static void models_quiet(struct group_run *run)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		run->models[i].quiet = true;
+}
+
+static void models_run(struct group_run *run, fiber_function *function)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		fiber_start(function, &run->models[i]);
+	CHECK(machine_drain(run->machine));
+	for (unsigned i = 0; i < CLIENTS; i++)
+		CHECK(run->models[i].problems == 0);
+}
+
+static void models_free(struct group_run *run)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		model_free(&run->models[i]);
+}
+
+/* Unlinked files that are still open do not outlive the mount. */
+static void forget_unlinked(struct group_run *run)
+{
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		for (unsigned n = 0; n < MODEL_NODES; n++) {
+			struct node *node = &run->models[i].nodes[n];
+
+			if (!node->used || node->parent != -2)
+				continue;
+			free(node->file);
+			memset(node, 0, sizeof(*node));
+		}
+	}
+}
+
+static void test_random(unsigned shape, uint64_t seed, unsigned steps, const char *content)
+{
+	static struct group_run run;
+	struct machine machine;
+
+	if (!machine_make(&machine, shapes[shape], content, "16M", shape % 2 ? POOL_SIZE : 400 * 1024)) {
+		CHECK(!"mke2fs");
+		return;
+	}
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(!machine.fs.read_only);
+	models_init(&run, &machine, seed, steps);
+	models_run(&run, model_fiber);
+	models_run(&run, model_verify_fiber);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	CHECK(machine_mount(&machine, false) == 0);
+	forget_unlinked(&run);
+	models_run(&run, model_verify_fiber);
+	models_run(&run, model_fiber);
+	CHECK(!machine.fs.failed);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	models_free(&run);
+	machine_free(&machine);
+}
+
+/* debugfs reads what was written here, and this reads what mke2fs -d wrote. */
+static void dump_file(struct machine *machine, uint32_t number, uint64_t size, const char *path)
+{
+	FILE *file = fopen(path, "w");
+	struct fs_request *request = calloc(1, sizeof(*request));
+
+	for (uint64_t position = 0; position < size; position += 128 * PAGE_SIZE) {
+		uint64_t bytes = size - position < 128 * PAGE_SIZE ? size - position : 128 * PAGE_SIZE;
+		struct fs_page *pages = (struct fs_page *)request->data;
+
+		request->operation = FS_READ_PAGES;
+		request->inode = number;
+		request->count = (uint32_t)((bytes + PAGE_SIZE - 1) / PAGE_SIZE);
+		for (uint32_t i = 0; i < request->count; i++)
+			pages[i] = (struct fs_page){position / PAGE_SIZE + i, 1, i};
+		CHECK(machine_call(machine, request) == 0);
+		fwrite(machine->pool1, 1, bytes, file);
+	}
+	fclose(file);
+	free(request);
+}
+
+static int lookup(struct machine *machine, uint32_t directory, const char *name, struct fs_attributes *out)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = FS_LOOKUP;
+	request->inode = directory;
+	request->name_length = (uint32_t)strlen(name);
+	memcpy(request->data, name, request->name_length);
+	error = machine_call(machine, request);
+	*out = request->attributes;
+	free(request);
+	return error;
+}
+
+static void read_host_content(void *argument)
+{
+	struct machine *machine = argument;
+	struct fs_attributes sub, found;
+	char path[300];
+
+	CHECK(lookup(machine, FS_ROOT_INODE, "sub", &sub) == 0 && S_ISDIR(sub.mode));
+	CHECK(lookup(machine, FS_ROOT_INODE, "a-file-with-a-longish-name-277", &found) == 0 &&
+	      found.size == 4);
+	CHECK(lookup(machine, (uint32_t)sub.inode, "numbers", &found) == 0 && found.links == 2 &&
+	      (found.mode & 07777) == 04711);
+	snprintf(path, sizeof(path), "%s/dump", work_folder);
+	dump_file(machine, (uint32_t)found.inode, found.size, path);
+	CHECK(shell("cd %s && cmp dump content/sub/numbers", work_folder) == 0);
+	CHECK(lookup(machine, (uint32_t)sub.inode, "sparse", &found) == 0 && found.blocks < 100);
+	dump_file(machine, (uint32_t)found.inode, found.size, path);
+	CHECK(shell("cd %s && cmp dump content/sub/sparse", work_folder) == 0);
+	CHECK(lookup(machine, (uint32_t)sub.inode, "long", &found) == 0 && S_ISLNK(found.mode) &&
+	      found.size == 200);
+	CHECK(lookup(machine, (uint32_t)sub.inode, "fifo", &found) == 0 && S_ISFIFO(found.mode));
+}
+
+static uint32_t create_file(struct machine *machine, const char *name)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	uint32_t number;
+
+	request->operation = FS_CREATE;
+	request->inode = FS_ROOT_INODE;
+	request->attributes.mode = S_IFREG | 0644;
+	request->name_length = (uint32_t)strlen(name);
+	memcpy(request->data, name, request->name_length);
+	number = machine_call(machine, request) ? 0 : (uint32_t)request->attributes.inode;
+	free(request);
+	return number;
+}
+
+static int simple_call(struct machine *machine, uint32_t operation, uint32_t number)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = operation;
+	request->inode = number;
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+/* count pages from the client's page `pool_page` on to file page `first` */
+static int write_pages(struct machine *machine, uint32_t number, uint64_t first, uint32_t count,
+                       uint64_t size, uint32_t pool_page)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	struct fs_page *pages = (struct fs_page *)request->data;
+	int error;
+
+	request->operation = FS_WRITE_PAGES;
+	request->inode = number;
+	request->count = count;
+	request->attributes.size = size;
+	for (uint32_t i = 0; i < count; i++)
+		pages[i] = (struct fs_page){first + i, 1, pool_page + i};
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+static int read_page(struct machine *machine, uint32_t number, uint64_t page, uint32_t pool_page)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	struct fs_page *pages = (struct fs_page *)request->data;
+	int error;
+
+	request->operation = FS_READ_PAGES;
+	request->inode = number;
+	request->count = 1;
+	pages[0] = (struct fs_page){page, 1, pool_page};
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+static void fill_page(struct machine *machine, uint32_t pool_page, uint8_t value)
+{
+	memset(machine->pool1 + (uint64_t)pool_page * PAGE_SIZE, value, PAGE_SIZE);
+}
+
+static bool page_is(struct machine *machine, uint32_t pool_page, uint8_t value)
+{
+	for (unsigned i = 0; i < PAGE_SIZE; i++)
+		if (machine->pool1[(uint64_t)pool_page * PAGE_SIZE + i] != value)
+			return false;
+	return true;
+}
+
+/* A page at each level of indirection, over 4 GiB, holes in between; then cut off level by level. */
+static void sparse_fiber(void *argument)
+{
+	static const uint64_t places[] = {0, 5, 100, 40000, 1100000, 3500000};
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "sparse");
+	uint64_t limit = machine->fs.size_max / PAGE_SIZE;
+	struct fs_request *request = calloc(1, sizeof(*request));
+
+	for (unsigned i = 0; i < 6 && places[i] < limit; i++) {
+		fill_page(machine, 10, (uint8_t)(i + 1));
+		CHECK(write_pages(machine, number, places[i], 1, (places[i] + 1) * PAGE_SIZE, 10) == 0);
+	}
+	for (unsigned i = 0; i < 6 && places[i] < limit; i++) {
+		CHECK(read_page(machine, number, places[i], 11) == 0 &&
+		      page_is(machine, 11, (uint8_t)(i + 1)));
+		CHECK(read_page(machine, number, places[i] + 1, 11) == 0 && page_is(machine, 11, 0));
+	}
+	CHECK(write_pages(machine, number, limit, 1, (limit + 1) * PAGE_SIZE, 10) == EFBIG);
+	for (int i = 5; i >= 0; i -= 2) {
+		if (places[i] >= limit)
+			continue;
+		request->operation = FS_SETATTR;
+		request->inode = number;
+		request->mask = FS_SET_SIZE;
+		request->attributes.size = places[i] * PAGE_SIZE;
+		CHECK(machine_call(machine, request) == 0);
+		CHECK(read_page(machine, number, places[i], 11) == 0 && page_is(machine, 11, 0));
+		CHECK(read_page(machine, number, places[i - 1], 11) == 0 && page_is(machine, 11, (uint8_t)i));
+	}
+	free(request);
+}
+
+static void test_host_content(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, "-b 1024", content_folder, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, read_host_content, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK(machine_make(&machine, shapes[i], NULL, "16M", POOL_SIZE));
+		CHECK(machine_mount(&machine, false) == 0);
+		CHECK(machine_run(&machine, sparse_fiber, &machine));
+		CHECK(machine_unmount(&machine) == 0);
+		CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+		machine_free(&machine);
+	}
+}
+
+/* A file in long requests: how many block requests does a megabyte take? */
+static void sequential_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "sequential");
+	uint64_t before;
+
+	for (unsigned i = 0; i < 256; i++)
+		fill_page(machine, i, (uint8_t)i);
+	for (uint64_t i = 0; i < 8; i++)
+		CHECK(write_pages(machine, number, i * 256, 256, (i + 1) * 256 * PAGE_SIZE, 0) == 0);
+	before = machine->requests;
+	CHECK(write_pages(machine, number, 256, 256, 8 * 256 * PAGE_SIZE, 0) == 0);
+	/* With blocks of 1 KiB, an indirect block lies between each 256. */
+	CHECK(machine->requests - before <= (machine->fs.block_size == 1024 ? 20 : 5));
+	CHECK(simple_call(machine, FS_FSYNC, number) == 0);
+	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
+}
+
+static void test_sequential(void)
+{
+	struct machine machine;
+
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK(machine_make(&machine, shapes[i], NULL, "16M", POOL_SIZE));
+		CHECK(machine_mount(&machine, false) == 0);
+		CHECK(machine_run(&machine, sequential_fiber, &machine));
+		CHECK(machine_unmount(&machine) == 0);
+		CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+		machine_free(&machine);
+	}
+}
+
+/* ---- a full disk ---- */
+
+static void fill_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	struct fs_request *request = calloc(1, sizeof(*request));
+	uint32_t number = 1, files = 0;
+	char name[32];
+	int error = 0;
+
+	while (number && !error) {
+		snprintf(name, sizeof(name), "fill%u", files);
+		number = create_file(machine, name);
+		if (!number)
+			break;
+		files++;
+		error = write_pages(machine, number, 0, 200, 200 * PAGE_SIZE - 77, 0);
+	}
+	CHECK(error == ENOSPC);
+	request->operation = FS_STATFS;
+	CHECK(machine_call(machine, request) == 0 && request->statfs.blocks_free == 0);
+	/* Names still fit while there are inodes and the directory has room. */
+	while (create_file(machine, name))
+		snprintf(name, sizeof(name), "%030u", ++files);
+	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
+	/* Making room makes it work again. */
+	memset(request, 0, sizeof(*request));
+	request->operation = FS_UNLINK;
+	request->inode = FS_ROOT_INODE;
+	request->name_length = 5;
+	memcpy(request->data, "fill0", 5);
+	CHECK(machine_call(machine, request) == 0);
+	number = create_file(machine, "again");
+	CHECK(number && write_pages(machine, number, 0, 20, 20 * PAGE_SIZE, 0) == 0);
+	free(request);
+}
+
+static void test_full(unsigned shape)
+{
+	static struct group_run run;
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[shape], NULL, "4M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, fill_fiber, &machine));
+	CHECK(!machine.fs.failed);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+	/* Random work on a disk that is full most of the time. The models' contents are not followed there,
+	 * only that all stays whole. */
+	CHECK(machine_make(&machine, shapes[shape], NULL, "1500", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	models_init(&run, &machine, shape + 5, 150);
+	models_quiet(&run);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		fiber_start(model_fiber, &run.models[i]);
+	CHECK(machine_drain(&machine));
+	CHECK(!machine.fs.failed);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	models_free(&run);
+	machine_free(&machine);
+}
+
+/* ---- power cuts ---- */
+
+/* The disk takes no write after some; nothing here knows. What e2fsck finds, it can repair; and a mount
+ * without it is safe. */
+static void test_cut(unsigned shape, uint64_t seed, unsigned writes)
+{
+	static struct group_run run;
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[shape], NULL, "8M", shape % 2 ? POOL_SIZE : 300 * 1024));
+	CHECK(machine_mount(&machine, false) == 0);
+	models_init(&run, &machine, seed, 60);
+	machine.writes_left = writes;
+	models_quiet(&run);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		fiber_start(model_fiber, &run.models[i]);
+	CHECK(machine_drain(&machine));
+	models_free(&run);
+	machine.writes_left = UINT64_MAX;
+	if (seed % 2) {
+		/* Mounted again just as it is, used, unmounted. */
+		CHECK(machine_mount(&machine, false) == 0);
+		models_init(&run, &machine, seed + 1, 30);
+		for (unsigned i = 0; i < CLIENTS; i++)
+			snprintf(run.models[i].root_name, sizeof(run.models[i].root_name), "second%u", i);
+		models_quiet(&run);
+		for (unsigned i = 0; i < CLIENTS; i++)
+			fiber_start(model_fiber, &run.models[i]);
+		CHECK(machine_drain(&machine));
+		machine_unmount(&machine);
+		models_free(&run);
+	}
+	CHECK(machine_fsck(&machine, "-fy", 3) <= 3);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+}
+
+/* What fsync said is there is there after a cut and e2fsck. */
+static void fsync_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "kept");
+
+	fill_page(machine, 3, 0xa7);
+	for (uint64_t i = 0; i < 40; i++)
+		CHECK(write_pages(machine, number, i * 7, 1, (i * 7 + 1) * PAGE_SIZE, 3) == 0);
+	CHECK(simple_call(machine, FS_FSYNC, number) == 0);
+	CHECK(simple_call(machine, FS_FSYNC, FS_ROOT_INODE) == 0);
+	machine->writes_left = 0;
+	for (unsigned i = 0; i < 20; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "lost%u", i);
+		number = create_file(machine, name);
+		CHECK(write_pages(machine, number, 0, 5, 5 * PAGE_SIZE, 20) == 0);
+	}
+}
+
+static void fsync_check_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	struct fs_attributes found;
+
+	CHECK(lookup(machine, FS_ROOT_INODE, "kept", &found) == 0 && found.size == (39 * 7 + 1) * PAGE_SIZE);
+	for (uint64_t i = 0; i < 40; i++) {
+		CHECK(read_page(machine, (uint32_t)found.inode, i * 7, 4) == 0 && page_is(machine, 4, 0xa7));
+		if (i < 39)
+			CHECK(read_page(machine, (uint32_t)found.inode, i * 7 + 1, 4) == 0 &&
+			      page_is(machine, 4, 0));
+	}
+}
+
+static void test_fsync(void)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct machine machine;
+
+		CHECK(machine_make(&machine, shapes[i % 2], NULL, "8M", POOL_SIZE));
+		CHECK(machine_mount(&machine, false) == 0);
+		CHECK(machine_run(&machine, fsync_fiber, &machine));
+		machine.writes_left = UINT64_MAX;
+		if (i < 2)
+			CHECK(machine_fsck(&machine, "-fy", 3) <= 3);
+		CHECK(machine_mount(&machine, false) == 0);
+		CHECK(machine_run(&machine, fsync_check_fiber, &machine));
+		CHECK(machine_unmount(&machine) == 0);
+		machine_free(&machine);
+	}
+}
+
+/* ---- restarts: the component dies between two requests and finds its unwritten buffers again ---- */
+
+static void test_restart(unsigned shape, uint64_t seed)
+{
+	static struct group_run run;
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[shape], NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	models_init(&run, &machine, seed, 40);
+	for (unsigned i = 0; i < 5; i++) {
+		models_run(&run, model_fiber);
+		CHECK(machine_mount(&machine, true) == 0);
+		models_run(&run, model_verify_fiber);
+	}
+	CHECK(!machine.fs.failed);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	forget_unlinked(&run);
+	models_free(&run);
+	machine_free(&machine);
+}
+
+/* ---- broken disks ---- */
+
+/* Walks and changes whatever is there. Only that it ends is asked. */
+static void wander_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	struct fs_request *request = calloc(1, sizeof(*request));
+	struct fs_request *more = calloc(1, sizeof(*more));
+	uint32_t directories[64] = {FS_ROOT_INODE}, count = 1;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t offset = 0;
+
+		for (unsigned calls = 0; calls < 40; calls++) {
+			request->operation = FS_READDIR;
+			request->inode = directories[i];
+			request->offset = offset;
+			if (machine_call(machine, request) || !request->length)
+				break;
+			offset = request->offset;
+			for (uint32_t at = 0; at < request->length;) {
+				struct fs_dirent *entry = (struct fs_dirent *)(request->data + at);
+				uint32_t number = (uint32_t)entry->inode;
+
+				at += entry->record_size;
+				memset(more, 0, sizeof(*more));
+				more->operation = FS_GETATTR;
+				more->inode = number;
+				if (machine_call(machine, more))
+					continue;
+				if (S_ISDIR(more->attributes.mode) && count < 64 && entry->name[0] != '.') {
+					directories[count++] = number;
+				} else if (S_ISREG(more->attributes.mode)) {
+					uint64_t size = more->attributes.size;
+
+					read_page(machine, number, 0, 1);
+					read_page(machine, number, size / PAGE_SIZE, 1);
+					read_page(machine, number, size / PAGE_SIZE / 2, 1);
+					if (at % 3 == 0)
+						write_pages(machine, number, size / PAGE_SIZE + 1, 3,
+						            size + 3 * PAGE_SIZE, 1);
+				} else if (S_ISLNK(more->attributes.mode)) {
+					simple_call(machine, FS_READLINK, number);
+				}
+				if (at % 5 == 0) {
+					memset(more, 0, sizeof(*more));
+					more->operation =
+					        S_ISDIR(more->attributes.mode) ? FS_RMDIR : FS_UNLINK;
+					more->inode = directories[i];
+					more->name_length = entry->name_length;
+					memcpy(more->data, entry->name, entry->name_length);
+					machine_call(machine, more);
+				}
+			}
+		}
+		create_file(machine, "new-one");
+	}
+	free(request);
+	free(more);
+}
+
+static void test_corrupt(const struct machine *good, uint64_t seed)
+{
+	struct machine machine;
+	uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
+	unsigned flips = 1 + random_below(&state, 40);
+
+	machine_init(&machine, good->size, POOL_SIZE);
+	memcpy(machine.disk, good->disk, good->size);
+	for (unsigned i = 0; i < flips;) {
+		/* Metadata: mostly at the front of each group; else anything that is not zero */
+		uint64_t at = random_below(&state, 3) ? random_below(&state, 400 * 1024)
+		                                      : random_below(&state, (uint32_t)good->size);
+
+		if (random_below(&state, 8) && !machine.disk[at])
+			continue;
+		machine.disk[at] =
+		        (uint8_t)(random_below(&state, 4) ? machine.disk[at] ^ (1u << random_below(&state, 8))
+		                                          : random_next(&state));
+		i++;
+	}
+	if (machine_mount(&machine, false) == 0) {
+		CHECK(machine_run(&machine, wander_fiber, &machine));
+		machine_unmount(&machine);
+	} else {
+		checks_passed++;
+	}
+	machine_free(&machine);
+}
+
+/* Damage with a known answer. */
+static int mount_changed(const struct machine *good, uint64_t at, uint64_t value, unsigned bytes)
+{
+	struct machine machine;
+	int error;
+
+	machine_init(&machine, good->size, POOL_SIZE);
+	memcpy(machine.disk, good->disk, good->size);
+	memcpy(machine.disk + at, &value, bytes);
+	error = machine_mount(&machine, false);
+	if (!error) {
+		error = machine.fs.read_only ? -1 : 0;
+		machine_unmount(&machine);
+	}
+	machine_free(&machine);
+	return error;
+}
+
+static void test_refusals(const struct machine *good)
+{
+	const uint64_t super = EXT2_SUPER_OFFSET;
+
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, magic), 0, 2) == EINVAL);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, incompatible), 0x42, 4) == EINVAL);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, ro_compatible), 0x403, 4) == -1);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, compatible), 0x8000038, 4) == 0);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, blocks_count), 1u << 30, 4) ==
+	      EUCLEAN);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, log_block_size), 40, 4) ==
+	      EUCLEAN);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, blocks_per_group), 0, 4) ==
+	      EUCLEAN);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, inodes_per_group), 0, 4) ==
+	      EUCLEAN);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, inode_size), 0, 2) == EUCLEAN);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, revision), 7, 4) == EINVAL);
+	CHECK(mount_changed(good, 2048 + offsetof(struct ext2_group, inode_table), 3, 4) == EUCLEAN);
+	CHECK(mount_changed(good, 2048 + offsetof(struct ext2_group, block_bitmap), 0xffffffff, 4) ==
+	      EUCLEAN);
+}
+
+static void test_broken(void)
+{
+	struct machine good;
+
+	CHECK(machine_make(&good, "-b 1024 -g 4096", content_folder, "16M", POOL_SIZE));
+	test_refusals(&good);
+	for (uint64_t seed = 0; seed < 40 * effort; seed++)
+		test_corrupt(&good, seed);
+	machine_free(&good);
+}
+
+static void hang(int signal_number)
+{
+	static const char text[] = "a test hangs\n";
+
+	(void)signal_number;
+	if (write(1, text, sizeof(text) - 1))
+		abort();
+	abort();
+}
+
+int main(int argc, char **argv)
+{
+	char folder[] = "/tmp/pith-ext2-XXXXXX";
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_quiet = !getenv("LOG");
+	effort = getenv("FULL") ? 20 : 1;
+	work_folder = mkdtemp(folder);
+	signal(SIGALRM, hang);
+	alarm(60 + 60 * effort);
+	make_content();
+	if (argc > 1)
+		effort = (unsigned)atoi(argv[1]);
+	test_host_content();
+	test_sequential();
+	for (unsigned shape = 0; shape < SHAPES; shape++)
+		for (uint64_t seed = 1; seed <= effort; seed++)
+			test_random(shape, seed, 250, shape % 3 == 0 ? content_folder : NULL);
+	for (unsigned shape = 0; shape < 4; shape++)
+		test_full(shape);
+	test_fsync();
+	for (uint64_t seed = 1; seed <= 12 * effort; seed++)
+		test_cut((unsigned)(seed % 4), seed, (unsigned)(seed * 17 % 200));
+	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
+		test_restart((unsigned)(seed % 2), seed);
+	test_broken();
+	shell("rm -rf %s", work_folder);
+	return checks_report();
+}
