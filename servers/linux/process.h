@@ -62,8 +62,24 @@ struct process {
 	struct rlimit64_pair limits[16];
 	int nice;
 	struct waitq child_wait;    /* wait4 sleeps here */
-	struct waitq vfork_wait;
+	struct waitq vfork_wait;    /* the parent of a vfork sleeps here until the child executes or ends */
 	struct signal_state *signals;
+	/* ---- process half only ---- */
+	struct process *next_hash;
+	struct process **all_link;
+	unsigned live_threads;      /* that have not begun to exit */
+	int exit_signal;            /* to the parent; 0: none */
+	int group_exit_status;      /* valid while group_exit */
+	bool group_exit;            /* all threads are to end */
+	bool executed;              /* since fork: setpgid of the parent comes too late */
+	bool subreaper;
+	bool no_new_privileges;
+	int death_signal;           /* PR_SET_PDEATHSIG */
+	uint32_t personality;
+	struct thread *exec_thread; /* ends all others */
+	struct waitq threads_wait;  /* it sleeps here */
+	struct process_timers *timers; /* created on demand */
+	void (*exited)(int wait_status); /* process_start's */
 };
 
 struct thread {

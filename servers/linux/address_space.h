@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Address spaces of processes: inside the process half (mm.c, vma.c, fault.c, fork.c, mmap.c, user_copy.c).
+ */
+#pragma once
+
+#include "mm.h"
+#include "page_map.h"
+#include "space.h"
+#include "vma.h"
+
+/* Addresses: the stack at the very top, mappings from MMAP_GAP below it downwards, programs without a fixed
+ * address at PIE_BASE. */
+#define STACK_TOP   0x7ffffffff000ul
+#define STACK_LIMIT (8ul << 20)
+#define MMAP_GAP    (128ul << 20)
+#define PIE_BASE    0x555555554000ul
+#define USER_LOW    0x10000ul /* mmap never chooses or accepts less */
+
+struct mm {
+	struct mm *next, **link; /* all address spaces */
+	uint32_t references;     /* processes (vfork shares), and fibers at work on it */
+	struct space *space;
+	struct page_map pages;
+	struct vma_set regions;
+	uint64_t generation; /* changes with every region */
+	uint64_t brk_start, brk;
+	uint64_t mmap_top;
+	uint64_t stack_limit; /* RLIMIT_STACK */
+	uint64_t data_limit;  /* RLIMIT_AS, bytes */
+	size_t virtual_pages;
+};
+
+/* Pages of MAP_SHARED | MAP_ANONYMOUS mappings. Each holds a reference of the object's. */
+struct shared_memory {
+	uint32_t references;
+	struct page_map pages;
+};
+
+struct mm *mm_create(void); /* NULL: no memory */
+struct mm *mm_get(struct mm *mm);
+void mm_put(struct mm *mm);
+struct mm *mm_first(void);
+
+/* ---- regions (mmap.c) ---- */
+/* A new region in a free range; takes over `file` and `shared` references only on success. */
+int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
+                  struct file *file, uint64_t offset, struct shared_memory *shared);
+int mm_unmap(struct mm *mm, uint64_t start, uint64_t end);
+int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot);
+void mm_region_link(struct vma *vma);
+void mm_region_free(struct vma *vma);
+struct vma *mm_region_copy(const struct vma *vma); /* takes references; not yet in a set; NULL: no memory */
+int mm_region_split(struct mm *mm, struct vma *vma, uint64_t address); /* vma keeps the lower part */
+/* Takes the pages of the range out of records and VSpace. */
+void mm_drop_pages(struct mm *mm, uint64_t start, uint64_t end);
+unsigned prot_rights(uint32_t prot);
+
+struct inode *vma_inode(const struct vma *vma); /* of a file mapping */
+void shared_memory_put(struct shared_memory *shared);
+
+/* ---- faults (fault.c) ---- */
+enum fault_result {
+	FAULT_OK,
+	FAULT_NO_REGION, /* SIGSEGV, SEGV_MAPERR */
+	FAULT_NO_RIGHT,  /* SIGSEGV, SEGV_ACCERR */
+	FAULT_BUS,       /* SIGBUS: beyond the end of the file, or its storage failed */
+	FAULT_NO_MEMORY,
+};
+/*
+ * Makes the record of the page good for the access (enum fault_access bits). Waits. The kernel's mapping is
+ * brought up to date only if the page had one; *out: the entry.
+ */
+enum fault_result mm_resolve(struct mm *mm, uint64_t address, unsigned access, entry_t *out);
+
+/* ---- fork.c ---- */
+struct mm *mm_fork(struct mm *mm); /* NULL: no memory */
+
+/* ---- user_copy.c: as copy_to_user and so on, for an address space that no thread runs in yet ---- */
+void *mm_pointer(struct mm *mm, uint64_t address, size_t *size, bool write);
+int mm_copy_to(struct mm *mm, uint64_t to, const void *from, size_t size);
+int mm_copy_from(struct mm *mm, void *to, uint64_t from, size_t size);
+int mm_clear(struct mm *mm, uint64_t to, size_t size);

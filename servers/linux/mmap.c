@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls on address spaces: mmap, munmap, mprotect, mremap, brk, madvise and what is near them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "address_space.h"
+#include "syscall.h"
+#include "vfs.h"
+
+#define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+static uint64_t page_align(uint64_t value)
+{
+	return (value + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+}
+
+static bool aligned(uint64_t value)
+{
+	return !(value & (PAGE_SIZE - 1));
+}
+
+static bool range_valid(uint64_t start, uint64_t length)
+{
+	return aligned(start) && start < USER_END && length <= USER_END - start;
+}
+
+static uint64_t find_gap(struct mm *mm, uint64_t size)
+{
+	uint64_t address = vma_gap_below(&mm->regions, USER_LOW, mm->mmap_top, size);
+
+	return address ? address : vma_gap_below(&mm->regions, mm->mmap_top, STACK_TOP - STACK_LIMIT, size);
+}
+
+/* Where the mapping goes; with MAP_FIXED, what was there is unmapped. 0 or -errno. */
+static int choose_address(struct mm *mm, uint64_t hint, uint64_t length, unsigned flags, uint64_t *out)
+{
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		if (!range_valid(hint, length))
+			return aligned(hint) ? -ENOMEM : -EINVAL;
+		if (hint < USER_LOW)
+			return -EPERM;
+		*out = hint;
+		if (flags & MAP_FIXED_NOREPLACE)
+			return vma_range_free(&mm->regions, hint, hint + length) ? 0 : -EEXIST;
+		return mm_unmap(mm, hint, hint + length);
+	}
+	hint &= ~(PAGE_SIZE - 1);
+	if (hint >= USER_LOW && range_valid(hint, length) &&
+	    vma_range_free(&mm->regions, hint, hint + length)) {
+		*out = hint;
+		return 0;
+	}
+	*out = find_gap(mm, length);
+	return *out ? 0 : -ENOMEM;
+}
+
+static int file_may_map(struct file *file, unsigned prot, bool shared)
+{
+	unsigned mode = file->flags & O_ACCMODE;
+
+	if (file->flags & O_PATH)
+		return -EBADF;
+	if (mode == O_WRONLY || (shared && prot & PROT_WRITE && mode != O_RDWR))
+		return -EACCES;
+	if (!file->operations->mmap)
+		return -ENODEV;
+	return file->operations->mmap(file);
+}
+
+static long map_file(struct mm *mm, struct file *file, uint64_t address, uint64_t length, unsigned prot,
+                     unsigned flags, uint64_t offset)
+{
+	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+	int error = file_may_map(file, prot, shared);
+
+	if (!error)
+		error = choose_address(mm, address, length, flags, &address);
+	if (!error)
+		error = mm_add_region(mm, address, address + length, prot, shared ? VMA_SHARED : 0, file,
+		                      offset >> PAGE_BITS, NULL);
+	if (error)
+		return error;
+	return (long)address;
+}
+
+static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigned prot, unsigned flags)
+{
+	struct shared_memory *shared = NULL;
+	uint32_t vma_flags = flags & MAP_NORESERVE ? VMA_NORESERVE : 0;
+	int error;
+
+	/* What can never be kept is refused; otherwise memory is promised freely, as Linux's default does. */
+	if (prot & PROT_WRITE && !(flags & MAP_NORESERVE) && length >> PAGE_BITS > pages_total())
+		return -ENOMEM;
+	if ((flags & MAP_TYPE) == MAP_SHARED) {
+		shared = calloc(1, sizeof(*shared));
+		if (!shared)
+			return -ENOMEM;
+		shared->references = 1;
+		vma_flags |= VMA_SHARED;
+	}
+	error = choose_address(mm, address, length, flags, &address);
+	if (!error)
+		error = mm_add_region(mm, address, address + length, prot, vma_flags, NULL, 0, shared);
+	if (!error)
+		return (long)address;
+	if (shared)
+		shared_memory_put(shared);
+	return error;
+}
+
+long sys_mmap(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t address = arguments[0], length = page_align(arguments[1]), offset = arguments[5];
+	unsigned prot = arguments[2] & PROT_ALL, flags = (unsigned)arguments[3], type = flags & MAP_TYPE;
+	struct mm *mm = thread->process->mm;
+	struct file *file;
+	long result;
+
+	if (!arguments[1] || !aligned(offset))
+		return -EINVAL;
+	if (!length || length > USER_END)
+		return -ENOMEM;
+	if (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (flags & MAP_ANONYMOUS)
+		return type == MAP_SHARED_VALIDATE ? -EINVAL : map_memory(mm, address, length, prot, flags);
+	if (offset + length < offset)
+		return -EOVERFLOW;
+	file = file_table_lookup(thread, (int)arguments[4]);
+	if (!file)
+		return -EBADF;
+	result = map_file(mm, file_get(file), address, length, prot, flags, offset);
+	if (result < 0)
+		file_put(file);
+	return result;
+}
+
+long sys_munmap(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t length = page_align(arguments[1]);
+
+	if (!length || !range_valid(arguments[0], length))
+		return -EINVAL;
+	return mm_unmap(thread->process->mm, arguments[0], arguments[0] + length);
+}
+
+long sys_mprotect(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t length = page_align(arguments[1]);
+
+	if (!aligned(arguments[0]) || arguments[2] & ~(uint64_t)(PROT_ALL | PROT_GROWSDOWN | PROT_GROWSUP))
+		return -EINVAL;
+	if (arguments[2] & (PROT_GROWSDOWN | PROT_GROWSUP))
+		return -EINVAL;
+	if (!arguments[1])
+		return 0;
+	if (!range_valid(arguments[0], length) || !length)
+		return -ENOMEM;
+	return mm_protect(thread->process->mm, arguments[0], arguments[0] + length, (uint32_t)arguments[2]);
+}
+
+long sys_brk(struct thread *thread, const uint64_t arguments[6])
+{
+	struct mm *mm = thread->process->mm;
+	uint64_t wanted = arguments[0], old = page_align(mm->brk), new = page_align(wanted);
+
+	if (wanted < mm->brk_start || wanted >= STACK_TOP - STACK_LIMIT)
+		return (long)mm->brk;
+	if (new - mm->brk_start > thread->process->limits[2].current) /* RLIMIT_DATA */
+		return (long)mm->brk;
+	if (new > old) {
+		if ((new - old) >> PAGE_BITS > pages_total() || !vma_range_free(&mm->regions, old, new) ||
+		    mm_add_region(mm, old, new, PROT_READ | PROT_WRITE, 0, NULL, 0, NULL))
+			return (long)mm->brk;
+	} else if (new < old && mm_unmap(mm, new, old)) {
+		return (long)mm->brk;
+	}
+	mm->brk = wanted;
+	return (long)wanted;
+}
+
+/* ---- mremap ---- */
+
+/* Page records move as they are; the kernel's mappings follow with the next faults. */
+static bool move_pages(struct mm *mm, uint64_t from, uint64_t to, uint64_t length)
+{
+	uint64_t first = from >> PAGE_BITS, page = first, end = (from + length) >> PAGE_BITS;
+	entry_t *entry;
+
+	space_unmap(mm->space, from, length >> PAGE_BITS);
+	for (; (entry = page_map_next(&mm->pages, &page, end)); page++) {
+		entry_t moved = page_map_take(&mm->pages, page) & ~ENTRY_MAPPED;
+
+		if (!page_map_set(&mm->pages, page - first + (to >> PAGE_BITS), moved))
+			page_put(moved &
+			         ENTRY_PFN); /* no memory for the record: the page is lost to the process */
+	}
+	return true;
+}
+
+static long region_move(struct mm *mm, struct vma *vma, uint64_t old, uint64_t old_length, uint64_t to,
+                        uint64_t new_length)
+{
+	struct vma region = *vma;
+	int error;
+
+	if (region.file)
+		file_get(region.file);
+	if (region.shared)
+		region.shared->references++;
+	error = mm_add_region(mm, to, to + new_length, region.prot, region.flags, region.file,
+	                      region.offset + ((old - region.start) >> PAGE_BITS), region.shared);
+	if (error) {
+		if (region.file)
+			file_put(region.file);
+		if (region.shared)
+			shared_memory_put(region.shared);
+		return error;
+	}
+	move_pages(mm, old, to, old_length < new_length ? old_length : new_length);
+	mm_unmap(mm, old, old + old_length);
+	return (long)to;
+}
+
+static bool region_extend(struct mm *mm, struct vma *vma, uint64_t end, uint64_t new_end)
+{
+	if (vma->end != end || !vma_range_free(&mm->regions, end, new_end) ||
+	    new_end > STACK_TOP - STACK_LIMIT)
+		return false;
+	vma->end = new_end;
+	mm->virtual_pages += (new_end - end) >> PAGE_BITS;
+	mm->generation++;
+	return true;
+}
+
+long sys_mremap(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t old = arguments[0], old_length = page_align(arguments[1]),
+	         new_length = page_align(arguments[2]);
+	unsigned flags = (unsigned)arguments[3];
+	struct mm *mm = thread->process->mm;
+	struct vma *vma;
+	uint64_t to;
+	int error;
+
+	if (flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED) || !aligned(old) || !new_length || !old_length)
+		return -EINVAL;
+	if (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE))
+		return -EINVAL;
+	vma = vma_find(&mm->regions, old);
+	if (!vma || !range_valid(old, old_length) || old + old_length > vma->end)
+		return -EFAULT;
+	if (new_length > USER_END ||
+	    (new_length > old_length && (new_length - old_length) >> PAGE_BITS > pages_total()))
+		return -ENOMEM;
+	if (flags & MREMAP_FIXED) {
+		to = arguments[4];
+		if (!range_valid(to, new_length) || (to < old + old_length && old < to + new_length))
+			return -EINVAL;
+		error = mm_unmap(mm, to, to + new_length);
+		vma = vma_find(&mm->regions, old);
+		return error || !vma ? -ENOMEM : region_move(mm, vma, old, old_length, to, new_length);
+	}
+	if (new_length <= old_length) {
+		error = new_length < old_length ? mm_unmap(mm, old + new_length, old + old_length) : 0;
+		return error ? error : (long)old;
+	}
+	if (region_extend(mm, vma, old + old_length, old + new_length))
+		return (long)old;
+	if (!(flags & MREMAP_MAYMOVE))
+		return -ENOMEM;
+	to = find_gap(mm, new_length);
+	return to ? region_move(mm, vma, old, old_length, to, new_length) : -ENOMEM;
+}
+
+/* ---- advice and residency ---- */
+
+static int set_fork_flag(struct mm *mm, uint64_t start, uint64_t end, bool dontfork)
+{
+	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
+		struct vma *vma = mm->regions.items[i];
+
+		if (vma->start >= end)
+			break;
+		/* Whole regions only: a part would have to be split off, and nobody asks for that. */
+		if (vma->start < start || vma->end > end)
+			return -EINVAL;
+		vma->flags = dontfork ? vma->flags | VMA_DONTFORK : vma->flags & ~(uint32_t)VMA_DONTFORK;
+	}
+	return 0;
+}
+
+static bool mapped_throughout(struct mm *mm, uint64_t start, uint64_t end)
+{
+	while (start < end) {
+		struct vma *vma = vma_find(&mm->regions, start);
+
+		if (!vma)
+			return false;
+		start = vma->end;
+	}
+	return true;
+}
+
+long sys_madvise(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t start = arguments[0], end = start + page_align(arguments[1]);
+	struct mm *mm = thread->process->mm;
+
+	if (!range_valid(start, page_align(arguments[1])))
+		return -EINVAL;
+	switch (arguments[2]) {
+	case MADV_DONTNEED:
+	case 8: /* MADV_FREE: may be dropped at any time, so it may be dropped now */
+		mm_drop_pages(mm, start, end);
+		break;
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_WILLNEED:
+	case 14: /* MADV_HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP, COLD, PAGEOUT */
+	case 15:
+	case 16:
+	case 17:
+	case 20:
+	case 21:
+		break;
+	case 10: /* MADV_DONTFORK, DOFORK */
+	case 11:
+		return set_fork_flag(mm, start, end, arguments[2] == 10);
+	default:
+		return -EINVAL;
+	}
+	return mapped_throughout(mm, start, end) ? 0 : -ENOMEM;
+}
+
+long sys_msync(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t start = arguments[0], end = start + page_align(arguments[1]);
+	unsigned flags = (unsigned)arguments[2];
+	struct mm *mm = thread->process->mm;
+
+	if (flags & ~(unsigned)(MS_ASYNC | MS_SYNC | MS_INVALIDATE) ||
+	    (flags & MS_ASYNC && flags & MS_SYNC) || !range_valid(start, page_align(arguments[1])))
+		return -EINVAL;
+	if (!mapped_throughout(mm, start, end))
+		return -ENOMEM;
+	while (flags & MS_SYNC && start < end) {
+		struct vma *vma = vma_find(&mm->regions, start);
+		struct file *file = vma ? vma->file : NULL;
+		int error = 0;
+
+		if (!vma)
+			return -ENOMEM; /* unmapped while an earlier part was written */
+		start = vma->end;
+		if (!file || !(vma->flags & VMA_SHARED) || !file->operations->fsync)
+			continue;
+		file_get(file);
+		error = file->operations->fsync(file);
+		file_put(file);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+long sys_mincore(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t start = arguments[0], pages = page_align(arguments[1]) >> PAGE_BITS;
+	struct mm *mm = thread->process->mm;
+
+	if (!aligned(start))
+		return -EINVAL;
+	if (!range_valid(start, pages << PAGE_BITS) ||
+	    !mapped_throughout(mm, start, start + (pages << PAGE_BITS)))
+		return -ENOMEM;
+	for (uint64_t i = 0; i < pages; i++) {
+		uint8_t resident = page_map_get(&mm->pages, (start >> PAGE_BITS) + i) != 0;
+
+		if (copy_to_user(thread, arguments[2] + i, &resident, 1))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/* Pages of processes never leave memory: locking is a matter of the arguments alone. */
+static long lock_range(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t start = arguments[0] & ~(PAGE_SIZE - 1), end = page_align(arguments[0] + arguments[1]);
+
+	if (end < start)
+		return -EINVAL;
+	return mapped_throughout(thread->process->mm, start, end) ? 0 : -ENOMEM;
+}
+
+long sys_mlock(struct thread *thread, const uint64_t arguments[6])
+{
+	return lock_range(thread, arguments);
+}
+
+long sys_munlock(struct thread *thread, const uint64_t arguments[6])
+{
+	return lock_range(thread, arguments);
+}
+
+long sys_mlockall(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)thread;
+	return !arguments[0] || arguments[0] & ~7ul ? -EINVAL : 0;
+}
+
+long sys_munlockall(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)thread;
+	(void)arguments;
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Out of memory: who has to go. */
+#include "oom.h"
+#include <signal.h>
+#include <pith/log.h>
+#include <pith/startup.h>
+#include "address_space.h"
+#include "thread.h"
+
+static struct process *biggest(void)
+{
+	struct process *best = NULL;
+	size_t best_pages = 0;
+
+	for (struct process *process = process_first(); process; process = process_next(process)) {
+		size_t pages = process_resident_pages(process);
+
+		if (process->pid != 1 && !process->zombie && pages >= best_pages) {
+			best = process;
+			best_pages = pages;
+		}
+	}
+	return best ? best : process_init();
+}
+
+void oom_kill(void)
+{
+	struct process *victim = biggest();
+
+	if (!victim)
+		return;
+	if (!victim->group_exit) {
+		log_error("out of memory: killed %s (%d), %zu KiB", victim->comm, victim->pid,
+		          process_resident_pages(victim) * 4);
+		process_exit_group(victim, SIGKILL);
+	}
+	/* The victim ends on its own fibers; others get on meanwhile. */
+	if (!current_thread() || current_thread()->process != victim)
+		wait_suspend(true, time_now() + 1000000);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pools: which frames there are, which are free. The array of struct page lies at the start of the first
+ * pool that has room for it, so that its size follows the machine's memory and the server's heap stays small.
+ */
+#include <string.h>
+#include <pith/log.h>
+#include <pith/startup.h>
+#include <pith/syscall.h>
+#include "pools.h"
+#include "vfs.h"
+
+#define PAGE_WAITQS     256
+#define RECLAIM_BATCH   64
+#define RESERVE_MINIMUM 32 /* frames kept for the page cache's write-back and for ending processes */
+
+struct pool {
+	cptr_t memory;
+	uint8_t *address;
+	pfn_t first;
+	uint32_t pages;
+};
+
+static struct {
+	struct pool pools[POOLS_MAX];
+	unsigned pool_count;
+	struct page *pages;
+	pfn_t end;   /* frames are [1, end); 0 is PFN_NONE */
+	pfn_t fresh; /* [fresh, end) were never used and are still zero, the metadata apart */
+	pfn_t metadata_first, metadata_end;
+	bool fresh_is_zero;
+	pfn_t free_list;
+	size_t free_count, total;
+	struct waitq waitqs[PAGE_WAITQS];
+} memory;
+
+unsigned pool_count(void)
+{
+	return memory.pool_count;
+}
+
+cptr_t pool_memory(unsigned pool)
+{
+	return memory.pools[pool].memory;
+}
+
+unsigned pool_of(pfn_t pfn, uint32_t *page)
+{
+	unsigned pool = memory.pool_count - 1;
+
+	while (memory.pools[pool].first > pfn)
+		pool--;
+	*page = pfn - memory.pools[pool].first;
+	return pool;
+}
+
+void page_pool(pfn_t pfn, uint32_t *pool, uint32_t *offset)
+{
+	*pool = pool_of(pfn, offset) + 1;
+}
+
+struct page *page_of(pfn_t pfn)
+{
+	return &memory.pages[pfn];
+}
+
+pfn_t page_pfn(const struct page *page)
+{
+	return (pfn_t)(page - memory.pages);
+}
+
+void *page_address(pfn_t pfn)
+{
+	uint32_t page;
+	unsigned pool = pool_of(pfn, &page);
+
+	return memory.pools[pool].address + ((size_t)page << PAGE_BITS);
+}
+
+struct waitq *page_waitq(pfn_t pfn)
+{
+	return &memory.waitqs[pfn % PAGE_WAITQS];
+}
+
+size_t pages_total(void)
+{
+	return memory.total;
+}
+
+size_t pages_free(void)
+{
+	return memory.free_count;
+}
+
+static void place_metadata(void)
+{
+	size_t bytes = (size_t)memory.end * sizeof(struct page);
+	uint32_t pages = (uint32_t)((bytes + PAGE_SIZE - 1) >> PAGE_BITS);
+
+	for (unsigned i = 0; i < memory.pool_count; i++) {
+		struct pool *pool = &memory.pools[i];
+
+		if (pool->pages < pages)
+			continue;
+		memory.pages = (struct page *)pool->address;
+		memory.metadata_first = pool->first;
+		memory.metadata_end = pool->first + pages;
+		memory.total -= pages;
+		return;
+	}
+	fatal("memory: no pool has room for %zu bytes of page records", bytes);
+}
+
+void pages_init(void)
+{
+	const struct startup_entry *entry;
+
+	memory.end = 1;
+	while (memory.pool_count < POOLS_MAX &&
+	       (entry = startup_find("pool", STARTUP_MEMORY, memory.pool_count))) {
+		struct pool *pool = &memory.pools[memory.pool_count++];
+
+		if (!entry->address)
+			fatal("memory: pool %u is not mapped", memory.pool_count - 1);
+		pool->memory = entry->slot;
+		pool->address = (uint8_t *)entry->address;
+		pool->first = memory.end;
+		pool->pages = (uint32_t)(entry->size >> PAGE_BITS);
+		memory.end += pool->pages;
+	}
+	if (!memory.pool_count)
+		fatal("memory: no pool was given");
+	memory.total = memory.end - 1;
+	memory.fresh = 1;
+	memory.fresh_is_zero = startup()->generation == 0; /* a predecessor left its data */
+	place_metadata();
+	memory.free_count = memory.total;
+	log_info("memory: %zu MiB in %u pools", memory.total >> (20 - PAGE_BITS), memory.pool_count);
+}
+
+static pfn_t take_fresh(void)
+{
+	if (memory.fresh == memory.metadata_first)
+		memory.fresh = memory.metadata_end;
+	return memory.fresh < memory.end ? memory.fresh++ : PFN_NONE;
+}
+
+static pfn_t take_free(bool *zero)
+{
+	pfn_t pfn = memory.free_list;
+
+	*zero = false;
+	if (pfn) {
+		memory.free_list = (pfn_t)page_of(pfn)->index;
+	} else {
+		pfn = take_fresh();
+		*zero = memory.fresh_is_zero;
+	}
+	return pfn;
+}
+
+/* Make room: clean page-cache pages first, then wait for dirty ones to become clean. False: there is nothing
+ * left to take. */
+static bool reclaim(void)
+{
+	if (page_cache_reclaim(RECLAIM_BATCH))
+		return true;
+	if (!fiber_current())
+		return false;
+	page_cache_wait_writeback();
+	return page_cache_reclaim(RECLAIM_BATCH) || memory.free_count > RESERVE_MINIMUM;
+}
+
+pfn_t page_allocate(bool zeroed)
+{
+	struct page *page;
+	bool zero;
+	pfn_t pfn;
+
+	if (memory.free_count <= RESERVE_MINIMUM && !reclaim() && !memory.free_count)
+		return PFN_NONE;
+	pfn = take_free(&zero);
+	if (!pfn)
+		return PFN_NONE;
+	memory.free_count--;
+	page = page_of(pfn);
+	*page = (struct page){.references = 1};
+	if (zeroed && !zero)
+		memset(page_address(pfn), 0, PAGE_SIZE);
+	return pfn;
+}
+
+void page_get(pfn_t pfn)
+{
+	page_of(pfn)->references++;
+}
+
+void page_put(pfn_t pfn)
+{
+	struct page *page = page_of(pfn);
+
+	if (--page->references)
+		return;
+	page->flags = 0;
+	page->index = memory.free_list;
+	memory.free_list = pfn;
+	memory.free_count++;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* Making, splitting, merging, removing and protecting the regions of an address space. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "address_space.h"
+#include "vfs.h"
+
+static size_t region_pages(const struct vma *vma)
+{
+	return (vma->end - vma->start) >> PAGE_BITS;
+}
+
+struct inode *vma_inode(const struct vma *vma)
+{
+	return vma->file->inode;
+}
+
+void mm_region_link(struct vma *vma)
+{
+	struct inode *inode;
+
+	if (!vma->file)
+		return;
+	inode = vma->file->inode;
+	vma->inode_next = inode->mappings;
+	vma->inode_link = &inode->mappings;
+	if (inode->mappings)
+		inode->mappings->inode_link = &vma->inode_next;
+	inode->mappings = vma;
+}
+
+static void region_unlink(struct vma *vma)
+{
+	if (!vma->inode_link)
+		return;
+	*vma->inode_link = vma->inode_next;
+	if (vma->inode_next)
+		vma->inode_next->inode_link = vma->inode_link;
+	vma->inode_link = NULL;
+}
+
+void mm_region_free(struct vma *vma)
+{
+	region_unlink(vma);
+	if (vma->file)
+		file_put(vma->file);
+	if (vma->shared)
+		shared_memory_put(vma->shared);
+	free(vma);
+}
+
+struct vma *mm_region_copy(const struct vma *vma)
+{
+	struct vma *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *vma;
+	copy->inode_next = NULL;
+	copy->inode_link = NULL;
+	if (copy->file)
+		file_get(copy->file);
+	if (copy->shared)
+		copy->shared->references++;
+	return copy;
+}
+
+static bool merge_below(struct mm *mm, const struct vma *region)
+{
+	unsigned index = vma_first(&mm->regions, region->start);
+	struct vma *below = index ? mm->regions.items[index - 1] : NULL;
+
+	if (!below || !vma_mergeable(below, region))
+		return false;
+	below->end = region->end;
+	return true;
+}
+
+int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
+                  struct file *file, uint64_t offset, struct shared_memory *shared)
+{
+	struct vma region = {.start = start,
+	                     .end = end,
+	                     .prot = prot,
+	                     .flags = flags,
+	                     .file = file,
+	                     .shared = shared,
+	                     .offset = offset,
+	                     .mm = mm};
+	struct vma *vma;
+
+	if (mm->virtual_pages + region_pages(&region) > mm->data_limit >> PAGE_BITS)
+		return -ENOMEM;
+	if (!merge_below(mm, &region)) {
+		vma = malloc(sizeof(*vma));
+		if (!vma || !vma_reserve(&mm->regions, 1)) {
+			free(vma);
+			return -ENOMEM;
+		}
+		*vma = region;
+		vma_insert(&mm->regions, vma);
+		mm_region_link(vma);
+	}
+	mm->virtual_pages += region_pages(&region);
+	mm->generation++;
+	return 0;
+}
+
+int mm_region_split(struct mm *mm, struct vma *vma, uint64_t address)
+{
+	struct vma *upper;
+
+	if (!vma_reserve(&mm->regions, 1))
+		return -ENOMEM;
+	upper = mm_region_copy(vma);
+	if (!upper)
+		return -ENOMEM;
+	upper->start = address;
+	upper->offset = vma->offset + ((address - vma->start) >> PAGE_BITS);
+	vma->end = address;
+	upper->flags &= ~(uint32_t)VMA_GROWS_DOWN;
+	vma_insert(&mm->regions, upper);
+	mm_region_link(upper);
+	mm->generation++;
+	return 0;
+}
+
+/* Regions begin and end at start and end, so that whole regions can be worked on. */
+static int split_at_ends(struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct vma *vma = vma_find(&mm->regions, start);
+	int error;
+
+	if (vma && vma->start < start) {
+		error = mm_region_split(mm, vma, start);
+		if (error)
+			return error;
+	}
+	vma = vma_find(&mm->regions, end);
+	return vma && vma->start < end ? mm_region_split(mm, vma, end) : 0;
+}
+
+int mm_unmap(struct mm *mm, uint64_t start, uint64_t end)
+{
+	unsigned index = vma_first(&mm->regions, start);
+	int error;
+
+	if (index == mm->regions.count || mm->regions.items[index]->start >= end)
+		return 0;
+	error = split_at_ends(mm, start, end);
+	if (error)
+		return error;
+	mm_drop_pages(mm, start, end);
+	index = vma_first(&mm->regions, start);
+	while (index < mm->regions.count && mm->regions.items[index]->start < end) {
+		struct vma *vma = mm->regions.items[index];
+
+		mm->virtual_pages -= region_pages(vma);
+		vma_remove(&mm->regions, vma);
+		mm_region_free(vma);
+	}
+	mm->generation++;
+	return 0;
+}
+
+static unsigned entry_rights(entry_t entry, uint32_t prot)
+{
+	return prot_rights(entry & ENTRY_WRITE ? prot : prot & ~(uint32_t)PROT_WRITE);
+}
+
+/* Brings the kernel's mappings of a region in line with its protection: one call for each run of equal
+ * rights. */
+static void protect_region(struct mm *mm, struct vma *vma)
+{
+	uint64_t page = vma->start >> PAGE_BITS, end = vma->end >> PAGE_BITS, run = 0, run_end = 0;
+	unsigned run_rights = 0;
+	entry_t *entry;
+
+	for (; (entry = page_map_next(&mm->pages, &page, end)); page++) {
+		unsigned rights = entry_rights(*entry, vma->prot);
+
+		if (!(*entry & ENTRY_MAPPED))
+			continue;
+		if (!(vma->prot & (PROT_READ | PROT_WRITE | PROT_EXEC)))
+			*entry &= ~ENTRY_MAPPED;
+		if (run_end && rights == run_rights) {
+			run_end = page + 1;
+			continue;
+		}
+		if (run_end && run_rights)
+			space_protect(mm->space, run << PAGE_BITS, run_end - run, run_rights);
+		run = page;
+		run_end = page + 1;
+		run_rights = rights;
+	}
+	if (run_end && run_rights)
+		space_protect(mm->space, run << PAGE_BITS, run_end - run, run_rights);
+	else if (run_end)
+		space_unmap(mm->space, run << PAGE_BITS, run_end - run);
+}
+
+static bool range_is_mapped(struct mm *mm, uint64_t start, uint64_t end)
+{
+	unsigned index = vma_first(&mm->regions, start);
+
+	for (; start < end; index++) {
+		if (index == mm->regions.count || mm->regions.items[index]->start > start)
+			return false;
+		start = mm->regions.items[index]->end;
+	}
+	return true;
+}
+
+/* A shared file mapping may become writable only if the file was opened for it. */
+static bool may_write(const struct vma *vma)
+{
+	return !vma->file || !(vma->flags & VMA_SHARED) || (vma->file->flags & 3) == 2;
+}
+
+static void merge_region(struct mm *mm, struct vma *vma)
+{
+	unsigned index = vma_first(&mm->regions, vma->start);
+	struct vma *below = index ? mm->regions.items[index - 1] : NULL;
+
+	if (!below || !vma_mergeable(below, vma))
+		return;
+	vma_remove(&mm->regions, vma);
+	below->end = vma->end;
+	mm_region_free(vma);
+}
+
+int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
+{
+	unsigned index = vma_first(&mm->regions, start);
+	int error;
+
+	if (!range_is_mapped(mm, start, end))
+		return -ENOMEM;
+	for (; prot & PROT_WRITE && index < mm->regions.count && mm->regions.items[index]->start < end;
+	     index++)
+		if (!may_write(mm->regions.items[index]))
+			return -EACCES;
+	error = split_at_ends(mm, start, end);
+	if (error)
+		return error;
+	for (index = vma_first(&mm->regions, start); index < mm->regions.count; index++) {
+		struct vma *vma = mm->regions.items[index];
+
+		if (vma->start >= end)
+			break;
+		if (vma->prot == prot)
+			continue;
+		vma->prot = prot;
+		protect_region(mm, vma);
+	}
+	for (uint64_t at = start; at < end;) {
+		struct vma *vma = vma_find(&mm->regions, at);
+
+		at = vma->end;
+		merge_region(mm, vma);
+	}
+	mm->generation++;
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The regions of an address space, sorted by address. Pure bookkeeping: what is mapped is in the page
+ * records. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct file;
+struct inode;
+struct mm;
+struct shared_memory;
+
+struct vma {
+	uint64_t start, end;          /* bytes, page-aligned; end exclusive */
+	uint32_t prot;                /* PROT_* */
+	uint32_t flags;               /* enum vma_flags */
+	struct file *file;            /* a reference, or NULL */
+	struct shared_memory *shared; /* MAP_SHARED | MAP_ANONYMOUS: a reference, or NULL */
+	uint64_t offset;              /* page number in the file or shared object of `start` */
+	struct mm *mm;
+	struct vma *inode_next, **inode_link; /* in inode->mappings */
+};
+
+enum vma_flags {
+	VMA_SHARED = 1 << 0,
+	VMA_GROWS_DOWN = 1 << 1, /* the stack */
+	VMA_NORESERVE = 1 << 2,
+	VMA_DONTFORK = 1 << 3,
+};
+
+struct vma_set {
+	struct vma **items; /* by address, disjoint */
+	unsigned count, capacity;
+	unsigned last; /* where the last search ended */
+};
+
+/* The region that holds address, or NULL. */
+struct vma *vma_find(struct vma_set *set, uint64_t address);
+/* Index of the first region that ends after address; set->count: none. */
+unsigned vma_first(const struct vma_set *set, uint64_t address);
+/* Room for `more` regions without a failure later. */
+bool vma_reserve(struct vma_set *set, unsigned more);
+/* Needs room (vma_reserve) and a free range. */
+void vma_insert(struct vma_set *set, struct vma *vma);
+void vma_remove(struct vma_set *set, struct vma *vma);
+/* Nothing in [start, end) */
+bool vma_range_free(const struct vma_set *set, uint64_t start, uint64_t end);
+/* Highest free range of that size in [low, high); 0: none. */
+uint64_t vma_gap_below(const struct vma_set *set, uint64_t low, uint64_t high, uint64_t size);
+/* May the two, b starting where a ends, be one region? */
+bool vma_mergeable(const struct vma *a, const struct vma *b);
