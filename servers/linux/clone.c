@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* fork, vfork, clone, clone3: new processes and threads. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <pith/object.h>
+#include "address_space.h"
+#include "syscall.h"
+#include "thread.h"
+#include "vfs.h"
+
+#define CLONE_CLEAR_SIGHAND_ 0x100000000ul
+#define CLONE3_SIZE_MIN      64
+#define CLONE3_SIZE_MAX      4096
+
+/* Namespaces and what else a process could not get from us; a wrong answer would be worse than an error. */
+#define UNSUPPORTED                                                                                   \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
+	 CLONE_NEWNET | CLONE_PIDFD | CLONE_PTRACE)
+#define THREAD_FLAGS (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
+
+struct clone_request {
+	uint64_t flags;
+	int exit_signal;
+	uint64_t stack; /* top; 0: the parent's */
+	uint64_t parent_tid, child_tid, tls;
+};
+
+static int check_flags(const struct clone_request *request)
+{
+	uint64_t flags = request->flags;
+
+	if (flags & UNSUPPORTED)
+		return -EINVAL;
+	if (flags & CLONE_THREAD && (flags & THREAD_FLAGS) != THREAD_FLAGS)
+		return -EINVAL;
+	if (flags & CLONE_SIGHAND && !(flags & CLONE_VM))
+		return -EINVAL;
+	/* Handlers shared between processes: not supported. */
+	if (flags & CLONE_SIGHAND && !(flags & CLONE_THREAD))
+		return -EINVAL;
+	if (flags & CLONE_FS && flags & CLONE_NEWNS)
+		return -EINVAL;
+	if (request->exit_signal > SIGNAL_COUNT || request->exit_signal < 0)
+		return -EINVAL;
+	return 0;
+}
+
+static unsigned processes_of(uint32_t uid)
+{
+	unsigned count = 0;
+
+	for (struct process *process = process_first(); process; process = process_next(process))
+		if (process->credentials.uid == uid)
+			count += process->thread_count ? process->thread_count : 1;
+	return count;
+}
+
+static int copy_process(struct process *parent, struct process *child, uint64_t flags)
+{
+	child->files = flags & CLONE_FILES ? file_table_get(parent->files) : file_table_copy(parent->files);
+	child->fs = flags & CLONE_FS ? fs_context_get(parent->fs) : fs_context_copy(parent->fs);
+	child->mm = flags & CLONE_VM ? mm_get(parent->mm) : mm_fork(parent->mm);
+	return child->files && child->fs && child->mm ? 0 : -ENOMEM;
+}
+
+static struct process *new_process(struct thread *thread, const struct clone_request *request, int *error)
+{
+	struct process *parent = thread->process;
+	struct process *child = process_create(parent);
+
+	*error = -ENOMEM;
+	if (!child)
+		return NULL;
+	if (request->flags & CLONE_PARENT)
+		child->parent = parent->parent;
+	child->exit_signal = request->flags & CLONE_PARENT ? parent->exit_signal : request->exit_signal;
+	*error = copy_process(parent, child, request->flags);
+	if (!*error && !(child->pid = pid_allocate()))
+		*error = -EAGAIN;
+	if (*error) {
+		child->parent = NULL;
+		process_free(child);
+		return NULL;
+	}
+	if (request->flags & CLONE_CLEAR_SIGHAND_)
+		for (int i = 0; i < SIGNAL_COUNT; i++)
+			if (child->signals->actions[i].handler != HANDLER_IGNORE)
+				child->signals->actions[i] = (struct signal_action){0};
+	return child;
+}
+
+/* The new thread looks like the old one, with 0 as the call's result. */
+static void start_child(struct thread *thread, struct thread *child, const struct clone_request *request)
+{
+	struct thread_registers registers = *thread_registers(thread);
+	uint8_t vector[3072];
+	size_t size = sizeof(vector);
+
+	registers.rax = 0;
+	if (request->stack)
+		registers.rsp = request->stack;
+	if (request->flags & CLONE_SETTLS)
+		registers.fs_base = request->tls;
+	if (thread_read_vector(thread->private->kernel->object, vector, &size) == ERR_NONE && size)
+		thread_write_vector(child->private->kernel->object, vector, size);
+	thread_begin(child, &registers);
+}
+
+static void copy_thread(struct thread *thread, struct thread *child, const struct clone_request *request)
+{
+	struct thread_private *from = thread->private, *to = child->private;
+
+	child->blocked = from->mask_saved ? from->saved_mask : thread->blocked;
+	memcpy(child->comm, thread->comm, sizeof(child->comm));
+	/* A copy of the address space still has the alternate stack; a thread in the same one must not share
+	 * it. */
+	if (!(request->flags & CLONE_VM) || request->flags & CLONE_VFORK) {
+		to->alternate_stack = from->alternate_stack;
+		to->alternate_size = from->alternate_size;
+		to->alternate_flags = from->alternate_flags;
+	}
+	if (request->flags & CLONE_CHILD_CLEARTID)
+		to->clear_child_tid = request->child_tid;
+}
+
+static void store_tids(struct thread *thread, struct thread *child, const struct clone_request *request)
+{
+	int32_t tid = child->tid;
+
+	if (request->flags & CLONE_PARENT_SETTID)
+		copy_to_user(thread, request->parent_tid, &tid, sizeof(tid));
+	if (request->flags & CLONE_CHILD_SETTID)
+		mm_copy_to(child->process->mm, request->child_tid, &tid, sizeof(tid));
+}
+
+/* The parent of a vfork sleeps until the child has left its memory. */
+static void wait_for_vfork(struct thread *thread, int pid)
+{
+	struct mm *mm = thread->process->mm;
+
+	for (;;) {
+		struct process *child = process_find(pid);
+
+		if (!child || child->mm != mm || child->zombie || thread->private->exiting)
+			return;
+		waitq_wait(&child->vfork_wait, false, DEADLINE_NEVER);
+	}
+}
+
+static long clone_common(struct thread *thread, const struct clone_request *request)
+{
+	struct process *process = thread->process, *target = process;
+	struct thread *child;
+	int error = check_flags(request), pid;
+
+	if (error)
+		return error;
+	if (process->credentials.uid && processes_of(process->credentials.uid) >= process->limits[6].current)
+		return -EAGAIN; /* RLIMIT_NPROC */
+	thread_registers(thread);
+	if (!(request->flags & CLONE_THREAD)) {
+		target = new_process(thread, request, &error);
+		if (!target)
+			return error;
+	}
+	if (process->group_exit || process->exec_thread)
+		error = -EAGAIN; /* it is ending: nothing may be added */
+	child = error ? NULL : thread_create(target, target == process ? 0 : target->pid);
+	if (!child) {
+		if (target != process) {
+			target->parent = NULL;
+			process_free(target);
+		}
+		return error ? error : -EAGAIN;
+	}
+	copy_thread(thread, child, request);
+	if (target != process)
+		process_publish(target);
+	pid = child->tid;
+	store_tids(thread, child, request);
+	start_child(thread, child, request);
+	if (request->flags & CLONE_VFORK)
+		wait_for_vfork(thread, pid);
+	return pid;
+}
+
+long sys_fork(struct thread *thread, const uint64_t arguments[6])
+{
+	struct clone_request request = {.exit_signal = SIGCHLD};
+
+	(void)arguments;
+	return clone_common(thread, &request);
+}
+
+long sys_vfork(struct thread *thread, const uint64_t arguments[6])
+{
+	struct clone_request request = {.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD};
+
+	(void)arguments;
+	return clone_common(thread, &request);
+}
+
+long sys_clone(struct thread *thread, const uint64_t arguments[6])
+{
+	struct clone_request request = {.flags = arguments[0] & 0xffffff00,
+	                                .exit_signal = arguments[0] & 0xff,
+	                                .stack = arguments[1],
+	                                .parent_tid = arguments[2],
+	                                .child_tid = arguments[3],
+	                                .tls = arguments[4]};
+
+	return clone_common(thread, &request);
+}
+
+long sys_clone3(struct thread *thread, const uint64_t arguments[6])
+{
+	/* struct clone_args: flags pidfd child_tid parent_tid exit_signal stack stack_size tls [set_tid
+	 * set_tid_size cgroup] */
+	uint64_t fields[11] = {0};
+	size_t size = arguments[1];
+	struct clone_request request;
+
+	if (size < CLONE3_SIZE_MIN)
+		return -EINVAL;
+	if (size > CLONE3_SIZE_MAX)
+		return -E2BIG;
+	if (copy_from_user(thread, fields, arguments[0], size < sizeof(fields) ? size : sizeof(fields)))
+		return -EFAULT;
+	for (size_t at = sizeof(fields); at < size; at += 8) {
+		uint64_t more;
+
+		if (copy_from_user(thread, &more, arguments[0] + at, 8))
+			return -EFAULT;
+		if (more)
+			return -E2BIG;
+	}
+	if (fields[8] || fields[9] || fields[0] & 0xff || (fields[5] == 0) != (fields[6] == 0) ||
+	    fields[4] > SIGNAL_COUNT)
+		return -EINVAL;
+	request = (struct clone_request){.flags = fields[0],
+	                                 .exit_signal = (int)fields[4],
+	                                 .stack = fields[5] ? fields[5] + fields[6] : 0,
+	                                 .parent_tid = fields[3],
+	                                 .child_tid = fields[2],
+	                                 .tls = fields[7]};
+	if (fields[0] & ~(0x1fffffffful))
+		return -EINVAL;
+	return clone_common(thread, &request);
+}

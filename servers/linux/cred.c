@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* User and group identities. Capabilities are what euid 0 has and others have not. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include "syscall.h"
+#include "thread.h"
+
+#define UNCHANGED       UINT32_MAX
+#define CAPABILITY_LAST 40
+#define CAPABILITY_ALL  ((1ul << (CAPABILITY_LAST + 1)) - 1)
+
+static struct credentials *own(struct thread *thread)
+{
+	return &thread->process->credentials;
+}
+
+bool may_signal(struct thread *thread, struct process *target, int signal)
+{
+	const struct credentials *mine = own(thread), *theirs = &target->credentials;
+
+	if (mine->euid == 0 || mine->euid == theirs->suid || mine->euid == theirs->uid ||
+	    mine->uid == theirs->suid || mine->uid == theirs->uid)
+		return true;
+	return signal == SIGCONT && target->sid == thread->process->sid;
+}
+
+/* The quick ones: see syscall.c. */
+long sys_getuid(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return own(thread)->uid;
+}
+
+long sys_geteuid(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return own(thread)->euid;
+}
+
+long sys_getgid(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return own(thread)->gid;
+}
+
+long sys_getegid(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return own(thread)->egid;
+}
+
+static long put_three(struct thread *thread, const uint64_t addresses[3], uint32_t a, uint32_t b, uint32_t c)
+{
+	if (copy_to_user(thread, addresses[0], &a, sizeof(a)) ||
+	    copy_to_user(thread, addresses[1], &b, sizeof(b)))
+		return -EFAULT;
+	return copy_to_user(thread, addresses[2], &c, sizeof(c));
+}
+
+long sys_getresuid(struct thread *thread, const uint64_t arguments[6])
+{
+	return put_three(thread, arguments, own(thread)->uid, own(thread)->euid, own(thread)->suid);
+}
+
+long sys_getresgid(struct thread *thread, const uint64_t arguments[6])
+{
+	return put_three(thread, arguments, own(thread)->gid, own(thread)->egid, own(thread)->sgid);
+}
+
+static bool one_of_uids(const struct credentials *credentials, uint32_t uid)
+{
+	return uid == UNCHANGED || uid == credentials->uid || uid == credentials->euid ||
+	       uid == credentials->suid;
+}
+
+static bool one_of_gids(const struct credentials *credentials, uint32_t gid)
+{
+	return gid == UNCHANGED || gid == credentials->gid || gid == credentials->egid ||
+	       gid == credentials->sgid;
+}
+
+long sys_setuid(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t uid = (uint32_t)arguments[0];
+
+	if (uid == UNCHANGED)
+		return -EINVAL;
+	if (capable_root(thread))
+		credentials->uid = credentials->suid = uid;
+	else if (uid != credentials->uid && uid != credentials->suid)
+		return -EPERM;
+	credentials->euid = credentials->fsuid = uid;
+	return 0;
+}
+
+long sys_setgid(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t gid = (uint32_t)arguments[0];
+
+	if (gid == UNCHANGED)
+		return -EINVAL;
+	if (capable_root(thread))
+		credentials->gid = credentials->sgid = gid;
+	else if (gid != credentials->gid && gid != credentials->sgid)
+		return -EPERM;
+	credentials->egid = credentials->fsgid = gid;
+	return 0;
+}
+
+long sys_setreuid(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1];
+	uint32_t old_real = credentials->uid;
+
+	if (!capable_root(thread) &&
+	    ((real != UNCHANGED && real != credentials->uid && real != credentials->euid) ||
+	     !one_of_uids(credentials, effective)))
+		return -EPERM;
+	if (real != UNCHANGED)
+		credentials->uid = real;
+	if (effective != UNCHANGED)
+		credentials->euid = effective;
+	if (real != UNCHANGED || (effective != UNCHANGED && effective != old_real))
+		credentials->suid = credentials->euid;
+	credentials->fsuid = credentials->euid;
+	return 0;
+}
+
+long sys_setregid(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1];
+	uint32_t old_real = credentials->gid;
+
+	if (!capable_root(thread) &&
+	    ((real != UNCHANGED && real != credentials->gid && real != credentials->egid) ||
+	     !one_of_gids(credentials, effective)))
+		return -EPERM;
+	if (real != UNCHANGED)
+		credentials->gid = real;
+	if (effective != UNCHANGED)
+		credentials->egid = effective;
+	if (real != UNCHANGED || (effective != UNCHANGED && effective != old_real))
+		credentials->sgid = credentials->egid;
+	credentials->fsgid = credentials->egid;
+	return 0;
+}
+
+long sys_setresuid(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1],
+	         saved = (uint32_t)arguments[2];
+
+	if (!capable_root(thread) &&
+	    (!one_of_uids(credentials, real) || !one_of_uids(credentials, effective) ||
+	     !one_of_uids(credentials, saved)))
+		return -EPERM;
+	if (real != UNCHANGED)
+		credentials->uid = real;
+	if (effective != UNCHANGED)
+		credentials->euid = effective;
+	if (saved != UNCHANGED)
+		credentials->suid = saved;
+	credentials->fsuid = credentials->euid;
+	return 0;
+}
+
+long sys_setresgid(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1],
+	         saved = (uint32_t)arguments[2];
+
+	if (!capable_root(thread) &&
+	    (!one_of_gids(credentials, real) || !one_of_gids(credentials, effective) ||
+	     !one_of_gids(credentials, saved)))
+		return -EPERM;
+	if (real != UNCHANGED)
+		credentials->gid = real;
+	if (effective != UNCHANGED)
+		credentials->egid = effective;
+	if (saved != UNCHANGED)
+		credentials->sgid = saved;
+	credentials->fsgid = credentials->egid;
+	return 0;
+}
+
+long sys_setfsuid(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t old = credentials->fsuid, uid = (uint32_t)arguments[0];
+
+	if (uid != UNCHANGED && (capable_root(thread) || one_of_uids(credentials, uid)))
+		credentials->fsuid = uid;
+	return old;
+}
+
+long sys_setfsgid(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t old = credentials->fsgid, gid = (uint32_t)arguments[0];
+
+	if (gid != UNCHANGED && (capable_root(thread) || one_of_gids(credentials, gid)))
+		credentials->fsgid = gid;
+	return old;
+}
+
+long sys_getgroups(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	int size = (int)arguments[0];
+
+	if (size < 0 || (size && (uint32_t)size < credentials->group_count))
+		return -EINVAL;
+	if (size && copy_to_user(thread, arguments[1], credentials->groups,
+	                         credentials->group_count * sizeof(uint32_t)))
+		return -EFAULT;
+	return credentials->group_count;
+}
+
+long sys_setgroups(struct thread *thread, const uint64_t arguments[6])
+{
+	struct credentials *credentials = own(thread);
+	uint32_t groups[32];
+
+	if (!capable_root(thread))
+		return -EPERM;
+	if (arguments[0] > sizeof(groups) / sizeof(groups[0]))
+		return -EINVAL;
+	if (copy_from_user(thread, groups, arguments[1], arguments[0] * sizeof(uint32_t)))
+		return -EFAULT;
+	memcpy(credentials->groups, groups, arguments[0] * sizeof(uint32_t));
+	credentials->group_count = (uint32_t)arguments[0];
+	return 0;
+}
+
+/* ---- capabilities ---- */
+
+struct capability_header {
+	uint32_t version;
+	int32_t pid;
+};
+
+static int capability_words(uint32_t version)
+{
+	return version == 0x19980330 ? 1 : version == 0x20071026 || version == 0x20080522 ? 2 : 0;
+}
+
+static int capability_header(struct thread *thread, uint64_t address, struct capability_header *header)
+{
+	uint32_t preferred = 0x20080522;
+
+	if (copy_from_user(thread, header, address, sizeof(*header)))
+		return -EFAULT;
+	if (capability_words(header->version))
+		return 0;
+	return copy_to_user(thread, address, &preferred, sizeof(preferred)) ? -EFAULT : -EINVAL;
+}
+
+long sys_capget(struct thread *thread, const uint64_t arguments[6])
+{
+	struct capability_header header;
+	struct process *target;
+	uint32_t data[2][3] = {{0}};
+	int error = capability_header(thread, arguments[0], &header);
+
+	if (error)
+		return error == -EINVAL && !arguments[1] ? 0 : error;
+	target = header.pid ? process_find(header.pid) : thread->process;
+	if (!target)
+		return -ESRCH;
+	if (target->credentials.euid == 0)
+		for (int i = 0; i < 2; i++) {
+			uint32_t bits = (uint32_t)(CAPABILITY_ALL >> (32 * i));
+
+			data[i][0] = data[i][1] = bits; /* effective, permitted */
+		}
+	if (!arguments[1])
+		return 0;
+	return copy_to_user(thread, arguments[1], data, (size_t)capability_words(header.version) * 12);
+}
+
+/* Giving up single capabilities is not kept: only what changes nothing succeeds. */
+long sys_capset(struct thread *thread, const uint64_t arguments[6])
+{
+	struct capability_header header;
+	uint32_t data[2][3] = {{0}};
+	int error = capability_header(thread, arguments[0], &header);
+
+	if (error)
+		return error;
+	if (header.pid && header.pid != thread->process->pid)
+		return -EPERM;
+	if (copy_from_user(thread, data, arguments[1], (size_t)capability_words(header.version) * 12))
+		return -EFAULT;
+	for (int i = 0; i < 2; i++)
+		if (!capable_root(thread) && (data[i][0] || data[i][1]))
+			return -EPERM;
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What of an ELF file matters for running it, checked. Works on bytes that were read from the file; trusts
+ * none of them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ELF_HEADER_SIZE 64
+#define ELF_ENTRY_SIZE  56 /* of a program header */
+#define ELF_HEADERS_MAX 64 /* program headers */
+#define ELF_INTERP_MAX  256
+
+struct elf_segment {
+	uint64_t address, memory_size, file_size, offset;
+	uint32_t prot; /* PROT_* */
+};
+
+struct elf_image {
+	bool position_independent;
+	bool executable_stack;
+	uint64_t entry;
+	uint64_t headers_offset,
+	        headers_address; /* program headers in the file and in memory (0: not loaded) */
+	unsigned header_count;
+	unsigned segment_count;
+	struct elf_segment segments[ELF_HEADERS_MAX]; /* by address, disjoint */
+	uint64_t low, high;                           /* page-aligned hull */
+	uint64_t interp_offset, interp_size;          /* 0: none */
+};
+
+/* First step: the file's header (size bytes of it are at data). 0 or -ENOEXEC. */
+int elf_parse_header(struct elf_image *image, const void *data, size_t size, uint64_t file_size);
+/* Second step: header_count program headers, read from headers_offset. 0 or -ENOEXEC. */
+int elf_parse_segments(struct elf_image *image, const void *headers, uint64_t file_size);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * execve. Everything that can fail happens on a new address space beside the old one, so an error leaves the
+ * caller as it was; then the other threads end and the new image takes over.
+ */
+#include "exec_stack.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <pith/object.h>
+#include "syscall.h"
+#include "thread.h"
+#include "vfs.h"
+
+#define SCRIPT_LINE   256
+#define SCRIPT_LEVELS 5
+#define PATH_SIZE     4096
+
+struct exec {
+	struct thread *thread;
+	struct exec_strings strings;
+	char path[PATH_SIZE];    /* as given: AT_EXECFN, comm */
+	char program[PATH_SIZE]; /* what is opened: path, or a script's interpreter */
+	int directory;
+	bool direct; /* execveat of the descriptor itself */
+	struct file *file;
+	struct mm *mm;
+	struct loaded_image image;
+	struct credentials credentials;
+	bool secure;
+	uint64_t stack;
+	uint64_t stack_limit, data_limit;
+};
+
+/* ---- opening ---- */
+
+static int open_program(struct exec *exec)
+{
+	int error;
+
+	if (exec->direct) {
+		struct file *file = file_table_lookup(exec->thread, exec->directory);
+
+		if (!file)
+			return -EBADF;
+		exec->file = file_get(file);
+		exec->direct = false;
+	} else {
+		error = vfs_open(exec->thread, exec->directory, exec->program, O_RDONLY | O_CLOEXEC, 0,
+		                 &exec->file);
+		if (error)
+			return error;
+	}
+	if (!S_ISREG(exec->file->inode->attributes.mode))
+		return -EACCES;
+	return vfs_may_execute(exec->thread, exec->file);
+}
+
+/* "#! interpreter [argument]": both cut out of the line in place. false: the line names no interpreter. */
+static bool parse_script(char *line, char **interp, char **argument)
+{
+	char *at = line + 2, *end;
+
+	at += strspn(at, " \t");
+	*interp = at;
+	at += strcspn(at, " \t");
+	*argument = NULL;
+	if (*at) {
+		*at++ = 0;
+		at += strspn(at, " \t");
+		end = at + strlen(at);
+		while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
+			*--end = 0;
+		if (*at)
+			*argument = at;
+	}
+	return **interp;
+}
+
+/* 1: it was a script, and exec now means its interpreter; 0: it is not one; -errno */
+static int follow_script(struct exec *exec)
+{
+	char line[SCRIPT_LINE], *interp, *argument, *end, script[PATH_SIZE];
+	ssize_t got = file_read_kernel(exec->file, line, sizeof(line) - 1, 0);
+	const char *with[3];
+	unsigned count = 0;
+	int error;
+
+	if (got < 2 || line[0] != '#' || line[1] != '!')
+		return got < 0 ? (int)got : 0;
+	line[got] = 0;
+	end = strchr(line, '\n');
+	/* A line that was cut may still hold a whole interpreter name. */
+	if (!end && (size_t)got == sizeof(line) - 1 && !strpbrk(line + 2 + strspn(line + 2, " \t"), " \t"))
+		return -ENOEXEC;
+	if (end)
+		*end = 0;
+	if (!parse_script(line, &interp, &argument))
+		return -ENOEXEC;
+	snprintf(script, sizeof(script), "%s", exec->program);
+	with[count++] = interp;
+	if (argument)
+		with[count++] = argument;
+	with[count++] = script;
+	error = exec_strings_replace_first(&exec->strings, with, count);
+	if (error)
+		return error;
+	snprintf(exec->program, sizeof(exec->program), "%s", interp);
+	exec->directory = AT_FDCWD;
+	file_put(exec->file);
+	exec->file = NULL;
+	return 1;
+}
+
+static int find_program(struct exec *exec)
+{
+	for (unsigned level = 0; level < SCRIPT_LEVELS; level++) {
+		int result = open_program(exec);
+
+		if (!result)
+			result = follow_script(exec);
+		if (result <= 0)
+			return result;
+	}
+	return -ELOOP;
+}
+
+/* ---- building the new image ---- */
+
+static void choose_credentials(struct exec *exec)
+{
+	const struct fs_attributes *attributes = &exec->file->inode->attributes;
+	struct credentials *credentials = &exec->credentials;
+
+	*credentials = exec->thread->process->credentials;
+	if (attributes->mode & S_ISUID && !exec->thread->process->no_new_privileges)
+		credentials->euid = attributes->uid;
+	if (attributes->mode & S_ISGID && !exec->thread->process->no_new_privileges &&
+	    attributes->mode & S_IXGRP)
+		credentials->egid = attributes->gid;
+	credentials->suid = credentials->fsuid = credentials->euid;
+	credentials->sgid = credentials->fsgid = credentials->egid;
+	exec->secure = credentials->uid != credentials->euid || credentials->gid != credentials->egid;
+}
+
+static int build_image(struct exec *exec)
+{
+	struct process *process = exec->thread->process;
+	int error;
+
+	exec->mm = mm_create();
+	if (!exec->mm)
+		return -ENOMEM;
+	exec->mm->stack_limit = process->limits[3].current; /* RLIMIT_STACK */
+	exec->mm->data_limit = process->limits[9].current;  /* RLIMIT_AS */
+	error = elf_load(exec->mm, exec->thread, exec->file, &exec->image);
+	if (error)
+		return error;
+	exec->mm->brk_start = exec->mm->brk = exec->image.brk;
+	choose_credentials(exec);
+	return 0;
+}
+
+/* ---- the point of no return ---- */
+
+static void set_names(struct exec *exec)
+{
+	struct process *process = exec->thread->process;
+	const char *base = strrchr(exec->path, '/');
+	char path[PATH_SIZE];
+
+	base = base ? base + 1 : exec->path;
+	snprintf(process->comm, sizeof(process->comm), "%.15s", base);
+	memcpy(exec->thread->comm, process->comm, sizeof(process->comm));
+	free(process->exe);
+	process->exe = NULL;
+	if (exec->file->dentry && dentry_path(exec->thread, exec->file->dentry, path, sizeof(path)) >= 0)
+		process->exe = strdup(path);
+}
+
+static void replace_files(struct process *process)
+{
+	struct file_table *own = file_table_copy(process->files);
+
+	/* The table may be shared with another process (vfork does not share it, CLONE_FILES does). */
+	if (own) {
+		struct file_table *old = process->files;
+
+		process->files = own;
+		file_table_put(old);
+	}
+	file_table_close_on_exec(process->files);
+}
+
+static void reset_thread(struct thread *thread)
+{
+	struct thread_private *private = thread->private;
+
+	signal_state_exec(thread->process->signals);
+	private->alternate_stack = private->alternate_size = 0;
+	private->alternate_flags = 0;
+	private->clear_child_tid = private->robust_list = 0;
+	private->mask_saved = false;
+	thread_write_vector(private->kernel->object, NULL, 0);
+}
+
+static void take_over(struct exec *exec)
+{
+	struct thread *thread = exec->thread;
+	struct process *process = thread->process;
+	struct mm *old = process->mm;
+
+	if (old)
+		thread_release_memory(thread);
+	if (thread->tid != process->pid)
+		thread_set_tid(thread, process->pid);
+	process->mm = exec->mm;
+	exec->mm = NULL;
+	if (old)
+		mm_put(old);
+	waitq_wake_all(&process->vfork_wait);
+	process->executed = true;
+	process->credentials = exec->credentials;
+	process_timers_exec(process);
+	reset_thread(thread);
+	set_names(exec);
+	replace_files(process);
+	thread->registers =
+	        (struct thread_registers){.rip = exec->image.start, .rsp = exec->stack, .rflags = 0x202};
+	thread->registers_valid = true;
+	thread->private->registers_changed = true;
+}
+
+static int exec_run(struct exec *exec)
+{
+	struct process *process = exec->thread->process;
+	uint64_t arguments[4] = {process->arg_start, process->arg_end, process->env_start, process->env_end};
+	int error = find_program(exec);
+
+	if (!error)
+		error = build_image(exec);
+	if (!error)
+		error = exec_stack_build(exec->mm, &exec->strings, exec->path, &exec->image,
+		                         &exec->credentials, exec->secure, process, &exec->stack);
+	if (!error && process->thread_count > 1 && !thread_become_only(exec->thread))
+		error = -EAGAIN;
+	if (error) {
+		process->arg_start = arguments[0];
+		process->arg_end = arguments[1];
+		process->env_start = arguments[2];
+		process->env_end = arguments[3];
+		return error;
+	}
+	take_over(exec);
+	if (!kernel_thread_bind(exec->thread->private->kernel, process->mm->space))
+		process_exit_group(process, SIGKILL);
+	return 0;
+}
+
+static void exec_free(struct exec *exec)
+{
+	if (exec->file)
+		file_put(exec->file);
+	if (exec->mm)
+		mm_put(exec->mm);
+	exec_strings_free(&exec->strings);
+	free(exec);
+}
+
+static struct exec *exec_new(struct thread *thread, int directory)
+{
+	struct exec *exec = calloc(1, sizeof(*exec));
+
+	if (exec) {
+		exec->thread = thread;
+		exec->directory = directory;
+	}
+	return exec;
+}
+
+int exec_load(struct thread *thread, const char *path, char *const argv[], char *const envp[])
+{
+	struct exec *exec = exec_new(thread, AT_FDCWD);
+	int error;
+
+	if (!exec)
+		return -ENOMEM;
+	snprintf(exec->path, sizeof(exec->path), "%s", path);
+	snprintf(exec->program, sizeof(exec->program), "%s", path);
+	error = exec_strings_add_list(&exec->strings, argv, &exec->strings.argument_count);
+	if (!error)
+		error = exec_strings_add_list(&exec->strings, envp, &exec->strings.environment_count);
+	if (!error)
+		error = exec_run(exec);
+	exec_free(exec);
+	return error;
+}
+
+static long exec_user(struct thread *thread, int directory, uint64_t path, uint64_t argv, uint64_t envp,
+                      unsigned flags)
+{
+	struct exec *exec = exec_new(thread, directory);
+	ssize_t length;
+	int error;
+
+	if (!exec)
+		return -ENOMEM;
+	length = copy_string_from_user(thread, exec->path, path, sizeof(exec->path));
+	error = length < 0 ? (int)length : 0;
+	if (!error && !length) {
+		error = flags & AT_EMPTY_PATH ? 0 : -ENOENT;
+		exec->direct = true;
+		snprintf(exec->path, sizeof(exec->path), "/dev/fd/%d", directory);
+	}
+	memcpy(exec->program, exec->path, sizeof(exec->program));
+	if (!error)
+		error = exec_strings_add_user(&exec->strings, thread, argv, &exec->strings.argument_count);
+	/* Programs rely on argv[0]. */
+	if (!error && !exec->strings.argument_count) {
+		error = exec_strings_add(&exec->strings, "", 0);
+		exec->strings.argument_count = 1;
+	}
+	if (!error)
+		error = exec_strings_add_user(&exec->strings, thread, envp, &exec->strings.environment_count);
+	if (!error)
+		error = exec_run(exec);
+	exec_free(exec);
+	return error;
+}
+
+long sys_execve(struct thread *thread, const uint64_t arguments[6])
+{
+	return exec_user(thread, AT_FDCWD, arguments[0], arguments[1], arguments[2], 0);
+}
+
+long sys_execveat(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned flags = (unsigned)arguments[4];
+
+	if (flags & ~(unsigned)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
+	return exec_user(thread, (int)arguments[0], arguments[1], arguments[2], arguments[3], flags);
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Futexes. A waiter is found by what it waits on: the address in its address space, or for shared mappings
+ * the object and offset behind it. Between reading the word and queueing nothing else runs, which is all the
+ * atomicity that is needed.
+ */
+#include <errno.h>
+#include "futex_values.h"
+#include <time.h>
+#include <pith/startup.h>
+#include "address_space.h"
+#include "syscall.h"
+#include "thread.h"
+#include "times.h"
+
+#define BUCKETS        256
+#define ROBUST_ENTRIES 2048 /* of a robust list; it may be a ring */
+
+struct futex_key {
+	const void *object; /* mm, inode or shared memory */
+	uint64_t offset;
+};
+
+struct futex_waiter {
+	struct futex_waiter *next, **link; /* link NULL: woken */
+	struct futex_key key;
+	uint32_t bitset;
+	struct waitq queue; /* its own fiber */
+};
+
+static struct futex_waiter *buckets[BUCKETS];
+
+static struct futex_waiter **bucket_of(const struct futex_key *key)
+{
+	uint64_t hash = ((uint64_t)key->object >> 4) + (key->offset >> 2) * 31;
+
+	return &buckets[(hash ^ hash >> 8) % BUCKETS];
+}
+
+static bool key_equal(const struct futex_key *a, const struct futex_key *b)
+{
+	return a->object == b->object && a->offset == b->offset;
+}
+
+static int key_of(struct thread *thread, uint64_t address, bool private, struct futex_key *key)
+{
+	struct mm *mm = thread->process->mm;
+	struct vma *vma;
+
+	if (address & 3)
+		return -EINVAL;
+	if (address >= USER_END)
+		return -EFAULT;
+	*key = (struct futex_key){mm, address};
+	if (private)
+		return 0;
+	vma = vma_find(&mm->regions, address);
+	if (!vma)
+		return -EFAULT;
+	if (!(vma->flags & VMA_SHARED))
+		return 0;
+	key->object = vma->shared ? (const void *)vma->shared : (const void *)vma_inode(vma);
+	key->offset = (vma->offset << PAGE_BITS) + address - vma->start;
+	return 0;
+}
+
+static void waiter_insert(struct futex_waiter *waiter)
+{
+	struct futex_waiter **end = bucket_of(&waiter->key);
+
+	while (*end)
+		end = &(*end)->next; /* first come, first woken */
+	waiter->next = NULL;
+	waiter->link = end;
+	*end = waiter;
+}
+
+static void waiter_remove(struct futex_waiter *waiter)
+{
+	if (!waiter->link)
+		return;
+	*waiter->link = waiter->next;
+	if (waiter->next)
+		waiter->next->link = waiter->link;
+	waiter->link = NULL;
+}
+
+static unsigned wake(const struct futex_key *key, unsigned count, uint32_t bitset)
+{
+	struct futex_waiter *waiter = *bucket_of(key), *next;
+	unsigned woken = 0;
+
+	for (; waiter && woken < count; waiter = next) {
+		next = waiter->next;
+		if (!key_equal(&waiter->key, key) || !(waiter->bitset & bitset))
+			continue;
+		waiter_remove(waiter);
+		waitq_wake_all(&waiter->queue);
+		woken++;
+	}
+	return woken;
+}
+
+static unsigned requeue(const struct futex_key *from, const struct futex_key *to, unsigned count)
+{
+	struct futex_waiter *waiter = *bucket_of(from), *next;
+	unsigned moved = 0;
+
+	for (; waiter && moved < count; waiter = next) {
+		next = waiter->next;
+		if (!key_equal(&waiter->key, from))
+			continue;
+		waiter_remove(waiter);
+		waiter->key = *to;
+		waiter_insert(waiter);
+		moved++;
+	}
+	return moved;
+}
+
+static long futex_wait(struct thread *thread, uint64_t address, bool private, uint32_t expected,
+                       uint32_t bitset, deadline_t deadline)
+{
+	struct futex_waiter waiter = {.bitset = bitset};
+	uint32_t value;
+	int result;
+
+	if (!bitset)
+		return -EINVAL;
+	result = key_of(thread, address, private, &waiter.key);
+	if (result)
+		return result;
+	if (copy_from_user(thread, &value, address, sizeof(value)))
+		return -EFAULT;
+	if (value != expected)
+		return -EAGAIN;
+	waiter_insert(&waiter);
+	result = 0;
+	while (waiter.link && !result)
+		result = waitq_wait(&waiter.queue, true, deadline);
+	if (!waiter.link)
+		return 0;
+	waiter_remove(&waiter);
+	return result == -EINTR ? -EINTR_NOHAND : result;
+}
+
+static long futex_requeue(struct thread *thread, const uint64_t arguments[6], bool private, bool compare)
+{
+	struct futex_key from, to;
+	uint32_t value;
+	int error = key_of(thread, arguments[0], private, &from);
+	unsigned woken;
+
+	if (!error)
+		error = key_of(thread, arguments[4], private, &to);
+	if (error)
+		return error;
+	if ((int)arguments[2] < 0 || (int)arguments[3] < 0)
+		return -EINVAL;
+	if (compare) {
+		if (copy_from_user(thread, &value, arguments[0], sizeof(value)))
+			return -EFAULT;
+		if (value != (uint32_t)arguments[5])
+			return -EAGAIN;
+	}
+	woken = wake(&from, (unsigned)arguments[2], UINT32_MAX);
+	return woken + requeue(&from, &to, (unsigned)arguments[3]);
+}
+
+static uint32_t operate(unsigned operation, uint32_t old, uint32_t operand)
+{
+	switch (operation) {
+	case FUTEX_OP_SET:
+		return operand;
+	case FUTEX_OP_ADD:
+		return old + operand;
+	case FUTEX_OP_OR:
+		return old | operand;
+	case FUTEX_OP_ANDN:
+		return old & ~operand;
+	default:
+		return old ^ operand;
+	}
+}
+
+static bool holds(unsigned comparison, int32_t old, int32_t with)
+{
+	switch (comparison) {
+	case FUTEX_OP_CMP_EQ:
+		return old == with;
+	case FUTEX_OP_CMP_NE:
+		return old != with;
+	case FUTEX_OP_CMP_LT:
+		return old < with;
+	case FUTEX_OP_CMP_LE:
+		return old <= with;
+	case FUTEX_OP_CMP_GT:
+		return old > with;
+	default:
+		return old >= with;
+	}
+}
+
+static int32_t sign_extend_12(uint32_t value)
+{
+	return (int32_t)(value << 20) >> 20;
+}
+
+static long futex_wake_op(struct thread *thread, const uint64_t arguments[6], bool private)
+{
+	uint32_t encoded = (uint32_t)arguments[5], old, new;
+	unsigned operation = encoded >> 28 & 7, comparison = encoded >> 24 & 15;
+	int32_t operand = sign_extend_12(encoded >> 12 & 0xfff), with = sign_extend_12(encoded & 0xfff);
+	struct futex_key first, second;
+	int error = key_of(thread, arguments[0], private, &first);
+	unsigned woken;
+
+	if (!error)
+		error = key_of(thread, arguments[4], private, &second);
+	if (error)
+		return error;
+	if (operation > FUTEX_OP_XOR || comparison > FUTEX_OP_CMP_GE)
+		return -ENOSYS;
+	if (encoded & (uint32_t)FUTEX_OP_OPARG_SHIFT << 28)
+		operand = (int32_t)(1u << (operand & 31));
+	if (copy_from_user(thread, &old, arguments[4], sizeof(old)))
+		return -EFAULT;
+	new = operate(operation, old, (uint32_t)operand);
+	if (copy_to_user(thread, arguments[4], &new, sizeof(new)))
+		return -EFAULT;
+	woken = wake(&first, (unsigned)arguments[2], UINT32_MAX);
+	if (holds(comparison, (int32_t)old, with))
+		woken += wake(&second, (unsigned)arguments[3], UINT32_MAX);
+	return woken;
+}
+
+/* FUTEX_WAIT has a relative timeout, FUTEX_WAIT_BITSET an absolute one. */
+static int wait_deadline(struct thread *thread, const uint64_t arguments[6], unsigned operation,
+                         deadline_t *out)
+{
+	struct timespec timeout;
+	uint64_t time;
+
+	*out = DEADLINE_NEVER;
+	if (!arguments[3])
+		return 0;
+	if (copy_from_user(thread, &timeout, arguments[3], sizeof(timeout)))
+		return -EFAULT;
+	if (!timespec_to_ns(&timeout, &time))
+		return -EINVAL;
+	if ((operation & FUTEX_CMD_MASK) == FUTEX_WAIT)
+		*out = syscall_deadline(thread, time);
+	else
+		*out = clock_deadline(operation & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC,
+		                      time);
+	return 0;
+}
+
+long sys_futex(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned operation = (unsigned)arguments[1];
+	bool private = operation & FUTEX_PRIVATE_FLAG;
+	struct futex_key key;
+	deadline_t deadline;
+	int error;
+
+	switch (operation & FUTEX_CMD_MASK) {
+	case FUTEX_WAIT:
+	case FUTEX_WAIT_BITSET:
+		error = wait_deadline(thread, arguments, operation, &deadline);
+		if (error)
+			return error;
+		return futex_wait(thread, arguments[0], private, (uint32_t)arguments[2],
+		                  (operation & FUTEX_CMD_MASK) == FUTEX_WAIT ? UINT32_MAX
+		                                                             : (uint32_t)arguments[5],
+		                  deadline);
+	case FUTEX_WAKE:
+	case FUTEX_WAKE_BITSET:
+		error = key_of(thread, arguments[0], private, &key);
+		if (error)
+			return error;
+		if ((operation & FUTEX_CMD_MASK) == FUTEX_WAKE_BITSET && !(uint32_t)arguments[5])
+			return -EINVAL;
+		return wake(&key, (unsigned)arguments[2],
+		            (operation & FUTEX_CMD_MASK) == FUTEX_WAKE ? UINT32_MAX : (uint32_t)arguments[5]);
+	case FUTEX_REQUEUE:
+		return futex_requeue(thread, arguments, private, false);
+	case FUTEX_CMP_REQUEUE:
+		return futex_requeue(thread, arguments, private, true);
+	case FUTEX_WAKE_OP:
+		return futex_wake_op(thread, arguments, private);
+	default:
+		return -ENOSYS; /* priority inheritance */
+	}
+}
+
+void futex_wake_address(struct thread *thread, uint64_t address, unsigned count)
+{
+	struct futex_key key;
+
+	if (!key_of(thread, address, false, &key))
+		wake(&key, count, UINT32_MAX);
+	if (!key_of(thread, address, true, &key))
+		wake(&key, count, UINT32_MAX);
+}
+
+/* ---- robust futexes ---- */
+
+long sys_set_robust_list(struct thread *thread, const uint64_t arguments[6])
+{
+	if (arguments[1] != 24)
+		return -EINVAL;
+	thread->private->robust_list = arguments[0];
+	thread->private->robust_length = arguments[1];
+	return 0;
+}
+
+long sys_get_robust_list(struct thread *thread, const uint64_t arguments[6])
+{
+	struct thread *target = arguments[0] ? thread_find((int)arguments[0]) : thread;
+
+	if (!target)
+		return -ESRCH;
+	if (target->process != thread->process && !capable_root(thread))
+		return -EPERM;
+	if (copy_to_user(thread, arguments[1], &target->private->robust_list, 8) ||
+	    copy_to_user(thread, arguments[2], &target->private->robust_length, 8))
+		return -EFAULT;
+	return 0;
+}
+
+static void owner_died(struct thread *thread, uint64_t address)
+{
+	uint32_t value, new;
+
+	if (address & 3 || copy_from_user(thread, &value, address, sizeof(value)))
+		return;
+	if ((value & FUTEX_TID_MASK) != (uint32_t)thread->tid)
+		return;
+	new = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+	if (!copy_to_user(thread, address, &new, sizeof(new)) && value & FUTEX_WAITERS)
+		futex_wake_address(thread, address, 1);
+}
+
+void futex_robust_exit(struct thread *thread)
+{
+	uint64_t head = thread->private->robust_list, entry, pending, next;
+	int64_t offset;
+
+	thread->private->robust_list = 0;
+	if (!head || copy_from_user(thread, &entry, head, 8) ||
+	    copy_from_user(thread, &offset, head + 8, 8) || copy_from_user(thread, &pending, head + 16, 8))
+		return;
+	entry &= ~1ul; /* bit 0 marks priority inheritance */
+	pending &= ~1ul;
+	for (unsigned i = 0; i < ROBUST_ENTRIES && entry && entry != head; i++) {
+		if (copy_from_user(thread, &next, entry, 8))
+			break;
+		if (entry != pending)
+			owner_died(thread, entry + (uint64_t)offset);
+		entry = next & ~1ul;
+	}
+	if (pending)
+		owner_died(thread, pending + (uint64_t)offset);
+}

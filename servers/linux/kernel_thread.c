@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's objects behind threads: a Thread with its SchedContext, marked foreign, whose system calls,
+ * faults and exceptions come to this server's Endpoint with the thread's number as badge.
+ */
+#include <stdlib.h>
+#include <pith/log.h>
+#include <pith/slots.h>
+#include <pith/startup.h>
+#include "space.h"
+#include "thread.h"
+
+#define SLICE_NS      10000000ul /* round robin */
+#define PRIORITY_NICE 60         /* of nice 0; one nice step is one priority */
+
+static struct {
+	struct kernel_thread **table; /* by number, from 1 */
+	uint32_t count, capacity;
+	struct kernel_thread *free;
+	cptr_t service, cpu_time;
+} kernel_threads;
+
+void kernel_threads_init(cptr_t service)
+{
+	kernel_threads.service = service;
+	kernel_threads.cpu_time = startup_need("cpu-time", STARTUP_CAPABILITY, 0)->slot;
+}
+
+struct kernel_thread *kernel_thread_of(badge_t badge)
+{
+	return badge && badge <= kernel_threads.count ? kernel_threads.table[badge - 1] : NULL;
+}
+
+static bool check(enum error error, const char *what)
+{
+	if (error != ERR_NONE)
+		log_error("thread: %s: %s", what, error_text(error));
+	return error == ERR_NONE;
+}
+
+static unsigned nice_priority(int nice)
+{
+	return (unsigned)(PRIORITY_NICE - nice);
+}
+
+void kernel_thread_set_nice(struct kernel_thread *kernel, int nice)
+{
+	if (kernel->nice == nice)
+		return;
+	if (check(thread_set_priority(kernel->object, kernel_threads.cpu_time, nice_priority(nice)),
+	          "priority"))
+		kernel->nice = nice;
+}
+
+static bool table_grow(void)
+{
+	uint32_t capacity = kernel_threads.capacity ? kernel_threads.capacity * 2 : 64;
+	struct kernel_thread **table;
+
+	if (kernel_threads.count < kernel_threads.capacity)
+		return true;
+	table = realloc(kernel_threads.table, capacity * sizeof(struct kernel_thread *));
+	if (!table)
+		return false;
+	kernel_threads.table = table;
+	kernel_threads.capacity = capacity;
+	return true;
+}
+
+/* The Endpoint with the thread's badge is needed for binding only: the kernel keeps a capability of its own.
+ */
+static bool bind_syscalls(struct kernel_thread *kernel)
+{
+	cptr_t badged = slot_allocate();
+	bool ok;
+
+	if (!badged)
+		return false;
+	ok = check(capability_derive(badged, kernel_threads.service, RIGHT_WRITE, kernel->number, 0),
+	           "derive") &&
+	     check(thread_bind(kernel->object, BIND_SYSCALL, badged), "bind syscalls");
+	capability_delete(badged);
+	slot_free(badged);
+	return ok;
+}
+
+static bool configure(struct kernel_thread *kernel)
+{
+	return check(cpu_time_configure(kernel_threads.cpu_time, kernel->sched_context, SLICE_NS, SLICE_NS),
+	             "slice") &&
+	       check(thread_bind(kernel->object, BIND_SCHED_CONTEXT, kernel->sched_context), "bind slice") &&
+	       check(thread_set_foreign(kernel->object, true), "foreign") &&
+	       check(thread_set_priority(kernel->object, kernel_threads.cpu_time, nice_priority(0)),
+	             "priority") &&
+	       bind_syscalls(kernel);
+}
+
+static struct kernel_thread *kernel_thread_create(void)
+{
+	struct kernel_thread *kernel;
+
+	if (!table_grow())
+		return NULL;
+	kernel = calloc(1, sizeof(*kernel));
+	if (!kernel)
+		return NULL;
+	kernel->number = kernel_threads.count + 1;
+	kernel->object = object_create(OBJECT_THREAD, 0);
+	kernel->sched_context = object_create(OBJECT_SCHED_CONTEXT, 0);
+	if (kernel->object && kernel->sched_context && configure(kernel)) {
+		kernel_threads.table[kernel_threads.count++] = kernel;
+		return kernel;
+	}
+	if (kernel->object)
+		object_destroy(kernel->object);
+	if (kernel->sched_context)
+		object_destroy(kernel->sched_context);
+	free(kernel);
+	return NULL;
+}
+
+struct kernel_thread *kernel_thread_take(struct thread *thread)
+{
+	struct kernel_thread *kernel = kernel_threads.free;
+
+	if (kernel)
+		kernel_threads.free = kernel->next_free;
+	else
+		kernel = kernel_thread_create();
+	if (kernel) {
+		kernel->thread = thread;
+		kernel_thread_set_nice(kernel, thread->process->nice);
+	}
+	return kernel;
+}
+
+void kernel_thread_release(struct kernel_thread *kernel)
+{
+	kernel->thread = NULL;
+	kernel->time_base += kernel_thread_time(kernel);
+	thread_write_vector(kernel->object, NULL, 0);
+	/* The address space may be given away and must not be found again by this thread. */
+	thread_bind(kernel->object, BIND_VSPACE, CPTR_NULL);
+	kernel->vspace = CPTR_NULL;
+	kernel->next_free = kernel_threads.free;
+	kernel_threads.free = kernel;
+}
+
+bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space)
+{
+	cptr_t vspace = space_vspace(space);
+
+	if (kernel->vspace == vspace)
+		return true;
+	if (kernel->vspace)
+		thread_bind(kernel->object, BIND_VSPACE, CPTR_NULL);
+	kernel->vspace = CPTR_NULL;
+	if (!check(thread_bind(kernel->object, BIND_VSPACE, vspace), "bind address space"))
+		return false;
+	kernel->vspace = vspace;
+	return true;
+}
+
+uint64_t kernel_thread_time(const struct kernel_thread *kernel)
+{
+	struct thread_info info;
+
+	if (thread_info(kernel->object, &info) != ERR_NONE)
+		return 0;
+	return info.cpu_time - kernel->time_base;
+}

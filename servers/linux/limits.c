@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Resource limits and usage. */
+#include "limits.h"
+#include <errno.h>
+#include <sys/resource.h>
+#include "address_space.h"
+#include "rusage.h"
+#include "syscall.h"
+#include "thread.h"
+
+#define LIMIT_COUNT 16
+
+void limits_init(struct rlimit64_pair limits[16])
+{
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		limits[i] = (struct rlimit64_pair){UINT64_MAX, UINT64_MAX};
+	limits[RLIMIT_STACK].current = STACK_LIMIT;
+	limits[RLIMIT_CORE].current = 0;
+	limits[RLIMIT_NPROC] = (struct rlimit64_pair){4096, 4096};
+	limits[RLIMIT_NOFILE] = (struct rlimit64_pair){1024, 4096};
+	limits[RLIMIT_MEMLOCK] = (struct rlimit64_pair){8 << 20, 8 << 20};
+	limits[RLIMIT_SIGPENDING] = (struct rlimit64_pair){1024, 1024};
+	limits[RLIMIT_MSGQUEUE] = (struct rlimit64_pair){819200, 819200};
+	limits[RLIMIT_NICE] = limits[RLIMIT_RTPRIO] = (struct rlimit64_pair){0, 0};
+}
+
+static int limit_set(struct thread *thread, struct process *target, unsigned which,
+                     const struct rlimit64_pair *new)
+{
+	struct rlimit64_pair *limit = &target->limits[which];
+
+	if (new->current > new->maximum)
+		return -EINVAL;
+	if (new->maximum > limit->maximum && !capable_root(thread))
+		return -EPERM;
+	if (which == RLIMIT_NOFILE && new->maximum > 1048576)
+		return -EPERM;
+	*limit = *new;
+	if (target->mm && which == RLIMIT_STACK)
+		target->mm->stack_limit = new->current;
+	if (target->mm && which == RLIMIT_AS)
+		target->mm->data_limit = new->current;
+	return 0;
+}
+
+long sys_prlimit64(struct thread *thread, const uint64_t arguments[6])
+{
+	struct process *target = arguments[0] ? process_find((int)arguments[0]) : thread->process;
+	unsigned which = (unsigned)arguments[1];
+	struct rlimit64_pair new, old;
+	int error;
+
+	if (which >= LIMIT_COUNT)
+		return -EINVAL;
+	if (!target)
+		return -ESRCH;
+	if (target != thread->process && !capable_root(thread) &&
+	    target->credentials.uid != thread->process->credentials.uid)
+		return -EPERM;
+	old = target->limits[which];
+	if (arguments[2]) {
+		if (copy_from_user(thread, &new, arguments[2], sizeof(new)))
+			return -EFAULT;
+		error = limit_set(thread, target, which, &new);
+		if (error)
+			return error;
+	}
+	return arguments[3] ? copy_to_user(thread, arguments[3], &old, sizeof(old)) : 0;
+}
+
+long sys_getrlimit(struct thread *thread, const uint64_t arguments[6])
+{
+	if (arguments[0] >= LIMIT_COUNT)
+		return -EINVAL;
+	return copy_to_user(thread, arguments[1], &thread->process->limits[arguments[0]],
+	                    sizeof(struct rlimit64_pair));
+}
+
+long sys_setrlimit(struct thread *thread, const uint64_t arguments[6])
+{
+	struct rlimit64_pair new;
+
+	if (arguments[0] >= LIMIT_COUNT)
+		return -EINVAL;
+	if (copy_from_user(thread, &new, arguments[1], sizeof(new)))
+		return -EFAULT;
+	return limit_set(thread, thread->process, (unsigned)arguments[0], &new);
+}
+
+/* ---- usage ---- */
+
+struct linux_rusage rusage_of(uint64_t cpu_time, const struct process *process)
+{
+	struct linux_rusage usage = {.user_seconds = (int64_t)(cpu_time / 1000000000),
+	                             .user_microseconds = (int64_t)(cpu_time % 1000000000 / 1000)};
+
+	if (process) {
+		usage.minor_faults = (int64_t)process->minor_faults;
+		usage.major_faults = (int64_t)process->major_faults;
+		usage.maximum_resident = (int64_t)process_resident_pages((struct process *)process) * 4;
+	}
+	return usage;
+}
+
+long sys_getrusage(struct thread *thread, const uint64_t arguments[6])
+{
+	struct process *process = thread->process;
+	struct linux_rusage usage;
+
+	switch ((int)arguments[0]) {
+	case RUSAGE_SELF:
+		usage = rusage_of(process_cpu_time(process), process);
+		break;
+	case RUSAGE_CHILDREN:
+		usage = rusage_of(process->child_time, NULL);
+		break;
+	case 1: /* RUSAGE_THREAD */
+		usage = rusage_of(kernel_thread_time(thread->private->kernel), process);
+		break;
+	default:
+		return -EINVAL;
+	}
+	return copy_to_user(thread, arguments[1], &usage, sizeof(usage));
+}

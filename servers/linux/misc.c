@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* What the system is, and settings of a process that have no better place. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/sysinfo.h>
+#include <sys/times.h>
+#include <pith/object.h>
+#include <pith/startup.h>
+#include "address_space.h"
+#include "syscall.h"
+#include "system_name.h"
+#include "thread.h"
+
+#define TICK 10000000ul /* ns: 100 a second */
+
+/* ---- names and figures ---- */
+
+static char host_name[65] = "pith", domain_name[65] = "(none)";
+
+const char *system_host_name(void)
+{
+	return host_name;
+}
+
+long sys_uname(struct thread *thread, const uint64_t arguments[6])
+{
+	struct {
+		char system[65], node[65], release[65], version[65], machine[65], domain[65];
+	} name = {SYSTEM_NAME, "", SYSTEM_RELEASE, SYSTEM_VERSION, "x86_64", ""};
+
+	memcpy(name.node, host_name, sizeof(name.node));
+	memcpy(name.domain, domain_name, sizeof(name.domain));
+	return copy_to_user(thread, arguments[0], &name, sizeof(name));
+}
+
+static long set_name(struct thread *thread, char *name, uint64_t address, uint64_t length)
+{
+	char new[65] = {0};
+
+	if (!capable_root(thread))
+		return -EPERM;
+	if (length > 64)
+		return -EINVAL;
+	if (copy_from_user(thread, new, address, length))
+		return -EFAULT;
+	memcpy(name, new, sizeof(new));
+	return 0;
+}
+
+long sys_sethostname(struct thread *thread, const uint64_t arguments[6])
+{
+	return set_name(thread, host_name, arguments[0], arguments[1]);
+}
+
+long sys_setdomainname(struct thread *thread, const uint64_t arguments[6])
+{
+	return set_name(thread, domain_name, arguments[0], arguments[1]);
+}
+
+long sys_sysinfo(struct thread *thread, const uint64_t arguments[6])
+{
+	struct {
+		int64_t uptime;
+		uint64_t loads[3], total, free, shared, buffer, swap_total, swap_free;
+		uint16_t processes, padding;
+		uint64_t high_total, high_free;
+		uint32_t unit;
+	} info = {.uptime = (int64_t)(time_now() / 1000000000),
+	          .total = pages_total() << PAGE_BITS,
+	          .free = pages_free() << PAGE_BITS,
+	          .unit = 1};
+
+	for (struct process *process = process_first(); process; process = process_next(process))
+		info.processes = (uint16_t)(info.processes + process->thread_count);
+	return copy_to_user(thread, arguments[0], &info, sizeof(info));
+}
+
+long sys_times(struct thread *thread, const uint64_t arguments[6])
+{
+	struct {
+		int64_t user, system, child_user, child_system;
+	} times = {.user = (int64_t)(process_cpu_time(thread->process) / TICK),
+	           .child_user = (int64_t)(thread->process->child_time / TICK)};
+
+	if (arguments[0] && copy_to_user(thread, arguments[0], &times, sizeof(times)))
+		return -EFAULT;
+	return (long)(time_now() / TICK);
+}
+
+long sys_getrandom(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t address = arguments[0], left = arguments[1];
+
+	if (arguments[2] & ~7ul || (arguments[2] & 6) == 6)
+		return -EINVAL;
+	if (left > INT32_MAX)
+		left = INT32_MAX;
+	for (uint64_t done = 0; done < left;) {
+		size_t part = left - done;
+		void *at = user_pointer(thread, address + done, &part, true);
+
+		if (!at)
+			return done ? (long)done : -EFAULT;
+		random_bytes(at, part);
+		done += part;
+		if (done < left && signal_pending(thread))
+			return (long)done;
+	}
+	return (long)left;
+}
+
+/* ---- per process ---- */
+
+long sys_personality(struct thread *thread, const uint64_t arguments[6])
+{
+	uint32_t old = thread->process->personality;
+
+	if ((uint32_t)arguments[0] != UINT32_MAX)
+		thread->process->personality = (uint32_t)arguments[0];
+	return old;
+}
+
+long sys_arch_prctl(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t value;
+
+	switch (arguments[0]) {
+	case 0x1002: /* ARCH_SET_FS */
+		if (arguments[1] >= USER_END)
+			return -EPERM;
+		if (thread->registers_valid)
+			thread->registers.fs_base = arguments[1];
+		return thread_set_tls(thread->private->kernel->object, arguments[1]) == ERR_NONE ? 0
+		                                                                                 : -EINVAL;
+	case 0x1001: /* ARCH_SET_GS */
+		if (arguments[1] >= USER_END)
+			return -EPERM;
+		thread_registers_change(thread)->gs_base = arguments[1];
+		return 0;
+	case 0x1003: /* ARCH_GET_FS */
+		value = thread_registers(thread)->fs_base;
+		return copy_to_user(thread, arguments[1], &value, sizeof(value));
+	case 0x1004: /* ARCH_GET_GS */
+		value = thread_registers(thread)->gs_base;
+		return copy_to_user(thread, arguments[1], &value, sizeof(value));
+	default:
+		return -EINVAL;
+	}
+}
+
+static long set_comm(struct thread *thread, uint64_t address)
+{
+	char name[COMM_SIZE] = {0};
+	ssize_t length = copy_string_from_user(thread, name, address, COMM_SIZE - 1);
+
+	if (length == -EFAULT)
+		return -EFAULT;
+	name[COMM_SIZE - 1] = 0;
+	memcpy(thread->comm, name, COMM_SIZE);
+	if (thread->tid == thread->process->pid)
+		memcpy(thread->process->comm, name, COMM_SIZE);
+	return 0;
+}
+
+static long put_int(struct thread *thread, uint64_t address, int value)
+{
+	return copy_to_user(thread, address, &value, sizeof(value));
+}
+
+long sys_prctl(struct thread *thread, const uint64_t arguments[6])
+{
+	struct process *process = thread->process;
+
+	switch ((int)arguments[0]) {
+	case PR_SET_NAME:
+		return set_comm(thread, arguments[1]);
+	case PR_GET_NAME:
+		return copy_to_user(thread, arguments[1], thread->comm, COMM_SIZE);
+	case PR_SET_PDEATHSIG:
+		if (arguments[1] > SIGNAL_COUNT)
+			return -EINVAL;
+		process->death_signal = (int)arguments[1];
+		return 0;
+	case PR_GET_PDEATHSIG:
+		return put_int(thread, arguments[1], process->death_signal);
+	case PR_GET_DUMPABLE:
+		return 1;
+	case PR_SET_DUMPABLE: /* there are no core dumps and no tracing to protect from */
+		return arguments[1] > 1 ? -EINVAL : 0;
+	case PR_GET_KEEPCAPS:
+		return 0;
+	case PR_CAPBSET_READ:
+		return arguments[1] <= 40 ? 1 : -EINVAL;
+	case PR_GET_SECUREBITS:
+		return 0;
+	case PR_GET_NO_NEW_PRIVS:
+		return process->no_new_privileges;
+	case PR_SET_NO_NEW_PRIVS:
+		if (arguments[1] != 1 || arguments[2] || arguments[3] || arguments[4])
+			return -EINVAL;
+		process->no_new_privileges = true;
+		return 0;
+	case PR_SET_CHILD_SUBREAPER:
+		process->subreaper = arguments[1] != 0;
+		return 0;
+	case PR_GET_CHILD_SUBREAPER:
+		return put_int(thread, arguments[1], process->subreaper);
+	case PR_GET_TIMERSLACK:
+		return 50000;
+	case PR_SET_TIMERSLACK:
+		return 0;
+	case PR_CAP_AMBIENT:
+		return arguments[1] == PR_CAP_AMBIENT_IS_SET || arguments[1] == PR_CAP_AMBIENT_CLEAR_ALL
+		               ? 0
+		               : -EPERM;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* No seccomp, no swapping: asking what is supported is answered, nothing else. */
+long sys_membarrier(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)thread;
+	/* One CPU: every system call is a barrier for all threads. QUERY; the commands GLOBAL, *_EXPEDITED
+	 * and their registration. */
+	if (arguments[0] == 0)
+		return 0x1f;
+	return arguments[0] & ~0x1ful || arguments[1] ? -EINVAL : 0;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of processes: numbers, families, groups and sessions. */
+#include <stdlib.h>
+#include <string.h>
+#include <pith/startup.h>
+#include "address_space.h"
+#include "limits.h"
+#include "thread.h"
+#include "vfs.h"
+
+#define HASH_SIZE 1024
+#define PID_MAX   32768
+#define PID_FIRST 300 /* after a wrap: low numbers stay those of the system's own */
+
+static struct process *all, *by_pid[HASH_SIZE];
+static int last_pid;
+
+struct process *process_first(void)
+{
+	return all;
+}
+
+struct process *process_next(struct process *process)
+{
+	return process->next_all;
+}
+
+struct process *process_find(int pid)
+{
+	struct process *process = by_pid[(unsigned)pid % HASH_SIZE];
+
+	while (process && process->pid != pid)
+		process = process->next_hash;
+	return process;
+}
+
+/* A number is in use as long as a process, a thread, a group or a session has it. */
+bool pid_used(int pid)
+{
+	if (process_find(pid) || thread_find(pid))
+		return true;
+	for (struct process *process = all; process; process = process->next_all)
+		if (process->pgid == pid || process->sid == pid)
+			return true;
+	return false;
+}
+
+int pid_allocate(void)
+{
+	for (int tries = 0; tries < PID_MAX; tries++) {
+		last_pid = last_pid + 1 < PID_MAX ? last_pid + 1 : PID_FIRST;
+		if (!pid_used(last_pid))
+			return last_pid;
+	}
+	return 0;
+}
+
+struct process *process_create(struct process *parent)
+{
+	struct process *process = calloc(1, sizeof(*process));
+
+	if (!process)
+		return NULL;
+	process->signals = signal_state_create(parent ? parent->signals : NULL);
+	if (!process->signals) {
+		free(process);
+		return NULL;
+	}
+	process->exit_signal = 17; /* SIGCHLD */
+	process->start_time = time_now();
+	if (!parent) {
+		limits_init(process->limits);
+		return process;
+	}
+	process->parent = parent;
+	process->pgid = parent->pgid;
+	process->sid = parent->sid;
+	process->credentials = parent->credentials;
+	process->tty = parent->tty;
+	process->nice = parent->nice;
+	process->personality = parent->personality;
+	process->arg_start = parent->arg_start;
+	process->arg_end = parent->arg_end;
+	process->env_start = parent->env_start;
+	process->env_end = parent->env_end;
+	memcpy(process->comm, parent->comm, sizeof(process->comm));
+	memcpy(process->limits, parent->limits, sizeof(process->limits));
+	process->exe = parent->exe ? strdup(parent->exe) : NULL;
+	return process;
+}
+
+static void family_join(struct process *process)
+{
+	if (!process->parent)
+		return;
+	process->sibling = process->parent->children;
+	process->parent->children = process;
+}
+
+static void family_leave(struct process *process)
+{
+	struct process **link;
+
+	if (!process->parent)
+		return;
+	link = &process->parent->children;
+	while (*link && *link != process)
+		link = &(*link)->sibling;
+	if (*link)
+		*link = process->sibling;
+	process->sibling = NULL;
+	process->parent = NULL;
+}
+
+void process_set_parent(struct process *process, struct process *parent)
+{
+	family_leave(process);
+	process->parent = parent;
+	family_join(process);
+}
+
+void process_publish(struct process *process)
+{
+	struct process **slot = &by_pid[(unsigned)process->pid % HASH_SIZE];
+
+	process->next_hash = *slot;
+	*slot = process;
+	process->next_all = all;
+	if (all)
+		all->all_link = &process->next_all;
+	process->all_link = &all;
+	all = process;
+	family_join(process);
+}
+
+static void unpublish(struct process *process)
+{
+	struct process **link = &by_pid[(unsigned)process->pid % HASH_SIZE];
+
+	if (!process->all_link)
+		return;
+	while (*link != process)
+		link = &(*link)->next_hash;
+	*link = process->next_hash;
+	*process->all_link = process->next_all;
+	if (process->next_all)
+		process->next_all->all_link = process->all_link;
+	family_leave(process);
+}
+
+void process_free(struct process *process)
+{
+	unpublish(process);
+	if (process->mm)
+		mm_put(process->mm);
+	if (process->files)
+		file_table_put(process->files);
+	if (process->fs)
+		fs_context_put(process->fs);
+	signal_state_free(process->signals);
+	free(process->exe);
+	free(process);
+}
+
+struct process *process_init(void)
+{
+	return process_find(1);
+}
+
+/* Children of the server itself look like children of process 1, which then may not exist. */
+int process_parent_pid(const struct process *process)
+{
+	if (process->parent)
+		return process->parent->pid;
+	return process->pid == 1 ? 0 : 1;
+}
+
+uint64_t process_cpu_time(struct process *process)
+{
+	uint64_t time = process->user_time;
+
+	for (struct thread *thread = process->threads; thread; thread = thread->next_in_process)
+		if (thread->private->kernel)
+			time += kernel_thread_time(thread->private->kernel);
+	return time;
+}
+
+static bool thread_runs(const struct thread *thread)
+{
+	return !thread->fiber;
+}
+
+char process_state(struct process *process)
+{
+	if (process->zombie)
+		return 'Z';
+	if (process->signals->stopped)
+		return 'T';
+	for (struct thread *thread = process->threads; thread; thread = thread->next_in_process)
+		if (thread_runs(thread) || thread == current_thread())
+			return 'R';
+	return 'S';
+}
+
+bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid)
+{
+	(void)process;
+	if (credentials->fsgid == gid)
+		return true;
+	for (uint32_t i = 0; i < credentials->group_count; i++)
+		if (credentials->groups[i] == gid)
+			return true;
+	return false;
+}
+
+bool capable_root(struct thread *thread)
+{
+	return thread->process->credentials.euid == 0;
+}
+
+/* ---- groups and sessions ---- */
+
+bool process_group_exists(int pgid, int sid)
+{
+	for (struct process *process = all; process; process = process->next_all)
+		if (process->pgid == pgid && process->sid == sid)
+			return true;
+	return false;
+}
+
+bool process_group_orphaned(int pgid)
+{
+	for (struct process *process = all; process; process = process->next_all) {
+		if (process->pgid != pgid || process->zombie)
+			continue;
+		if (process->parent && process->parent->pgid != pgid && process->parent->sid == process->sid)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Priorities and scheduling, as far as one CPU and one policy go. */
+#include <errno.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include "syscall.h"
+#include "thread.h"
+
+long sys_sched_yield(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)thread;
+	(void)arguments;
+	return 0;
+}
+
+static struct thread *thread_named(struct thread *thread, uint64_t tid)
+{
+	return (int)tid ? thread_find((int)tid) : thread;
+}
+
+long sys_sched_getaffinity(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t mask = 1;
+
+	if (!thread_named(thread, arguments[0]))
+		return -ESRCH;
+	if (arguments[1] < sizeof(mask) || arguments[1] % sizeof(mask))
+		return -EINVAL;
+	return copy_to_user(thread, arguments[2], &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
+}
+
+long sys_sched_setaffinity(struct thread *thread, const uint64_t arguments[6])
+{
+	uint8_t mask = 0;
+
+	if (!thread_named(thread, arguments[0]))
+		return -ESRCH;
+	if (arguments[1] && copy_from_user(thread, &mask, arguments[2], 1))
+		return -EFAULT;
+	return mask & 1 ? 0 : -EINVAL;
+}
+
+long sys_sched_getscheduler(struct thread *thread, const uint64_t arguments[6])
+{
+	return thread_named(thread, arguments[0]) ? SCHED_OTHER : -ESRCH;
+}
+
+long sys_sched_getparam(struct thread *thread, const uint64_t arguments[6])
+{
+	int priority = 0;
+
+	if (!thread_named(thread, arguments[0]))
+		return -ESRCH;
+	return copy_to_user(thread, arguments[1], &priority, sizeof(priority));
+}
+
+static int check_policy(int policy, int priority)
+{
+	if (policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE)
+		return priority ? -EINVAL : 0;
+	return policy == SCHED_FIFO || policy == SCHED_RR ? -EPERM : -EINVAL;
+}
+
+long sys_sched_setscheduler(struct thread *thread, const uint64_t arguments[6])
+{
+	int priority;
+
+	if (!thread_named(thread, arguments[0]))
+		return -ESRCH;
+	if (copy_from_user(thread, &priority, arguments[2], sizeof(priority)))
+		return -EFAULT;
+	return check_policy((int)arguments[1] & ~0x40000000, priority);
+}
+
+long sys_sched_setparam(struct thread *thread, const uint64_t arguments[6])
+{
+	int priority;
+
+	if (!thread_named(thread, arguments[0]))
+		return -ESRCH;
+	if (copy_from_user(thread, &priority, arguments[1], sizeof(priority)))
+		return -EFAULT;
+	return check_policy(SCHED_OTHER, priority);
+}
+
+long sys_sched_get_priority_max(struct thread *thread, const uint64_t arguments[6])
+{
+	int policy = (int)arguments[0];
+
+	(void)thread;
+	if (policy == SCHED_FIFO || policy == SCHED_RR)
+		return 99;
+	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
+}
+
+long sys_sched_get_priority_min(struct thread *thread, const uint64_t arguments[6])
+{
+	int policy = (int)arguments[0];
+
+	(void)thread;
+	if (policy == SCHED_FIFO || policy == SCHED_RR)
+		return 1;
+	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
+}
+
+/* ---- nice ---- */
+
+static bool selected(struct thread *thread, const struct process *process, int which, int who)
+{
+	switch (which) {
+	case PRIO_PROCESS:
+		return process->pid == (who ? who : thread->process->pid);
+	case PRIO_PGRP:
+		return process->pgid == (who ? who : thread->process->pgid);
+	default:
+		return process->credentials.uid == (who ? (uint32_t)who : thread->process->credentials.uid);
+	}
+}
+
+/* 20 - nice, so that it is never negative */
+long sys_getpriority(struct thread *thread, const uint64_t arguments[6])
+{
+	int which = (int)arguments[0], best = -1;
+
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	for (struct process *process = process_first(); process; process = process_next(process))
+		if (selected(thread, process, which, (int)arguments[1]) && 20 - process->nice > best)
+			best = 20 - process->nice;
+	return best < 0 ? -ESRCH : best;
+}
+
+static int set_nice(struct thread *thread, struct process *process, int nice)
+{
+	const struct credentials *mine = &thread->process->credentials;
+
+	if (mine->euid && mine->euid != process->credentials.uid && mine->euid != process->credentials.euid)
+		return -EPERM;
+	if (nice < process->nice && mine->euid)
+		return -EACCES;
+	process->nice = nice;
+	for (struct thread *each = process->threads; each; each = each->next_in_process)
+		kernel_thread_set_nice(each->private->kernel, nice);
+	return 0;
+}
+
+long sys_setpriority(struct thread *thread, const uint64_t arguments[6])
+{
+	int which = (int)arguments[0], nice = (int)arguments[2], result = -ESRCH;
+
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
+	for (struct process *process = process_first(); process; process = process_next(process))
+		if (selected(thread, process, which, (int)arguments[1])) {
+			int error = set_nice(thread, process, nice);
+
+			if (error)
+				return error;
+			result = 0;
+		}
+	return result;
+}
+
+long sys_getcpu(struct thread *thread, const uint64_t arguments[6])
+{
+	uint32_t zero = 0;
+
+	if (arguments[0] && copy_to_user(thread, arguments[0], &zero, sizeof(zero)))
+		return -EFAULT;
+	return arguments[1] ? copy_to_user(thread, arguments[1], &zero, sizeof(zero)) : 0;
+}

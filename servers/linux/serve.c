@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Serving one thread's message: a system call, a fault, an exception or the answer to a poke. Calls that
+ * never wait run on the loop's own stack; everything else on a fiber, whose answer goes out with the loop's
+ * next receive if the fiber finished at once, and by itself if it had to wait.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <pith/log.h>
+#include <pith/slots.h>
+#include <pith/startup.h>
+#include <pith/syscall.h>
+#include "fault.h"
+#include "fiber_context.h"
+#include "oom.h"
+#include "syscall_table.h"
+#include "thread.h"
+
+#define RT_SIGRETURN 15
+
+/* The thread whose message the loop has just received, until its fiber waits. */
+static struct {
+	struct thread *thread;
+	struct message *message;
+	bool answered;
+} loop;
+
+/* ---- Reply objects: one for each call in progress, and one for the next to come ---- */
+
+#define FREE_REPLIES 256
+static cptr_t free_replies[FREE_REPLIES];
+static unsigned free_reply_count;
+
+cptr_t reply_take(void)
+{
+	cptr_t reply = free_reply_count ? free_replies[--free_reply_count] : object_create(OBJECT_REPLY, 0);
+
+	if (!reply)
+		fatal("out of kernel memory for Reply objects");
+	return reply;
+}
+
+void reply_give(cptr_t reply)
+{
+	if (free_reply_count < FREE_REPLIES)
+		free_replies[free_reply_count++] = reply;
+	else
+		object_destroy(reply);
+}
+
+/* ---- answering ---- */
+
+static void answer(struct thread *thread)
+{
+	struct thread_private *private = thread->private;
+	struct message *message = &private->answer;
+	cptr_t reply = private->reply;
+	uint64_t flags = private->poked ? REPLY_CONSUME_POKE : 0;
+	enum error error;
+
+	private->poked = false;
+	private->reply = CPTR_NULL;
+	if (private->registers_changed)
+		message->info =
+		        MESSAGE_INFO(REPLY_REGISTERS | flags, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS);
+	else
+		message->info |= MESSAGE_INFO(flags, 0);
+	if (loop.thread == thread && !private->registers_changed) {
+		*loop.message = *message;
+		loop.answered = true;
+		return;
+	}
+	if (private->registers_changed)
+		memcpy(&ipc_buffer()->words[MESSAGE_REGISTER_WORDS], &thread->registers,
+		       sizeof(thread->registers));
+	error = ipc_reply(reply, message);
+	if (error != ERR_NONE)
+		log_error("thread %d: reply: %s", thread->tid, error_text(error));
+	reply_give(reply);
+}
+
+/* ---- signals on the way back ---- */
+
+static void deliver(struct thread *thread, const struct linux_siginfo *info,
+                    const struct signal_action *action)
+{
+	if (!sigframe_push(thread, info, action))
+		process_exit_group(thread->process, SIGSEGV);
+}
+
+static void back_to_user(struct thread *thread)
+{
+	struct thread_private *private = thread->private;
+	struct signal_action action;
+	struct linux_siginfo info;
+
+	while (private->attention || private->mask_saved) {
+		if (signal_take(thread, &info, &action)) {
+			if (private->label == LABEL_FOREIGN_SYSCALL && !private->registers_changed)
+				thread_registers_change(thread)->rax = private->answer.words[0];
+			deliver(thread, &info, &action);
+		} else if (private->exiting) {
+			return;
+		} else if (private->mask_saved) {
+			private->mask_saved = false;
+			signal_set_mask(thread, private->saved_mask);
+		}
+	}
+}
+
+/* ---- system calls ---- */
+
+deadline_t syscall_deadline(struct thread *thread, uint64_t timeout)
+{
+	struct thread_private *private = thread->private;
+	uint64_t now;
+
+	if (!private->restart_deadline) {
+		now = time_now();
+		private->restart_deadline = timeout < DEADLINE_NEVER - now ? now + timeout : DEADLINE_NEVER;
+	}
+	return private->restart_deadline;
+}
+
+/* A call was interrupted: a handler runs and the call ends or is repeated by the program itself. false: no
+ * handler; call it again here. */
+static bool interrupt_call(struct thread *thread, long result, uint64_t number)
+{
+	struct signal_action action;
+	struct linux_siginfo info;
+	struct thread_registers *registers;
+
+	if (!signal_take(thread, &info, &action))
+		return thread->private->exiting;
+	registers = thread_registers_change(thread);
+	if (result == -EINTR_RESTART && action.flags & SA_RESTART) {
+		registers->rip -= 2; /* the syscall instruction */
+		registers->rax = number;
+	} else {
+		registers->rax = (uint64_t)-EINTR;
+	}
+	deliver(thread, &info, &action);
+	return true;
+}
+
+static void serve_syscall(struct thread *thread)
+{
+	struct thread_private *private = thread->private;
+	uint64_t number = private->words[0];
+	long result;
+
+	private->restart_deadline = 0;
+	for (;;) {
+		if (private->exiting)
+			return;
+		result = syscall_dispatch(thread, number, &private->words[1]);
+		if ((result != -EINTR_RESTART && result != -EINTR_NOHAND) || number == RT_SIGRETURN)
+			break;
+		if (interrupt_call(thread, result, number))
+			return;
+	}
+	private->answer.words[0] = (uint64_t)result;
+	private->answer.info = MESSAGE_INFO(0, 1);
+	if (private->registers_changed)
+		thread->registers.rax = (uint64_t)result;
+}
+
+/* ---- faults and exceptions ---- */
+
+static void fault_signal(struct thread *thread, int signal, int code, uint64_t address, unsigned trap,
+                         uint64_t error)
+{
+	struct linux_siginfo info = {.signal = signal, .code = code, .address = address};
+
+	thread->private->fault_address = address;
+	thread->private->fault_trap = trap;
+	thread->private->fault_code = (uint32_t)error;
+	signal_force(thread, &info);
+}
+
+static void serve_fault(struct thread *thread)
+{
+	struct thread_private *private = thread->private;
+	uint64_t address = private->words[0], access = private->words[1];
+	uint64_t error_code = (access & FAULT_PRESENT ? 1 : 0) | (access & FAULT_WRITE ? 2 : 0) | 4 |
+	                      (access & FAULT_EXECUTE ? 16 : 0);
+	struct fault_mapping mapping;
+	enum fault_result result;
+
+	thread->process->minor_faults++;
+	while ((result = fault_handle(thread->process->mm, address, (unsigned)access, &mapping)) ==
+	       FAULT_NO_MEMORY) {
+		oom_kill();
+		if (private->exiting)
+			return;
+	}
+	if (result == FAULT_OK && mapping.window) {
+		private->answer = (struct message){
+		        MESSAGE_INFO(REPLY_MAP, MESSAGE_REGISTER_WORDS),
+		        {0, mapping.window, mapping.address, mapping.memory_page, 1, mapping.rights}};
+	} else if (result == FAULT_NO_REGION) {
+		fault_signal(thread, SIGSEGV, SEGV_MAPERR, address, 14, error_code);
+	} else if (result == FAULT_NO_RIGHT) {
+		fault_signal(thread, SIGSEGV, SEGV_ACCERR, address, 14, error_code);
+	} else if (result == FAULT_BUS) {
+		fault_signal(thread, SIGBUS, BUS_ADRERR, address, 14, error_code);
+	}
+}
+
+static void serve_exception(struct thread *thread)
+{
+	uint64_t vector = thread->private->words[0], code = thread->private->words[1],
+	         rip = thread->private->words[2];
+	unsigned trap = (unsigned)vector;
+
+	switch (vector) {
+	case 0:
+		fault_signal(thread, SIGFPE, FPE_INTDIV, rip, trap, 0);
+		break;
+	case 1:
+		fault_signal(thread, SIGTRAP, TRAP_TRACE, rip, trap, 0);
+		break;
+	case 3:
+		fault_signal(thread, SIGTRAP, 0x80, 0, trap, 0);
+		break;
+	case 6:
+		fault_signal(thread, SIGILL, ILL_ILLOPN, rip, trap, 0);
+		break;
+	case 12:
+		fault_signal(thread, SIGBUS, 0x80, 0, trap, code);
+		break;
+	case 16:
+	case 19:
+		fault_signal(thread, SIGFPE, FPE_FLTINV, rip, trap, 0);
+		break;
+	case 17:
+		fault_signal(thread, SIGBUS, BUS_ADRALN, 0, trap, code);
+		break;
+	default:
+		fault_signal(thread, SIGSEGV, 0x80, 0, trap, code);
+		break;
+	}
+}
+
+/* ---- the fiber ---- */
+
+static void serve_fiber(void *argument)
+{
+	struct thread *thread = argument;
+	struct thread_private *private = thread->private;
+	struct fiber_context context;
+
+	fiber_context_begin(&context, thread);
+	thread->fiber = fiber_current();
+	private->answer.info = MESSAGE_INFO(0, 0);
+	switch (private->label) {
+	case LABEL_FOREIGN_SYSCALL:
+		serve_syscall(thread);
+		break;
+	case LABEL_PAGE_FAULT:
+		serve_fault(thread);
+		break;
+	case LABEL_EXCEPTION:
+		serve_exception(thread);
+		break;
+	case LABEL_INTERRUPTED:
+		private
+		->poked = false;
+		private->attention = true;
+		break;
+	default:
+		log_error("thread %d: message %x", thread->tid, private->label);
+		break;
+	}
+	back_to_user(thread);
+	if (private->exiting) {
+		thread_exit(thread);
+		return;
+	}
+	thread->fiber = NULL;
+	answer(thread);
+}
+
+static void take_message(struct thread *thread, cptr_t reply, const struct message *message)
+{
+	struct thread_private *private = thread->private;
+	const uint64_t *more = ipc_buffer()->words;
+
+	private->reply = reply;
+	private->label = message_label(message->info);
+	thread->registers_valid = false;
+	private->registers_changed = false;
+	memcpy(private->words, message->words, sizeof(message->words));
+	private->words[6] = more[6];
+	private->words[7] = more[7];
+	private->words[8] = more[8];
+}
+
+bool thread_serve(struct thread *thread, cptr_t reply, struct message *message)
+{
+	struct thread_private *private = thread->private;
+	system_call *quick;
+
+	take_message(thread, reply, message);
+	if (private->label == LABEL_FOREIGN_SYSCALL && !private->attention && !private->poked &&
+	    (quick = syscall_quick(private->words[0]))) {
+		message->words[0] = (uint64_t)quick(thread, &private->words[1]);
+		message->info = MESSAGE_INFO(0, 1);
+		private->reply = CPTR_NULL;
+		return true;
+	}
+	loop.thread = thread;
+	loop.message = message;
+	loop.answered = false;
+	if (!fiber_begin(serve_fiber, thread))
+		fatal("out of memory for fibers");
+	fiber_run_all();
+	loop.thread = NULL;
+	return loop.answered;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Bringing the system up and down. */
+#include "start.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <pith/log.h>
+#include <pith/startup.h>
+#include <pith/syscall.h>
+#include <proto/system.h>
+#include "syscall.h"
+#include "thread.h"
+#include "vfs.h"
+
+#define GRACE_NS 2000000000ul /* between SIGTERM and SIGKILL at shutdown */
+
+static bool exec_mode(void)
+{
+	char mode[16];
+
+	return startup_config("mode", mode, sizeof(mode)) && !strcmp(mode, "exec");
+}
+
+void start_fiber(void *unused)
+{
+	(void)unused;
+	vfs_init();
+	if (exec_mode())
+		exec_channel_run();
+	else
+		console_run();
+}
+
+/* The number 1 is init's; the program of `exec` is an ordinary process whose parent is the server. */
+static int first_pid(void)
+{
+	if (!exec_mode() && !pid_used(1))
+		return 1;
+	for (;;) {
+		int pid = pid_allocate();
+
+		if (pid != 1)
+			return pid;
+	}
+}
+
+int process_start(const char *path, char *const argv[], char *const envp[], struct file_table *files,
+                  const char *cwd, void (*exited)(int wait_status), struct process **out)
+{
+	struct process *process = process_create(NULL);
+	struct thread_registers registers;
+	struct thread *thread;
+	int error = -ENOMEM;
+
+	if (!process) {
+		file_table_put(files);
+		return -ENOMEM;
+	}
+	process->files = files;
+	process->fs = fs_context_create();
+	process->pid = process->pgid = process->sid = first_pid();
+	process->session_leader = true;
+	thread = process->fs && process->pid ? thread_create(process, process->pid) : NULL;
+	if (!thread) {
+		process_free(process);
+		return -ENOMEM;
+	}
+	if (cwd) {
+		struct dentry *dentry;
+
+		error = vfs_lookup(thread, AT_FDCWD, cwd, true, &dentry);
+		if (!error) {
+			dentry_put(process->fs->cwd);
+			process->fs->cwd = dentry;
+		}
+	}
+	error = cwd && error ? error : exec_load(thread, path, argv, envp);
+	if (error) {
+		thread_destroy(thread);
+		process_free(process);
+		return error;
+	}
+	process->exited = exited;
+	process->executed = false;
+	process_publish(process);
+	registers = thread->registers;
+	thread->private->registers_changed = false;
+	if (out)
+		*out = process;
+	thread_begin(thread, &registers);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static bool anybody_left(void)
+{
+	for (struct process *process = process_first(); process; process = process_next(process))
+		if (!process->zombie && (!current_thread() || process != current_thread()->process))
+			return true;
+	return false;
+}
+
+static void signal_all(int signal)
+{
+	for (struct process *process = process_first(), *next; process; process = next) {
+		next = process_next(process);
+		if (current_thread() && process == current_thread()->process)
+			continue;
+		/* Process 1 too: nothing protects it now. */
+		if (signal == SIGKILL)
+			process_exit_group(process, SIGKILL);
+		else
+			signal_send(process, signal, 0x80, 0);
+		if (process->signals->stopped)
+			signal_send(process, SIGCONT, 0x80, 0);
+	}
+}
+
+static void wait_for_all(deadline_t deadline)
+{
+	while (anybody_left() && time_now() < deadline) {
+		deadline_t step = time_now() + 10000000;
+
+		while (!wait_suspend(false, step))
+			;
+	}
+}
+
+void system_shutdown(bool reboot)
+{
+	const struct startup_entry *system = startup_need("system", STARTUP_ENDPOINT, 0);
+	struct message message = {MESSAGE_INFO(SYSTEM_POWER, 1), {reboot ? SYSTEM_REBOOT : SYSTEM_POWER_OFF}};
+	static bool begun;
+
+	while (begun)
+		wait_suspend(false, DEADLINE_NEVER);
+	begun = true;
+	log_info("shutting down");
+	signal_all(SIGTERM);
+	wait_for_all(time_now() + GRACE_NS);
+	signal_all(SIGKILL);
+	wait_for_all(time_now() + GRACE_NS);
+	vfs_shutdown();
+	ipc_call(system->slot, &message, DEADLINE_NEVER);
+	log_error("the supervisor did not end the system");
+}
+
+long sys_reboot(struct thread *thread, const uint64_t arguments[6])
+{
+	uint32_t magic = (uint32_t)arguments[1];
+
+	if (!capable_root(thread))
+		return -EPERM;
+	if ((uint32_t)arguments[0] != 0xfee1dead ||
+	    (magic != 672274793 && magic != 85072278 && magic != 369367448 && magic != 537993216))
+		return -EINVAL;
+	switch ((uint32_t)arguments[2]) {
+	case 0x00000000: /* CAD_OFF, CAD_ON: there is no such key */
+	case 0x89abcdef:
+		return 0;
+	case 0x01234567: /* RESTART, RESTART2 */
+	case 0xa1b2c3d4:
+		system_shutdown(true);
+		return -EIO;
+	case 0xcdef0123: /* HALT, POWER_OFF */
+	case 0x4321fedc:
+		system_shutdown(false);
+		return -EIO;
+	default:
+		return -EINVAL;
+	}
+}

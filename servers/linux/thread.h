@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads inside the process half: kernel objects, the call being served, life cycle. */
+#pragma once
+
+#include <pith/syscall.h>
+#include "deadline.h"
+#include "process.h"
+#include "signals.h"
+
+struct space;
+
+/*
+ * The kernel's objects for one thread. They outlive it: a thread that ends leaves them stopped on a free
+ * list, with their badge, for the next one.
+ */
+struct kernel_thread {
+	struct kernel_thread *next_free;
+	struct thread *thread; /* NULL: free */
+	cptr_t object, sched_context;
+	cptr_t vspace;      /* bound now, or CPTR_NULL */
+	uint64_t time_base; /* CPU time of its former users */
+	uint32_t number;    /* the badge of its messages */
+	int nice;
+};
+
+struct thread_private {
+	struct thread *next_hash;
+	struct kernel_thread *kernel;
+	cptr_t reply;      /* holds its call; CPTR_NULL: it is in user mode */
+	uint32_t label;    /* of the call: enum kernel_label */
+	uint64_t words[9]; /* of the call: number, arguments … */
+	struct message answer;
+	bool attention; /* look at signals, stops and exits before it returns to user mode */
+	bool exiting;   /* ends before it returns to user mode */
+	bool poked;
+	bool registers_changed; /* the answer carries them */
+	bool mask_saved;
+	sigset_bits wait_set;   /* blocked, but waited for by rt_sigtimedwait */
+	sigset_bits saved_mask; /* signal_mask_until_return: the mask to go back to */
+	struct signal_queue pending;
+	uint64_t alternate_stack, alternate_size;
+	uint32_t alternate_flags;
+	uint64_t clear_child_tid, robust_list, robust_length;
+	deadline_t restart_deadline; /* of a call that is made again; 0: none */
+	uint64_t fault_address;      /* of a signal frame's cr2, trap number and error code */
+	uint32_t fault_trap, fault_code;
+};
+
+/* ---- kernel_thread.c ---- */
+struct kernel_thread *kernel_thread_take(struct thread *thread); /* NULL: out of kernel memory */
+void kernel_thread_release(struct kernel_thread *kernel);        /* stopped, not in a call */
+struct kernel_thread *kernel_thread_of(badge_t badge);
+bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space);
+void kernel_thread_set_nice(struct kernel_thread *kernel, int nice);
+uint64_t kernel_thread_time(const struct kernel_thread *kernel);
+void kernel_threads_init(cptr_t service);
+
+/* ---- thread.c ---- */
+/* A thread of the process, not running yet. tid 0: a new one. NULL: no memory. */
+struct thread *thread_create(struct process *process, int tid);
+void thread_destroy(struct thread *thread);
+/* First run: from these registers. */
+void thread_begin(struct thread *thread, const struct thread_registers *registers);
+/* Registers of a thread that is being served, read once a call. */
+struct thread_registers *thread_registers(struct thread *thread);
+/* The same, to be changed: they go back with the answer. */
+struct thread_registers *thread_registers_change(struct thread *thread);
+/* Have it look at its signals soon, wherever it is. */
+void thread_alert(struct thread *thread);
+void thread_set_tid(struct thread *thread, int tid);
+
+/* ---- process.c ---- */
+struct process *
+process_create(struct process *parent); /* NULL: no memory; not visible until process_publish */
+void process_publish(struct process *process);
+void process_free(struct process *process); /* never published, or reaped */
+int pid_allocate(void);                     /* 0: none left */
+bool pid_used(int pid);
+void process_set_parent(struct process *process, struct process *parent);
+int process_parent_pid(const struct process *process);
+struct process *process_init(void); /* pid 1, or NULL */
+
+/* ---- exit.c ---- */
+/* The whole process is to end with this wait status; the caller's thread ends when its call does. */
+void process_exit_group(struct process *process, int wait_status);
+/* On the thread's own fiber, as the last thing: ends it. */
+void thread_exit(struct thread *thread);
+void process_reap(struct process *process);
+/* exec: waits until this thread is the only one. false: the process is ending. */
+bool thread_become_only(struct thread *thread);
+/* clear_child_tid and robust futexes: the thread leaves its address space. */
+void thread_release_memory(struct thread *thread);
+
+/* ---- exec.c ---- */
+struct exec_strings;
+int exec_load(struct thread *thread, const char *path, char *const argv[], char *const envp[]);
+
+/* ---- serve.c ---- */
+/* A message of the thread arrived, held by `reply`. true: answered into *message, to be sent by the loop at
+ * once. */
+bool thread_serve(struct thread *thread, cptr_t reply, struct message *message);
+cptr_t reply_take(void);
+void reply_give(cptr_t reply);
+
+/* ---- futex.c ---- */
+void futex_wake_address(struct thread *thread, uint64_t address, unsigned count);
+void futex_robust_exit(struct thread *thread);
+
+/* ---- timer.c ---- */
+void process_timers_exit(struct process *process);
+void process_timers_exec(struct process *process);
+
+/* ---- cred.c ---- */
+bool may_signal(struct thread *thread, struct process *target, int signal);

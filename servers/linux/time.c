@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading and setting clocks, sleeping. Timers are in timer.c. */
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/timex.h>
+#include <pith/startup.h>
+#include "syscall.h"
+#include "thread.h"
+#include "times.h"
+
+#define SECOND 1000000000ul
+
+static int64_t wall_offset; /* what settimeofday added to the wall clock */
+
+bool timespec_to_ns(const struct timespec *time, uint64_t *out)
+{
+	if (time->tv_sec < 0 || time->tv_nsec < 0 || time->tv_nsec >= (long)SECOND)
+		return false;
+	if ((uint64_t)time->tv_sec >= INT64_MAX / SECOND)
+		*out = INT64_MAX;
+	else
+		*out = (uint64_t)time->tv_sec * SECOND + (uint64_t)time->tv_nsec;
+	return true;
+}
+
+struct timespec ns_to_timespec(uint64_t time)
+{
+	return (struct timespec){.tv_sec = (time_t)(time / SECOND), .tv_nsec = (long)(time % SECOND)};
+}
+
+uint64_t wall_now(void)
+{
+	return time_wall() + (uint64_t)wall_offset;
+}
+
+deadline_t clock_deadline(int clock, uint64_t time)
+{
+	uint64_t wall, now = time_now();
+
+	if (clock != CLOCK_REALTIME)
+		return time;
+	wall = wall_now();
+	if (time <= wall)
+		return now;
+	return time - wall < DEADLINE_NEVER - now ? now + (time - wall) : DEADLINE_NEVER;
+}
+
+/* Clock ids of processes and threads: ~pid << 3 | kind, kind bit 2: a thread. */
+static int cpu_clock_read(struct thread *thread, int clock, uint64_t *out)
+{
+	int id = ~(clock >> 3);
+
+	if (clock & 4) {
+		struct thread *target = id ? thread_find(id) : thread;
+
+		if (!target || target->process != thread->process)
+			return -EINVAL;
+		*out = kernel_thread_time(target->private->kernel);
+	} else {
+		struct process *target = id ? process_find(id) : thread->process;
+
+		if (!target)
+			return -EINVAL;
+		*out = process_cpu_time(target);
+	}
+	return 0;
+}
+
+int clock_read(struct thread *thread, int clock, uint64_t *out)
+{
+	switch (clock) {
+	case CLOCK_REALTIME:
+	case CLOCK_REALTIME_COARSE:
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_TAI:
+		*out = wall_now();
+		return 0;
+	case CLOCK_MONOTONIC:
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_MONOTONIC_COARSE:
+	case CLOCK_BOOTTIME:
+	case CLOCK_BOOTTIME_ALARM:
+		*out = time_now();
+		return 0;
+	case CLOCK_PROCESS_CPUTIME_ID:
+		*out = process_cpu_time(thread->process);
+		return 0;
+	case CLOCK_THREAD_CPUTIME_ID:
+		*out = kernel_thread_time(thread->private->kernel);
+		return 0;
+	default:
+		return clock < 0 && (clock & 3) <= 2 ? cpu_clock_read(thread, clock, out) : -EINVAL;
+	}
+}
+
+long sys_clock_gettime(struct thread *thread, const uint64_t arguments[6])
+{
+	struct timespec result;
+	uint64_t time;
+	int error = clock_read(thread, (int)arguments[0], &time);
+
+	if (error)
+		return error;
+	result = ns_to_timespec(time);
+	return copy_to_user(thread, arguments[1], &result, sizeof(result));
+}
+
+long sys_clock_getres(struct thread *thread, const uint64_t arguments[6])
+{
+	struct timespec result = {.tv_nsec = 1};
+	uint64_t time;
+	int error = clock_read(thread, (int)arguments[0], &time);
+
+	if (error || !arguments[1])
+		return error;
+	return copy_to_user(thread, arguments[1], &result, sizeof(result));
+}
+
+static int set_wall(struct thread *thread, uint64_t time)
+{
+	if (!capable_root(thread))
+		return -EPERM;
+	wall_offset = (int64_t)(time - time_wall());
+	return 0;
+}
+
+long sys_clock_settime(struct thread *thread, const uint64_t arguments[6])
+{
+	struct timespec new;
+	uint64_t time;
+
+	if (copy_from_user(thread, &new, arguments[1], sizeof(new)))
+		return -EFAULT;
+	if ((int)arguments[0] != CLOCK_REALTIME || !timespec_to_ns(&new, &time))
+		return -EINVAL;
+	return set_wall(thread, time);
+}
+
+long sys_gettimeofday(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t now = wall_now();
+	struct timeval result = {.tv_sec = (time_t)(now / SECOND),
+	                         .tv_usec = (suseconds_t)(now % SECOND / 1000)};
+	int zone[2] = {0, 0};
+
+	if (arguments[0] && copy_to_user(thread, arguments[0], &result, sizeof(result)))
+		return -EFAULT;
+	return arguments[1] ? copy_to_user(thread, arguments[1], zone, sizeof(zone)) : 0;
+}
+
+long sys_settimeofday(struct thread *thread, const uint64_t arguments[6])
+{
+	struct timeval new;
+
+	if (!arguments[0])
+		return capable_root(thread) ? 0 : -EPERM; /* time zones mean nothing here */
+	if (copy_from_user(thread, &new, arguments[0], sizeof(new)))
+		return -EFAULT;
+	if (new.tv_sec < 0 || new.tv_usec < 0 || new.tv_usec >= 1000000)
+		return -EINVAL;
+	return set_wall(thread, (uint64_t) new.tv_sec *SECOND + (uint64_t) new.tv_usec * 1000);
+}
+
+long sys_time(struct thread *thread, const uint64_t arguments[6])
+{
+	int64_t now = (int64_t)(wall_now() / SECOND);
+
+	if (arguments[0] && copy_to_user(thread, arguments[0], &now, sizeof(now)))
+		return -EFAULT;
+	return now;
+}
+
+/* The clock is not disciplined: reading says so, changing is refused. */
+static long adjust(struct thread *thread, uint64_t address)
+{
+	uint64_t now = wall_now();
+	struct timex state;
+
+	if (copy_from_user(thread, &state, address, sizeof(state)))
+		return -EFAULT;
+	if (state.modes)
+		return -EPERM;
+	state = (struct timex){.status = STA_UNSYNC,
+	                       .tick = 10000,
+	                       .precision = 1,
+	                       .tolerance = 32768000,
+	                       .maxerror = 16000000,
+	                       .esterror = 16000000,
+	                       .constant = 2};
+	state.time.tv_sec = (time_t)(now / SECOND);
+	state.time.tv_usec = (suseconds_t)(now % SECOND / 1000);
+	if (copy_to_user(thread, address, &state, sizeof(state)))
+		return -EFAULT;
+	return TIME_ERROR;
+}
+
+long sys_adjtimex(struct thread *thread, const uint64_t arguments[6])
+{
+	return adjust(thread, arguments[0]);
+}
+
+long sys_clock_adjtime(struct thread *thread, const uint64_t arguments[6])
+{
+	return (int)arguments[0] == CLOCK_REALTIME ? adjust(thread, arguments[1]) : -EINVAL;
+}
+
+/* ---- sleeping ---- */
+
+/* Interrupted by a handler, a relative sleep says how much was left. */
+static long sleep_until(struct thread *thread, deadline_t deadline, uint64_t remaining)
+{
+	struct timespec left;
+	uint64_t now;
+
+	if (!wait_until(deadline))
+		return 0;
+	now = time_now();
+	left = ns_to_timespec(deadline > now ? deadline - now : 0);
+	if (remaining && copy_to_user(thread, remaining, &left, sizeof(left)))
+		return -EFAULT;
+	return -EINTR_NOHAND;
+}
+
+long sys_nanosleep(struct thread *thread, const uint64_t arguments[6])
+{
+	struct timespec request;
+	uint64_t time;
+
+	if (copy_from_user(thread, &request, arguments[0], sizeof(request)))
+		return -EFAULT;
+	if (!timespec_to_ns(&request, &time))
+		return -EINVAL;
+	return sleep_until(thread, syscall_deadline(thread, time), arguments[1]);
+}
+
+long sys_clock_nanosleep(struct thread *thread, const uint64_t arguments[6])
+{
+	int clock = (int)arguments[0];
+	struct timespec request;
+	uint64_t time;
+
+	if (copy_from_user(thread, &request, arguments[2], sizeof(request)))
+		return -EFAULT;
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
+	    clock != CLOCK_TAI)
+		return clock == CLOCK_PROCESS_CPUTIME_ID ? -EOPNOTSUPP : -EINVAL;
+	if (!timespec_to_ns(&request, &time))
+		return -EINVAL;
+	if (!(arguments[1] & TIMER_ABSTIME))
+		return sleep_until(thread, syscall_deadline(thread, time), arguments[3]);
+	return sleep_until(thread, clock_deadline(clock == CLOCK_TAI ? CLOCK_REALTIME : clock, time), 0);
+}
