@@ -113,6 +113,7 @@ def other_parsers(parsers):
     parser.add_argument("--cpus", type=one_cpu, default=1, metavar="N", help="CPUs (1; more are not built yet)")
     parser = parsers.add_parser(
         "debug", help="boot stopped, with gdb attached", allow_abbrev=False,
+        usage="./pith debug [OPTION]... [-- CMD [ARGUMENT]...]",
         description="Boot as `exec` does (CMD, by default a shell that sleeps) and attach gdb with the symbols of "
                     "the kernel; `pith-symbols NAME` in gdb loads those of a component.")
     parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
@@ -134,13 +135,15 @@ def parse(arguments):
     exec_parser(parsers)
     other_parsers(parsers)
     before, command = arguments, None
-    if arguments[:1] == ["exec"] and "--" in arguments:
+    if arguments[:1] in (["exec"], ["debug"]) and "--" in arguments:
         split = arguments.index("--")
         before, command = arguments[:split], arguments[split + 1:]
     options = parser.parse_args(before)
     if options.action is None:
         parser.print_help(sys.stderr)
         sys.exit(2)
+    if options.action == "debug":
+        options.command = command
     if options.action == "exec":
         if not command:
             print("./pith exec: no command: ./pith exec [OPTION]... -- CMD [ARGUMENT]...", file=sys.stderr)
@@ -166,7 +169,7 @@ def act(options):
         return run.run(options)
     if options.action == "exec":
         import execute
-        return execute.execute(options)
+        return execute.execute(execute.Options(**vars(options)))
     if options.action == "bench":
         import bench
         return bench.run(options)

@@ -2,19 +2,23 @@
 """What is booted: the build, the manifest of this run, the boot image made of both, and the accelerator."""
 
 import fcntl
+import glob
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import time
 
+import images
 import machine
 from paths import Failure, ROOT, build, root
+from session import Lost, Session
 
 KERNEL = build("kernel", "pith.elf")
 MKBOOT = build("tools", "mkboot")
 COMPONENTS = build("components")
-FOUNDATION = ("pci", "uart16550", "virtio-blk", "ext2", "linux")  # what every boot of ours has
+KVM_SECONDS = 3
 
 
 def make(*targets):
@@ -40,3 +44,75 @@ def make(*targets):
 def append():
     """The kernel's command line: the wall clock, which the system has no driver for."""
     return f"epoch={int(time.time())}"
+
+
+def image(system, config, disks=1, files=()):
+    """A boot image of systems/base.conf with so many disks and systems/SYSTEM.conf; config: for `linux`.
+
+    The same request gives the same path; an image that is newer than all that it is made of is used again.
+    """
+    parts = ["--manifest", root("systems", "base.conf")]
+    if disks > 1:
+        parts += ["--repeat", root("systems", "disk.conf"), str(disks - 1)]
+    parts += ["--manifest", root("systems", f"{system}.conf")]
+    for key, value in config.items():
+        parts += ["--config", "linux", f"{key}={value}"]
+    for name, path in files:
+        parts += ["--file", f"{name}={path}"]
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    path = build("boot", f"{system}-{digest}.img")
+    inputs = [part for part in parts if part.endswith(".conf")] + [MKBOOT, *glob.glob(os.path.join(COMPONENTS, "*.elf"))]
+    inputs += [path for _, path in files]
+    if os.path.exists(path) and os.stat(path).st_mtime > max(os.stat(i).st_mtime for i in inputs):
+        return path
+    os.makedirs(build("boot"), exist_ok=True)
+    temporary = f"{path}.{os.getpid()}"
+    done = subprocess.run([MKBOOT, "--components", COMPONENTS, "--output", temporary, *parts],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise Failure(f"the boot image cannot be packed: {done.stdout.strip()}", 125)
+    os.rename(temporary, path)
+    return path
+
+
+def kvm_fingerprint():
+    """What the answer of the probe depends on: this boot of the host, QEMU, our kernel's file."""
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        host = f.read().strip()
+    return f"{host} {os.stat(shutil.which(machine.QEMU)).st_mtime} {os.stat(KERNEL).st_mtime}"
+
+
+def kvm_works():
+    """Whether a boot under KVM gets as far as a program; the answer is kept in build/kvm."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    answer_path, fingerprint = build("kvm"), kvm_fingerprint()
+    try:
+        with open(answer_path) as f:
+            answer, _, key = f.read().partition(" ")
+        if key == fingerprint:
+            return answer == "yes"
+    except FileNotFoundError:
+        pass
+    works = probe_kvm()
+    with open(answer_path, "w") as f:
+        f.write(f"{'yes' if works else 'no'} {fingerprint}")
+    return works
+
+
+def probe_kvm():
+    command = machine.command_line(KERNEL, image("exec", {}), append(), "256M",
+                                   [machine.Disk(images.root_image(), keep=False)], machine.KVM)
+    with open(os.devnull, "r+b") as null, machine.Machine(command) as emulator:
+        streams = (null.fileno(),) * 3
+        try:
+            return Session(emulator.console, emulator.log, ["true"], [], KVM_SECONDS, streams).run() == 0
+        except Lost:
+            return False
+
+
+def accelerator(wanted="auto"):
+    """QEMU's options for it, or None for TCG."""
+    if wanted == "kvm" or wanted == "auto" and kvm_works():
+        return machine.KVM
+    return None

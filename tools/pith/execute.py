@@ -15,6 +15,14 @@ ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
                "LOGNAME=root", "SHELL=/bin/sh"]
 
 
+class Options:
+    """What the command line gives, for callers in this program."""
+
+    def __init__(self, **given):
+        self.__dict__ = {"root": None, "disk": [], "add": [], "memory": "512M", "icount": False, "timeout": None,
+                         "log": None, "accel": "auto", "kernel": None, "streams": (0, 1, 2), **given}
+
+
 def split_path(text, default):
     """HOST[:PATH], where HOST may hold colons if it exists as it is written."""
     if os.path.lexists(text):
@@ -90,7 +98,7 @@ def log_end(text, lines=40):
 def execute(options):
     disks = extra_disks(options.disk)
     with root_disk(options, disks) as root:
-        config = {"mode": "exec"}
+        config = {}
         for number, (_, path) in enumerate(disks, 1):
             config[f"mount.{number}"] = path
         image = boot.image("exec", config, disks=1 + len(disks))
@@ -99,7 +107,8 @@ def execute(options):
             [root] + [machine.Disk(host) for host, _ in disks],
             accel=None if options.icount else boot.accelerator(options.accel), icount=options.icount)
         with machine.Machine(command) as emulator:
-            session = Session(emulator.console, emulator.log, options.command, ENVIRONMENT, options.timeout)
+            session = Session(emulator.console, emulator.log, options.command, ENVIRONMENT, options.timeout,
+                              options.streams)
             try:
                 return session.run()
             except Lost as lost:

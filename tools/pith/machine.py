@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 
-from paths import Failure, build
+from paths import Failure, ROOT, build
 
 QEMU = "qemu-system-x86_64"
 # The fair flags: with erms Linux copies a byte an iteration under TCG, with pku every signal flushes the TLB.
@@ -47,7 +47,7 @@ def command_line(kernel, initrd=None, append="", memory="512M", disks=(), accel=
         command += ["-append", append]
     for number, disk in enumerate(disks):
         # A comma in a file name is doubled in QEMU's option syntax.
-        image = disk.image.replace(",", ",,")
+        image = os.path.abspath(disk.image).replace(",", ",,")
         command += ["-drive", f"if=none,id=disk{number},format=raw,file={image},snapshot={'off' if disk.keep else 'on'}",
                     "-device", f"virtio-blk-pci,disable-legacy=on,drive=disk{number}"]
     if icount:
@@ -75,7 +75,7 @@ class Machine:
             # snapshot=on puts what is written into an unlinked file in TMPDIR.
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                             stderr=stderr, pass_fds=[s.fileno() for s in inherited],
-                                            preexec_fn=die_with_parent, env={**os.environ, "TMPDIR": build("tmp")})
+                                            preexec_fn=die_with_parent, cwd=ROOT, env={**os.environ, "TMPDIR": build("tmp")})
         except FileNotFoundError:
             raise Failure(f"{QEMU} is not installed") from None
         finally:

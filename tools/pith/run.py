@@ -17,20 +17,22 @@ import machine
 from paths import Failure, build
 from session import PANIC, STATUS_FAILED, Wakeup, receive
 
-IMAGE = build("run", "root.img")
-LOG = build("run", "log")
+# Tests keep disks of their own: $PITH_RUN is the folder then.
+FOLDER = os.environ.get("PITH_RUN") or build("run")
+IMAGE = os.path.join(FOLDER, "root.img")
+LOG = os.path.join(FOLDER, "log")
 ESCAPE = 0x1d  # Ctrl-]
 
 
 @contextlib.contextmanager
 def disk_lock():
     """Nobody else runs on the persistent disk meanwhile."""
-    os.makedirs(build("run"), exist_ok=True)
-    with open(build("run", "lock"), "a+") as lock:
+    os.makedirs(FOLDER, exist_ok=True)
+    with open(os.path.join(FOLDER, "lock"), "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Failure("another ./pith run is using the disk (build/run/root.img)") from None
+            raise Failure(f"another ./pith run is using the disk ({IMAGE})") from None
         yield
 
 
@@ -163,14 +165,14 @@ def prepare_image(fresh):
 def run(options):
     with disk_lock():
         prepare_image(options.fresh)
-        config = {"mode": "run", **window_size()}
+        config = window_size()
         if os.environ.get("TERM"):
             config["term"] = os.environ["TERM"]
         image = boot.image("run", config, disks=1)
         accel = boot.accelerator()
         command = machine.command_line(boot.KERNEL, image, boot.append(), options.memory, [machine.Disk(IMAGE)], accel)
         if os.isatty(0):
-            print("pith: booting; Ctrl-] quits, `poweroff` ends it, the log is in build/run/log", file=sys.stderr)
+            print(f"pith: booting; Ctrl-] quits, `poweroff` ends it, the log is in {LOG}", file=sys.stderr)
         with open(LOG, "wb") as log_file, Wakeup((signal.SIGTERM, signal.SIGHUP)) as wakeup:
             while True:
                 with machine.Machine(command, control=True) as emulator:
@@ -187,5 +189,5 @@ def run(options):
             print("\npith: stopped without a shutdown", file=sys.stderr)
         elif reason != "guest-shutdown":
             tail = terminal.log_tail.decode(errors="replace")
-            raise Failure(f"the system ended by {reason}; the end of its log (build/run/log):\n{tail}", STATUS_FAILED)
+            raise Failure(f"the system ended by {reason}; the end of its log ({LOG}):\n{tail}", STATUS_FAILED)
         return 0

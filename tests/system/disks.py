@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""Disks of all kinds, and memory of all sizes. What Pith wrote is checked by the host's e2fsck and debugfs."""
+
+import hashlib
+import os
+import subprocess
+
+from support import (check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith_command, run, seconds, shell,
+                     write_file)
+
+
+def work_on(disk, source):
+    """Read what mke2fs put there, write files large and small, delete some."""
+    script = """set -e
+cd /mnt
+(cd made && find . -type f | sort | xargs md5sum)
+mkdir -p new/deep/er
+i=0; while [ $i -lt 100 ]; do echo file $i >new/f$i; i=$((i+1)); done
+rm new/f1*
+seq 1 200000 >new/large
+dd if=/dev/zero of=new/sparse bs=1 count=1 seek=5000000 2>/dev/null
+ln new/f2 new/hard; ln -s f3 new/soft; mv new/f4 new/deep/er/moved; cat new/soft
+truncate -s 1000 new/large; rm -r made/d1
+df -k . >/dev/null; ls new | wc -l
+"""
+    result = shell(script, disk=[disk]).ok()
+    expected = host_shell(f"cd {source} && find . -type f | sort | xargs md5sum").stdout + b"file 3\n93\n"
+    equal(result.stdout, expected)
+    fsck(disk)
+    equal(dump(disk, "/new/large"), host_shell("seq 1 200000").stdout[:1000])
+    equal(dump(disk, "/new/deep/er/moved"), b"file 4\n")
+    equal(dump(disk, "/new/hard"), b"file 2\n")
+    equal(len(dump(disk, "/new/sparse")), 5000001)
+
+
+def source_tree():
+    for i in range(40):
+        write_file(f"source/made/d{i % 4}/f{i}", os.urandom(i * 1500))
+    write_file("source/made/large", os.urandom(2_000_000))
+    return file_path("source")
+
+
+def test_16_mib_1_kib_blocks():
+    source = source_tree()
+    work_on(make_disk("disk.img", "16M", source, 1024), os.path.join(source, "made"))
+
+
+def test_16_mib_4_kib_blocks():
+    source = source_tree()
+    work_on(make_disk("disk.img", "16M", source, 4096), os.path.join(source, "made"))
+
+
+def test_8_gib_1_kib_blocks():
+    source = source_tree()
+    work_on(make_disk("disk.img", "8G", source, 1024), os.path.join(source, "made"))
+
+
+def test_8_gib_4_kib_blocks():
+    source = source_tree()
+    work_on(make_disk("disk.img", "8G", source, 4096), os.path.join(source, "made"))
+
+
+def test_files_beyond_4_gib():
+    disk = make_disk("disk.img", "8G", block_size=4096)
+    script = """set -e
+echo start >/mnt/f; dd if=/etc/passwd of=/mnt/f bs=1 seek=5000000000 conv=notrunc 2>/dev/null
+stat -c %s /mnt/f; dd if=/mnt/f bs=1000000 skip=5000 2>/dev/null | cmp - /etc/passwd && echo same"""
+    result = shell(script, disk=[disk]).ok()
+    equal(result.stdout.split()[1], b"same")
+    fsck(disk)
+
+
+def test_many_files_in_a_folder():
+    disk = make_disk("disk.img", "64M")
+    script = """set -e
+mkdir /mnt/d; cd /mnt/d; seq 1 3000 | sed 's/^/a-rather-long-name-for-a-file-/' | xargs touch
+ls | wc -l; ls | head -n 1000 | xargs rm; ls | wc -l; ls | md5sum"""
+    result = shell(script, disk=[disk]).ok()
+    names = sorted(f"a-rather-long-name-for-a-file-{i}" for i in range(1, 3001))[1000:]
+    digest = hashlib.md5("".join(n + "\n" for n in names).encode()).hexdigest()
+    equal(result.stdout.decode(), f"3000\n2000\n{digest}  -\n")
+    fsck(disk)
+
+
+def test_full_disk():
+    disk = make_disk("disk.img", "16M")
+    result = shell("dd if=/dev/zero of=/mnt/fill bs=64k; echo $?; echo x >/mnt/more; echo $?; rm /mnt/fill; "
+                   "echo fits >/mnt/again; echo $?; cat /mnt/again", disk=[disk])
+    equal(result.status, 0)
+    lines = result.stdout.split()
+    check(lines[0] == b"1" and lines[-2:] == [b"0", b"fits"], "statuses", result.stdout, result.stderr)
+    check(b"No space left on device" in result.stderr, "the message", result.stderr)
+    fsck(disk)
+    equal(dump(disk, "/again"), b"fits\n")
+
+
+def test_out_of_inodes():
+    path = file_path("disk.img")
+    run(["mke2fs", "-q", "-F", "-t", "ext2", "-N", "64", path, "16M"]).ok()
+    result = shell("cd /mnt; i=0; while echo $i 2>/dev/null >f$i; do i=$((i+1)); done 2>/dev/null; ls | wc -l; rm f1; echo y >z; cat z",
+                   disk=[path])
+    check(result.status == 0 and result.stdout.endswith(b"y\n"), result.stdout, result.stderr)
+    fsck(path)
+
+
+def test_64_mib_of_memory():
+    result = shell("free | head -n 2; seq 1 100000 | sort -rn | tail -n 1; md5sum /bin/busybox; "
+                   "dd if=/dev/zero of=/tmp/f bs=1M count=100 2>/dev/null; wc -c </tmp/f; cat /tmp/f | md5sum",
+                   memory="64M").ok()
+    lines = result.stdout.decode().splitlines()
+    check(0 < int(lines[1].split()[1]) < 65536, "total memory", lines)
+    equal(lines[2], "1")
+    equal(lines[4], "104857600")
+    equal(lines[5], host_shell("dd if=/dev/zero bs=1M count=100 2>/dev/null | md5sum").stdout.decode().strip())
+
+
+def test_2_gib_of_memory():
+    result = shell("free | head -n 2; dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' x | md5sum", memory="2G").ok()
+    lines = result.stdout.decode().splitlines()
+    check(1_500_000 < int(lines[1].split()[1]) <= 2 << 20, "total memory", lines)
+
+
+def test_out_of_memory():
+    """A program that wants more than there is ends; the system goes on."""
+    result = shell("awk 'BEGIN { s = \"xxxxxxxxxxxxxxxx\"; while (1) s = s s }' >/dev/null 2>&1; echo $?; "
+                   "echo still here; ls / | wc -l", memory="64M", timeout=120)
+    lines = result.stdout.split(b"\n")
+    check(result.status == 0 and lines[0] not in (b"0", b""), "awk's status", result.stdout, result.stderr)
+    equal(lines[1], b"still here")
+
+
+@full
+@seconds(900)
+def test_large_copy():
+    disk = make_disk("disk.img", "1G", block_size=4096)
+    data = write_file("data", os.urandom(200 << 20))
+    result = shell("cp /data /mnt/a && cp /mnt/a /mnt/b && cmp /mnt/a /mnt/b && md5sum </mnt/b", disk=[disk],
+                   add=[f"{data}:/data"], timeout=800).ok()
+    equal(result.stdout, host_shell(f"md5sum <{data}").stdout)
+    fsck(disk)
+
+
+def test_sync_and_nothing_lost_without_unmounting():
+    """What was synced is on the disk although the machine is stopped hard."""
+    disk = make_disk("disk.img", "16M")
+    process = subprocess.Popen(pith_command("sh", "-c", "seq 1 5000 >/mnt/f; sync; echo synced; sleep 1000", disk=[disk]),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    equal(process.stdout.read(6), b"synced")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    # The host may repair what a power cut may leave, but the file is there.
+    run(["e2fsck", "-fy", disk])
+    equal(dump(disk, "/f"), host_shell("seq 1 5000").stdout)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""`./pith exec` as a command among commands: streams, statuses, signals, files."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+from support import (PITH, check, dump, equal, file_path, fsck, host_shell, make_disk, pith, pith_command, run, shell,
+                     write_file)
+
+
+def test_status_and_streams():
+    result = shell("echo out; echo err >&2; exit 42")
+    equal((result.status, result.stdout, result.stderr), (42, b"out\n", b"err\n"))
+    equal(pith("true").status, 0)
+    equal(pith("nosuchprogram").status, 127)
+    equal(pith("/nosuch/program").status, 127)
+    equal(pith("/etc/passwd").status, 126)
+    equal(shell("kill -9 $$").status, 137)
+    equal(shell("kill -TERM $$").status, 143)
+
+
+def test_where_the_program_runs():
+    result = shell("pwd; id -u; test -t 0; echo $?; test -t 1; echo $?; test -t 2; echo $?; echo $HOME").ok()
+    equal(result.stdout, b"/\n0\n1\n1\n1\n/root\n")
+
+
+def test_arguments_arrive_as_they_are():
+    arguments = ["", "a b", "*", "$x", "\xe4\u20ac", "--", "-x", "'\"", "x" * 5000]
+    result = pith("printf", "%s|", *arguments).ok()
+    equal(result.stdout, "".join(a + "|" for a in arguments).encode())
+
+
+def test_streams_are_binary_clean():
+    data = os.urandom(300_000) + bytes(range(256)) * 4
+    equal(pith("cat", stdin=data).ok().stdout, data)
+
+
+def test_input_that_is_not_read():
+    data = b"first\n" + b"x" * 1_000_000
+    equal(pith("head", "-n", "1", stdin=data).ok().stdout, b"first\n")
+    equal(pith("true", stdin=data).status, 0)
+
+
+def test_empty_input():
+    equal(pith("wc", "-c").ok().stdout, b"0\n")
+
+
+def test_in_a_pipeline():
+    line = " | ".join(["seq 1 20000", " ".join(pith_command("sort", "-rn")), "head -n 2"])
+    equal(run(["bash", "-c", line]).stdout, b"20000\n19999\n")
+
+
+def test_reader_that_goes_away():
+    process = subprocess.Popen(pith_command("yes"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    equal(process.stdout.read(10), b"y\ny\ny\ny\ny\n")
+    process.stdout.close()
+    equal(process.wait(60), 141, "the status of yes after SIGPIPE")
+
+
+def children_of(pid):
+    return run(["pgrep", "-P", str(pid)]).stdout.split()
+
+
+def wait_for(stream, text):
+    shown = b""
+    while text not in shown:
+        data = os.read(stream.fileno(), 100)
+        check(data, f"{text!r} did not come", shown)
+        shown += data
+
+
+def end_by(number, script, disk=None):
+    """Start, wait for its word, send a signal to the command; the status, and no emulator may stay."""
+    process = subprocess.Popen(pith_command("sh", "-c", script, disk=disk or ()), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE)
+    wait_for(process.stdout, b"started")
+    emulators = children_of(process.pid)
+    check(emulators, "the emulator is a child of the command")
+    process.send_signal(number)
+    status = process.wait(60)
+    process.stdout.close()
+    for emulator in emulators:
+        check(not os.path.exists(f"/proc/{int(emulator)}"), "the emulator is gone")
+    return status
+
+
+def test_signals_end_the_program_and_unmount():
+    disk = make_disk("disk.img", "16M")
+    equal(end_by(signal.SIGTERM, "seq 1 1000 >/mnt/f; echo started; sleep 1000", [disk]), 143)
+    fsck(disk)
+    equal(dump(disk, "/f"), host_shell("seq 1 1000").stdout)
+    equal(end_by(signal.SIGINT, "echo more >>/mnt/f; echo started; sleep 1000", [disk]), 130)
+    fsck(disk)
+    equal(dump(disk, "/f"), host_shell("seq 1 1000; echo more").stdout)
+    equal(end_by(signal.SIGINT, "trap 'echo trapped; exit 7' INT; echo started; while :; do sleep 1; done"), 7)
+
+
+def test_killed_command_leaves_no_emulator():
+    process = subprocess.Popen(pith_command("sh", "-c", "echo started; sleep 1000"), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE)
+    wait_for(process.stdout, b"started")
+    emulators = children_of(process.pid)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    for emulator in emulators:
+        stat = f"/proc/{int(emulator)}/stat"
+        while os.path.exists(stat):
+            with open(stat) as f:
+                if f.read().rsplit(") ", 1)[1][0] == "Z":
+                    break
+            check(time.monotonic() < deadline, "the emulator outlives the command")
+            time.sleep(0.05)
+
+
+def test_timeout():
+    disk = make_disk("disk.img", "16M")
+    result = pith("sh", "-c", "echo kept >/mnt/f; echo started; sleep 1000", timeout=10, disk=[disk])
+    equal((result.status, result.stdout), (124, b"started\n"))
+    fsck(disk)
+    equal(dump(disk, "/f"), b"kept\n")
+
+
+def test_add_files_and_folders():
+    tree = file_path("tree")
+    for name, data in (("a/b/deep", b"deep"), ("empty", b""), ("with space", b"s"), ("big", os.urandom(3_000_000))):
+        write_file(f"tree/{name}", data)
+    os.symlink("a/b/deep", os.path.join(tree, "link"))
+    program = write_file("prog", b"#!/bin/sh\necho it runs: $1\n")
+    os.chmod(program, 0o750)
+    sums = "cd {} && find . -type f | sort | while read -r f; do md5sum \"$f\"; done; readlink link; cat link"
+    result = pith("sh", "-c", sums.format("/tmp/tree"), add=[f"{tree}:/tmp/tree"]).ok()
+    equal(result.stdout, host_shell(sums.format(tree)).stdout, "the tree's checksums")
+    equal(pith("/prog", "x", add=[program]).ok().stdout, b"it runs: x\n")
+    equal(pith("stat", "-c", "%a %u", "/opt/new/prog", add=[f"{program}:/opt/new/prog"]).ok().stdout, b"750 0\n")
+    big = file_path("300M")
+    with open(big, "wb") as f:
+        f.truncate(300 << 20)
+        f.seek(200 << 20)
+        f.write(b"middle")
+    result = shell("stat -c %s /300M; dd if=/300M bs=1M skip=200 count=1 2>/dev/null | head -c 6", add=[big]).ok()
+    equal(result.stdout, b"314572800\nmiddle")
+
+
+def test_root_image_of_ones_own():
+    root = make_disk("root.img", "32M", block_size=1024)
+    before = host_shell(f"md5sum <{root}").stdout
+    hello = os.path.join("build", "guest", "hello")
+    result = pith("/hello", options=["--root", root], add=[hello])
+    equal((result.status, result.stdout), (0, run([hello]).stdout), "hello on a root that holds nothing else")
+    equal(host_shell(f"md5sum <{root}").stdout, before, "the root image")
+
+
+def test_nothing_stays_in_the_root_image():
+    shell("echo changed >/etc/hostname; rm -r /usr; sync").ok()
+    equal(shell("cat /etc/hostname; ls -d /usr").ok().stdout, b"pith\n/usr\n")
+
+
+def test_several_disks():
+    disks = [make_disk("one.img", "16M"), make_disk("two.img", "20M", block_size=4096)]
+    result = shell("echo 1 >/mnt/one; echo 2 >/data/two; cp /mnt/one /data/copy; mount | grep -c ext2",
+                   disk=[disks[0], f"{disks[1]}:/data"])
+    equal((result.status, result.stdout), (0, b"3\n"), result.stderr)
+    for disk in disks:
+        fsck(disk)
+    equal((dump(disks[0], "/one"), dump(disks[1], "/two"), dump(disks[1], "/copy")), (b"1\n", b"2\n", b"1\n"))
+
+
+def test_in_parallel():
+    results = {}
+
+    def one(number):
+        results[number] = shell(f"i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; echo {number} $i; exit {number}")
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    equal({n: (r.status, r.stdout) for n, r in results.items()}, {n: (n, f"{n} 300\n".encode()) for n in range(4)})
+
+
+def test_instruction_clock_repeats():
+    script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; cat /proc/uptime; date"
+    first, second = (shell(script, options=["--icount"]).ok().stdout for _ in range(2))
+    equal(first, second, "the second run's clock")
+
+
+def test_wrong_use_is_refused():
+    for arguments, word in ((["exec", "--bogus", "--", "true"], b"--bogus"), (["exec"], b"no command"),
+                            (["exec", "--memory", "lots", "--", "true"], b"--memory"),
+                            (["exec", "--cpus", "4", "--", "true"], b"not built yet"),
+                            (["exec", "--net", "tcp::1-:2", "--", "true"], b"not built yet"),
+                            (["exec", "--add", "/no/such/file", "--", "true"], b"no such file"),
+                            (["exec", "--root", "/no/such.img", "--", "true"], b"no such image"),
+                            (["exec", "--disk", "/no/such.img", "--", "true"], b"no such file")):
+        result = run([PITH, *arguments])
+        equal(result.status, 125, f"the status of {arguments}")
+        check(word in result.stderr, f"{arguments}: the message", result.stderr)
+        equal(result.stdout, b"")
+    for arguments in (["image"], ["graph"], ["verify"]):
+        result = run([PITH, *arguments])
+        check(result.status != 0 and b"not built yet" in result.stderr, arguments, result.stderr)
+    for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "2"]):
+        result = run([PITH, *arguments])
+        check(result.status == 2 and result.stderr, arguments, result.status, result.stderr)
+    for arguments in ([], ["run"], ["exec"], ["test"], ["bench"], ["debug"]):
+        result = run([PITH, *arguments, "--help"])
+        check(result.status == 0 and b"usage:" in result.stdout, arguments, result.stdout)

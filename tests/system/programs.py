@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""Unmodified Linux programs: what they print on Pith is what they print on Linux."""
+
+import os
+
+from support import (BUSYBOX, GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, run,
+                     seconds, shell, write_file)
+
+# Programs that say by themselves whether what they saw is right (tests/programs).
+CHECKED = sorted(name for name in os.listdir(GUEST) if os.access(os.path.join(GUEST, name), os.X_OK)
+                 and os.path.isfile(os.path.join(GUEST, name)) and os.path.exists(f"tests/programs/{name.split('-')[0]}.c")
+                 ) if os.path.isdir(GUEST) else []
+
+
+def same(name, *arguments, stdin=b""):
+    """The same program on both: equal output, equal status."""
+    path = os.path.join(GUEST, name)
+    folder = file_path("cwd")
+    os.makedirs(folder, exist_ok=True)
+    here = run([path, *arguments], stdin, cwd=folder)
+    there = pith(f"/{name}", *arguments, stdin=stdin, add=[path])
+    equal((there.status, there.stdout), (here.status, here.stdout), f"{name}: status and output")
+
+
+def same_variants(name):
+    for variant in ("", "-glibc", "-pie"):
+        same(name + variant)
+
+
+def test_hello():
+    same_variants("hello")
+
+
+def test_bad_pointers():
+    same_variants("badptr")
+
+
+def test_memory():
+    same_variants("memory")
+
+
+def test_signals():
+    same_variants("signals")
+
+
+def test_processes():
+    same_variants("process")
+
+
+def test_files():
+    same_variants("files")
+
+
+def test_hammer():
+    same("hammer")
+
+
+def test_others():
+    """Programs that came later than this list."""
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "hammer"}
+    for name in CHECKED:
+        if name.split("-")[0] not in listed:
+            same(name)
+
+
+LUA = r"""
+local words, counts = {}, {}
+for i = 1, 20000 do words[i] = string.format("%x", (i * 2654435761) % 65536) end
+for _, w in ipairs(words) do local c = w:sub(1, 1); counts[c] = (counts[c] or 0) + 1 end
+local keys = {}
+for k in pairs(counts) do keys[#keys + 1] = k end
+table.sort(keys)
+for _, k in ipairs(keys) do print(k, counts[k]) end
+print(string.format("%.14g %.3f %d", math.pi * 1e10, math.sin(1), 7 // 2), 2 ^ 53, 10 / 3, -7 % 3)
+local co = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i * i) end end)
+print(co(), co(), co())
+local f = assert(io.open("/tmp/lua-test", "w"))
+for i = 1, 1000 do f:write(i, "\n") end
+f:close()
+local sum = 0
+for line in io.lines("/tmp/lua-test") do sum = sum + line end
+print(sum, os.remove("/tmp/lua-test"), os.getenv("HOME"))
+print(pcall(error, "caught"))
+for line in io.lines() do print(line:upper():reverse()) end
+os.exit(3)
+"""
+
+
+def test_lua():
+    script = write_file("test.lua", LUA.encode())
+    lua = os.path.join(GUEST, "lua")
+    here = run([lua, script], b"one\ntwo\n", env={"HOME": "/root"})
+    there = pith("/lua", "/test.lua", stdin=b"one\ntwo\n", add=[lua, f"{script}:/test.lua"])
+    equal((there.status, there.stdout), (here.status, here.stdout))
+
+
+def sqlite_script(inserts, batch):
+    lines = ["CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, value REAL);", "CREATE INDEX t_name ON t (name);"]
+    for first in range(0, inserts, batch):
+        lines.append("BEGIN;")
+        lines += [f"INSERT INTO t (name, value) VALUES ('name {(i * 7919) % inserts:06}', {i}.5);"
+                  for i in range(first, min(inserts, first + batch))]
+        lines.append("COMMIT;")
+    lines += ["DELETE FROM t WHERE id % 10 = 0;", "UPDATE t SET value = value * 2 WHERE id % 3 = 0;",
+              "SELECT count(*), sum(value), min(name), max(name) FROM t;",
+              "SELECT name, value FROM t ORDER BY name LIMIT 5;", "PRAGMA integrity_check;"]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def test_sqlite():
+    sqlite = os.path.join(GUEST, "sqlite3")
+    script = sqlite_script(10_000, 500)
+    disk = make_disk("disk.img", "32M")
+    local = file_path("here.db")
+    here = run([sqlite, local], script).ok()
+    there = pith("/sqlite3", "/mnt/test.db", stdin=script, add=[sqlite], disk=[disk], timeout=280)
+    equal((there.status, there.stdout), (here.status, here.stdout), there.stderr)
+    check(there.stdout.rstrip().endswith(b"ok"), "integrity_check", there.stdout)
+    fsck(disk)
+    # The file that Pith wrote, read by the host's own sqlite3.
+    database = write_file("there.db", dump(disk, "/test.db"))
+    query = "SELECT count(*), sum(value) FROM t; PRAGMA integrity_check;"
+    equal(run(["sqlite3", database, query]).ok().stdout, run(["sqlite3", local, query]).ok().stdout)
+
+
+def busybox_same(script, stdin=b"", timeout=180, **more):
+    here = host_shell(script, stdin, **more)
+    there = shell(script, stdin=stdin, timeout=timeout)
+    equal((there.status, there.stdout), (here.status, here.stdout), f"{script!r}: status and output")
+
+
+def test_text_tools():
+    busybox_same("seq 1 3000 | awk '{s += $1; if ($1 % 500 == 0) print $1, s / 7, sqrt(s)} END {printf \"%.6f\\n\", s / 13}'")
+    busybox_same("seq 1 500 | sed -n 's/\\(.\\)\\(.\\)$/<\\2\\1>/;/5/p' | md5sum")
+    busybox_same("seq 1 100 | grep -c 7; seq 1 20 | tail -n 3 | tr 0-9 a-j; seq 5 | paste -d+ -s | bc")
+    busybox_same("printf 'b 2\\na 10\\nc 1\\n' | sort -k2n; printf 'x\\nx\\ny\\n' | uniq -c; echo hello | rev; cal 2 2024")
+    busybox_same("expr 6 \\* 7; printf '%05d|%-5s|%x\\n' 42 ab 255; echo $((1 << 40)); echo abc | od -c; test -f /; echo $?")
+
+
+def test_gzip_there_and_back():
+    data = b"".join(b"%d squared is %d\n" % (i, i * i) for i in range(60000))
+    there = shell("gzip -c >/tmp/z && gunzip -c /tmp/z | cmp - /data && cat /tmp/z", stdin=data,
+                  add=[f"{write_file('data', data)}:/data"]).ok()
+    equal(run(["gzip", "-dc"], there.stdout).ok().stdout, data, "what the host's gzip unpacks")
+    packed = run(["gzip", "-9c"], data).stdout
+    equal(shell("gunzip -c", stdin=packed).ok().stdout, data, "what the host's gzip packed")
+
+
+def test_tar_there_and_back():
+    tree = file_path("tree")
+    for i in range(200):
+        write_file(f"tree/d{i % 10}/e{i % 3}/f{i}", os.urandom(i * 37))
+    os.symlink("../d1", os.path.join(tree, "d2", "link"))
+    os.chmod(os.path.join(tree, "d3"), 0o711)
+    # From the host's tar to Pith, and packed again there.
+    packed = run(["tar", "-C", tree, "-cf", "-", "."]).ok().stdout
+    sums = "find . -type f | sort | xargs md5sum; find . -type l | xargs ls -l | awk '{print $NF}'; stat -c %a d3"
+    there = shell(f"mkdir /tmp/t && cd /tmp/t && tar xf - && {sums}", stdin=packed).ok()
+    equal(there.stdout, host_shell(sums, cwd=tree).stdout, "the tree's checksums on Pith")
+    back = shell("cd /tree && tar cf - . && mkdir /tmp/u && tar cf - . | tar xf - -C /tmp/u && diff -r /tree /tmp/u >&2",
+                 add=[f"{tree}:/tree"]).ok()
+    equal(back.stderr, b"", "diff -r of the tree and its copy")
+    os.makedirs(file_path("back"))
+    run(["tar", "-C", file_path("back"), "-xf", "-"], back.stdout).ok()
+    run(["diff", "-r", "--no-dereference", tree, file_path("back")]).ok()
+
+
+def test_find_checksums_of_the_whole_root():
+    result = shell("find / -xdev -type f | sort | xargs md5sum").ok()
+    lines = dict(reversed(line.split("  ", 1)) for line in result.stdout.decode().splitlines() if "  /" in line)
+    check("/bin/busybox" in lines and "/etc/passwd" in lines, "files found", sorted(lines)[:20])
+    for path, digest in lines.items():
+        if path.startswith(("/etc/", "/bin/")):
+            source = BUSYBOX if path == "/bin/busybox" else f"tools/rootfs{path}"
+            equal(digest, host_shell(f"md5sum <{source}").stdout.split()[0].decode(), f"the checksum of {path}")
+
+
+@seconds(600)
+def test_sort_of_ten_megabytes():
+    lines = [b"%016x\n" % ((i * 0x9E3779B97F4A7C15) & (1 << 64) - 1) for i in range(620_000)]
+    data = b"".join(lines)
+    check(len(data) > 10_000_000, "the size of the input")
+    path = write_file("lines", data)
+    there = shell("sort /lines | md5sum; sort -r /lines | head -n 3; wc /lines", add=[f"{path}:/lines"], timeout=500).ok()
+    here = host_shell(f"sort {path} | md5sum; sort -r {path} | head -n 3; wc <{path}")
+    equal(there.stdout.replace(b" /lines", b""), here.stdout)
+
+
+@full
+@seconds(900)
+def test_sqlite_without_big_transactions():
+    sqlite = os.path.join(GUEST, "sqlite3")
+    script = sqlite_script(2000, 1)
+    disk = make_disk("disk.img", "64M", block_size=4096)
+    there = pith("/sqlite3", "/mnt/test.db", stdin=script, add=[sqlite], disk=[disk], timeout=800)
+    here = run([sqlite, file_path("here.db")], script)
+    equal((there.status, there.stdout), (here.status, here.stdout), there.stderr)
+    fsck(disk)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Components that are killed while programs use them: nothing stops, nothing gets lost."""
+
+import os
+
+from support import check, dump, equal, file_path, fsck, full, host_shell, make_disk, seconds, shell, write_file
+
+# Kills the component of this name again and again, until the file /tmp/stop is there.
+KILLER = """kills=0
+while [ ! -e /tmp/stop ]; do
+	echo 1 >/pith/components/{name}/kill && kills=$((kills + 1))
+	{pause}
+done
+echo kills $kills >/tmp/kills"""
+
+
+def under_fire(name, script, pause="sleep 0.2", **options):
+    """The script's result while the component dies all the time; at least three deaths."""
+    killer = KILLER.format(name=name, pause=pause)
+    result = shell(f"({killer}) & {script}\nstatus=$?; touch /tmp/stop; wait; cat /tmp/kills; "
+                   f"cat /pith/components/{name}/status; exit $status", **options).ok()
+    output, _, tail = result.stdout.partition(b"kills ")
+    check(int(tail.split()[0]) >= 3, "kills", tail)
+    check(b"restarts" in tail, "the component's status", tail)
+    return output
+
+
+def test_status_of_components():
+    result = shell("ls /pith/components; for c in /pith/components/*; do echo == $c; cat $c/status; done").ok()
+    text = result.stdout.decode()
+    for name in ("pci", "virtio-blk", "ext2", "uart", "linux"):
+        check(f"== /pith/components/{name}\n" in text, f"{name} is listed", text)
+    check(text.count("state: running") >= 5, "all are running", text)
+
+
+def test_one_kill_is_seen_and_survived():
+    result = shell("s=/pith/components/virtio-blk; grep restarts $s/status; echo 1 >$s/kill; md5sum /bin/busybox; "
+                   "grep -E 'state|restarts' $s/status").ok()
+    lines = result.stdout.decode().splitlines()
+    equal(lines[0], "restarts: 0")
+    check("restarts: 1" in lines and "state: running" in lines, "the status afterwards", lines)
+
+
+@seconds(400)
+def test_disk_driver_during_checksums_of_all_files():
+    tree = file_path("tree")
+    for i in range(60):
+        write_file(f"tree/d{i % 7}/f{i}", os.urandom(i * 20000))
+    script = "find /tree -type f | sort | xargs md5sum"
+    expected = host_shell(f"cd {file_path('')} && find tree -type f | sort | xargs md5sum").stdout
+    output = under_fire("virtio-blk", "for n in 1 2 3 4; do " + script + "; echo 3 >/proc/sys/vm/drop_caches 2>/dev/null; done",
+                        add=[f"{tree}:/tree"], memory="96M", timeout=360)
+    equal(output.replace(b"  /tree", b"  tree"), expected * 4)
+
+
+@seconds(400)
+def test_disk_driver_during_a_copy():
+    data = os.urandom(24 << 20)
+    source = write_file("data", data)
+    disk = make_disk("disk.img", "128M", block_size=4096)
+    script = "cp /data /mnt/a; sync; cp /mnt/a /mnt/b; sync; cmp /mnt/a /mnt/b && md5sum </mnt/b"
+    output = under_fire("virtio-blk.1", script, disk=[disk], add=[f"{source}:/data"], memory="96M", timeout=360)
+    equal(output, host_shell(f"md5sum <{source}").stdout)
+    fsck(disk)
+    check(dump(disk, "/a") == data and dump(disk, "/b") == data, "both copies, as the host reads them")
+
+
+@full
+@seconds(900)
+def test_disk_driver_without_a_pause():
+    source = write_file("data", os.urandom(8 << 20))
+    disk = make_disk("disk.img", "64M")
+    output = under_fire("virtio-blk.1", "cp /data /mnt/a; sync; md5sum </mnt/a", pause="sleep 0.02", disk=[disk],
+                        add=[f"{source}:/data"], memory="64M", timeout=800)
+    equal(output, host_shell(f"md5sum <{source}").stdout)
+    fsck(disk)
+
+
+def test_kill_of_a_component_that_is_not_there():
+    result = shell("echo 1 >/pith/components/nobody/kill; echo $?; ls /pith/components/nobody; echo $?")
+    equal(result.stdout, b"1\n1\n")

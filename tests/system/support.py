@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""What the system tests share: programs on Pith and on the host, disks, and a shell on a pseudo-terminal."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PITH = os.path.join(ROOT, "pith")
+GUEST = os.path.join(ROOT, "build", "guest")
+BUSYBOX = os.path.join(ROOT, "build", "third-party", "busybox-static", "bin", "busybox")
+FOLDER = os.environ.get("PITH_TEST") or "/tmp"
+
+
+def full(function):
+    """Marks a test that only --full runs."""
+    return function
+
+
+def seconds(limit):
+    """Sets a test's time limit."""
+    return lambda function: function
+
+
+def check(condition, message="", *details):
+    if not condition:
+        raise AssertionError("\n".join([str(message), *map(str, details)]))
+
+
+def equal(actual, expected, what="value"):
+    if actual != expected:
+        show = [repr(v) if len(repr(v)) < 3000 else repr(v)[:1500] + " ... " + repr(v)[-1500:] for v in (actual, expected)]
+        raise AssertionError(f"{what} is\n  {show[0]}\nand not\n  {show[1]}")
+
+
+class Result:
+    def __init__(self, status, stdout, stderr):
+        self.status, self.stdout, self.stderr = status, stdout, stderr
+
+    def ok(self):
+        """Itself, if the status is 0."""
+        check(self.status == 0, f"status {self.status}", self.stdout.decode(errors="replace")[-2000:],
+              self.stderr.decode(errors="replace")[-3000:])
+        return self
+
+
+def run(command, stdin=b"", timeout=200, **more):
+    done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **more)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def pith_command(*command, add=(), disk=(), memory=None, timeout=180, options=()):
+    line = [PITH, "exec", "--accel", "tcg", "--timeout", str(timeout)]
+    for item in add:
+        line += ["--add", item]
+    for item in disk:
+        line += ["--disk", item]
+    if memory:
+        line += ["--memory", memory]
+    return [*line, *options, "--", *command]
+
+
+def pith(*command, stdin=b"", timeout=180, **options):
+    """CMD on Pith."""
+    return run(pith_command(*command, timeout=timeout, **options), stdin, timeout + 60)
+
+
+def shell(script, **options):
+    """A shell script on Pith."""
+    return pith("sh", "-c", script, **options)
+
+
+def host_shell(script, stdin=b"", cwd=None):
+    """The same script with the same busybox on the host's Linux."""
+    return run([BUSYBOX, "sh", "-c", script], stdin, cwd=cwd,
+               env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"})
+
+
+def file_path(name):
+    return os.path.join(FOLDER, name)
+
+
+def write_file(name, data):
+    path = file_path(name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data)
+    return path
+
+
+def make_disk(name, size, folder=None, block_size=1024):
+    """A new ext2 image, by the host's mke2fs."""
+    path = file_path(name)
+    command = ["mke2fs", "-q", "-F", "-t", "ext2", "-b", str(block_size)]
+    run([*command, *(["-d", folder] if folder else []), path, size]).ok()
+    return path
+
+
+def fsck(image):
+    """The host's e2fsck finds nothing to fix."""
+    result = run(["e2fsck", "-fn", image])
+    check(result.status == 0, f"e2fsck -fn {image}: status {result.status}", result.stdout.decode(), result.stderr.decode())
+
+
+def dump(image, guest_path):
+    """A file's bytes, by the host's debugfs."""
+    target = file_path("dumped")
+    result = run(["debugfs", "-R", f'dump "{guest_path}" "{target}"', image])
+    check(os.path.exists(target), f"debugfs found no {guest_path}", result.stderr.decode())
+    with open(target, "rb") as f:
+        data = f.read()
+    os.unlink(target)
+    return data
+
+
+def strip_escapes(text):
+    return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>])|\r", "", text)
+
+
+class Shell:
+    """`./pith run` on a pseudo-terminal, with what a user types and sees."""
+
+    PROMPT = re.compile(r"root@[a-z]+:[^\n]*# (\x1b\[6n|\x1b\[J)*$")
+
+    def __init__(self, *options, rows=24, columns=80, command=None):
+        self.raw = ""           # all that was shown
+        self.position = 0       # what of it expect() has passed
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.before = termios.tcgetattr(slave)
+        self.process = subprocess.Popen(command or [PITH, "run", *options], stdin=slave, stdout=slave, stderr=slave,
+                                        env={**os.environ, "TERM": "linux"}, start_new_session=True)
+        self.slave, self.master = slave, master
+
+    def __enter__(self):
+        try:
+            self.wait_prompt(120)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, *exception):
+        if kind is not None:
+            print("---- the end of what the terminal showed:\n" + self.raw[-3000:])
+            log = os.path.join(os.environ.get("PITH_RUN", ""), "log")
+            if os.path.exists(log):
+                with open(log, errors="replace") as f:
+                    print("---- the end of the log:\n" + f.read()[-4000:])
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        os.close(self.master)
+        os.close(self.slave)
+
+    def send(self, text):
+        data = text.encode()
+        while data:
+            data = data[os.write(self.master, data):]
+
+    def pump(self, timeout):
+        """Take what is shown; answers the terminal's one question. False if there was nothing."""
+        ready, _, _ = select.select([self.master], [], [], timeout)
+        if not ready:
+            return False
+        text = os.read(self.master, 65536).decode(errors="replace")
+        self.raw += text
+        for _ in range(text.count("\x1b[6n")):
+            line = strip_escapes(self.raw.rsplit("\n", 1)[-1])
+            self.send(f"\x1b[24;{len(line) % 80 + 1}R")
+        return True
+
+    def expect(self, pattern, timeout=60):
+        """Wait until the pattern is shown; returns the match. What was before it is passed."""
+        pattern = re.compile(pattern) if isinstance(pattern, str) else pattern
+        deadline = time.monotonic() + timeout
+        while True:
+            match = pattern.search(self.raw, self.position)
+            if match:
+                self.position = match.end()
+                return match
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise AssertionError(f"{pattern.pattern!r} was not shown within {timeout} s after\n"
+                                     f"{self.raw[self.position:][-2000:]!r}")
+            if self.process.poll() is not None and not self.pump(0.1):
+                raise AssertionError(f"./pith run ended with status {self.process.returncode}; {pattern.pattern!r} "
+                                     f"was not shown after\n{self.raw[self.position:][-2000:]!r}")
+            self.pump(min(left, 0.5))
+
+    def wait_prompt(self, timeout=60):
+        return self.expect(self.PROMPT, timeout)
+
+    def type(self, line, timeout=60):
+        """A line and what it prints until the prompt comes back."""
+        start = self.position
+        self.send(line + "\r")
+        self.expect(r"\n", timeout)
+        start = self.position
+        self.wait_prompt(timeout)
+        shown = strip_escapes(self.raw[start:self.position])
+        return shown.rsplit("\n", 1)[0] + "\n" if "\n" in shown else ""
+
+    def status(self, line, timeout=60):
+        """The exit status of a command line."""
+        return int(self.type(f"{line}; echo \"<$?>\"", timeout).rsplit("<", 1)[1].split(">")[0])
+
+    def power_off(self):
+        self.send("poweroff\r")
+        self.wait_end()
+
+    def wait_end(self, timeout=60):
+        """The command's end, with status 0 and the terminal as it was."""
+        deadline = time.monotonic() + timeout
+        while self.process.poll() is None:
+            check(time.monotonic() < deadline, "./pith run did not end", self.raw[-1000:])
+            self.pump(0.2)
+        check(self.process.returncode == 0, f"./pith run ended with status {self.process.returncode}", self.raw[-2000:])
+        equal(termios.tcgetattr(self.slave), self.before, "the terminal's state after ./pith run")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""`./pith debug`: a machine that waits at its first instruction, and gdb with the symbols of kernel and components."""
+
+import glob
+import os
+import subprocess
+import sys
+
+import boot
+import images
+import machine
+from execute import ENVIRONMENT
+from paths import ROOT, build
+from session import Lost, Session
+
+GDB_COMMANDS = """\
+set confirm off
+set pagination off
+set architecture i386:x86-64
+set disassemble-next-line off
+define pith-symbols
+  eval "add-symbol-file {components}/%s.elf", "$arg0"
+end
+document pith-symbols
+pith-symbols NAME: add the symbols of a component ({names}).
+Components' address spaces overlap: load the one that you look at.
+end
+target remote {socket}
+"""
+
+
+def start_machine(options, socket):
+    command = machine.command_line(boot.KERNEL, boot.image("exec", {}), boot.append(), options.memory,
+                                   [machine.Disk(images.root_image(), keep=False)],
+                                   extra=["-S", "-gdb", f"unix:{socket},server=on,wait=off"])
+    return machine.Machine(command)
+
+
+def serve(emulator, command):
+    """The other side of the console and the log, in a process of its own: gdb has the terminal."""
+    child = os.fork()
+    if child:
+        return child
+    machine.die_with_parent()
+    with open(build("debug", "console"), "wb", 0) as output, open(os.devnull, "rb") as null:
+        session = Session(emulator.console, emulator.log, command, ENVIRONMENT,
+                          streams=(null.fileno(), output.fileno(), output.fileno()), patience=None)
+        try:
+            session.run()
+        except Lost as lost:
+            output.write(f"\n{lost}\n".encode())
+        finally:
+            with open(build("debug", "log"), "wb") as log:
+                log.write(session.log_text)
+            os._exit(0)
+
+
+def run(options):
+    os.makedirs(build("debug"), exist_ok=True)
+    socket = build("debug", f"gdb.{os.getpid()}")
+    script = build("debug", f"commands.{os.getpid()}")
+    names = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(boot.COMPONENTS, "*.elf")))
+    with open(script, "w") as f:
+        # Relative: a socket's name is limited to some hundred bytes.
+        f.write(GDB_COMMANDS.format(components=boot.COMPONENTS, names=", ".join(names),
+                                    socket=os.path.relpath(socket, ROOT)))
+    with start_machine(options, os.path.relpath(socket, ROOT)) as emulator:
+        helper = serve(emulator, options.command or ["sleep", "100000"])
+        command = ["gdb", "-q", "-nx", "-x", script]
+        for line in options.batch:
+            command += ["-ex", line]
+        if options.batch:
+            command.append("-batch")
+        try:
+            print("pith: `continue` boots; console and log are in build/debug; `pith-symbols NAME` adds a component's "
+                  "symbols", file=sys.stderr)
+            return subprocess.run([*command, boot.KERNEL], cwd=ROOT).returncode
+        finally:
+            emulator.stop()
+            os.waitpid(helper, 0)
+            for path in (socket, script):
+                if os.path.exists(path):
+                    os.unlink(path)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""`./pith test`: finds the tests, runs them two at a time, a line each; the last line is `N passed, N failed`.
+
+host/NAME      tests/host/NAME, built with sanitizers: passes with status 0
+tools/NAME     tests/tools/test_NAME.py: this program's own unit tests
+kernel/NAME    a boot image of tests/kernel in QEMU: passes with its result line
+system/FILE.NAME   function test_NAME of tests/system/FILE.py, in a process of its own
+"""
+
+import ast
+import concurrent.futures
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import boot
+from paths import Failure, ROOT, build, root
+
+WORKERS = 2
+SECONDS = 300       # a test's limit, where it names none
+RUN_SYSTEM = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("test", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+getattr(module, sys.argv[2])()
+"""
+
+
+class Test:
+    def __init__(self, name, command, full=False, seconds=SECONDS):
+        self.name, self.command, self.full, self.seconds = name, command, full, seconds
+
+
+def host_tests():
+    return [Test(f"host/{os.path.basename(folder)}", [build("tests/host", os.path.basename(folder))])
+            for folder in sorted(glob.glob(root("tests/host/*"))) if glob.glob(os.path.join(folder, "*.c"))]
+
+
+def tool_tests():
+    return [Test(f"tools/{os.path.basename(path)[5:-3]}", [sys.executable, "-B", path])
+            for path in sorted(glob.glob(root("tests/tools/test_*.py")))]
+
+
+def kernel_tests():
+    if not glob.glob(root("tests/kernel/*.c")):
+        return []
+    return [Test("kernel/calls", [sys.executable, "-B", root("tools/pith/kernel_test.py")])]
+
+
+def system_tests():
+    """Found without importing: @full and @seconds(N) of support.py are read off the source."""
+    tests = []
+    for path in sorted(glob.glob(root("tests/system/*.py"))):
+        name = os.path.basename(path)[:-3]
+        with open(path) as f:
+            tree = ast.parse(f.read(), path)
+        for node in tree.body:
+            if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
+                continue
+            test = Test(f"system/{name}.{node.name[5:]}",
+                        [sys.executable, "-B", "-c", RUN_SYSTEM, path, node.name])
+            for mark in node.decorator_list:
+                if isinstance(mark, ast.Name) and mark.id == "full":
+                    test.full = True
+                if isinstance(mark, ast.Call) and mark.func.id == "seconds":
+                    test.seconds = mark.args[0].value
+            tests.append(test)
+    return tests
+
+
+def discover():
+    return host_tests() + tool_tests() + kernel_tests() + system_tests()
+
+
+def chosen(tests, names, full):
+    def matches(test, name):
+        return test.name == name or test.name.startswith((name + "/", name + ".")) or test.name.startswith(name)
+    if names:
+        for name in names:
+            if not any(matches(test, name) for test in tests):
+                raise Failure(f"test: there is no test {name} (see ./pith test --list)", 2)
+        return [t for t in tests if any(matches(t, name) for name in names)]
+    return [t for t in tests if full or not t.full]
+
+
+def run_one(test):
+    """Returns (passed, seconds, output)."""
+    folder = build("test", test.name.replace("/", "."))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    environment = {**os.environ, "PITH_TEST": folder, "PITH_RUN": os.path.join(folder, "run"),
+                   "PYTHONPATH": f"{root('tests/system')}:{root('tools/pith')}", "PYTHONDONTWRITEBYTECODE": "1",
+                   "LC_ALL": "C.UTF-8"}
+    began = time.monotonic()
+    output_path = os.path.join(folder, "output")
+    with open(output_path, "wb") as output:
+        process = subprocess.Popen(test.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            status = process.wait(test.seconds)
+        except subprocess.TimeoutExpired:
+            status = f"no end after {test.seconds} seconds"
+        finally:
+            # It, and what it started, ends with it.
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+    with open(output_path, errors="replace") as f:
+        text = f.read()
+    passed = status == 0
+    if passed:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        text += f"\n[{status if isinstance(status, str) else f'status {status}'}]"
+    return passed, time.monotonic() - began, text
+
+
+def run(options):
+    tests = chosen(discover(), options.name, options.full)
+    if options.list:
+        for test in tests:
+            print(test.name + (" (--full)" if test.full else ""))
+        return 0
+    boot.make()
+    if any(test.name.startswith("host/") for test in tests):
+        boot.make("host-tests")
+    if any(test.name.startswith("system/") for test in tests):
+        boot.make("guests", "guest-packages")
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        running = {pool.submit(run_one, test): test for test in tests}
+        for future in concurrent.futures.as_completed(running):
+            test = running[future]
+            good, seconds, output = future.result()
+            print(f"{'ok  ' if good else 'FAIL'} {test.name} ({seconds:.1f} s)", flush=True)
+            passed += good
+            failed += not good
+            summary = [line for line in output.splitlines() if line.startswith("coverage:")]
+            for line in (summary if good else output.splitlines()[-60:]):
+                print(f"     | {line}", flush=True)
+    if failed:
+        print("what a failed test left is below build/test/")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
