@@ -123,6 +123,10 @@ bool signal_ignored_or_blocked(struct thread *thread, int signal);
 bool process_group_orphaned(int pgid);
 bool process_group_exists(int pgid, int sid);
 
+/* What uname says; sethostname and setdomainname change it. */
+struct utsname;
+extern struct utsname linux_identity;
+
 /* ---- random.c ---- */
 void random_bytes(void *out, size_t size);
 

@@ -136,6 +136,8 @@ void fs_context_put(struct fs_context *context);
 void file_locks_exit(struct process *process);
 
 /* tty.c */
+uint64_t tty_device_number(struct tty *tty);     /* dev_t, as in st_rdev */
+int tty_foreground_group(struct tty *tty);
 void tty_session_exit(struct process *leader);   /* hang up the controlling terminal of a session leader that exits */
 
 void vfs_init(void);     /* mounts root, /dev, /proc, /pith and what config says; runs on a fiber */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of fs/ and tty/ share: superblocks, mounts, dentries, path walks, the page cache's own parts.
- * Errors are negative errno values everywhere.
+ * What the files of fs/ and tty/ share: superblocks, mounts, dentries, path walks, the page cache's own
+ * parts. Errors are negative errno values everywhere.
  */
 #pragma once
 
@@ -33,21 +33,24 @@ struct new_inode { /* what create makes */
 struct inode_operations {
 	/* *out: a new reference. -ENOENT. Called with the directory's lock, as all that changes names. */
 	int (*lookup)(struct inode *directory, const char *name, size_t length, struct inode **out);
-	int (*create)(struct inode *directory, const char *name, size_t length, const struct new_inode *what, struct inode **out);
-	int (*symlink)(struct inode *directory, const char *name, size_t length, const char *target, const struct new_inode *what,
-		       struct inode **out);
+	int (*create)(struct inode *directory, const char *name, size_t length, const struct new_inode *what,
+	              struct inode **out);
+	int (*symlink)(struct inode *directory, const char *name, size_t length, const char *target,
+	               const struct new_inode *what, struct inode **out);
 	int (*link)(struct inode *directory, const char *name, size_t length, struct inode *inode);
 	int (*unlink)(struct inode *directory, const char *name, size_t length, struct inode *inode);
 	int (*rmdir)(struct inode *directory, const char *name, size_t length, struct inode *inode);
 	/* target: what the new name names now, or NULL. flags: enum fs_rename_flags */
-	int (*rename)(struct inode *from, const char *name, size_t length, struct inode *inode, struct inode *to, const char *new_name,
-		      size_t new_length, struct inode *target, unsigned flags);
+	int (*rename)(struct inode *from, const char *name, size_t length, struct inode *inode,
+	              struct inode *to, const char *new_name, size_t new_length, struct inode *target,
+	              unsigned flags);
 	ssize_t (*readlink)(struct inode *inode, char *out, size_t size);
 	/* Links of /proc that lead to an object, not to a path: *out is a new reference */
 	int (*follow)(struct inode *inode, struct thread *thread, struct dentry **out);
 	int (*setattr)(struct inode *inode, unsigned mask, const struct fs_attributes *attributes);
 	int (*refresh)(struct inode *inode); /* attributes that change by themselves */
-	int (*open)(struct inode *inode, struct file *file, struct thread *thread); /* fills in operations, private */
+	int (*open)(struct inode *inode, struct file *file,
+	            struct thread *thread); /* fills in operations, private */
 };
 
 struct page_io {
@@ -64,27 +67,28 @@ struct page_io {
 
 struct superblock_operations {
 	int (*statfs)(struct superblock *superblock, struct fs_statfs *out);
-	/* Starts moving pages; page_io_done is called when they are. -EAGAIN: all requests are in use (only if !may_wait). */
+	/* Starts moving pages; page_io_done is called when they are. -EAGAIN: all requests are in use (only
+	 * if !may_wait). */
 	int (*io_start)(struct page_io *io, bool may_wait);
 	int (*fsync)(struct superblock *superblock, struct inode *inode); /* inode NULL: everything */
 	int (*fallocate)(struct inode *inode, uint64_t offset, uint64_t length);
 	int (*unmount)(struct superblock *superblock);
-	void (*evict)(struct inode *inode); /* the inode leaves memory: frees private */
+	void (*evict)(struct inode *inode);          /* the inode leaves memory: frees private */
 	int (*keep)(struct inode *inode, bool keep); /* FS_OPEN, FS_CLOSE */
 };
 
 struct superblock {
 	const struct superblock_operations *operations;
 	void *private;
-	uint64_t device;      /* st_dev */
-	const char *type;     /* as in /proc/mounts */
+	uint64_t device;  /* st_dev */
+	const char *type; /* as in /proc/mounts */
 	char source[64];
-	struct inode *root;   /* one reference */
+	struct inode *root; /* one reference */
 	bool read_only;
-	bool volatile_names;  /* names come and go by themselves (proc): dentries are not cached */
+	bool volatile_names; /* names come and go by themselves (proc): dentries are not cached */
 	unsigned mounts;
 	/* write-back */
-	struct inode *dirty;  /* ring of inodes with dirty pages or pending attributes */
+	struct inode *dirty;              /* ring of inodes with dirty pages or pending attributes */
 	uint64_t blocks_free, block_size; /* estimate of what the disk has; exact after space_refresh */
 	uint64_t blocks_reserved;         /* of it, for dirty pages that have no blocks yet */
 	uint64_t page_limit, page_used;   /* tmpfs; 0: no limit */
@@ -93,26 +97,26 @@ struct superblock {
 extern const struct file_operations regular_file_operations, directory_file_operations;
 
 /* ---- inode.c ---- */
-uint32_t inode_type(const struct inode *inode); /* S_IFREG … */
+uint32_t inode_type(const struct inode *inode);            /* S_IFREG … */
 struct inode *inode_create(struct superblock *superblock); /* one reference; not hashed; NULL: no memory */
 struct inode *inode_find(struct superblock *superblock, uint64_t number); /* new reference, or NULL */
 void inode_hash(struct inode *inode);
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
-void inodes_trim(size_t keep);                       /* forgets unused ones; may wait */
-void inodes_forget(struct superblock *superblock);   /* unmount: all of its unused ones */
-size_t inodes_busy(struct superblock *superblock);   /* with references */
+void inodes_trim(size_t keep);                     /* forgets unused ones; may wait */
+void inodes_forget(struct superblock *superblock); /* unmount: all of its unused ones */
+size_t inodes_busy(struct superblock *superblock); /* with references */
 struct fs_time fs_now(void);
-void inode_touch(struct inode *inode, unsigned mask);/* FS_SET_?TIME: now; told to the file system later */
+void inode_touch(struct inode *inode, unsigned mask); /* FS_SET_?TIME: now; told to the file system later */
 int inode_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes);
 int inode_flush_attributes(struct inode *inode);
 
 /* ---- dentry.c ---- */
 struct dentry {
-	struct dentry *parent;   /* a reference; NULL: root of a mount, or anonymous */
-	struct inode *inode;     /* a reference; NULL: negative, the name does not exist */
-	struct mount *mount;     /* the mount it is seen through */
-	struct mount *mounted;   /* the mount on top of it */
+	struct dentry *parent; /* a reference; NULL: root of a mount, or anonymous */
+	struct inode *inode;   /* a reference; NULL: negative, the name does not exist */
+	struct mount *mount;   /* the mount it is seen through */
+	struct mount *mounted; /* the mount on top of it */
 	uint32_t references;
 	uint32_t hash;
 	bool hashed;
@@ -120,17 +124,21 @@ struct dentry {
 	struct dentry *hash_next, *lru_next, *lru_previous, *alias_next;
 	char name[];
 };
-struct dentry *dentry_create(struct dentry *parent, struct mount *mount, const char *name, size_t length, struct inode *inode);
-struct dentry *dentry_find(struct dentry *parent, const char *name, size_t length); /* cached, new reference; NULL */
+struct dentry *dentry_create(struct dentry *parent, struct mount *mount, const char *name, size_t length,
+                             struct inode *inode);
+struct dentry *dentry_find(struct dentry *parent, const char *name,
+                           size_t length); /* cached, new reference; NULL */
 void dentry_hash(struct dentry *dentry);
 void dentry_unhash(struct dentry *dentry);
-void dentry_set_inode(struct dentry *dentry, struct inode *inode); /* takes its own reference; NULL: negative */
+void dentry_set_inode(struct dentry *dentry,
+                      struct inode *inode); /* takes its own reference; NULL: negative */
 /* The name in that directory changed: forget it as seen through other mounts than parent's. */
 void dentry_forget_aliases(struct dentry *parent, const char *name, size_t length);
 void dentries_trim(size_t keep);
 void dentries_forget(struct mount *mount); /* unused ones */
 size_t dentries_busy(struct mount *mount); /* with references, but for parents of cached ones */
-/* Look the name up, in the cache or the file system; *out may be negative. Takes the directory's lock unless `locked`. */
+/* Look the name up, in the cache or the file system; *out may be negative. Takes the directory's lock unless
+ * `locked`. */
 int dentry_lookup(struct dentry *parent, const char *name, size_t length, bool locked, struct dentry **out);
 bool dentry_is_ancestor(struct dentry *ancestor, struct dentry *dentry); /* or the same */
 int dentry_path_raw(struct dentry *root, struct dentry *dentry, char *out, size_t size);
@@ -143,12 +151,14 @@ struct mount {
 	struct dentry *mountpoint; /* a reference; NULL: the system's root, or detached */
 	unsigned long flags;       /* MS_RDONLY, MS_NOSUID, … */
 };
-struct mount *mount_attach(struct superblock *superblock, struct inode *root, struct dentry *mountpoint, unsigned long flags);
+struct mount *mount_attach(struct superblock *superblock, struct inode *root, struct dentry *mountpoint,
+                           unsigned long flags);
 struct mount *mount_first(void);
 struct mount *root_mount(void);
 /* A file system of the kind for mount(2) */
 typedef int filesystem_mount(const char *source, const char *options, struct superblock **out);
-struct dentry *mount_cross(struct dentry *dentry); /* the top of what is mounted there; consumes and returns a reference */
+struct dentry *
+mount_cross(struct dentry *dentry); /* the top of what is mounted there; consumes and returns a reference */
 bool mount_read_only(const struct dentry *dentry);
 int filesystem_create(const char *type, const char *source, const char *options, struct superblock **out);
 void superblock_release(struct superblock *superblock);
@@ -158,24 +168,27 @@ uint64_t device_number_next(void); /* for superblock.device */
 /* ---- path.c ---- */
 enum permission_mask { MAY_EXECUTE = 1, MAY_WRITE = 2, MAY_READ = 4 };
 int inode_permission(struct thread *thread, const struct inode *inode, unsigned mask);
-int permission_check(const struct credentials *credentials, uint32_t uid, uint32_t gid, const struct inode *inode, unsigned mask);
+int permission_check(const struct credentials *credentials, uint32_t uid, uint32_t gid,
+                     const struct inode *inode, unsigned mask);
 struct dentry *thread_root(struct thread *thread); /* no new reference */
 struct dentry *thread_cwd(struct thread *thread);
 enum walk_last { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 struct walk {
 	struct thread *thread;
-	struct dentry *current;  /* a reference; after walk_parent the directory of the last component (LAST_NAME), else the result */
-	char *rest;              /* what is left of the path */
-	char *buffer;            /* what rest points into, malloc'd */
+	struct dentry *current; /* a reference; after walk_parent the directory of the last component
+	                           (LAST_NAME), else the result */
+	char *rest;             /* what is left of the path */
+	char *buffer;           /* what rest points into, malloc'd */
 	unsigned links;
 	enum walk_last last;
 	const char *name;
 	size_t length;
-	bool slash;              /* slashes follow the last component: it must be a directory */
+	bool slash; /* slashes follow the last component: it must be a directory */
 };
 int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path);
 int walk_parent(struct walk *walk);
-int walk_follow(struct walk *walk, struct dentry *link); /* the last component was this symlink: go on into it */
+int walk_follow(struct walk *walk,
+                struct dentry *link); /* the last component was this symlink: go on into it */
 void walk_end(struct walk *walk);
 enum lookup_flags { LOOKUP_FOLLOW = 1, LOOKUP_EMPTY = 2, LOOKUP_DIRECTORY = 4 };
 int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned flags, struct dentry **out);
@@ -187,17 +200,21 @@ int user_path_lookup(struct thread *thread, int dirfd, uint64_t path, unsigned f
 int vfs_mknod(struct thread *thread, int dirfd, const char *path, unsigned mode, uint64_t rdev);
 int vfs_mkdir(struct thread *thread, int dirfd, const char *path, unsigned mode);
 int vfs_symlink(struct thread *thread, const char *target, int dirfd, const char *path);
-int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dentry, unsigned mode, uint64_t rdev);
+int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dentry, unsigned mode,
+               uint64_t rdev);
 
 /* ---- file.c ---- */
-struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags, const struct file_operations *operations);
+struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags,
+                         const struct file_operations *operations);
 /* A file on an inode of its own in the anonymous file system; mode: S_IFIFO|0600 … */
-int anonymous_file(unsigned mode, unsigned flags, const struct file_operations *operations, void *private, struct file **out);
+int anonymous_file(unsigned mode, unsigned flags, const struct file_operations *operations, void *private,
+                   struct file **out);
 struct superblock *anonymous_superblock(void);
 struct file *file_of(struct thread *thread, int fd); /* new reference, or NULL; not O_PATH files */
 struct file *file_of_any(struct thread *thread, int fd);
 int file_open_inode(struct thread *thread, struct dentry *dentry, unsigned flags, struct file **out);
-int file_install(struct thread *thread, struct file *file, bool close_on_exec); /* consumes the reference; fd or -errno */
+int file_install(struct thread *thread, struct file *file,
+                 bool close_on_exec); /* consumes the reference; fd or -errno */
 static inline bool file_readable(const struct file *file)
 {
 	return (file->flags & ACCESS_MODE) != O_WRONLY;
@@ -213,7 +230,8 @@ int64_t seek_in(struct file *file, int64_t offset, int whence, uint64_t end);
 ssize_t buffer_read_text(struct io_buffer *buffer, uint64_t *position, const char *text, size_t length);
 
 /* getdents64 records */
-int dirent_emit(struct io_buffer *buffer, uint64_t inode, uint64_t next, unsigned type, const char *name, size_t length);
+int dirent_emit(struct io_buffer *buffer, uint64_t inode, uint64_t next, unsigned type, const char *name,
+                size_t length);
 
 /* ---- page_tree.c ---- */
 pfn_t page_tree_find(const struct page_tree *tree, uint64_t index);
@@ -225,8 +243,10 @@ pfn_t page_tree_next(const struct page_tree *tree, uint64_t *index);
 /* ---- page_cache.c ---- */
 void page_cache_access(struct page *page);
 /* For writing all of the page: no read. */
-int page_cache_add(struct inode *inode, uint64_t index, pfn_t pfn); /* the cache takes a reference of its own; -EEXIST, -ENOMEM */
-void page_cache_drop(struct inode *inode, uint64_t first); /* all pages from `first` on; waits for I/O in flight */
+int page_cache_add(struct inode *inode, uint64_t index,
+                   pfn_t pfn); /* the cache takes a reference of its own; -EEXIST, -ENOMEM */
+void page_cache_drop(struct inode *inode,
+                     uint64_t first); /* all pages from `first` on; waits for I/O in flight */
 int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count);
 int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, pfn_t *out);
 void page_io_done(struct page_io *io, int error, uint64_t blocks);
@@ -239,7 +259,8 @@ int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wa
 int inode_fsync(struct inode *inode);
 int superblock_sync(struct superblock *superblock);
 void writeback_start(void); /* the periodic fiber */
-size_t writeback_kick(size_t pages); /* start writing about that many, without waiting; returns how many were started */
+size_t writeback_kick(
+        size_t pages); /* start writing about that many, without waiting; returns how many were started */
 void writeback_throttle(void);
 size_t pages_dirty(void);
 /* Room for one more dirty page of the file. 0: reserved; 1: write it through at once; -ENOSPC */
@@ -264,8 +285,9 @@ int device_open(struct inode *inode, struct file *file, struct thread *thread);
 int fifo_open(struct inode *inode, struct file *file, struct thread *thread);
 void pipe_inode_free(struct inode *inode);
 /* locks.c */
-void file_locks_closed(struct file *file, struct process *process); /* one descriptor of the process was closed */
-void file_locks_released(struct file *file);                        /* the open file is gone */
+void file_locks_closed(struct file *file,
+                       struct process *process); /* one descriptor of the process was closed */
+void file_locks_released(struct file *file);     /* the open file is gone */
 
 /* ---- text.c: growing text ---- */
 struct text {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers of Linux's x86_64 system call interface that musl's headers (made for the same interface) do not give, or give under
- * names that need other headers. What programs see, not what we choose.
+ * Numbers of Linux's x86_64 system call interface that musl's headers (made for the same interface) do not
+ * give, or give under names that need other headers. What programs see, not what we choose.
  */
 #pragma once
 

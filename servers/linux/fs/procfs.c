@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
+#include "fs/procfs.h"
+#include <pith/startup.h>
+#include <cpuid.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#define PAGES_TO_KIB (PAGE_SIZE / 1024)
+
+static unsigned count_processes(char state)
+{
+	unsigned count = 0;
+	for (struct process *process = process_first(); process != NULL; process = process_next(process))
+		count += state == 0 || process_state(process) == state;
+	return count;
+}
+
+/* CPU time of all processes that ever were; what the ended ones used is in their parents' child_time. */
+static uint64_t processes_cpu_time(void)
+{
+	static uint64_t highest; /* an orphan's share is nobody's: the sum must not go back */
+	uint64_t sum = 0;
+	for (struct process *process = process_first(); process != NULL; process = process_next(process))
+		sum += process_cpu_time(process) + process->child_time;
+	if (sum > highest)
+		highest = sum;
+	return highest;
+}
+
+static int show_meminfo(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	size_t total = pages_total() * PAGES_TO_KIB, unused = pages_free() * PAGES_TO_KIB;
+	size_t cached = page_cache_pages() * PAGES_TO_KIB, dirty = pages_dirty() * PAGES_TO_KIB;
+	size_t available = unused + (cached > dirty ? cached - dirty : 0);
+	const struct {
+		const char *name;
+		size_t kib;
+	} lines[] = {
+	        {"MemTotal", total},
+	        {"MemFree", unused},
+	        {"MemAvailable", available},
+	        {"Buffers", 0},
+	        {"Cached", cached},
+	        {"SwapCached", 0},
+	        {"SwapTotal", 0},
+	        {"SwapFree", 0},
+	        {"Dirty", dirty},
+	        {"AnonPages", total - unused > cached ? total - unused - cached : 0},
+	        {"Shmem", 0},
+	        {"Slab", 0},
+	        {"SReclaimable", 0},
+	};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		text_print(text, "%s:%*zu kB\n", lines[i].name, (int)(23 - strlen(lines[i].name)),
+		           lines[i].kib);
+	return 0;
+}
+
+static int show_stat(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	uint64_t up = ticks(time_now()), used = ticks(processes_cpu_time());
+	uint64_t idle = up > used ? up - used : 0;
+	for (int line = 0; line < 2; line++)
+		text_print(text, "cpu%s %lu 0 0 %lu 0 0 0 0 0 0\n", line == 0 ? " " : "0", used, idle);
+	text_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked %u\n",
+	           (time_wall() - time_now()) / 1000000000, count_processes(0), count_processes('R'),
+	           count_processes('D'));
+	return 0;
+}
+
+static int show_uptime(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	uint64_t up = ticks(time_now()), used = ticks(processes_cpu_time());
+	uint64_t idle = up > used ? up - used : 0;
+	text_print(text, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
+	return 0;
+}
+
+/* No averages are kept: the three figures are the load of this moment. */
+static int show_loadavg(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	unsigned running = count_processes('R'), last = 0;
+	for (struct process *process = process_first(); process != NULL; process = process_next(process))
+		if ((unsigned)process->pid > last)
+			last = (unsigned)process->pid;
+	text_print(text, "%u.00 %u.00 %u.00 %u/%u %u\n", running, running, running, running,
+	           count_processes(0), last);
+	return 0;
+}
+
+static int show_version(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%s version %s (pith) %s\n", linux_identity.sysname, linux_identity.release,
+	           linux_identity.version);
+	return 0;
+}
+
+static int show_osrelease(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%s\n", linux_identity.release);
+	return 0;
+}
+
+static int show_ostype(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%s\n", linux_identity.sysname);
+	return 0;
+}
+
+static int show_kernel_version(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%s\n", linux_identity.version);
+	return 0;
+}
+
+static int show_hostname(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%s\n", linux_identity.nodename);
+	return 0;
+}
+
+static void cpu_text(char *out, unsigned leaf, unsigned registers)
+{
+	unsigned r[4] = {0};
+	__get_cpuid(leaf, &r[0], &r[1], &r[2], &r[3]);
+	if (registers == 3) { /* vendor: ebx, edx, ecx */
+		memcpy(out, &r[1], 4);
+		memcpy(out + 4, &r[3], 4);
+		memcpy(out + 8, &r[2], 4);
+	} else {
+		memcpy(out, r, 16);
+	}
+}
+
+static int show_cpuinfo(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	char vendor[13] = "", brand[49] = "";
+	unsigned a = 0, b = 0, c = 0, d = 0;
+	static const struct {
+		uint8_t reg, bit;
+		const char *name;
+	} flags[] = {
+	        {3, 0, "fpu"},    {3, 4, "tsc"},     {3, 8, "cx8"},     {3, 15, "cmov"},   {3, 23, "mmx"},
+	        {3, 24, "fxsr"},  {3, 25, "sse"},    {3, 26, "sse2"},   {2, 0, "pni"},     {2, 9, "ssse3"},
+	        {2, 13, "cx16"},  {2, 19, "sse4_1"}, {2, 20, "sse4_2"}, {2, 23, "popcnt"}, {2, 25, "aes"},
+	        {2, 26, "xsave"}, {2, 28, "avx"},    {2, 30, "rdrand"},
+	};
+	cpu_text(vendor, 0, 3);
+	for (unsigned i = 0; i < 3; i++)
+		cpu_text(brand + 16 * i, 0x80000002 + i, 4);
+	__get_cpuid(1, &a, &b, &c, &d);
+	text_print(text,
+	           "processor\t: 0\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: "
+	           "%s\nstepping\t: %u\n",
+	           vendor, (a >> 8 & 15) + (a >> 20 & 255), (a >> 4 & 15) | (a >> 12 & 0xf0), brand, a & 15);
+	text_print(text,
+	           "cpu MHz\t\t: %lu.%03lu\nphysical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: "
+	           "1\nflags\t\t:",
+	           startup()->tsc_hz / 1000000, startup()->tsc_hz / 1000 % 1000);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if ((flags[i].reg == 2 ? c : d) >> flags[i].bit & 1)
+			text_print(text, " %s", flags[i].name);
+	text_print(text, "\n\n");
+	return 0;
+}
+
+static int show_filesystems(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tpith\n\text2\n");
+	return 0;
+}
+
+static int show_devices(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 "
+	                 "/dev/ptmx\n136 pts\n\n"
+	                 "Block devices:\n254 virtblk\n");
+	return 0;
+}
+
+static int show_pid_max(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "32768\n");
+	return 0;
+}
+
+static int show_ngroups_max(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "32\n");
+	return 0;
+}
+
+static int show_zero(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "0\n");
+	return 0;
+}
+
+static int show_entropy(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "256\n");
+	return 0;
+}
+
+static int show_swaps(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+	return 0;
+}
+
+static void print_uuid(struct text *text, const uint8_t bytes[16])
+{
+	for (int i = 0; i < 16; i++)
+		text_print(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
+	text_print(text, "\n");
+}
+
+static void random_uuid(uint8_t bytes[16])
+{
+	random_bytes(bytes, 16);
+	bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
+	bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+}
+
+static int show_uuid(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	uint8_t bytes[16];
+	random_uuid(bytes);
+	print_uuid(text, bytes);
+	return 0;
+}
+
+static int show_boot_id(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	static uint8_t bytes[16];
+	if (bytes[6] == 0)
+		random_uuid(bytes);
+	print_uuid(text, bytes);
+	return 0;
+}
+
+static ssize_t self_target(const struct pseudo *file, char *out, size_t size)
+{
+	(void)file;
+	struct thread *thread = current_thread();
+	if (thread == NULL)
+		return -ENOENT;
+	return snprintf(out, size, "%d", thread->process->pid);
+}
+
+static ssize_t thread_self_target(const struct pseudo *file, char *out, size_t size)
+{
+	(void)file;
+	struct thread *thread = current_thread();
+	if (thread == NULL)
+		return -ENOENT;
+	return snprintf(out, size, "%d/task/%d", thread->process->pid, thread->tid);
+}
+
+static ssize_t mounts_target(const struct pseudo *file, char *out, size_t size)
+{
+	(void)file;
+	return snprintf(out, size, "self/mounts");
+}
+
+#define TEXT_FILE(name_, show_)                                      \
+	{                                                            \
+		.name = name_, .mode = S_IFREG | 0444, .show = show_ \
+	}
+
+static const struct pseudo_node random_files[] = {
+        TEXT_FILE("boot_id", show_boot_id),
+        TEXT_FILE("entropy_avail", show_entropy),
+        TEXT_FILE("uuid", show_uuid),
+        {.name = NULL},
+};
+static const struct pseudo_node sys_kernel_files[] = {
+        TEXT_FILE("hostname", show_hostname),
+        TEXT_FILE("ngroups_max", show_ngroups_max),
+        TEXT_FILE("osrelease", show_osrelease),
+        TEXT_FILE("ostype", show_ostype),
+        TEXT_FILE("pid_max", show_pid_max),
+        {.name = "random", .mode = S_IFDIR | 0555, .children = random_files},
+        TEXT_FILE("tainted", show_zero),
+        TEXT_FILE("version", show_kernel_version),
+        {.name = NULL},
+};
+static const struct pseudo_node sys_vm_files[] = {
+        TEXT_FILE("overcommit_memory", show_zero),
+        {.name = NULL},
+};
+static const struct pseudo_node sys_folders[] = {
+        {.name = "kernel", .mode = S_IFDIR | 0555, .children = sys_kernel_files},
+        {.name = "vm", .mode = S_IFDIR | 0555, .children = sys_vm_files},
+        {.name = NULL},
+};
+static const struct pseudo_node proc_files[] = {
+        TEXT_FILE("cpuinfo", show_cpuinfo),
+        TEXT_FILE("devices", show_devices),
+        TEXT_FILE("filesystems", show_filesystems),
+        TEXT_FILE("loadavg", show_loadavg),
+        TEXT_FILE("meminfo", show_meminfo),
+        {.name = "mounts", .mode = S_IFLNK | 0777, .target = mounts_target},
+        {.name = "self", .mode = S_IFLNK | 0777, .target = self_target},
+        TEXT_FILE("stat", show_stat),
+        TEXT_FILE("swaps", show_swaps),
+        {.name = "sys", .mode = S_IFDIR | 0555, .children = sys_folders},
+        {.name = "thread-self", .mode = S_IFLNK | 0777, .target = thread_self_target},
+        TEXT_FILE("uptime", show_uptime),
+        TEXT_FILE("version", show_version),
+        {.name = NULL},
+};
+static const struct pseudo_node proc_root = {
+        .name = "proc",
+        .mode = S_IFDIR | 0555,
+        .children = proc_files,
+        .member = &process_node,
+        .find = process_find_number,
+        .next = process_next_number,
+};
+
+int proc_mount(const char *source, const char *options, struct superblock **out)
+{
+	(void)options;
+	return pseudo_mount("proc", &proc_root, source, 0x9fa0, out);
+}
+
+static const struct pseudo_node sys_root = {.name = "sysfs", .mode = S_IFDIR | 0555};
+
+/* /sys is there, and empty. */
+int sysfs_mount(const char *source, const char *options, struct superblock **out)
+{
+	(void)options;
+	return pseudo_mount("sysfs", &sys_root, source, 0x62656572, out);
+}

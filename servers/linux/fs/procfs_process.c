@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/PID: one process. Everything is looked up anew by number: the process may have ended since. */
+#include "fs/procfs.h"
+#include <stdio.h>
+
+static struct process *process_of(const struct pseudo *file)
+{
+	return process_find(file->id);
+}
+
+/* The thread that sub means in task/TID, else the group's leader or any thread that is left. */
+static struct thread *thread_of(const struct pseudo *file, struct process *process)
+{
+	struct thread *thread = process->threads;
+	while (thread != NULL && thread->tid != (file->sub != 0 ? file->sub : process->pid))
+		thread = thread->next_in_process;
+	return thread != NULL || file->sub != 0 ? thread : process->threads;
+}
+
+static int process_owner(const struct pseudo *file, uint32_t *uid, uint32_t *gid)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ENOENT;
+	*uid = process->credentials.euid;
+	*gid = process->credentials.egid;
+	return 0;
+}
+
+/* May the reader look into this process's memory, descriptors and places? */
+static int may_inspect(const struct process *process)
+{
+	struct thread *reader = current_thread();
+	const struct credentials *own = reader != NULL ? &reader->process->credentials : NULL;
+	if (own == NULL || own->euid == 0 || reader->process == process)
+		return 0;
+	const struct credentials *other = &process->credentials;
+	return own->euid == other->uid && own->euid == other->euid && own->euid == other->suid ? 0 : -EACCES;
+}
+
+static const char *comm_of(const struct pseudo *file, struct process *process)
+{
+	struct thread *thread = file->sub != 0 ? thread_of(file, process) : NULL;
+	return thread != NULL ? thread->comm : process->comm;
+}
+
+static int show_stat(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	uint64_t tty = process->tty != NULL ? tty_device_number(process->tty) : 0;
+	int foreground = process->tty != NULL ? tty_foreground_group(process->tty) : -1;
+	text_print(text, "%d (%s) %c %d %d %d %d %d 0 %lu 0 %lu 0 %lu 0 %lu 0 ",
+	           file->sub != 0 ? file->sub : process->pid, comm_of(file, process), process_state(process),
+	           process->parent != NULL ? process->parent->pid : 0, process->pgid, process->sid, (int)tty,
+	           foreground, process->minor_faults, process->major_faults, ticks(process_cpu_time(process)),
+	           ticks(process->child_time));
+	text_print(text, "%d %d %u 0 %lu %zu %zu %lu ", 20 + process->nice, process->nice,
+	           process->thread_count, ticks(process->start_time), process_virtual_size(process),
+	           process_resident_pages(process), UINT64_MAX);
+	/* startcode … kstkeip, signals, wchan … policy, delays, data and arguments */
+	text_print(text, "0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %d\n",
+	           process->arg_start, process->arg_end, process->env_start, process->env_end,
+	           process->exit_status);
+	return 0;
+}
+
+static int show_statm(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	text_print(text, "%zu %zu 0 0 0 0 0\n", process_virtual_size(process) / PAGE_SIZE,
+	           process_resident_pages(process));
+	return 0;
+}
+
+static const char *state_text(char state)
+{
+	switch (state) {
+	case 'R':
+		return "R (running)";
+	case 'D':
+		return "D (disk sleep)";
+	case 'T':
+		return "T (stopped)";
+	case 'Z':
+		return "Z (zombie)";
+	default:
+		return "S (sleeping)";
+	}
+}
+
+static int show_status(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	const struct credentials *c = &process->credentials;
+	struct thread *thread = thread_of(file, process);
+	text_print(text,
+	           "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:"
+	           "\t0\n",
+	           comm_of(file, process), process->fs != NULL ? process->fs->umask : 0,
+	           state_text(process_state(process)), process->pid,
+	           file->sub != 0 ? file->sub : process->pid,
+	           process->parent != NULL ? process->parent->pid : 0);
+	text_print(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", c->uid,
+	           c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid,
+	           process->files != NULL ? file_table_size(process->files) : 0);
+	for (uint32_t i = 0; i < c->group_count; i++)
+		text_print(text, "%u ", c->groups[i]);
+	text_print(text, "\nVmSize:\t%8zu kB\nVmRSS:\t%8zu kB\nThreads:\t%u\n",
+	           process_virtual_size(process) / 1024, process_resident_pages(process) * (PAGE_SIZE / 1024),
+	           process->thread_count);
+	text_print(text, "SigBlk:\t%016lx\n", thread != NULL ? thread->blocked : 0);
+	return 0;
+}
+
+static int show_comm(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	text_print(text, "%s\n", comm_of(file, process));
+	return 0;
+}
+
+/* [start, end) of the process's memory, as far as it is there. */
+static int show_memory(struct text *text, const struct pseudo *file, uint64_t start, uint64_t end)
+{
+	char part[512];
+	while (start < end) {
+		/* copying may wait, and the process may end meanwhile */
+		struct process *process = process_of(file);
+		struct thread *thread = process != NULL && process->mm != NULL ? process->threads : NULL;
+		size_t size = end - start < sizeof(part) ? end - start : sizeof(part);
+		if (thread == NULL || copy_from_user(thread, part, start, size) != 0)
+			break;
+		text_add(text, part, size);
+		start += size;
+	}
+	return 0;
+}
+
+static int show_cmdline(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	return show_memory(text, file, process->arg_start, process->arg_end);
+}
+
+static int show_environ(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	int error = may_inspect(process);
+	return error != 0 ? error : show_memory(text, file, process->env_start, process->env_end);
+}
+
+static void emit_text(void *context, const char *data, size_t length)
+{
+	text_add(context, data, length);
+}
+
+static int show_maps(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	int error = may_inspect(process);
+	if (error == 0 && process->mm != NULL)
+		process_maps(process, emit_text, text);
+	return error;
+}
+
+static int show_mounts(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	mounts_text(text, current_thread(), false);
+	return 0;
+}
+
+static int show_mountinfo(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	mounts_text(text, current_thread(), true);
+	return 0;
+}
+
+static int show_limits(struct text *text, const struct pseudo *file)
+{
+	static const struct {
+		const char *name, *unit;
+	} names[16] = {
+	        {"Max cpu time", "seconds"},     {"Max file size", "bytes"},
+	        {"Max data size", "bytes"},      {"Max stack size", "bytes"},
+	        {"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+	        {"Max processes", "processes"},  {"Max open files", "files"},
+	        {"Max locked memory", "bytes"},  {"Max address space", "bytes"},
+	        {"Max file locks", "locks"},     {"Max pending signals", "signals"},
+	        {"Max msgqueue size", "bytes"},  {"Max nice priority", ""},
+	        {"Max realtime priority", ""},   {"Max realtime timeout", "us"},
+	};
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	text_print(text, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+	for (int i = 0; i < 16; i++) {
+		char value[2][24] = {"unlimited", "unlimited"};
+		if (process->limits[i].current != UINT64_MAX)
+			snprintf(value[0], sizeof(value[0]), "%lu", process->limits[i].current);
+		if (process->limits[i].maximum != UINT64_MAX)
+			snprintf(value[1], sizeof(value[1]), "%lu", process->limits[i].maximum);
+		text_print(text, "%-25s %-20s %-20s %-10s\n", names[i].name, value[0], value[1],
+		           names[i].unit);
+	}
+	return 0;
+}
+
+/* ---- links ---- */
+
+static ssize_t exe_target(const struct pseudo *file, char *out, size_t size)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	int error = may_inspect(process);
+	if (error != 0)
+		return error;
+	if (process->exe == NULL || process->mm == NULL)
+		return -ENOENT;
+	return snprintf(out, size, "%s", process->exe);
+}
+
+static int place_of(const struct pseudo *file, bool root, struct dentry **out)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	int error = may_inspect(process);
+	if (error != 0)
+		return error;
+	if (process->fs == NULL)
+		return -ENOENT;
+	*out = dentry_get(root ? process->fs->root : process->fs->cwd);
+	return 0;
+}
+
+static ssize_t place_text(const struct pseudo *file, bool root, char *out, size_t size)
+{
+	struct dentry *dentry;
+	int error = place_of(file, root, &dentry);
+	if (error != 0)
+		return error;
+	ssize_t length = dentry_path(current_thread(), dentry, out, size);
+	dentry_put(dentry);
+	return length;
+}
+
+static ssize_t cwd_target(const struct pseudo *file, char *out, size_t size)
+{
+	return place_text(file, false, out, size);
+}
+
+static int cwd_follow(const struct pseudo *file, struct dentry **out)
+{
+	return place_of(file, false, out);
+}
+
+static ssize_t root_target(const struct pseudo *file, char *out, size_t size)
+{
+	return place_text(file, true, out, size);
+}
+
+static int root_follow(const struct pseudo *file, struct dentry **out)
+{
+	return place_of(file, true, out);
+}
+
+/* ---- descriptors ---- */
+
+static int descriptor_of(const struct pseudo *file, struct file **out)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ENOENT;
+	int error = may_inspect(process);
+	if (error != 0)
+		return error;
+	*out = process->files != NULL ? file_table_at(process->files, (unsigned)file->sub) : NULL;
+	return *out != NULL ? 0 : -ENOENT;
+}
+
+static ssize_t descriptor_target(const struct pseudo *file, char *out, size_t size)
+{
+	struct file *open;
+	int error = descriptor_of(file, &open);
+	if (error != 0)
+		return error;
+	if (open->dentry != NULL)
+		return dentry_path(current_thread(), open->dentry, out, size);
+	const char *kind = S_ISFIFO(open->inode->attributes.mode)   ? "pipe"
+	                   : S_ISSOCK(open->inode->attributes.mode) ? "socket"
+	                                                            : "anon_inode";
+	return snprintf(out, size, "%s:[%lu]", kind, open->inode->attributes.inode);
+}
+
+/* A pipe has no name; the link leads to it all the same, by a dentry made for the purpose. */
+static int descriptor_follow(const struct pseudo *file, struct dentry **out)
+{
+	struct file *open;
+	int error = descriptor_of(file, &open);
+	if (error != 0)
+		return error;
+	*out = open->dentry != NULL ? dentry_get(open->dentry)
+	                            : dentry_create(NULL, NULL, "", 0, open->inode);
+	return *out != NULL ? 0 : -ENOMEM;
+}
+
+static int number_of(const char *name)
+{
+	char *end;
+	if (name[0] < '0' || name[0] > '9' || (name[0] == '0' && name[1] != 0))
+		return -1;
+	long number = strtol(name, &end, 10);
+	return *end != 0 || number > INT32_MAX ? -1 : (int)number;
+}
+
+static int descriptor_find(const struct pseudo *directory, const char *name, struct pseudo *member)
+{
+	struct file *open;
+	member->sub = number_of(name);
+	if (member->sub < 0)
+		return -ENOENT;
+	(void)directory;
+	return descriptor_of(member, &open);
+}
+
+static bool descriptor_next(const struct pseudo *directory, unsigned *number, char name[PSEUDO_NAME])
+{
+	struct process *process = process_of(directory);
+	if (process == NULL || process->files == NULL || may_inspect(process) != 0)
+		return false;
+	while (*number < file_table_size(process->files) && file_table_at(process->files, *number) == NULL)
+		++*number;
+	snprintf(name, PSEUDO_NAME, "%u", *number);
+	return *number < file_table_size(process->files);
+}
+
+/* ---- threads ---- */
+
+static int task_find(const struct pseudo *directory, const char *name, struct pseudo *member)
+{
+	struct process *process = process_of(directory);
+	member->sub = number_of(name);
+	if (process == NULL || member->sub <= 0)
+		return -ENOENT;
+	return thread_of(member, process) != NULL ? 0 : -ENOENT;
+}
+
+static bool task_next(const struct pseudo *directory, unsigned *number, char name[PSEUDO_NAME])
+{
+	struct process *process = process_of(directory);
+	int best = -1;
+	for (struct thread *thread = process != NULL ? process->threads : NULL; thread != NULL;
+	     thread = thread->next_in_process)
+		if (thread->tid >= (int)*number && (best < 0 || thread->tid < best))
+			best = thread->tid;
+	*number = (unsigned)best;
+	snprintf(name, PSEUDO_NAME, "%d", best);
+	return best >= 0;
+}
+
+int process_find_number(const struct pseudo *directory, const char *name, struct pseudo *member)
+{
+	(void)directory;
+	member->id = number_of(name);
+	member->sub = 0;
+	return member->id > 0 && process_find(member->id) != NULL ? 0 : -ENOENT;
+}
+
+bool process_next_number(const struct pseudo *directory, unsigned *number, char name[PSEUDO_NAME])
+{
+	(void)directory;
+	int best = -1;
+	for (struct process *process = process_first(); process != NULL; process = process_next(process))
+		if (process->pid >= (int)*number && process->pid > 0 && (best < 0 || process->pid < best))
+			best = process->pid;
+	*number = (unsigned)best;
+	snprintf(name, PSEUDO_NAME, "%d", best);
+	return best >= 0;
+}
+
+#define PROCESS_FILE(name_, mode_, show_)                                                       \
+	{                                                                                       \
+		.name = name_, .mode = S_IFREG | (mode_), .show = show_, .owner = process_owner \
+	}
+
+static const struct pseudo_node task_files[] = {
+        PROCESS_FILE("comm", 0444, show_comm),
+        PROCESS_FILE("stat", 0444, show_stat),
+        PROCESS_FILE("status", 0444, show_status),
+        {.name = NULL},
+};
+static const struct pseudo_node task_member = {
+        .name = "TID", .mode = S_IFDIR | 0555, .children = task_files, .owner = process_owner};
+static const struct pseudo_node descriptor_member = {.name = "N",
+                                                     .mode = S_IFLNK | 0700,
+                                                     .target = descriptor_target,
+                                                     .follow = descriptor_follow,
+                                                     .owner = process_owner};
+static const struct pseudo_node process_files[] = {
+        PROCESS_FILE("cmdline", 0444, show_cmdline),
+        PROCESS_FILE("comm", 0444, show_comm),
+        {.name = "cwd",
+         .mode = S_IFLNK | 0777,
+         .target = cwd_target,
+         .follow = cwd_follow,
+         .owner = process_owner},
+        PROCESS_FILE("environ", 0400, show_environ),
+        {.name = "exe", .mode = S_IFLNK | 0777, .target = exe_target, .owner = process_owner},
+        {.name = "fd",
+         .mode = S_IFDIR | 0500,
+         .member = &descriptor_member,
+         .find = descriptor_find,
+         .next = descriptor_next,
+         .owner = process_owner},
+        PROCESS_FILE("limits", 0444, show_limits),
+        PROCESS_FILE("maps", 0444, show_maps),
+        PROCESS_FILE("mountinfo", 0444, show_mountinfo),
+        PROCESS_FILE("mounts", 0444, show_mounts),
+        {.name = "root",
+         .mode = S_IFLNK | 0777,
+         .target = root_target,
+         .follow = root_follow,
+         .owner = process_owner},
+        PROCESS_FILE("stat", 0444, show_stat),
+        PROCESS_FILE("statm", 0444, show_statm),
+        PROCESS_FILE("status", 0444, show_status),
+        {.name = "task",
+         .mode = S_IFDIR | 0555,
+         .member = &task_member,
+         .find = task_find,
+         .next = task_next,
+         .owner = process_owner},
+        {.name = NULL},
+};
+const struct pseudo_node process_node = {
+        .name = "PID", .mode = S_IFDIR | 0555, .children = process_files, .owner = process_owner};
