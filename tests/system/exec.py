@@ -61,7 +61,8 @@ def test_reader_that_goes_away():
 
 
 def children_of(pid):
-    return run(["pgrep", "-P", str(pid)]).stdout.split()
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return f.read().split()
 
 
 def wait_for(stream, text):
