@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "setup.h"
+
+#define FIRST_SLOT  1000
+#define LEVELS      48
+#define STACK_PAGES 4
+#define AREA        0x20000000ul /* stacks and IPC buffers, each at its own address in all spaces */
+
+static const struct boot_info *boot;
+static const struct boot_image *image;
+static cptr_t next_slot = FIRST_SLOT;
+static uint64_t next_area = AREA;
+
+struct space own_space = {INIT_SLOT_VSPACE};
+struct ipc_buffer *own_buffer;
+
+/* ---- system calls ---- */
+struct result invoke(cptr_t cap, enum operation operation, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3,
+                     uint64_t w4, uint64_t w5)
+{
+	struct result r = {.status = SYS_INVOKE};
+	register uint64_t r10 __asm__("r10") = w1;
+	register uint64_t r8 __asm__("r8") = w2;
+	register uint64_t r9 __asm__("r9") = w3;
+	register uint64_t r12 __asm__("r12") = w4;
+	register uint64_t r13 __asm__("r13") = w5;
+	register uint64_t r14 __asm__("r14") = 0;
+	register uint64_t r15 __asm__("r15") = 0;
+	uint64_t rdi = cap, rsi = operation;
+
+	__asm__ volatile("syscall"
+	                 : "+a"(r.status), "+D"(rdi), "+S"(rsi), "+d"(w0), "+r"(r10), "+r"(r8), "+r"(r9),
+	                   "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15)
+	                 :
+	                 : "rbx", "rcx", "r11", "memory");
+	r.words[0] = w0;
+	r.words[1] = r10;
+	r.words[2] = r8;
+	r.words[3] = r9;
+	return r;
+}
+
+struct result must(const char *what, struct result result)
+{
+	if (result.status != ERR_NONE)
+		fail(what, result.status);
+	return result;
+}
+
+void print(const char *text)
+{
+	while (*text) {
+		uint64_t words[6] = {0}, count = 0, status = SYS_DEBUG_WRITE, info = 0;
+
+		while (count < sizeof(words) && text[count]) {
+			((char *)words)[count] = text[count];
+			count++;
+		}
+		text += count;
+		register uint64_t r10 __asm__("r10") = words[1];
+		register uint64_t r8 __asm__("r8") = words[2];
+		register uint64_t r9 __asm__("r9") = words[3];
+		register uint64_t r12 __asm__("r12") = words[4];
+		register uint64_t r13 __asm__("r13") = words[5];
+
+		__asm__ volatile("syscall"
+		                 : "+a"(status), "+D"(count), "+S"(info), "+d"(words[0]), "+r"(r10), "+r"(r8),
+		                   "+r"(r9), "+r"(r12), "+r"(r13)
+		                 :
+		                 : "rbx", "rcx", "r11", "r14", "r15", "memory");
+	}
+}
+
+static void print_number(uint64_t value)
+{
+	char text[24];
+	unsigned at = sizeof(text) - 1;
+
+	text[at] = '\0';
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	print(text + at);
+}
+
+void print_metric(const char *name, uint64_t value)
+{
+	print(name);
+	print(" ");
+	print_number(value);
+	print(" instructions\n");
+}
+
+/* QEMU's isa-debug-exit, then nothing: whoever runs this elsewhere sees the last line. */
+_Noreturn void finish(unsigned code)
+{
+	invoke(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0xf4, 1, code, 0, 0, 0);
+	for (;;)
+		__asm__ volatile("pause");
+}
+
+_Noreturn void fail(const char *what, uint64_t status)
+{
+	print("bench failed: ");
+	print(what);
+	print(" status ");
+	print_number(status);
+	print("\n");
+	finish(1);
+}
+
+/* ---- objects ---- */
+cptr_t slot_new(void)
+{
+	return next_slot++;
+}
+
+static cptr_t retype(cptr_t untyped, enum object_type type, unsigned bits)
+{
+	cptr_t slot = slot_new();
+
+	MUST(untyped, UNTYPED_RETYPE, type | bits << 8, 1, CPTR_NULL, slot);
+	return slot;
+}
+
+/* Each size is cut out of an Untyped of eight times that size; the largest come from the boot information. */
+cptr_t untyped_new(unsigned bits)
+{
+	static struct {
+		cptr_t parent;
+		unsigned left;
+	} levels[LEVELS];
+	static uint64_t used_boot;
+
+	if (bits >= 24) {
+		for (uint64_t i = 0; i < boot->untyped_count; i++) {
+			const struct boot_untyped *u = &boot->untypeds[i];
+
+			if (u->device || u->size_bits < bits || u->size_bits > bits + 6 ||
+			    used_boot & 1ul << i)
+				continue;
+			used_boot |= 1ul << i;
+			return retype((cptr_t)(INIT_SLOT_UNTYPED + i), OBJECT_UNTYPED, bits);
+		}
+		fail("no memory", bits);
+	}
+	if (levels[bits].left == 0) {
+		levels[bits].parent = untyped_new(bits + 3);
+		levels[bits].left = 8;
+	}
+	levels[bits].left--;
+	return retype(levels[bits].parent, OBJECT_UNTYPED, bits);
+}
+
+cptr_t object_new(enum object_type type, unsigned bits)
+{
+	static const uint8_t sizes[] = {
+#define OBJECT(name, size) size,
+	        OBJECTS
+#undef OBJECT
+	};
+
+	return retype(untyped_new(sizes[type] ? sizes[type] : bits), type, sizes[type] ? 0 : bits);
+}
+
+cptr_t space_map(struct space space, cptr_t memory, uint64_t address, uint64_t pages, unsigned rights)
+{
+	cptr_t window = object_new(OBJECT_WINDOW, 0);
+
+	MUST(window, WINDOW_BIND, memory, space.vspace, rights);
+	MUST(window, WINDOW_MAP, address, 0, pages, rights);
+	return window;
+}
+
+struct space space_new(void)
+{
+	struct space space = {object_new(OBJECT_VSPACE, 0)};
+	cptr_t window = object_new(OBJECT_WINDOW, 0);
+	uint64_t page = 0;
+
+	MUST(space.vspace, VSPACE_FEED, untyped_new(18), 17);
+	MUST(window, WINDOW_BIND, INIT_SLOT_PRIVATE, space.vspace, RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE);
+	for (uint64_t i = 0; i < image->segment_count; i++) {
+		uint64_t pages = (image->segments[i].memory_size + PAGE_SIZE - 1) >> PAGE_BITS;
+
+		MUST(window, WINDOW_MAP, image->segments[i].address, page, pages, image->segments[i].rights);
+		page += pages;
+	}
+	return space;
+}
+
+/* ---- threads ---- */
+struct worker worker_new(struct space space, void (*entry)(void), unsigned priority)
+{
+	struct worker worker = {.thread = object_new(OBJECT_THREAD, 0)};
+	cptr_t context = object_new(OBJECT_SCHED_CONTEXT, 0);
+	cptr_t buffer = object_new(OBJECT_MEMORY, PAGE_BITS + 2),
+	       stack = object_new(OBJECT_MEMORY, PAGE_BITS + 2);
+	uint64_t at = next_area;
+	struct thread_registers *registers = (struct thread_registers *)own_buffer->words;
+
+	next_area += 0x100000;
+	worker.buffer = (struct ipc_buffer *)at;
+	space_map(own_space, buffer, at, BUFFER_PAGES, RIGHT_READ | RIGHT_WRITE);
+	if (space.vspace != own_space.vspace)
+		space_map(space, buffer, at, BUFFER_PAGES, RIGHT_READ | RIGHT_WRITE);
+	space_map(space, stack, at + 0x10000, STACK_PAGES, RIGHT_READ | RIGHT_WRITE);
+
+	MUST(worker.thread, THREAD_BIND, BIND_CSPACE, INIT_SLOT_CNODE);
+	MUST(worker.thread, THREAD_BIND, BIND_VSPACE, space.vspace);
+	MUST(worker.thread, THREAD_BIND, BIND_IPC_BUFFER, buffer);
+	MUST(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, context, 10000000, 10000000);
+	MUST(worker.thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
+	MUST(worker.thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority);
+	*registers = (struct thread_registers){
+	        .rip = (uint64_t)entry,
+	        .rsp = at + 0x10000 + STACK_PAGES * PAGE_SIZE - 8,
+	        .rflags = 0x202,
+	};
+	MUST(worker.thread, THREAD_WRITE_REGISTERS, 0);
+	return worker;
+}
+
+void worker_start(const struct worker *worker)
+{
+	MUST(worker->thread, THREAD_RESUME, 0);
+}
+
+void setup(const struct boot_info *info)
+{
+	boot = info;
+	image = (const struct boot_image *)info->image_address;
+	own_buffer = (struct ipc_buffer *)info->ipc_buffer;
+	/* Room for the page tables of what is mapped here. */
+	MUST(own_space.vspace, VSPACE_FEED, untyped_new(18), 17);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* What the measured code stands on: objects out of the first component's Untypeds, threads, printing. */
+#pragma once
+
+#include <abi/boot.h>
+#include <abi/error.h>
+#include <abi/message.h>
+#include <abi/object.h>
+#include <abi/syscall.h>
+
+struct result {
+	uint64_t status;
+	uint64_t words[MESSAGE_REGISTER_WORDS];
+};
+
+struct result invoke(cptr_t cap, enum operation operation, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3,
+                     uint64_t w4, uint64_t w5);
+/* The same for what must not fail. */
+struct result must(const char *what, struct result result);
+#define MUST(cap, operation, ...)                            must(#operation, INVOKE(cap, operation, __VA_ARGS__))
+#define INVOKE(...)                                          INVOKE_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define INVOKE_(cap, operation, w0, w1, w2, w3, w4, w5, ...) invoke(cap, operation, w0, w1, w2, w3, w4, w5)
+
+void setup(const struct boot_info *info);
+void print(const char *text);
+void print_metric(const char *name, uint64_t value);
+_Noreturn void finish(unsigned code);
+_Noreturn void fail(const char *what, uint64_t status);
+
+cptr_t slot_new(void);
+/* An Untyped of this size, or an object of this type (bits: of those without a fixed size). */
+cptr_t untyped_new(unsigned bits);
+cptr_t object_new(enum object_type type, unsigned bits);
+
+struct space {
+	cptr_t vspace;
+};
+struct space space_new(void);
+/* A Window of this Memory into the space, and all of it mapped. */
+cptr_t space_map(struct space space, cptr_t memory, uint64_t address, uint64_t pages, unsigned rights);
+
+#define BUFFER_PAGES 4
+struct worker {
+	cptr_t thread;
+	struct ipc_buffer *buffer; /* mapped at the same address in our own space */
+};
+/* A native thread with a stack of its own that runs `entry`, in a space that has this program's segments. */
+struct worker worker_new(struct space space, void (*entry)(void), unsigned priority);
+void worker_start(const struct worker *worker);
+/* Our own address space, IPC buffer and thread. */
+extern struct space own_space;
+extern struct ipc_buffer *own_buffer;
