@@ -59,7 +59,8 @@ static void pool_init(void)
 		pool.next_fresh = pool.slot_count; /* no heap: no slots */
 	for (uint32_t i = 0; i < start->entry_count; i++)
 		/* Device memory ("device") makes no objects: it is for the bus component to cut itself. */
-		if (start->entries[i].kind == STARTUP_UNTYPED && strcmp(start->entries[i].name, "device") != 0)
+		if (start->entries[i].kind == STARTUP_UNTYPED &&
+		    strcmp(start->entries[i].name, "device") != 0)
 			object_feed(start->entries[i].slot, (unsigned)__builtin_ctzl(start->entries[i].size));
 }
 
@@ -193,7 +194,7 @@ static cptr_t node_allocate(enum object_type type, unsigned size_bits, unsigned 
 /* Make a new uncut node of this size out of what is there. */
 static bool node_split(unsigned bits)
 {
-	if (pool.node_count == NODES_MAX)
+	if (pool.node_count == NODES_MAX || bits > UNTYPED_BITS_MAX)
 		return false;
 	cptr_t untyped = node_allocate(OBJECT_UNTYPED, bits, bits);
 	if (untyped == CPTR_NULL)

@@ -1,0 +1,2 @@
+tests/host/manifest_SOURCES := $(wildcard servers/init/manifest/*.c)
+tests/host/manifest_FLAGS   := -Iservers/init/manifest -Itests/host
