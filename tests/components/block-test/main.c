@@ -114,6 +114,12 @@ struct run {
 	bool random, check;
 };
 
+/* At most `count` sectors, as the disk has them. */
+static uint64_t at_most(uint64_t count)
+{
+	return count < sectors ? count : sectors / 128 * 128;
+}
+
 static uint64_t position(const struct run *run, uint64_t index)
 {
 	uint64_t per_request = run->size / BLOCK_SECTOR, requests = run->count / per_request;
@@ -173,9 +179,9 @@ static void reads(unsigned kills)
 	uint64_t large = sectors / (BLOCK / BLOCK_SECTOR) * (BLOCK / BLOCK_SECTOR);
 	struct run all = {BLOCK_READ, 0, large, BLOCK, 32, 0, 0, false, true};
 	report("sequential read", &all, run_all(&all));
-	struct run one = {BLOCK_READ, 0, 8 * 2000, 4096, 1, 0, 0, true, true};
+	struct run one = {BLOCK_READ, 0, at_most(8 * 2000), 4096, 1, 0, 0, true, true};
 	report("random read", &one, run_all(&one));
-	struct run many = {BLOCK_READ, 0, 8 * 6000, 4096, DEPTH, 0, 0, true, true};
+	struct run many = {BLOCK_READ, 0, at_most(8 * 6000), 4096, DEPTH, 0, 0, true, true};
 	report("random read", &many, run_all(&many));
 	struct run killed = {BLOCK_READ, 0, large, 4096, DEPTH, 0, kills, true, true};
 	report("read with kills", &killed, run_all(&killed));

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""The disk and the serial driver on their own: small systems of driver and test client, and the drivers killed again and again."""
+
+import array
+import os
+import random
+import select
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
+
+import machine
+
+FOLDER = os.environ.get("PITH_TEST") or "/tmp"
+GOLDEN = 0x9E3779B97F4A7C15
+MASK = (1 << 64) - 1
+
+
+def boot_image(name, *config):
+    """Packs tests/system/NAME.conf; config: (component, line) pairs."""
+    image = os.path.join(FOLDER, name + ".img")
+    command = [os.path.join(ROOT, "build/tools/mkboot"), "--components", os.path.join(ROOT, "build/components"), "--output",
+               image, "--manifest", os.path.join(ROOT, "tests/system", name + ".conf")]
+    for component, line in config:
+        command += ["--config", component, line]
+    subprocess.run(command, check=True)
+    return image
+
+
+def disk_image(sectors):
+    """What block-test expects: word w of sector s is (s + w) * GOLDEN."""
+    path = os.path.join(FOLDER, "block.disk")
+    with open(path, "wb") as f:
+        for sector in range(sectors):
+            f.write(array.array("Q", [(sector + word) * GOLDEN & MASK for word in range(64)]).tobytes())
+    return path
+
+
+class Log:
+    """The machine's log line, read as it comes."""
+
+    def __init__(self, guest):
+        self.guest, self.text = guest, ""
+
+    def wait(self, text, seconds):
+        """Until the log holds the text; fails when the log ends, time is up, or a component gives up."""
+        deadline = time.monotonic() + seconds
+        while text not in self.text:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.guest.log], [], [], left)[0]:
+                raise AssertionError(f"no {text!r} in {seconds} s:\n{self.text[-4000:]}")
+            data = self.guest.log.recv(65536)
+            self.text += data.decode(errors="replace")
+            if not data or "block-test: sector" in self.text or "kernel panic" in self.text:
+                if text not in self.text:
+                    raise AssertionError(f"no {text!r} before the end:\n{self.text[-4000:]}")
+
+
+def block(extra=(), memory="128M", sectors=65536, config=(), properties=""):
+    image = boot_image("block", ("block-test", "write=1"), *config)
+    disk = machine.Disk(disk_image(sectors), keep=False)
+    command = machine.command_line(os.path.join(ROOT, "build/kernel/pith.elf"), image, memory=memory, disks=[disk],
+                                   extra=extra)
+    if properties:
+        command = [word + properties if word.startswith("virtio-blk-pci") else word for word in command]
+    with machine.Machine(command) as guest:
+        log = Log(guest)
+        log.wait("block-test: passed", 150)
+        print(*[line for line in log.text.splitlines() if "block-test:" in line or "virtio-blk" in line], sep="\n")
+        return log.text
+
+
+def test_block():
+    text = block()
+    assert "msi" in text, text
+
+
+def test_block_line_interrupt():
+    """A device without MSI-X: the interrupt line."""
+    text = block(properties=",vectors=0")
+    assert "intx" in text, text
+
+
+def test_block_plain_queue():
+    """No indirect descriptors, a short queue."""
+    block(properties=",indirect_desc=off,queue-size=16")
+
+
+def test_block_missing():
+    """Without the disk its driver gives up with a clear text and the system goes on."""
+    image = boot_image("block")
+    command = machine.command_line(os.path.join(ROOT, "build/kernel/pith.elf"), image, memory="64M")
+    with machine.Machine(command) as guest:
+        Log(guest).wait("the machine has no such device", 30)
+
+
+def echo(size, kill=0, exact=True):
+    """Sends noise to serial-test and takes back what it returns, both at the same time."""
+    image = boot_image("serial", ("serial-test", f"kill={kill}"))
+    command = machine.command_line(os.path.join(ROOT, "build/kernel/pith.elf"), image, memory="64M")
+    noise = random.Random(1).randbytes(size)
+    with machine.Machine(command) as guest:
+        Log(guest).wait("serial-test: ready", 30)
+        guest.console.setblocking(False)
+        sent, got, started, last = 0, b"", time.monotonic(), time.monotonic()
+        while len(got) < size and time.monotonic() - last < (20 if exact else 3):
+            readable, writable, _ = select.select([guest.console], [guest.console] if sent < size else [], [], 0.5)
+            if readable:
+                got += guest.console.recv(65536)
+                last = time.monotonic()
+            if writable:
+                sent += guest.console.send(noise[sent:sent + 65536])
+        seconds = time.monotonic() - started
+        print(f"{len(got)} of {size} bytes came back in {seconds:.2f} s: {len(got) / seconds / 1e6:.2f} MB/s each way")
+        return noise, got
+
+
+def test_serial():
+    noise, got = echo(2000000)
+    assert got == noise, f"{len(got)} bytes, the first wrong one is {next((i for i, (a, b) in enumerate(zip(got, noise)) if a != b), None)}"
+
+
+def test_serial_kills():
+    """A FIFO's worth may be lost or come twice at each death, no more: and the line works afterwards."""
+    size, kill = 1000000, 50000
+    noise, got = echo(size, kill, exact=False)
+    deaths = size // kill + 1
+    assert abs(len(got) - size) <= 32 * deaths, f"{len(got)} of {size} bytes came back"
+    assert got[-1000:] == noise[-1000:]
