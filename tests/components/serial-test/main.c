@@ -58,6 +58,53 @@ static void driver_kill(void)
 		fatal("serial-test: kill: %s", error_text(error));
 }
 
+static void wait_for(bool ready)
+{
+	uint64_t bits;
+	if (!ready)
+		notification_wait(startup_need("events", STARTUP_NOTIFICATION, 0)->slot, &bits,
+		                  DEADLINE_NEVER);
+}
+
+static void wake(_Atomic uint32_t *waits)
+{
+	if (atomic_exchange(waits, 0))
+		notification_signal(signal_driver);
+}
+
+static void send(uint32_t count)
+{
+	struct serial_ring *out = &channel->output;
+	uint32_t start = atomic_load(&out->written), sent = 0;
+	uint64_t before = time_now();
+	while (sent < count || ring_length(out)) {
+		while (sent < count && ring_length(out) < SERIAL_RING_SIZE) {
+			out->data[(start + sent) % SERIAL_RING_SIZE] = (uint8_t)sent;
+			atomic_store(&out->written, start + ++sent);
+		}
+		wake(&out->reader_waits);
+		atomic_store(&out->writer_waits, 1);
+		wait_for(ring_length(out) < (sent < count ? SERIAL_RING_SIZE : 1));
+	}
+	log_info("serial-test: sent %u bytes in %lu us", count, (time_now() - before) / 1000);
+}
+
+static void receive(uint32_t count)
+{
+	struct serial_ring *in = &channel->input;
+	uint32_t start = atomic_load(&in->read), got = 0;
+	uint64_t before = 0;
+	while (got < count) {
+		atomic_store(&in->reader_waits, 1);
+		wait_for(ring_length(in));
+		before = before ? before : time_now();
+		got += ring_length(in);
+		atomic_store(&in->read, start + got);
+		wake(&in->writer_waits);
+	}
+	log_info("serial-test: received %u bytes in %lu us", got, (time_now() - before) / 1000);
+}
+
 int main(void)
 {
 	const struct startup_entry *entry = startup_need("serial", STARTUP_CHANNEL, 0);
@@ -66,6 +113,8 @@ int main(void)
 	channel = (struct serial_channel *)(uintptr_t)entry->address;
 	signal_driver = entry->slot;
 	log_info("serial-test: ready");
+	send((uint32_t)startup_config_number("send", 0));
+	receive((uint32_t)startup_config_number("receive", 0));
 	for (;;) {
 		passed += echo();
 		if (kill_after && passed >= kill_after) {
