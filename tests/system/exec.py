@@ -60,9 +60,18 @@ def test_reader_that_goes_away():
     equal(process.wait(60), 141, "the status of yes after SIGPIPE")
 
 
-def children_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as f:
-        return f.read().split()
+def children_of(parent):
+    """The process ids of a process' children."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                fields = f.read().rsplit(") ", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(pid))
+    return found
 
 
 def wait_for(stream, text):
@@ -84,7 +93,7 @@ def end_by(number, script, disk=None):
     status = process.wait(60)
     process.stdout.close()
     for emulator in emulators:
-        check(not os.path.exists(f"/proc/{int(emulator)}"), "the emulator is gone")
+        check(not os.path.exists(f"/proc/{emulator}"), "the emulator is gone")
     return status
 
 
@@ -109,7 +118,7 @@ def test_killed_command_leaves_no_emulator():
     process.stdout.close()
     deadline = time.monotonic() + 10
     for emulator in emulators:
-        stat = f"/proc/{int(emulator)}/stat"
+        stat = f"/proc/{emulator}/stat"
         while os.path.exists(stat):
             with open(stat) as f:
                 if f.read().rsplit(") ", 1)[1][0] == "Z":
