@@ -24,6 +24,7 @@ KVM_SECONDS = 3
 def make(*targets):
     """Bring the build up to date; silent unless it takes work or fails."""
     os.makedirs(build(), exist_ok=True)
+    targets = [os.path.relpath(target, ROOT) if os.path.isabs(target) else target for target in targets]
     with open(build(".make.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         command = ["make", "-C", ROOT, "--no-print-directory", "-j2", *targets]
