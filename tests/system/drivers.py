@@ -89,6 +89,12 @@ def test_block_plain_queue():
     block(properties=",indirect_desc=off,queue-size=16")
 
 
+def test_block_bus_dies():
+    """The bus takes the driver's registers and interrupt with it; both come back and nothing is lost."""
+    text = block(config=[("block-test", "kills=2"), ("block-test", "victim=pci")])
+    assert text.count("pci was killed") >= 4, text
+
+
 def test_block_missing():
     """Without the disk its driver gives up with a clear text and the system goes on."""
     image = boot_image("block")

@@ -17,11 +17,19 @@ static bool channel_attach(struct disk *disk)
 	return disk->attached;
 }
 
-bool disk_work(struct disk *disk)
+/* Takes what the device has completed; how many requests that were. */
+static unsigned completions_take(struct disk *disk)
 {
+	unsigned before = disk->tokens_free_count;
 	const char *problem = disk_collect(disk);
 	if (problem)
 		fatal("%s", problem);
+	return disk->tokens_free_count - before;
+}
+
+bool disk_work(struct disk *disk)
+{
+	completions_take(disk);
 	if (!disk->attached && !channel_attach(disk))
 		return false;
 	bool room = disk_submit_all(disk);
@@ -30,11 +38,23 @@ bool disk_work(struct disk *disk)
 	return room && !ring_prepare_sleep(&disk->ring);
 }
 
+bool disk_busy(const struct disk *disk)
+{
+	return disk->tokens_free_count != disk->tokens;
+}
+
+void disk_check(struct disk *disk)
+{
+	if (virtio_failed(&disk->device))
+		fatal("the device has failed (status register)");
+}
+
 void disk_events(struct disk *disk, uint64_t bits)
 {
 	if (!(bits & 1ull << disk->device.irq_bit))
 		return;
 	virtio_interrupt_handled(&disk->device);
-	if (virtio_failed(&disk->device))
-		fatal("the device has failed (status register)");
+	/* An interrupt for nothing may be the device's call for help. */
+	if (!completions_take(disk))
+		disk_check(disk);
 }

@@ -2,8 +2,8 @@
 /*
  * block-test: a client of virtio-blk that checks and measures it on a real disk, killing the driver while it
  * is busy. The disk's content is known to the host: each sector starts with its number, and the rest of it
- * follows from that (sector_check). Config: kills=N, write=1 (the disk's second half may be overwritten).
- * Logs lines that begin with "block-test:" and switches the machine off.
+ * follows from that (sector_check). Config: kills=N, victim=NAME, write=1 (the disk's second half may be
+ * overwritten). Logs lines that begin with "block-test:" and switches the machine off.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -94,11 +94,13 @@ static void disk_size(void)
 	log_info("block-test: %" PRIu64 " sectors", sectors);
 }
 
-/* Kills the driver; asked for, so that it does not count towards the limit on crashes. */
+/* Kills the driver or its bus; asked for, so that it does not count towards the limit on crashes. */
 static void driver_kill(void)
 {
 	struct message message = {.info = MESSAGE_INFO(SYSTEM_COMPONENT_KILL, 4)};
-	memcpy(message.words, "virtio-blk", 10);
+	char victim[32] = "virtio-blk";
+	startup_config("victim", victim, sizeof(victim));
+	memcpy(message.words, victim, sizeof(victim));
 	enum error error = ipc_call(system_endpoint, &message, DEADLINE_NEVER);
 	if (error || message.words[0] != SYSTEM_OK)
 		fatal("block-test: kill: %s, status %" PRIu64, error_text(error), message.words[0]);

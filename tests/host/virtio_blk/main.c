@@ -313,6 +313,35 @@ static void hostile_device(enum hostility hostility)
 	CHECK(ring_completed(&client, &number) && request->status == BLOCK_OK);
 }
 
+/* The interrupt is lost: the watchdog's look at the device finds the completion, and the failure if there is
+ * one. */
+static void test_watchdog(void)
+{
+	model_reset();
+	setup();
+	CHECK(!disk_busy(disk));
+	uint32_t number, done;
+	struct block_request *request = request_new(BLOCK_READ, 0, &number);
+	segment_add(request, 0, 0, 512);
+	ring_submit(&client, number);
+	driver_run();
+	CHECK(disk_busy(disk));
+	model_run(1, &seed);
+	model.interrupt = false;
+	disk_check(disk);
+	driver_run();
+	CHECK(!disk_busy(disk) && ring_completed(&client, &done) && request->status == BLOCK_OK);
+	model.hostility = NEEDS_RESET;
+	fatal_expected = true;
+	volatile bool died = true;
+	if (!setjmp(fatal_jump)) {
+		disk_check(disk);
+		died = false;
+	}
+	fatal_expected = false;
+	CHECK(died);
+}
+
 static void test_start_problems(void)
 {
 	const char *problem;
@@ -453,6 +482,7 @@ int main(void)
 	hostile_device(INDEX_JUMPS);
 	hostile_device(COMPLETES_TWICE);
 	hostile_device(NEEDS_RESET);
+	test_watchdog();
 	test_start_problems();
 	test_configuration_fuzz();
 	test_hostile_client();

@@ -358,7 +358,10 @@ unsigned model_run(unsigned most, unsigned *seed)
 	physical(model.available, 4 + model.queue_size * 2ull);
 	if ((uint16_t)(available->index - model.available_index) > model.queue_size)
 		violation("the available index jumps", available->index);
-	while (model.available_index != available->index && count < most && count < 256) {
+	if (model.hostility == NEEDS_RESET)
+		model.interrupt = true;
+	while (model.hostility != NEEDS_RESET && model.available_index != available->index && count < most &&
+	       count < 256) {
 		heads[count++] = available->ring[model.available_index % model.queue_size];
 		model.available_index++;
 	}
