@@ -42,6 +42,8 @@ static int check_flags(const struct clone_request *request)
 	/* Handlers shared between processes: not supported. */
 	if (flags & CLONE_SIGHAND && !(flags & CLONE_THREAD))
 		return -EINVAL;
+	if (request->stack >= USER_END || (flags & CLONE_SETTLS && request->tls >= USER_END))
+		return -EINVAL;
 	if (flags & CLONE_FS && flags & CLONE_NEWNS)
 		return -EINVAL;
 	if (request->exit_signal > SIGNAL_COUNT || request->exit_signal < 0)

@@ -220,6 +220,9 @@ static void take_over(struct exec *exec)
 		thread_set_tid(thread, process->pid);
 	process->mm = exec->mm;
 	exec->mm = NULL;
+	/* Before the old address space goes: a thread without one is stopped. */
+	if (!kernel_thread_bind(thread->private->kernel, process->mm->space))
+		process_exit_group(process, SIGKILL);
 	if (old)
 		mm_put(old);
 	waitq_wake_all(&process->vfork_wait);
@@ -256,8 +259,6 @@ static int exec_run(struct exec *exec)
 		return error;
 	}
 	take_over(exec);
-	if (!kernel_thread_bind(exec->thread->private->kernel, process->mm->space))
-		process_exit_group(process, SIGKILL);
 	return 0;
 }
 

@@ -152,9 +152,7 @@ bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space)
 
 	if (kernel->vspace == vspace)
 		return true;
-	if (kernel->vspace)
-		thread_bind(kernel->object, BIND_VSPACE, CPTR_NULL);
-	kernel->vspace = CPTR_NULL;
+	/* Replaced, not unbound first: that would stop the thread and end its call. */
 	if (!check(thread_bind(kernel->object, BIND_VSPACE, vspace), "bind address space"))
 		return false;
 	kernel->vspace = vspace;

@@ -1,38 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* What the system is, and settings of a process that have no better place. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/sysinfo.h>
 #include <sys/times.h>
+#include <sys/utsname.h>
 #include <pith/object.h>
 #include <pith/startup.h>
 #include "address_space.h"
 #include "syscall.h"
-#include "system_name.h"
 #include "thread.h"
 
 #define TICK 10000000ul /* ns: 100 a second */
 
 /* ---- names and figures ---- */
 
-static char host_name[65] = "pith", domain_name[65] = "(none)";
-
-const char *system_host_name(void)
-{
-	return host_name;
-}
+struct utsname linux_identity = {
+        .sysname = "Linux",
+        .nodename = "pith",
+        .release = "6.1.0-pith", /* programs decide by it what to expect of Linux */
+        .version = "#1 Pith",
+        .machine = "x86_64",
+        .domainname = "(none)",
+};
 
 long sys_uname(struct thread *thread, const uint64_t arguments[6])
 {
-	struct {
-		char system[65], node[65], release[65], version[65], machine[65], domain[65];
-	} name = {SYSTEM_NAME, "", SYSTEM_RELEASE, SYSTEM_VERSION, "x86_64", ""};
-
-	memcpy(name.node, host_name, sizeof(name.node));
-	memcpy(name.domain, domain_name, sizeof(name.domain));
-	return copy_to_user(thread, arguments[0], &name, sizeof(name));
+	return copy_to_user(thread, arguments[0], &linux_identity, sizeof(linux_identity));
 }
 
 static long set_name(struct thread *thread, char *name, uint64_t address, uint64_t length)
@@ -51,12 +48,12 @@ static long set_name(struct thread *thread, char *name, uint64_t address, uint64
 
 long sys_sethostname(struct thread *thread, const uint64_t arguments[6])
 {
-	return set_name(thread, host_name, arguments[0], arguments[1]);
+	return set_name(thread, linux_identity.nodename, arguments[0], arguments[1]);
 }
 
 long sys_setdomainname(struct thread *thread, const uint64_t arguments[6])
 {
-	return set_name(thread, domain_name, arguments[0], arguments[1]);
+	return set_name(thread, linux_identity.domainname, arguments[0], arguments[1]);
 }
 
 long sys_sysinfo(struct thread *thread, const uint64_t arguments[6])

@@ -85,7 +85,8 @@ static void answer(struct thread *thread)
 static void deliver(struct thread *thread, const struct linux_siginfo *info,
                     const struct signal_action *action)
 {
-	if (!sigframe_push(thread, info, action))
+	/* A reply cannot carry an address that is none of user space. */
+	if (action->handler >= USER_END || !sigframe_push(thread, info, action))
 		process_exit_group(thread->process, SIGSEGV);
 }
 
