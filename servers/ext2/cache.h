@@ -65,9 +65,7 @@ struct cache {
 	struct buffer *buffers;
 	struct buffer **hash;
 	uint32_t count, hash_mask, block_size, block_limit;
-	uint32_t dirty_count;
-	uint64_t *busy; /* a bit for each buffer that is dirty or being written: what write-back looks through
-	                 */
+	uint32_t dirty_count, writing_count;
 	struct buffer *newest, *oldest; /* LRU */
 	struct wait_queue released;     /* fibers that found no buffer to take */
 	uint64_t zero_offset;           /* in the pool: a zeroed block of EXT2_BLOCK_MAX bytes */
