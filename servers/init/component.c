@@ -29,7 +29,7 @@ static unsigned backing_add(struct component *component, enum object_type type, 
 	backing->object = slot_allocate();
 	if (backing->untyped == CPTR_NULL || backing->object == CPTR_NULL)
 		boot_fatal("not enough memory for %s: %lu KiB are wanted, %lu KiB are left in pieces",
-		      component->manifest->name, (1ul << size_bits) / 1024, ram_free() / 1024);
+		           component->manifest->name, (1ul << size_bits) / 1024, ram_free() / 1024);
 	component->memory_bytes += 1ul << size_bits;
 	return component->backing_count++;
 }
@@ -175,8 +175,8 @@ static void pool_add(unsigned statement, cptr_t untyped, unsigned size_bits)
 	                                        : untyped_retype(untyped, OBJECT_MEMORY, size_bits, 1,
 	                                                         CPTR_NULL, pool->memory);
 	if (error != ERR_NONE)
-		boot_fatal("line %u of the manifest: a pool of %lu KiB: %s", init.manifest.pools[statement].line,
-		      (1ul << size_bits) / 1024, error_text(error));
+		boot_fatal("line %u of the manifest: a pool of %lu KiB: %s",
+		           init.manifest.pools[statement].line, (1ul << size_bits) / 1024, error_text(error));
 	init.pool_count++;
 }
 
@@ -216,7 +216,8 @@ static void pools_rest(void)
 		bytes += 1ul << bits;
 	}
 	if (bytes == 0)
-		boot_fatal("line %u of the manifest: no RAM is left for the pool", init.manifest.pools[rest].line);
+		boot_fatal("line %u of the manifest: no RAM is left for the pool",
+		           init.manifest.pools[rest].line);
 	log_info("%lu MiB of %lu MiB for the pool of the rest, %lu KiB unused", bytes >> 20,
 	         boot_information->ram_bytes >> 20, ram_free() >> 10);
 }

@@ -47,17 +47,18 @@ static void backtrace_print(const struct component *component, const struct stac
 	}
 }
 
-/* The part of the stack above rsp, as far as one Memory goes. Fibers have stacks of their own: then only rip
- * is known. */
+/* The part of the stack above rsp (above rbp, if rsp has left it), as far as one Memory goes. Fibers have
+ * stacks of their own: then only rip is known. */
 static void backtrace(struct component *component, const struct thread_registers *registers)
 {
 	const struct region *stack = &component->stack;
 	uint64_t address = stack->address;
+	uint64_t top = registers->rsp - stack->address < stack->size ? registers->rsp : registers->rbp;
 	cptr_t window;
 	for (unsigned i = 0; i < stack->count; i++) {
 		uint64_t size = 1ul << stack->parts[i].size_bits;
-		if (registers->rsp >= address && registers->rsp < address + size) {
-			uint64_t start = registers->rsp & ~(PAGE_SIZE - 1), left = address + size - start;
+		if (top >= address && top < address + size) {
+			uint64_t start = top & ~(PAGE_SIZE - 1), left = address + size - start;
 			uint64_t bytes = left < BACKTRACE_BYTES ? left : BACKTRACE_BYTES;
 			const uint8_t *memory =
 			        space_scratch(stack->parts[i].memory, (start - address) / PAGE_SIZE,

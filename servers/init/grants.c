@@ -60,7 +60,7 @@ void grants_prepare(void)
 			                                    component->irqs[q]);
 			if (error != ERR_NONE)
 				boot_fatal("%s: interrupt %u: %s", component->manifest->name, irq->line,
-				      error_text(error));
+				           error_text(error));
 		}
 	}
 }

@@ -17,10 +17,10 @@
 
 /* ---- main.c: what ends the boot still ends the machine, since an emulator must not hang ---- */
 _Noreturn void boot_fail(void);
-#define boot_fatal(...)                                                                                        \
-	do {                                                                                                   \
-		log_error(__VA_ARGS__);                                                                        \
-		boot_fail();                                                                                   \
+#define boot_fatal(...)                 \
+	do {                            \
+		log_error(__VA_ARGS__); \
+		boot_fail();            \
 	} while (0)
 
 /* ---- boot.c ---- */

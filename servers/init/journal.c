@@ -51,6 +51,8 @@ void journal_drain(void)
 	for (unsigned i = 0; i < init.manifest.component_count; i++) {
 		struct component *component = &init.components[i];
 		struct log_ring *ring = component->log_ring;
+		if (!ring)
+			continue; /* the boot has not come to this one */
 		for (int round = 0; round < 4; round++) {
 			journal_drain_one(component);
 			atomic_store_explicit(&ring->reader_waits, 1, memory_order_seq_cst);

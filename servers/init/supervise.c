@@ -7,7 +7,7 @@
 #include "init.h"
 
 #define BACKOFF_FIRST 10000000ul    /* 10 ms, doubled by each crash */
-#define BACKOFF_MOST  5000000000ul  /* 5 s */
+#define BACKOFF_MOST  500000000ul   /* 500 ms: the limit on crashes does the rest */
 #define STABLE_AFTER  10000000000ul /* a life this long starts the back-off anew */
 
 /* true: this crash is one too many in the window. */

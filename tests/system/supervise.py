@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""init: supervision of a component that goes wrong in every way, and boot images that are damaged."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+
+from support import ROOT, check, file_path
+
+sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
+
+import machine
+
+KERNEL = os.path.join(ROOT, "build/kernel/pith.elf")
+
+
+def pack(manifest="supervise"):
+    image = file_path(manifest + ".img")
+    subprocess.run([os.path.join(ROOT, "build/tools/mkboot"), "--components", os.path.join(ROOT, "build/components"),
+                    "--output", image, "--manifest", os.path.join(ROOT, "tests/system", manifest + ".conf")], check=True)
+    return image
+
+
+def boot(image, seconds, memory="64M"):
+    """The log until the machine ends by itself, which it must in time."""
+    text, deadline = "", time.monotonic() + seconds
+    with machine.Machine(machine.command_line(KERNEL, image, memory=memory)) as guest:
+        while True:
+            left = deadline - time.monotonic()
+            check(left > 0 and select.select([guest.log], [], [], left)[0], "the machine goes on for too long", text[-4000:])
+            data = guest.log.recv(65536)
+            if not data:
+                return text
+            text += data.decode(errors="replace")
+            if "kernel panic" in text and "kernel_main" in text:
+                return text  # the kernel halts; it knows no way to switch the machine off
+
+
+def damaged(old, new):
+    """The packed image with bytes replaced."""
+    path = pack()
+    with open(path, "rb") as f:
+        data = f.read()
+    check(data.count(old) >= 1, "the image has what is to be damaged")
+    with open(path, "wb") as f:
+        f.write(data.replace(old, new, 1))
+    return path
+
+
+def test_supervision():
+    text = boot(pack(), 100)
+    check("supervise-test: passed" in text, "supervise-test", text[-6000:])
+    for words in ("cannot read at 0x8 (nothing there)", "undefined instruction", "general protection", "ended with status 1",
+                  "stack_use", "cannot execute at", "is marked failed"):
+        check(words in text, words, text[-6000:])
+
+
+def test_manifest_unknown_word():
+    text = boot(damaged(b"priority 90", b"pryority 90"), 20)
+    check('manifest:3: unknown word "pryority"' in text, "the message", text)
+
+
+def test_manifest_missing():
+    text = boot(damaged(b"manifest\0", b"manifesT\0"), 20)
+    check("holds no manifest" in text, "the message", text)
+
+
+def test_program_missing():
+    text = boot(damaged(b"component crasher {", b"component crashes {"), 20)
+    check("init: error:" in text, "the message", text)
+
+
+def test_program_damaged():
+    path = pack()
+    with open(path, "rb") as f:
+        data = bytearray(f.read())
+    at = data.index(b"crasher\0", data.index(b"070701"))
+    elf = data.index(b"\x7fELF", at)
+    data[elf + 18] = 3
+    with open(path, "wb") as f:
+        f.write(data)
+    text = boot(path, 20)
+    check("not a static 64-bit x86 program" in text, "the message", text)
+
+
+def test_archive_cut():
+    path = pack()
+    with open(path, "rb") as f:
+        data = f.read()
+    with open(path, "wb") as f:
+        f.write(data[:data.index(b"070701")])
+    text = boot(path, 20)
+    check("init: error" in text or "panic" in text, "a message", text)
+
+
+def test_too_little_memory():
+    """More is asked for than the machine has: a message, and the machine ends."""
+    path = file_path("greedy.conf")
+    with open(os.path.join(ROOT, "tests/system/supervise.conf")) as f, open(path, "w") as out:
+        out.write(f.read().replace("memory 256K", "memory 128M", 1))
+    image = file_path("greedy.img")
+    subprocess.run([os.path.join(ROOT, "build/tools/mkboot"), "--components", os.path.join(ROOT, "build/components"),
+                    "--output", image, "--manifest", path], check=True)
+    text = boot(image, 20)
+    check("not enough memory for crasher" in text, "the message", text)
