@@ -46,6 +46,7 @@ static int key_of(struct thread *thread, uint64_t address, bool private, struct 
 {
 	struct mm *mm = thread->process->mm;
 	struct vma *vma;
+	uint32_t word;
 
 	if (address & 3)
 		return -EINVAL;
@@ -54,6 +55,8 @@ static int key_of(struct thread *thread, uint64_t address, bool private, struct 
 	*key = (struct futex_key){mm, address};
 	if (private)
 		return 0;
+	if (copy_from_user(thread, &word, address, sizeof(word)))
+		return -EFAULT;
 	vma = vma_find(&mm->regions, address);
 	if (!vma)
 		return -EFAULT;

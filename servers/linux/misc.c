@@ -227,3 +227,11 @@ long sys_membarrier(struct thread *thread, const uint64_t arguments[6])
 		return 0x1f;
 	return arguments[0] & ~0x1ful || arguments[1] ? -EINVAL : 0;
 }
+
+/* Restartable sequences: the C library does without them. Known, so that it is not logged. */
+long sys_rseq(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)thread;
+	(void)arguments;
+	return -ENOSYS;
+}
