@@ -58,7 +58,8 @@ struct file {
 	uint64_t position;
 	const struct file_operations *operations;
 	void *private;
-	uint64_t ahead_next, ahead_size; /* read-ahead: the page a sequential reader comes to next; pages read ahead */
+	struct epoll_item *watches; /* epoll sets that watch it */
+	uint64_t ahead_next, ahead_size, ahead_end; /* read-ahead: the page a sequential reader comes to next; window; its end */
 };
 
 /* Where the bytes of a read go or those of a write come from: user memory, or the server's own. */
@@ -66,7 +67,10 @@ struct io_buffer {
 	struct thread *thread; /* NULL: kernel is the address of server memory */
 	uint64_t user;
 	void *kernel;
-	size_t size;           /* left */
+	size_t size;           /* left, of all segments */
+	/* readv, writev: segments after the one at `user`, and how many of `size` are in them */
+	const struct linux_iovec *segments;
+	size_t later;
 };
 int io_copy_to(struct io_buffer *buffer, const void *from, size_t size);  /* advances; 0 or -EFAULT */
 int io_copy_from(struct io_buffer *buffer, void *to, size_t size);

@@ -85,6 +85,7 @@ struct superblock {
 	char source[64];
 	struct inode *root; /* one reference */
 	bool read_only;
+	bool changed;        /* since the last fsync of everything */
 	bool volatile_names; /* names come and go by themselves (proc): dentries are not cached */
 	unsigned mounts;
 	/* write-back */
@@ -101,6 +102,7 @@ uint32_t inode_type(const struct inode *inode);            /* S_IFREG … */
 struct inode *inode_create(struct superblock *superblock); /* one reference; not hashed; NULL: no memory */
 struct inode *inode_find(struct superblock *superblock, uint64_t number); /* new reference, or NULL */
 void inode_hash(struct inode *inode);
+void inode_unhash(struct inode *inode); /* its number may mean another file from now on */
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
 void inodes_trim(size_t keep);                     /* forgets unused ones; may wait */
@@ -122,7 +124,7 @@ struct dentry {
 	bool hashed;
 	uint8_t name_length;
 	struct dentry *hash_next, *lru_next, *lru_previous, *alias_next;
-	char name[];
+	char *name; /* malloc'd; with the parent, changed by rename only */
 };
 struct dentry *dentry_create(struct dentry *parent, struct mount *mount, const char *name, size_t length,
                              struct inode *inode);
@@ -134,6 +136,9 @@ void dentry_set_inode(struct dentry *dentry,
                       struct inode *inode); /* takes its own reference; NULL: negative */
 /* The name in that directory changed: forget it as seen through other mounts than parent's. */
 void dentry_forget_aliases(struct dentry *parent, const char *name, size_t length);
+/* rename: `old` takes the place of `new`. Exchange: and the other way round; otherwise `new` is negative in
+ * the old place, or (if it was a file, which is replaced) not found any more. */
+void dentry_move(struct dentry *old, struct dentry *new, bool exchange);
 void dentries_trim(size_t keep);
 void dentries_forget(struct mount *mount); /* unused ones */
 size_t dentries_busy(struct mount *mount); /* with references, but for parents of cached ones */
@@ -150,11 +155,16 @@ struct mount {
 	struct dentry *root;       /* a reference */
 	struct dentry *mountpoint; /* a reference; NULL: the system's root, or detached */
 	unsigned long flags;       /* MS_RDONLY, MS_NOSUID, … */
+	unsigned in_use;           /* a fiber looks at it; then it may be ended, but not freed */
+	bool ended;
 };
+void mount_hold(struct mount *mount);
+bool mount_release(struct mount *mount); /* false: it is gone, and with it the way to the next one */
 struct mount *mount_attach(struct superblock *superblock, struct inode *root, struct dentry *mountpoint,
                            unsigned long flags);
 struct mount *mount_first(void);
 struct mount *root_mount(void);
+unsigned mount_id(const struct mount *mount);
 /* A file system of the kind for mount(2) */
 typedef int filesystem_mount(const char *source, const char *options, struct superblock **out);
 struct dentry *
@@ -164,6 +174,7 @@ int filesystem_create(const char *type, const char *source, const char *options,
 void superblock_release(struct superblock *superblock);
 int mount_at(const char *path, const char *type, const char *source, const char *options);
 uint64_t device_number_next(void); /* for superblock.device */
+void mounts_end_all(void);         /* shutdown: every file system written back and marked clean */
 
 /* ---- path.c ---- */
 enum permission_mask { MAY_EXECUTE = 1, MAY_WRITE = 2, MAY_READ = 4 };
@@ -203,6 +214,9 @@ int vfs_symlink(struct thread *thread, const char *target, int dirfd, const char
 int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dentry, unsigned mode,
                uint64_t rdev);
 
+/* ---- attributes.c ---- */
+int inode_truncate(struct inode *inode, uint64_t size); /* takes the inode's lock */
+
 /* ---- file.c ---- */
 struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags,
                          const struct file_operations *operations);
@@ -223,10 +237,21 @@ static inline bool file_writable(const struct file *file)
 {
 	return (file->flags & ACCESS_MODE) != O_RDONLY;
 }
+/* The next bytes in one piece: address in this server, *size > 0 of them (not after a wait). NULL: -EFAULT.
+ * Then io_advance. */
+void *io_pointer(struct io_buffer *buffer, size_t *size, bool to_user);
+void io_advance(struct io_buffer *buffer, size_t size);
+int io_clear(struct io_buffer *buffer, size_t size); /* zeros to it */
 ssize_t file_read(struct file *file, struct io_buffer *buffer, uint64_t *position);
 ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *position);
 unsigned file_poll(struct file *file, struct poll_table *table);
 int64_t seek_in(struct file *file, int64_t offset, int whence, uint64_t end);
+/* file_table.c */
+unsigned file_table_size(struct file_table *table);
+struct file *file_table_at(struct file_table *table, unsigned fd); /* NULL; no new reference */
+int fd_set_close_on_exec(struct thread *thread, int fd, bool value);
+long pipe_size_command(struct file *file, bool set, uint64_t size);
+long file_lock_command(struct thread *thread, int fd, int command, uint64_t address);
 ssize_t buffer_read_text(struct io_buffer *buffer, uint64_t *position, const char *text, size_t length);
 
 /* getdents64 records */
@@ -241,16 +266,24 @@ void page_tree_remove(struct page_tree *tree, uint64_t index);
 pfn_t page_tree_next(const struct page_tree *tree, uint64_t *index);
 
 /* ---- page_cache.c ---- */
+#define PAGE_RESERVED (1 << 8) /* page flag: blocks are reserved on the disk */
 void page_cache_access(struct page *page);
 /* For writing all of the page: no read. */
 int page_cache_add(struct inode *inode, uint64_t index,
                    pfn_t pfn); /* the cache takes a reference of its own; -EEXIST, -ENOMEM */
+void page_cache_discard(struct inode *inode, uint64_t index); /* one page, dirty or not */
+void page_cache_wait_idle(struct inode *inode);               /* no I/O of the file is in flight */
 void page_cache_drop(struct inode *inode,
                      uint64_t first); /* all pages from `first` on; waits for I/O in flight */
 int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count);
 int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, pfn_t *out);
 void page_io_done(struct page_io *io, int error, uint64_t blocks);
 size_t page_cache_pages(void);
+/* Truncation to `size`: zeros from there to the end of its page, which is read if it must be (0 or -errno) */
+int page_cache_zero_tail(struct inode *inode, uint64_t size);
+/* The file grows from `size`: what a mapping may have written behind it in the last page becomes zero, if it
+ * is cached */
+void page_cache_clear_beyond(struct inode *inode, uint64_t size);
 
 /* ---- writeback.c ---- */
 void inode_mark_dirty(struct inode *inode);
@@ -263,9 +296,14 @@ size_t writeback_kick(
         size_t pages); /* start writing about that many, without waiting; returns how many were started */
 void writeback_throttle(void);
 size_t pages_dirty(void);
-/* Room for one more dirty page of the file. 0: reserved; 1: write it through at once; -ENOSPC */
-int space_reserve(struct inode *inode, uint64_t index);
-void space_release(struct inode *inode, uint64_t blocks);
+void page_cache_clean(struct page *page);                                /* no longer dirty */
+void writeback_finished(struct page_io *io, int error, uint64_t blocks); /* of page_io_done */
+/* Before a page of the file is changed. *through: the disk is nearly full, the page is to be written at once
+ * and may fail. May wait. */
+int space_prepare(struct inode *inode, uint64_t index, bool *through);
+void space_reserve(struct inode *inode, uint64_t index,
+                   pfn_t pfn); /* the page will be made dirty; until it is written or dropped */
+void page_release_space(struct page *page);
 
 /* ---- file systems ---- */
 int remote_mount(unsigned channel, struct superblock **out); /* remote.c: fs channel N */
@@ -281,6 +319,8 @@ int sysfs_mount(const char *source, const char *options, struct superblock **out
 
 /* devices.c: what a device node opens */
 int device_open(struct inode *inode, struct file *file, struct thread *thread);
+/* epoll.c */
+void epoll_file_released(struct file *file);
 /* pipe.c */
 int fifo_open(struct inode *inode, struct file *file, struct thread *thread);
 void pipe_inode_free(struct inode *inode);

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/* Changing what stat shows: mode, owner, times, size; and extended attributes, which no file system here has.
+ */
+#include "fs/internal.h"
+#include "syscall.h"
+
+static int target_of(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **dentry,
+                     struct inode **inode)
+{
+	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+	                  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	int error = user_path_lookup(thread, dirfd, path, lookup, dentry);
+	if (error == 0)
+		*inode = inode_get((*dentry)->inode);
+	return error;
+}
+
+static int target_of_fd(struct thread *thread, int fd, struct dentry **dentry, struct inode **inode)
+{
+	struct file *file = file_table_lookup(thread, fd);
+	if (file == NULL || file->flags & O_PATH)
+		return -EBADF;
+	*dentry = file->dentry != NULL ? dentry_get(file->dentry) : NULL;
+	*inode = inode_get(file->inode);
+	return 0;
+}
+
+/* Consumes the references. */
+static int change(struct dentry *dentry, struct inode *inode, unsigned mask,
+                  const struct fs_attributes *attributes)
+{
+	int error;
+	if (dentry != NULL && mount_read_only(dentry))
+		error = -EROFS;
+	else
+		error = inode_setattr(inode, mask, attributes);
+	dentry_put(dentry);
+	inode_put(inode);
+	return error;
+}
+
+static bool owner_or_root(struct thread *thread, const struct inode *inode)
+{
+	uint32_t uid = thread->process->credentials.fsuid;
+	return uid == 0 || uid == inode->attributes.uid;
+}
+
+static long do_chmod(struct thread *thread, struct dentry *dentry, struct inode *inode, unsigned mode)
+{
+	if (!owner_or_root(thread, inode)) {
+		dentry_put(dentry);
+		inode_put(inode);
+		return -EPERM;
+	}
+	struct fs_attributes attributes = {.mode = (inode->attributes.mode & S_IFMT) | (mode & 07777),
+	                                   .ctime = fs_now()};
+	const struct credentials *credentials = &thread->process->credentials;
+	if (credentials->fsuid != 0 && !S_ISDIR(attributes.mode) &&
+	    !process_in_group(thread->process, credentials, inode->attributes.gid))
+		attributes.mode &= ~(uint32_t)S_ISGID;
+	return change(dentry, inode, FS_SET_MODE | FS_SET_CTIME, &attributes);
+}
+
+long sys_chmod(struct thread *thread, const uint64_t arguments[6])
+{
+	const uint64_t at[6] = {(uint64_t)AT_FDCWD_LINUX, arguments[0], arguments[1]};
+	return sys_fchmodat(thread, at);
+}
+
+long sys_fchmod(struct thread *thread, const uint64_t arguments[6])
+{
+	struct dentry *dentry;
+	struct inode *inode;
+	int error = target_of_fd(thread, (int)arguments[0], &dentry, &inode);
+	return error != 0 ? error : do_chmod(thread, dentry, inode, (unsigned)arguments[1]);
+}
+
+long sys_fchmodat(struct thread *thread, const uint64_t arguments[6])
+{
+	struct dentry *dentry;
+	struct inode *inode;
+	int error = target_of(thread, (int)arguments[0], arguments[1], 0, &dentry, &inode);
+	return error != 0 ? error : do_chmod(thread, dentry, inode, (unsigned)arguments[2]);
+}
+
+static int may_chown(struct thread *thread, const struct inode *inode, uint32_t uid, uint32_t gid)
+{
+	const struct credentials *credentials = &thread->process->credentials;
+	if (credentials->fsuid == 0)
+		return 0;
+	if (credentials->fsuid != inode->attributes.uid ||
+	    (uid != UINT32_MAX && uid != inode->attributes.uid))
+		return -EPERM;
+	if (gid != UINT32_MAX && gid != inode->attributes.gid &&
+	    !process_in_group(thread->process, credentials, gid))
+		return -EPERM;
+	return 0;
+}
+
+static long do_chown(struct thread *thread, struct dentry *dentry, struct inode *inode, uint32_t uid,
+                     uint32_t gid)
+{
+	int error = may_chown(thread, inode, uid, gid);
+	if (error != 0) {
+		dentry_put(dentry);
+		inode_put(inode);
+		return error;
+	}
+	struct fs_attributes attributes = {
+	        .uid = uid, .gid = gid, .mode = inode->attributes.mode, .ctime = fs_now()};
+	unsigned mask =
+	        FS_SET_CTIME | (uid != UINT32_MAX ? FS_SET_UID : 0) | (gid != UINT32_MAX ? FS_SET_GID : 0);
+	if (!S_ISDIR(attributes.mode) && attributes.mode & (S_ISUID | S_ISGID)) {
+		attributes.mode &= ~(uint32_t)S_ISUID;
+		if (attributes.mode & S_IXGRP)
+			attributes.mode &= ~(uint32_t)S_ISGID;
+		mask |= FS_SET_MODE;
+	}
+	return change(dentry, inode, mask, &attributes);
+}
+
+static long chown_at(struct thread *thread, int dirfd, uint64_t path, uint64_t uid, uint64_t gid,
+                     unsigned flags)
+{
+	struct dentry *dentry;
+	struct inode *inode;
+	if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	int error = target_of(thread, dirfd, path, flags, &dentry, &inode);
+	return error != 0 ? error : do_chown(thread, dentry, inode, (uint32_t)uid, (uint32_t)gid);
+}
+
+long sys_chown(struct thread *thread, const uint64_t arguments[6])
+{
+	return chown_at(thread, AT_FDCWD_LINUX, arguments[0], arguments[1], arguments[2], 0);
+}
+
+long sys_lchown(struct thread *thread, const uint64_t arguments[6])
+{
+	return chown_at(thread, AT_FDCWD_LINUX, arguments[0], arguments[1], arguments[2],
+	                AT_SYMLINK_NOFOLLOW);
+}
+
+long sys_fchownat(struct thread *thread, const uint64_t arguments[6])
+{
+	return chown_at(thread, (int)arguments[0], arguments[1], arguments[2], arguments[3],
+	                (unsigned)arguments[4]);
+}
+
+long sys_fchown(struct thread *thread, const uint64_t arguments[6])
+{
+	struct dentry *dentry;
+	struct inode *inode;
+	int error = target_of_fd(thread, (int)arguments[0], &dentry, &inode);
+	return error != 0 ? error
+	                  : do_chown(thread, dentry, inode, (uint32_t)arguments[1], (uint32_t)arguments[2]);
+}
+
+/* ---- times ---- */
+
+static int do_utimes(struct thread *thread, struct dentry *dentry, struct inode *inode,
+                     const struct linux_timespec times[2])
+{
+	struct fs_time now = fs_now(), set[2] = {now, now};
+	unsigned mask = FS_SET_CTIME;
+	bool only_now = true;
+	for (unsigned i = 0; i < 2; i++) {
+		if (times != NULL && times[i].nanoseconds == LINUX_UTIME_OMIT) {
+			only_now = false;
+			continue;
+		}
+		mask |= i == 0 ? FS_SET_ATIME : FS_SET_MTIME;
+		if (times == NULL || times[i].nanoseconds == LINUX_UTIME_NOW)
+			continue;
+		only_now = false;
+		set[i] = (struct fs_time){.seconds = times[i].seconds,
+		                          .nanoseconds = (uint32_t)times[i].nanoseconds};
+	}
+	int error = 0;
+	if (mask == FS_SET_CTIME)
+		mask = 0; /* both omitted: nothing to do */
+	else if (!owner_or_root(thread, inode))
+		error = only_now ? inode_permission(thread, inode, MAY_WRITE) : -EPERM;
+	if (error != 0 || mask == 0) {
+		dentry_put(dentry);
+		inode_put(inode);
+		return error;
+	}
+	struct fs_attributes attributes = {.atime = set[0], .mtime = set[1], .ctime = now};
+	return change(dentry, inode, mask, &attributes);
+}
+
+static bool valid_nanoseconds(int64_t n)
+{
+	return (n >= 0 && n < 1000000000) || n == LINUX_UTIME_NOW || n == LINUX_UTIME_OMIT;
+}
+
+long sys_utimensat(struct thread *thread, const uint64_t arguments[6])
+{
+	struct linux_timespec times[2];
+	unsigned flags = (unsigned)arguments[3];
+	struct dentry *dentry;
+	struct inode *inode;
+	if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (arguments[2] != 0) {
+		if (copy_from_user(thread, times, arguments[2], sizeof(times)) != 0)
+			return -EFAULT;
+		if (!valid_nanoseconds(times[0].nanoseconds) || !valid_nanoseconds(times[1].nanoseconds))
+			return -EINVAL;
+	}
+	int error;
+	if (arguments[1] == 0 && (int)arguments[0] != AT_FDCWD_LINUX)
+		error = target_of_fd(thread, (int)arguments[0], &dentry, &inode);
+	else
+		error = target_of(thread, (int)arguments[0], arguments[1], flags, &dentry, &inode);
+	return error != 0 ? error : do_utimes(thread, dentry, inode, arguments[2] != 0 ? times : NULL);
+}
+
+/* The older calls: seconds and microseconds (utimes, futimesat), seconds (utime). */
+static long old_utimes(struct thread *thread, int dirfd, uint64_t path, uint64_t address, bool seconds_only)
+{
+	struct linux_timespec times[2];
+	int64_t raw[4] = {0};
+	struct dentry *dentry;
+	struct inode *inode;
+	if (address != 0) {
+		if (copy_from_user(thread, raw, address, seconds_only ? 16 : 32) != 0)
+			return -EFAULT;
+		if (!seconds_only && (raw[1] < 0 || raw[1] > 999999 || raw[3] < 0 || raw[3] > 999999))
+			return -EINVAL;
+		times[0] = (struct linux_timespec){raw[0], seconds_only ? 0 : raw[1] * 1000};
+		times[1] =
+		        (struct linux_timespec){raw[seconds_only ? 1 : 2], seconds_only ? 0 : raw[3] * 1000};
+	}
+	int error = target_of(thread, dirfd, path, 0, &dentry, &inode);
+	return error != 0 ? error : do_utimes(thread, dentry, inode, address != 0 ? times : NULL);
+}
+
+long sys_utime(struct thread *thread, const uint64_t arguments[6])
+{
+	return old_utimes(thread, AT_FDCWD_LINUX, arguments[0], arguments[1], true);
+}
+
+long sys_utimes(struct thread *thread, const uint64_t arguments[6])
+{
+	return old_utimes(thread, AT_FDCWD_LINUX, arguments[0], arguments[1], false);
+}
+
+long sys_futimesat(struct thread *thread, const uint64_t arguments[6])
+{
+	return old_utimes(thread, (int)arguments[0], arguments[1], arguments[2], false);
+}
+
+/* ---- size ---- */
+
+static int set_size(struct inode *inode, uint64_t size)
+{
+	struct fs_time now = fs_now();
+	struct fs_attributes attributes = {.size = size, .mtime = now, .ctime = now};
+	uint64_t old = inode->attributes.size;
+	if (size < old) {
+		int error = page_cache_zero_tail(inode, size);
+		if (error != 0)
+			return error;
+		inode->attributes.size = size; /* faults behind it fail from now on */
+		uint64_t first = (size + PAGE_SIZE - 1) / PAGE_SIZE;
+		mm_unmap_file_range(inode, first, UINT64_MAX);
+		page_cache_drop(inode, first);
+		page_cache_wait_idle(inode); /* writes in flight carry the old size */
+	} else if (size > old) {
+		page_cache_clear_beyond(inode, old);
+	}
+	int error = inode_setattr(inode, FS_SET_SIZE | FS_SET_MTIME | FS_SET_CTIME, &attributes);
+	if (error != 0)
+		inode->attributes.size = old;
+	else if (inode->allocated_end > size)
+		inode->allocated_end = size;
+	return error;
+}
+
+int inode_truncate(struct inode *inode, uint64_t size)
+{
+	int error = 0;
+	fiber_mutex_lock(&inode->lock);
+	if (size != inode->attributes.size || size == 0)
+		error = size == 0 && inode->attributes.size == 0 && inode->attributes.blocks == 0
+		                ? 0
+		                : set_size(inode, size);
+	if (error == 0)
+		inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
+	fiber_mutex_unlock(&inode->lock);
+	return error;
+}
+
+static int check_size(struct thread *thread, uint64_t size)
+{
+	enum { FSIZE = 1, SIGXFSZ_ = 25 };
+	if (size > INT64_MAX)
+		return -EINVAL;
+	if (size <= thread->process->limits[FSIZE].current)
+		return 0;
+	signal_send_thread(thread, SIGXFSZ_, 0, 0);
+	return -EFBIG;
+}
+
+long sys_truncate(struct thread *thread, const uint64_t arguments[6])
+{
+	struct dentry *dentry;
+	int error = check_size(thread, arguments[1]);
+	if (error == 0)
+		error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &dentry);
+	if (error != 0)
+		return error;
+	if (S_ISDIR(dentry->inode->attributes.mode))
+		error = -EISDIR;
+	else if (!S_ISREG(dentry->inode->attributes.mode))
+		error = -EINVAL;
+	else
+		error = inode_permission(thread, dentry->inode, MAY_WRITE);
+	if (error == 0 && mount_read_only(dentry))
+		error = -EROFS;
+	if (error == 0)
+		error = inode_truncate(dentry->inode, arguments[1]);
+	dentry_put(dentry);
+	return error;
+}
+
+long sys_ftruncate(struct thread *thread, const uint64_t arguments[6])
+{
+	int error = check_size(thread, arguments[1]);
+	struct file *file = file_of(thread, (int)arguments[0]);
+	if (file == NULL)
+		return -EBADF;
+	if (error == 0 && (!S_ISREG(file->inode->attributes.mode) || !file_writable(file)))
+		error = -EINVAL;
+	if (error == 0)
+		error = inode_truncate(file->inode, arguments[1]);
+	file_put(file);
+	return error;
+}
+
+static int allocate_range(struct inode *inode, unsigned mode, uint64_t offset, uint64_t length)
+{
+	enum { KEEP_SIZE = 1 };
+	int error = 0;
+	if (inode->superblock->operations->fallocate != NULL)
+		error = inode->superblock->operations->fallocate(inode, offset, length);
+	if (error == 0 && !(mode & KEEP_SIZE) && offset + length > inode->attributes.size)
+		error = set_size(inode, offset + length);
+	return error;
+}
+
+long sys_fallocate(struct thread *thread, const uint64_t arguments[6])
+{
+	int64_t offset = (int64_t)arguments[2], length = (int64_t)arguments[3], end;
+	struct file *file = file_of(thread, (int)arguments[0]);
+	int error = 0;
+	if (file == NULL)
+		return -EBADF;
+	if (offset < 0 || length <= 0)
+		error = -EINVAL;
+	else if (arguments[1] & ~1ull)
+		error = -EOPNOTSUPP;
+	else if (!file_writable(file))
+		error = -EBADF;
+	else if (S_ISFIFO(file->inode->attributes.mode))
+		error = -ESPIPE;
+	else if (!S_ISREG(file->inode->attributes.mode))
+		error = -ENODEV;
+	else if (__builtin_add_overflow(offset, length, &end))
+		error = -EFBIG;
+	if (error == 0)
+		error = check_size(thread, (uint64_t)offset + (uint64_t)length);
+	if (error == 0) {
+		fiber_mutex_lock(&file->inode->lock);
+		error = allocate_range(file->inode, (unsigned)arguments[1], (uint64_t)offset,
+		                       (uint64_t)length);
+		fiber_mutex_unlock(&file->inode->lock);
+	}
+	file_put(file);
+	return error;
+}
+
+/* ---- extended attributes: the file must exist, the attribute never does ---- */
+
+static long xattr_path(struct thread *thread, const uint64_t arguments[6], bool follow, long answer)
+{
+	struct dentry *dentry;
+	int error =
+	        user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], follow ? LOOKUP_FOLLOW : 0, &dentry);
+	if (error != 0)
+		return error;
+	dentry_put(dentry);
+	return answer;
+}
+
+static long xattr_file(struct thread *thread, const uint64_t arguments[6], long answer)
+{
+	struct file *file = file_table_lookup(thread, (int)arguments[0]);
+	return file == NULL || file->flags & O_PATH ? -EBADF : answer;
+}
+
+#define XATTR(name, call, answer)                                           \
+	long sys_##name(struct thread *thread, const uint64_t arguments[6]) \
+	{                                                                   \
+		return call(answer);                                        \
+	}
+#define BY_PATH(answer) xattr_path(thread, arguments, true, answer)
+#define BY_LINK(answer) xattr_path(thread, arguments, false, answer)
+#define BY_FILE(answer) xattr_file(thread, arguments, answer)
+XATTR(setxattr, BY_PATH, -EOPNOTSUPP)
+XATTR(lsetxattr, BY_LINK, -EOPNOTSUPP)
+XATTR(fsetxattr, BY_FILE, -EOPNOTSUPP)
+XATTR(getxattr, BY_PATH, -EOPNOTSUPP)
+XATTR(lgetxattr, BY_LINK, -EOPNOTSUPP)
+XATTR(fgetxattr, BY_FILE, -EOPNOTSUPP)
+XATTR(listxattr, BY_PATH, 0)
+XATTR(llistxattr, BY_LINK, 0)
+XATTR(flistxattr, BY_FILE, 0)
+XATTR(removexattr, BY_PATH, -EOPNOTSUPP)
+XATTR(lremovexattr, BY_LINK, -EOPNOTSUPP)
+XATTR(fremovexattr, BY_FILE, -EOPNOTSUPP)

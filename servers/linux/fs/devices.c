@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Devices: what a character special file opens, by its number; and /dev, a memory file system that starts
+ * with the usual nodes. */
+#include "fs/internal.h"
+#include "tty/tty.h"
+#include <stdio.h>
+#include <pith/log.h>
+
+enum { MAJOR_MEMORY = 1, MAJOR_SERIAL = 4, MAJOR_TTY = 5, MAJOR_PTS = 136 };
+
+static int64_t device_seek(struct file *file, int64_t offset, int whence)
+{
+	(void)whence, (void)offset;
+	file->position = 0;
+	return 0;
+}
+
+static ssize_t null_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	(void)file, (void)buffer, (void)position;
+	return 0;
+}
+
+static ssize_t null_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	(void)file, (void)position;
+	size_t size = buffer->size;
+	buffer->size = 0;
+	return (ssize_t)size;
+}
+
+static ssize_t zero_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	(void)file, (void)position;
+	size_t size = buffer->size;
+	return io_clear(buffer, size) != 0 ? -EFAULT : (ssize_t)size;
+}
+
+static ssize_t full_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	(void)file, (void)position;
+	return buffer->size == 0 ? 0 : -ENOSPC;
+}
+
+static ssize_t random_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	(void)file, (void)position;
+	size_t done = 0;
+	while (buffer->size > 0) {
+		uint8_t bytes[256];
+		size_t part = buffer->size < sizeof(bytes) ? buffer->size : sizeof(bytes);
+		random_bytes(bytes, part);
+		if (io_copy_to(buffer, bytes, part) != 0)
+			return done > 0 ? (ssize_t)done : -EFAULT;
+		done += part;
+	}
+	return (ssize_t)done;
+}
+
+/* Lines written to it become log lines of this component. */
+static ssize_t kmsg_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	(void)file, (void)position;
+	char line[400];
+	size_t size = buffer->size, part = size < sizeof(line) - 1 ? size : sizeof(line) - 1;
+	if (io_copy_from(buffer, line, part) != 0)
+		return -EFAULT;
+	while (part > 0 && line[part - 1] == '\n')
+		part--;
+	line[part] = 0;
+	const char *text = line;
+	if (line[0] == '<') { /* a priority */
+		const char *end = strchr(line, '>');
+		text = end != NULL ? end + 1 : line;
+	}
+	log_info("kmsg: %s", text);
+	return (ssize_t)size;
+}
+
+static int zero_mmap(struct file *file)
+{
+	(void)file;
+	return -ENODEV; /* a private mapping of it is what MAP_ANONYMOUS is for */
+}
+
+static const struct file_operations null_operations = {
+        .read = null_read, .write = null_write, .seek = device_seek};
+static const struct file_operations zero_operations = {
+        .read = zero_read, .write = null_write, .seek = device_seek, .mmap = zero_mmap};
+static const struct file_operations full_operations = {
+        .read = zero_read, .write = full_write, .seek = device_seek};
+static const struct file_operations random_operations = {
+        .read = random_read, .write = null_write, .seek = device_seek};
+static const struct file_operations kmsg_operations = {
+        .read = null_read, .write = kmsg_write, .seek = device_seek};
+
+static const struct {
+	uint32_t minor;
+	const struct file_operations *operations;
+} memory_devices[] = {
+        {3, &null_operations},   {5, &zero_operations},   {7, &full_operations},
+        {8, &random_operations}, {9, &random_operations}, {11, &kmsg_operations},
+};
+
+int device_open(struct inode *inode, struct file *file, struct thread *thread)
+{
+	uint32_t major = device_major(inode->attributes.rdev), minor = device_minor(inode->attributes.rdev);
+	if (!S_ISCHR(inode->attributes.mode))
+		return -ENXIO; /* no block device is visible here: file systems have their own disks */
+	if (major == MAJOR_MEMORY) {
+		for (size_t i = 0; i < sizeof(memory_devices) / sizeof(memory_devices[0]); i++) {
+			if (memory_devices[i].minor == minor) {
+				file->operations = memory_devices[i].operations;
+				return 0;
+			}
+		}
+	}
+	if (major == MAJOR_SERIAL || major == MAJOR_TTY || major == MAJOR_PTS)
+		return tty_open(file, thread, major, minor);
+	return -ENXIO;
+}
+
+/* ---- /dev ---- */
+
+static const struct node {
+	const char *name;
+	uint32_t mode, major, minor;
+} nodes[] = {
+        {"null", S_IFCHR | 0666, 1, 3},   {"zero", S_IFCHR | 0666, 1, 5},    {"full", S_IFCHR | 0666, 1, 7},
+        {"random", S_IFCHR | 0666, 1, 8}, {"urandom", S_IFCHR | 0666, 1, 9}, {"kmsg", S_IFCHR | 0644, 1, 11},
+        {"tty", S_IFCHR | 0666, 5, 0},    {"console", S_IFCHR | 0600, 5, 1}, {"ptmx", S_IFCHR | 0666, 5, 2},
+        {"ttyS1", S_IFCHR | 0620, 4, 65}, {"shm", S_IFDIR | 01777, 0, 0},    {"pts", S_IFDIR | 0755, 0, 0},
+};
+
+static const struct {
+	const char *name, *target;
+} links[] = {
+        {"fd", "/proc/self/fd"},
+        {"stdin", "/proc/self/fd/0"},
+        {"stdout", "/proc/self/fd/1"},
+        {"stderr", "/proc/self/fd/2"},
+};
+
+static int populate(struct inode *root)
+{
+	int error = 0;
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]) && error == 0; i++) {
+		struct inode *inode = NULL;
+		struct new_inode what = {.mode = nodes[i].mode,
+		                         .rdev = linux_device(nodes[i].major, nodes[i].minor)};
+		error = root->operations->create(root, nodes[i].name, strlen(nodes[i].name), &what, &inode);
+		if (error == 0 && S_ISDIR(what.mode))
+			root->attributes.links++;
+		inode_put(inode);
+	}
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]) && error == 0; i++) {
+		struct inode *inode = NULL;
+		struct new_inode what = {.mode = S_IFLNK | 0777};
+		error = root->operations->symlink(root, links[i].name, strlen(links[i].name), links[i].target,
+		                                  &what, &inode);
+		inode_put(inode);
+	}
+	return error;
+}
+
+/* There is one /dev, however often it is mounted. */
+int devfs_mount(const char *source, const char *options, struct superblock **out)
+{
+	static struct superblock *instance;
+	(void)source, (void)options;
+	if (instance == NULL) {
+		struct superblock *superblock;
+		int error = tmpfs_mount("devtmpfs", "mode=755", &superblock);
+		if (error == 0)
+			error = populate(superblock->root);
+		if (error != 0)
+			return error;
+		superblock->type = "devtmpfs";
+		superblock->mounts = 1; /* of its own: it never goes */
+		instance = superblock;
+	}
+	*out = instance;
+	return 0;
+}
+
+/* Terminals come and go by themselves here: no name is cached. */
+int devpts_mount(const char *source, const char *options, struct superblock **out)
+{
+	static struct superblock *instance;
+	(void)source, (void)options;
+	if (instance == NULL) {
+		int error = tmpfs_mount("devpts", "mode=755", &instance);
+		if (error != 0)
+			return error;
+		instance->type = "devpts";
+		instance->mounts = 1;
+		instance->volatile_names = true;
+		pty_directory(instance->root);
+	}
+	*out = instance;
+	return 0;
+}

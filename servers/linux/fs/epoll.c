@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll: a list of files to poll, kept between calls. A wait asks every file on the list, as poll does;
+ * edge-triggered items are reported when an event appears that the last report did not have. An item goes
+ * when its file's last reference does.
+ */
+#include "fs/poll.h"
+#include "syscall.h"
+
+enum { CTL_ADD = 1, CTL_DEL = 2, CTL_MOD = 3 };
+#define EPOLLONESHOT_ (1u << 30)
+#define EPOLLET_      (1u << 31)
+#define EVENTS_MAX    1024
+
+struct epoll_event_ {
+	uint32_t events;
+	uint64_t data;
+} __attribute__((packed));
+
+struct epoll_item {
+	struct epoll_item *next;       /* of the set */
+	struct epoll_item *next_watch; /* of the file */
+	struct epoll *set;
+	struct file *file; /* no reference: epoll_file_released takes the item away */
+	int fd;
+	struct epoll_event_ event;
+	uint32_t reported;
+	bool disabled;
+};
+
+struct epoll {
+	struct epoll_item *items;
+	struct waitq changed; /* the list, or what an item asks for */
+};
+
+static const struct file_operations epoll_operations;
+
+static void item_free(struct epoll_item *item)
+{
+	struct epoll_item **link = &item->set->items;
+	while (*link != item)
+		link = &(*link)->next;
+	*link = item->next;
+	link = &item->file->watches;
+	while (*link != item)
+		link = &(*link)->next_watch;
+	*link = item->next_watch;
+	free(item);
+}
+
+void epoll_file_released(struct file *file)
+{
+	while (file->watches != NULL)
+		item_free(file->watches);
+}
+
+/* ---- waiting ---- */
+
+static uint32_t item_ready(struct epoll_item *item, struct poll_table *table)
+{
+	if (item->disabled)
+		return 0;
+	uint32_t events = file_poll(item->file, table) & (item->event.events | POLLERR_ | POLLHUP_);
+	if (!(item->event.events & EPOLLET_))
+		return events;
+	uint32_t fresh = events & ~item->reported;
+	item->reported &= events;
+	return fresh != 0 ? events : 0;
+}
+
+static int collect(struct epoll *set, struct epoll_event_ *out, unsigned count, struct poll_table *table)
+{
+	unsigned ready = 0;
+	for (struct epoll_item *item = set->items; item != NULL && ready < count; item = item->next) {
+		uint32_t events = item_ready(item, ready == 0 ? table : NULL);
+		if (events == 0)
+			continue;
+		out[ready++] = (struct epoll_event_){events, item->event.data};
+		item->reported |= events;
+		item->disabled = item->event.events & EPOLLONESHOT_;
+	}
+	return (int)ready;
+}
+
+/* The files must stay while their queues are slept on. */
+struct held {
+	unsigned count;
+	struct file **files;
+};
+
+static int hold_all(struct epoll *set, struct held *held)
+{
+	unsigned count = 0;
+	for (struct epoll_item *item = set->items; item != NULL; item = item->next)
+		count++;
+	held->files = calloc(count + 1, sizeof(struct file *));
+	if (held->files == NULL)
+		return -ENOMEM;
+	for (struct epoll_item *item = set->items; item != NULL; item = item->next)
+		held->files[held->count++] = file_get(item->file);
+	return 0;
+}
+
+static void release_all(struct held *held)
+{
+	for (unsigned i = 0; i < held->count; i++)
+		file_put(held->files[i]);
+	free(held->files);
+}
+
+static int wait_for_events(struct epoll *set, struct epoll_event_ *out, unsigned count, deadline_t deadline)
+{
+	for (;;) {
+		struct poll_table table = {.entries = NULL};
+		struct held held = {0};
+		int ready = collect(set, out, count, NULL);
+		if (ready > 0 || deadline == DEADLINE_POLL)
+			return ready;
+		int error = hold_all(set, &held);
+		if (error == 0) {
+			ready = collect(set, out, count, &table);
+			poll_wait(&table, &set->changed);
+			if (ready == 0)
+				error = poll_sleep(&table, deadline);
+		}
+		poll_table_end(&table);
+		release_all(&held);
+		if (ready > 0)
+			return ready;
+		if (error == -ETIMEDOUT)
+			return collect(set, out, count, NULL);
+		if (error == -EINTR)
+			return -EINTR_NOHAND;
+		if (error != 0)
+			return error;
+	}
+}
+
+static struct file *epoll_of(struct thread *thread, int fd, int *error)
+{
+	struct file *file = file_of(thread, fd);
+	*error = file == NULL ? -EBADF : file->operations != &epoll_operations ? -EINVAL : 0;
+	if (*error != 0) {
+		file_put(file);
+		return NULL;
+	}
+	return file;
+}
+
+static long do_wait(struct thread *thread, const uint64_t arguments[6], deadline_t deadline)
+{
+	int count = (int)arguments[2], error;
+	if (count <= 0)
+		return -EINVAL;
+	if (count > EVENTS_MAX)
+		count = EVENTS_MAX;
+	struct file *file = epoll_of(thread, (int)arguments[0], &error);
+	if (file == NULL)
+		return error;
+	struct epoll_event_ *events = malloc((size_t)count * sizeof(*events));
+	int result =
+	        events == NULL ? -ENOMEM : wait_for_events(file->private, events, (unsigned)count, deadline);
+	if (result > 0 && copy_to_user(thread, arguments[1], events, (size_t)result * sizeof(*events)) != 0)
+		result = -EFAULT;
+	free(events);
+	file_put(file);
+	return result;
+}
+
+long sys_epoll_wait(struct thread *thread, const uint64_t arguments[6])
+{
+	return do_wait(thread, arguments, poll_deadline_ms(thread, (int)arguments[3]));
+}
+
+long sys_epoll_pwait(struct thread *thread, const uint64_t arguments[6])
+{
+	int error = poll_set_mask(thread, arguments[4], arguments[5]);
+	return error != 0 ? error : sys_epoll_wait(thread, arguments);
+}
+
+/* ---- the list ---- */
+
+static struct epoll_item *item_find(struct epoll *set, struct file *file, int fd)
+{
+	struct epoll_item *item = set->items;
+	while (item != NULL && (item->file != file || item->fd != fd))
+		item = item->next;
+	return item;
+}
+
+static int item_add(struct epoll *set, struct file *file, int fd, const struct epoll_event_ *event)
+{
+	struct epoll_item *item = calloc(1, sizeof(*item));
+	if (item == NULL)
+		return -ENOMEM;
+	*item = (struct epoll_item){.next = set->items,
+	                            .next_watch = file->watches,
+	                            .set = set,
+	                            .file = file,
+	                            .fd = fd,
+	                            .event = *event};
+	set->items = item;
+	file->watches = item;
+	return 0;
+}
+
+static int change(struct epoll *set, struct file *file, int fd, int operation,
+                  const struct epoll_event_ *event)
+{
+	struct epoll_item *item = item_find(set, file, fd);
+	if (operation == CTL_ADD)
+		return item != NULL ? -EEXIST : item_add(set, file, fd, event);
+	if (item == NULL)
+		return -ENOENT;
+	if (operation == CTL_DEL) {
+		item_free(item);
+		return 0;
+	}
+	item->event = *event;
+	item->reported = 0;
+	item->disabled = false;
+	return 0;
+}
+
+long sys_epoll_ctl(struct thread *thread, const uint64_t arguments[6])
+{
+	int operation = (int)arguments[1], fd = (int)arguments[2], error;
+	struct epoll_event_ event = {0};
+	if (operation < CTL_ADD || operation > CTL_MOD)
+		return -EINVAL;
+	if (operation != CTL_DEL && copy_from_user(thread, &event, arguments[3], sizeof(event)) != 0)
+		return -EFAULT;
+	struct file *file = epoll_of(thread, (int)arguments[0], &error);
+	if (file == NULL)
+		return error;
+	struct file *target = file_of(thread, fd);
+	if (target == NULL)
+		error = -EBADF;
+	else if (target->operations == &epoll_operations)
+		error = -EINVAL; /* sets of sets are not supported */
+	else if (target->operations->poll == NULL)
+		error = -EPERM;
+	else
+		error = change(file->private, target, fd, operation, &event);
+	if (error == 0)
+		waitq_wake_all(&((struct epoll *)file->private)->changed);
+	file_put(target);
+	file_put(file);
+	return error;
+}
+
+static void epoll_release(struct file *file)
+{
+	struct epoll *set = file->private;
+	while (set->items != NULL)
+		item_free(set->items);
+	free(set);
+}
+
+static unsigned epoll_poll(struct file *file, struct poll_table *table)
+{
+	struct epoll *set = file->private;
+	poll_wait(table, &set->changed);
+	for (struct epoll_item *item = set->items; item != NULL; item = item->next) {
+		uint32_t reported = item->reported, events = item_ready(item, table);
+		item->reported = reported;
+		if (events != 0)
+			return POLLIN_ | POLLRDNORM_;
+	}
+	return 0;
+}
+
+static const struct file_operations epoll_operations = {.release = epoll_release, .poll = epoll_poll};
+
+static long create(struct thread *thread, bool close_on_exec)
+{
+	struct file *file;
+	struct epoll *set = calloc(1, sizeof(*set));
+	if (set == NULL)
+		return -ENOMEM;
+	int error = anonymous_file(0600, O_RDWR, &epoll_operations, set, &file);
+	if (error != 0) {
+		free(set);
+		return error;
+	}
+	return file_install(thread, file, close_on_exec);
+}
+
+long sys_epoll_create(struct thread *thread, const uint64_t arguments[6])
+{
+	return (int)arguments[0] <= 0 ? -EINVAL : create(thread, false);
+}
+
+long sys_epoll_create1(struct thread *thread, const uint64_t arguments[6])
+{
+	return arguments[0] & ~(uint64_t)O_CLOEXEC ? -EINVAL : create(thread, arguments[0] & O_CLOEXEC);
+}

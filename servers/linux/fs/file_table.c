@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptor tables, the calls that only move descriptors around, and what threads share by CLONE_FS. */
+#include "fs/internal.h"
+#include <limits.h>
+#include "syscall.h"
+
+#define TABLE_MAX     65536
+#define RLIMIT_FILES_ 7
+
+struct file_table {
+	uint32_t references;
+	unsigned size;
+	struct file **files;
+	bool *close_on_exec;
+};
+
+struct file_table *file_table_create(void)
+{
+	struct file_table *table = calloc(1, sizeof(*table));
+	if (table != NULL)
+		table->references = 1;
+	return table;
+}
+
+struct file_table *file_table_get(struct file_table *table)
+{
+	table->references++;
+	return table;
+}
+
+static int table_grow(struct file_table *table, unsigned size)
+{
+	if (size <= table->size)
+		return 0;
+	if (size > TABLE_MAX)
+		return -EMFILE;
+	unsigned rounded = table->size == 0 ? 16 : table->size;
+	while (rounded < size)
+		rounded *= 2;
+	struct file **files = realloc(table->files, rounded * sizeof(*files));
+	if (files == NULL)
+		return -ENOMEM;
+	table->files = files;
+	bool *flags = realloc(table->close_on_exec, rounded * sizeof(*flags));
+	if (flags == NULL)
+		return -ENOMEM;
+	table->close_on_exec = flags;
+	memset(files + table->size, 0, (rounded - table->size) * sizeof(*files));
+	memset(flags + table->size, 0, (rounded - table->size) * sizeof(*flags));
+	table->size = rounded;
+	return 0;
+}
+
+struct file_table *file_table_copy(struct file_table *table)
+{
+	struct file_table *copy = file_table_create();
+	if (copy == NULL || table_grow(copy, table->size) != 0) {
+		file_table_put(copy);
+		return NULL;
+	}
+	for (unsigned fd = 0; fd < table->size; fd++) {
+		if (table->files[fd] == NULL)
+			continue;
+		copy->files[fd] = file_get(table->files[fd]);
+		copy->close_on_exec[fd] = table->close_on_exec[fd];
+	}
+	return copy;
+}
+
+void file_table_put(struct file_table *table)
+{
+	if (table == NULL || --table->references > 0)
+		return;
+	for (unsigned fd = 0; fd < table->size; fd++) {
+		struct file *file = table->files[fd];
+		table->files[fd] = NULL;
+		file_put(file);
+	}
+	free(table->files);
+	free(table->close_on_exec);
+	free(table);
+}
+
+/* Takes the descriptor out and closes it, with the effect on the process's POSIX locks. */
+static int close_descriptor(struct file_table *table, struct process *process, unsigned fd)
+{
+	if (fd >= table->size || table->files[fd] == NULL)
+		return -EBADF;
+	struct file *file = table->files[fd];
+	table->files[fd] = NULL;
+	table->close_on_exec[fd] = false;
+	if (process != NULL)
+		file_locks_closed(file, process);
+	file_put(file);
+	return 0;
+}
+
+void file_table_close_on_exec(struct file_table *table)
+{
+	struct thread *thread = current_thread();
+	for (unsigned fd = 0; fd < table->size; fd++) {
+		if (table->files[fd] != NULL && table->close_on_exec[fd])
+			close_descriptor(table, thread != NULL ? thread->process : NULL, fd);
+	}
+}
+
+int file_table_install(struct file_table *table, struct file *file, unsigned lowest, bool close_on_exec,
+                       uint64_t limit)
+{
+	unsigned fd = lowest;
+	while (fd < table->size && table->files[fd] != NULL)
+		fd++;
+	if (fd >= limit)
+		return -EMFILE;
+	int error = table_grow(table, fd + 1);
+	if (error != 0)
+		return error;
+	table->files[fd] = file_get(file);
+	table->close_on_exec[fd] = close_on_exec;
+	return (int)fd;
+}
+
+struct file *file_table_lookup(struct thread *thread, int fd)
+{
+	struct file_table *table = thread->process->files;
+	if (table == NULL || fd < 0 || (unsigned)fd >= table->size)
+		return NULL;
+	return table->files[fd];
+}
+
+struct file *file_of_any(struct thread *thread, int fd)
+{
+	struct file *file = file_table_lookup(thread, fd);
+	return file != NULL ? file_get(file) : NULL;
+}
+
+struct file *file_of(struct thread *thread, int fd)
+{
+	struct file *file = file_table_lookup(thread, fd);
+	return file != NULL && !(file->flags & O_PATH) ? file_get(file) : NULL;
+}
+
+static uint64_t file_limit(struct thread *thread)
+{
+	return thread->process->limits[RLIMIT_FILES_].current;
+}
+
+int file_install(struct thread *thread, struct file *file, bool close_on_exec)
+{
+	int fd = file_table_install(thread->process->files, file, 0, close_on_exec, file_limit(thread));
+	file_put(file);
+	return fd;
+}
+
+unsigned file_table_size(struct file_table *table)
+{
+	return table->size;
+}
+
+struct file *file_table_at(struct file_table *table, unsigned fd)
+{
+	return fd < table->size ? table->files[fd] : NULL;
+}
+
+/* ---- calls ---- */
+
+long sys_close(struct thread *thread, const uint64_t arguments[6])
+{
+	return close_descriptor(thread->process->files, thread->process, (unsigned)arguments[0]);
+}
+
+long sys_close_range(struct thread *thread, const uint64_t arguments[6])
+{
+	enum { UNSHARE = 2, CLOEXEC = 4 };
+	unsigned first = (unsigned)arguments[0], last = (unsigned)arguments[1],
+	         flags = (unsigned)arguments[2];
+	if (first > last || flags & ~(unsigned)(UNSHARE | CLOEXEC))
+		return -EINVAL;
+	if (flags & UNSHARE && thread->process->files->references > 1) {
+		struct file_table *copy = file_table_copy(thread->process->files);
+		if (copy == NULL)
+			return -ENOMEM;
+		file_table_put(thread->process->files);
+		thread->process->files = copy;
+	}
+	struct file_table *table = thread->process->files;
+	for (uint64_t fd = first; fd <= last && fd < table->size; fd++) {
+		if (table->files[fd] == NULL)
+			continue;
+		if (flags & CLOEXEC)
+			table->close_on_exec[fd] = true;
+		else
+			close_descriptor(table, thread->process, (unsigned)fd);
+	}
+	return 0;
+}
+
+static long duplicate(struct thread *thread, int fd, unsigned lowest, bool close_on_exec)
+{
+	struct file *file = file_table_lookup(thread, fd);
+	if (file == NULL)
+		return -EBADF;
+	return file_table_install(thread->process->files, file, lowest, close_on_exec, file_limit(thread));
+}
+
+long sys_dup(struct thread *thread, const uint64_t arguments[6])
+{
+	return duplicate(thread, (int)arguments[0], 0, false);
+}
+
+static long duplicate_to(struct thread *thread, int from, unsigned to, bool close_on_exec)
+{
+	struct file_table *table = thread->process->files;
+	struct file *file = file_table_lookup(thread, from);
+	if (file == NULL || to >= file_limit(thread))
+		return -EBADF;
+	int error = table_grow(table, to + 1);
+	if (error != 0)
+		return error;
+	struct file *old = table->files[to];
+	table->files[to] = file_get(file);
+	table->close_on_exec[to] = close_on_exec;
+	if (old != NULL) {
+		file_locks_closed(old, thread->process);
+		file_put(old);
+	}
+	return (long)to;
+}
+
+long sys_dup2(struct thread *thread, const uint64_t arguments[6])
+{
+	int from = (int)arguments[0];
+	unsigned to = (unsigned)arguments[1];
+	if (from == (int)to)
+		return file_table_lookup(thread, from) != NULL ? (long)to : -EBADF;
+	return duplicate_to(thread, from, to, false);
+}
+
+long sys_dup3(struct thread *thread, const uint64_t arguments[6])
+{
+	if ((unsigned)arguments[2] & ~(unsigned)O_CLOEXEC || (int)arguments[0] == (int)arguments[1])
+		return -EINVAL;
+	return duplicate_to(thread, (int)arguments[0], (unsigned)arguments[1],
+	                    (arguments[2] & O_CLOEXEC) != 0);
+}
+
+int fd_set_close_on_exec(struct thread *thread, int fd, bool value)
+{
+	if (file_table_lookup(thread, fd) == NULL)
+		return -EBADF;
+	thread->process->files->close_on_exec[fd] = value;
+	return 0;
+}
+
+#define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
+
+long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
+{
+	enum {
+		SETOWN = 8,
+		GETOWN = 9,
+		SETSIG = 10,
+		GETSIG = 11,
+		DUPFD_CLOEXEC = 1030,
+		SETPIPE = 1031,
+		GETPIPE = 1032
+	};
+	int fd = (int)arguments[0];
+	uint64_t argument = arguments[2];
+	struct file *file = file_table_lookup(thread, fd);
+	if (file == NULL)
+		return -EBADF;
+	switch ((int)arguments[1]) {
+	case F_DUPFD:
+	case DUPFD_CLOEXEC:
+		if (argument >= file_limit(thread))
+			return -EINVAL;
+		return duplicate(thread, fd, (unsigned)argument, (int)arguments[1] == DUPFD_CLOEXEC);
+	case F_GETFD:
+		return thread->process->files->close_on_exec[fd] ? FD_CLOEXEC : 0;
+	case F_SETFD:
+		return fd_set_close_on_exec(thread, fd, argument & FD_CLOEXEC);
+	case F_GETFL:
+		return (long)file->flags;
+	case F_SETFL:
+		if (file->flags & O_PATH)
+			return -EBADF;
+		file->flags = (file->flags & ~(unsigned)SETTABLE) | ((unsigned)argument & SETTABLE);
+		return 0;
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case 36: /* F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW */
+	case 37:
+	case 38:
+		if (file->flags & O_PATH)
+			return -EBADF;
+		return file_lock_command(thread, fd, (int)arguments[1], argument);
+	case SETOWN:
+	case SETSIG:
+		return 0; /* there is no SIGIO: see FIOASYNC */
+	case GETOWN:
+	case GETSIG:
+		return 0;
+	case SETPIPE:
+	case GETPIPE:
+		return pipe_size_command(file, (int)arguments[1] == SETPIPE, argument);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* ---- root, working directory, umask ---- */
+
+struct fs_context *fs_context_create(void)
+{
+	struct fs_context *context = calloc(1, sizeof(*context));
+	if (context == NULL)
+		return NULL;
+	context->references = 1;
+	context->umask = 022;
+	context->root = dentry_get(root_mount()->root);
+	context->cwd = dentry_get(root_mount()->root);
+	return context;
+}
+
+struct fs_context *fs_context_copy(struct fs_context *context)
+{
+	struct fs_context *copy = calloc(1, sizeof(*copy));
+	if (copy == NULL)
+		return NULL;
+	copy->references = 1;
+	copy->umask = context->umask;
+	copy->root = dentry_get(context->root);
+	copy->cwd = dentry_get(context->cwd);
+	return copy;
+}
+
+struct fs_context *fs_context_get(struct fs_context *context)
+{
+	context->references++;
+	return context;
+}
+
+void fs_context_put(struct fs_context *context)
+{
+	if (context == NULL || --context->references > 0)
+		return;
+	dentry_put(context->root);
+	dentry_put(context->cwd);
+	free(context);
+}
+
+static int set_directory(struct thread *thread, struct dentry *dentry, bool root)
+{
+	int error = 0;
+	if (!S_ISDIR(dentry->inode->attributes.mode))
+		error = -ENOTDIR;
+	else
+		error = inode_permission(thread, dentry->inode, MAY_EXECUTE);
+	if (error != 0) {
+		dentry_put(dentry);
+		return error;
+	}
+	struct dentry **place = root ? &thread->process->fs->root : &thread->process->fs->cwd;
+	struct dentry *old = *place;
+	*place = dentry;
+	dentry_put(old);
+	return 0;
+}
+
+long sys_chdir(struct thread *thread, const uint64_t arguments[6])
+{
+	struct dentry *dentry;
+	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW | LOOKUP_DIRECTORY,
+	                             &dentry);
+	return error != 0 ? error : set_directory(thread, dentry, false);
+}
+
+long sys_fchdir(struct thread *thread, const uint64_t arguments[6])
+{
+	struct file *file = file_table_lookup(thread, (int)arguments[0]);
+	if (file == NULL)
+		return -EBADF;
+	if (file->dentry == NULL)
+		return -ENOTDIR;
+	return set_directory(thread, dentry_get(file->dentry), false);
+}
+
+long sys_chroot(struct thread *thread, const uint64_t arguments[6])
+{
+	struct dentry *dentry;
+	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW | LOOKUP_DIRECTORY,
+	                             &dentry);
+	if (error != 0)
+		return error;
+	if (!capable_root(thread)) {
+		dentry_put(dentry);
+		return -EPERM;
+	}
+	return set_directory(thread, dentry, true);
+}
+
+long sys_umask(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned old = thread->process->fs->umask;
+	thread->process->fs->umask = (unsigned)arguments[0] & 0777;
+	return (long)old;
+}
+
+long sys_getcwd(struct thread *thread, const uint64_t arguments[6])
+{
+	char path[PATH_SIZE];
+	struct dentry *cwd = thread_cwd(thread);
+	if (cwd->parent != NULL && !cwd->hashed && !cwd->inode->superblock->volatile_names)
+		return -ENOENT;
+	int length = dentry_path(thread, cwd, path, sizeof(path));
+	if (length < 0)
+		return length;
+	if ((uint64_t)length + 1 > arguments[1])
+		return -ERANGE;
+	int error = copy_to_user(thread, arguments[0], path, (size_t)length + 1);
+	return error != 0 ? error : length + 1;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fcntl and flock locks. POSIX locks belong to a process and go when it closes any descriptor of the file;
+ * OFD and flock locks belong to the open file. F_SETLKW looks for cycles of processes that wait for each
+ * other (EDEADLK).
+ */
+#include "fs/internal.h"
+#include "fs/lock_ranges.h"
+#include "syscall.h"
+
+struct lock_sleeper { /* a process in F_SETLKW */
+	struct lock_sleeper *next;
+	const void *owner;
+	struct inode *inode;
+	const struct file_lock *wanted;
+};
+static struct lock_sleeper *sleepers;
+
+/* Would `owner` wait for itself in the end? */
+static bool deadlock(const void *owner, struct inode *inode, const struct file_lock *wanted)
+{
+	for (unsigned hops = 0; hops < 32; hops++) {
+		struct file_lock *lock = lock_conflict(inode->locks, wanted);
+		if (lock == NULL)
+			return false;
+		if (lock->owner == owner)
+			return true;
+		struct lock_sleeper *sleeper = sleepers;
+		while (sleeper != NULL && sleeper->owner != lock->owner)
+			sleeper = sleeper->next;
+		if (sleeper == NULL)
+			return false;
+		inode = sleeper->inode;
+		wanted = sleeper->wanted;
+	}
+	return false;
+}
+
+static int lock_wait(struct inode *inode, const struct file_lock *wanted, bool detect)
+{
+	while (lock_conflict(inode->locks, wanted) != NULL) {
+		if (detect && deadlock(wanted->owner, inode, wanted))
+			return -EDEADLK;
+		struct lock_sleeper self = {sleepers, wanted->owner, inode, wanted};
+		sleepers = &self;
+		int error = waitq_wait(&inode->locks_wait, true, DEADLINE_NEVER);
+		struct lock_sleeper **link = &sleepers;
+		while (*link != &self)
+			link = &(*link)->next;
+		*link = self.next;
+		if (error != 0)
+			return -EINTR_RESTART;
+	}
+	return 0;
+}
+
+static int apply(struct inode *inode, const struct file_lock *wanted, bool unlock, bool wait, bool detect)
+{
+	if (!unlock) {
+		if (!wait && lock_conflict(inode->locks, wanted) != NULL)
+			return -EAGAIN;
+		int error = lock_wait(inode, wanted, detect);
+		if (error != 0)
+			return error;
+	}
+	int error = lock_set(&inode->locks, wanted, unlock);
+	waitq_wake_all(&inode->locks_wait); /* less may be locked than before */
+	return error == -ENOMEM ? -ENOLCK : error;
+}
+
+static int range_of(const struct file *file, const struct linux_flock *flock, struct file_lock *lock)
+{
+	int64_t start = flock->start, end;
+	if (flock->whence == SEEK_CUR)
+		start += (int64_t)file->position;
+	else if (flock->whence == SEEK_END)
+		start += (int64_t)file->inode->attributes.size;
+	else if (flock->whence != SEEK_SET)
+		return -EINVAL;
+	if (flock->length < 0) {
+		end = start - 1;
+		start += flock->length;
+	} else if (__builtin_add_overflow(start, flock->length - 1, &end)) {
+		return -EOVERFLOW;
+	}
+	if (start < 0)
+		return -EINVAL;
+	lock->first = (uint64_t)start;
+	lock->last = flock->length == 0 ? LOCK_END : (uint64_t)end;
+	return 0;
+}
+
+static long get_lock(struct thread *thread, struct file *file, const struct file_lock *wanted,
+                     struct linux_flock *flock, uint64_t address)
+{
+	struct file_lock *other = lock_conflict(file->inode->locks, wanted);
+	if (other == NULL) {
+		flock->type = F_UNLCK;
+	} else {
+		flock->type = other->exclusive ? F_WRLCK : F_RDLCK;
+		flock->whence = SEEK_SET;
+		flock->start = (int64_t)other->first;
+		flock->length = other->last == LOCK_END ? 0 : (int64_t)(other->last - other->first + 1);
+		flock->pid = other->pid;
+	}
+	return copy_to_user(thread, address, flock, sizeof(*flock));
+}
+
+static long lock_command(struct thread *thread, struct file *file, int command, uint64_t address)
+{
+	enum { OFD_GET = 36, OFD_SET = 37, OFD_WAIT = 38 };
+	struct linux_flock flock;
+	if (copy_from_user(thread, &flock, address, sizeof(flock)) != 0)
+		return -EFAULT;
+	bool ofd = command >= OFD_GET;
+	struct file_lock wanted = {
+	        .owner = ofd ? (const void *)file : (const void *)thread->process,
+	        .pid = ofd ? -1 : thread->process->pid,
+	        .exclusive = flock.type == F_WRLCK,
+	};
+	if ((flock.type != F_RDLCK && flock.type != F_WRLCK && flock.type != F_UNLCK) ||
+	    (ofd && flock.pid != 0))
+		return -EINVAL;
+	int error = range_of(file, &flock, &wanted);
+	if (error != 0)
+		return error;
+	if (command == F_GETLK || command == OFD_GET)
+		return flock.type == F_UNLCK ? -EINVAL : get_lock(thread, file, &wanted, &flock, address);
+	if ((flock.type == F_RDLCK && !file_readable(file)) ||
+	    (flock.type == F_WRLCK && !file_writable(file)))
+		return -EBADF;
+	return apply(file->inode, &wanted, flock.type == F_UNLCK, command == F_SETLKW || command == OFD_WAIT,
+	             !ofd);
+}
+
+long file_lock_command(struct thread *thread, int fd, int command, uint64_t address)
+{
+	struct file *file = file_of(thread, fd);
+	if (file == NULL)
+		return -EBADF;
+	long result = lock_command(thread, file, command, address);
+	if (result == 0 && command == F_SETLKW && file_table_lookup(thread, fd) != file)
+		file_locks_closed(file, thread->process); /* closed while it waited */
+	file_put(file);
+	return result;
+}
+
+long sys_flock(struct thread *thread, const uint64_t arguments[6])
+{
+	enum { SHARED = 1, EXCLUSIVE = 2, NOWAIT = 4, UNLOCK = 8 };
+	unsigned operation = (unsigned)arguments[1] & ~(unsigned)NOWAIT;
+	struct file *file = file_of(thread, (int)arguments[0]);
+	if (file == NULL)
+		return -EBADF;
+	long result = -EINVAL;
+	if (operation == SHARED || operation == EXCLUSIVE || operation == UNLOCK) {
+		struct file_lock wanted = {.owner = file,
+		                           .last = LOCK_END,
+		                           .exclusive = operation == EXCLUSIVE,
+		                           .whole_file = true};
+		result = apply(file->inode, &wanted, operation == UNLOCK, !(arguments[1] & NOWAIT), false);
+	}
+	file_put(file);
+	return result;
+}
+
+static void drop(struct inode *inode, const void *owner)
+{
+	if (inode->locks != NULL && lock_drop_owner(&inode->locks, owner))
+		waitq_wake_all(&inode->locks_wait);
+}
+
+void file_locks_closed(struct file *file, struct process *process)
+{
+	drop(file->inode, process);
+}
+
+void file_locks_released(struct file *file)
+{
+	drop(file->inode, file);
+}
+
+void file_locks_exit(struct process *process)
+{
+	struct file_table *table = process->files;
+	for (unsigned fd = 0; table != NULL && fd < file_table_size(table); fd++) {
+		struct file *file = file_table_at(table, fd);
+		if (file != NULL)
+			drop(file->inode, process);
+	}
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mount table: which file system is seen where. A mount covers its mount point's dentry
+ * (dentry->mounted); a bind mount is a second mount of the same file system with a root of its own.
+ */
+#include "fs/internal.h"
+#include <stdio.h>
+#include "syscall.h"
+#include <pith/log.h>
+
+static struct mount *mounts, **mounts_end = &mounts; /* in the order they were made; the first is the root */
+
+static const struct filesystem {
+	const char *name;
+	filesystem_mount *mount;
+} filesystems[] = {
+        {"tmpfs", tmpfs_mount},   {"proc", proc_mount},   {"devtmpfs", devfs_mount}, {"devpts", devpts_mount},
+        {"pithfs", pithfs_mount}, {"sysfs", sysfs_mount}, {"ramfs", tmpfs_mount},
+};
+
+struct mount *mount_first(void)
+{
+	return mounts;
+}
+
+struct mount *root_mount(void)
+{
+	return mounts;
+}
+
+unsigned mount_id(const struct mount *mount)
+{
+	unsigned id = 20;
+	for (const struct mount *other = mounts; other != mount && other != NULL; other = other->next)
+		id++;
+	return id;
+}
+
+uint64_t device_number_next(void)
+{
+	static uint32_t minor;
+	return linux_device(0, ++minor);
+}
+
+bool mount_read_only(const struct dentry *dentry)
+{
+	return dentry->inode->superblock->read_only ||
+	       (dentry->mount != NULL && dentry->mount->flags & LINUX_MS_RDONLY);
+}
+
+struct mount *mount_attach(struct superblock *superblock, struct inode *root, struct dentry *mountpoint,
+                           unsigned long flags)
+{
+	struct mount *mount = calloc(1, sizeof(*mount));
+	if (mount == NULL)
+		return NULL;
+	mount->superblock = superblock;
+	mount->root = dentry_create(NULL, mount, "", 0, root);
+	if (mount->root == NULL) {
+		free(mount);
+		return NULL;
+	}
+	mount->flags = flags;
+	if (mountpoint != NULL) {
+		mount->mountpoint = dentry_get(mountpoint);
+		mountpoint->mounted = mount;
+	}
+	superblock->mounts++;
+	*mounts_end = mount;
+	mounts_end = &mount->next;
+	return mount;
+}
+
+/* Off its mount point; it stays in the table. */
+static void mount_detach(struct mount *mount)
+{
+	struct dentry *mountpoint = mount->mountpoint;
+	if (mountpoint == NULL)
+		return;
+	mountpoint->mounted = NULL;
+	mount->mountpoint = NULL;
+	dentry_put(mountpoint);
+}
+
+static void mount_remove(struct mount *mount)
+{
+	struct mount **link = &mounts;
+	while (*link != mount)
+		link = &(*link)->next;
+	*link = mount->next;
+	if (mounts_end == &mount->next)
+		mounts_end = link;
+}
+
+void superblock_release(struct superblock *superblock)
+{
+	if (--superblock->mounts > 0)
+		return;
+	superblock_sync(superblock);
+	inodes_forget(superblock);
+	if (superblock->operations->unmount != NULL && superblock->operations->unmount(superblock) == -EBUSY)
+		return; /* a single instance that lives on (devfs) */
+	struct inode *root = superblock->root;
+	superblock->root = NULL;
+	if (root != NULL && root->references == 1 && inodes_busy(superblock) <= 1) {
+		inode_put(root);
+		inodes_forget(superblock);
+		free(superblock);
+	}
+}
+
+/* 0: gone. -EBUSY: in use. */
+static int mount_end(struct mount *mount)
+{
+	dentries_forget(mount);
+	if (mount->root->references > 1)
+		return -EBUSY;
+	struct superblock *superblock = mount->superblock;
+	mount_detach(mount);
+	mount_remove(mount);
+	dentry_put(mount->root);
+	mount->ended = true;
+	if (mount->in_use == 0)
+		free(mount);
+	superblock_release(superblock);
+	return 0;
+}
+
+void mount_hold(struct mount *mount)
+{
+	mount->in_use++;
+	mount->superblock->mounts++;
+}
+
+bool mount_release(struct mount *mount)
+{
+	bool ended = mount->ended;
+	struct superblock *superblock = mount->superblock;
+	if (--mount->in_use == 0 && ended)
+		free(mount);
+	superblock_release(superblock);
+	return !ended;
+}
+
+int filesystem_create(const char *type, const char *source, const char *options, struct superblock **out)
+{
+	for (size_t i = 0; i < sizeof(filesystems) / sizeof(filesystems[0]); i++) {
+		if (strcmp(filesystems[i].name, type) != 0)
+			continue;
+		int error = filesystems[i].mount(source, options, out);
+		if (error == 0 && (*out)->source[0] == 0)
+			snprintf((*out)->source, sizeof((*out)->source), "%s", source);
+		return error;
+	}
+	return -ENODEV;
+}
+
+int mount_at(const char *path, const char *type, const char *source, const char *options)
+{
+	struct dentry *mountpoint;
+	struct superblock *superblock;
+	int error = path_lookup(NULL, AT_FDCWD_LINUX, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &mountpoint);
+	if (error != 0)
+		return error;
+	error = filesystem_create(type, source, options, &superblock);
+	if (error == 0 && mount_attach(superblock, superblock->root, mountpoint, 0) == NULL)
+		error = -ENOMEM;
+	dentry_put(mountpoint);
+	return error;
+}
+
+#define MOUNT_FLAGS_KEPT                                                                               \
+	(LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV | LINUX_MS_NOEXEC | LINUX_MS_SYNCHRONOUS | \
+	 LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | LINUX_MS_RELATIME)
+
+static int do_remount(struct dentry *target, unsigned long flags)
+{
+	if (target->mount == NULL || target != target->mount->root)
+		return -EINVAL;
+	if (flags & LINUX_MS_RDONLY)
+		superblock_sync(target->inode->superblock);
+	target->mount->flags = flags & MOUNT_FLAGS_KEPT;
+	return 0;
+}
+
+static int do_bind(struct thread *thread, const char *source, struct dentry *target, unsigned long flags)
+{
+	struct dentry *from;
+	int error = path_lookup(thread, AT_FDCWD_LINUX, source, LOOKUP_FOLLOW, &from);
+	if (error != 0)
+		return error;
+	if (S_ISDIR(from->inode->attributes.mode) != S_ISDIR(target->inode->attributes.mode))
+		error = -ENOTDIR;
+	else if (mount_attach(from->inode->superblock, from->inode, target, flags & MOUNT_FLAGS_KEPT) == NULL)
+		error = -ENOMEM;
+	dentry_put(from);
+	return error;
+}
+
+static int do_move(struct thread *thread, const char *source, struct dentry *target)
+{
+	struct dentry *from;
+	int error = path_lookup(thread, AT_FDCWD_LINUX, source, LOOKUP_FOLLOW, &from);
+	if (error != 0)
+		return error;
+	struct mount *mount = from->mount;
+	if (mount == NULL || from != mount->root || mount->mountpoint == NULL) {
+		error = -EINVAL;
+	} else {
+		for (struct dentry *up = target; up != NULL;
+		     up = up->parent != NULL ? up->parent : up->mount->mountpoint) {
+			if (up == from)
+				error = -ELOOP;
+		}
+	}
+	if (error == 0) {
+		mount_detach(mount);
+		mount->mountpoint = dentry_get(target);
+		target->mounted = mount;
+	}
+	dentry_put(from);
+	return error;
+}
+
+static int do_mount(struct thread *thread, const char *source, const char *target_path, const char *type,
+                    unsigned long flags, const char *options)
+{
+	struct dentry *target;
+	int error = path_lookup(thread, AT_FDCWD_LINUX, target_path, LOOKUP_FOLLOW, &target);
+	if (error != 0)
+		return error;
+	if (flags & LINUX_MS_REMOUNT) {
+		error = do_remount(target, flags);
+	} else if (flags & LINUX_MS_BIND) {
+		error = do_bind(thread, source, target, flags);
+	} else if (flags & (LINUX_MS_SHARED | LINUX_MS_PRIVATE | LINUX_MS_SLAVE | LINUX_MS_UNBINDABLE)) {
+		error = 0; /* there is one mount namespace: nothing propagates */
+	} else if (flags & LINUX_MS_MOVE) {
+		error = do_move(thread, source, target);
+	} else if (!S_ISDIR(target->inode->attributes.mode)) {
+		error = -ENOTDIR;
+	} else {
+		struct superblock *superblock;
+		error = filesystem_create(type, source, options, &superblock);
+		if (error == 0 &&
+		    mount_attach(superblock, superblock->root, target, flags & MOUNT_FLAGS_KEPT) == NULL)
+			error = -ENOMEM;
+	}
+	dentry_put(target);
+	return error;
+}
+
+static int optional_string(struct thread *thread, uint64_t address, char **out)
+{
+	*out = NULL;
+	if (address != 0)
+		return path_from_user(thread, address, out);
+	*out = calloc(1, 1);
+	return *out != NULL ? 0 : -ENOMEM;
+}
+
+long sys_mount(struct thread *thread, const uint64_t arguments[6])
+{
+	char *strings[4] = {NULL};
+	static const unsigned places[4] = {0, 1, 2, 4};
+	if (!capable_root(thread))
+		return -EPERM;
+	int error = 0;
+	for (unsigned i = 0; i < 4 && error == 0; i++)
+		error = optional_string(thread, arguments[places[i]], &strings[i]);
+	if (error == 0)
+		error = do_mount(thread, strings[0], strings[1], strings[2], arguments[3], strings[3]);
+	for (unsigned i = 0; i < 4; i++)
+		free(strings[i]);
+	return error;
+}
+
+long sys_umount2(struct thread *thread, const uint64_t arguments[6])
+{
+	struct dentry *target;
+	if (!capable_root(thread))
+		return -EPERM;
+	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &target);
+	if (error != 0)
+		return error;
+	struct mount *mount = target->mount;
+	bool is_root = mount != NULL && target == mount->root;
+	dentry_put(target);
+	if (!is_root)
+		return -EINVAL;
+	if (mount->mountpoint == NULL)
+		return -EBUSY; /* the system's root */
+	error = superblock_sync(mount->superblock);
+	if (error != 0)
+		log_warning("umount: write-back failed: %s", strerror(-error));
+	error = mount_end(mount);
+	if (error == -EBUSY && arguments[1] & LINUX_MNT_DETACH) {
+		mount_detach(mount);
+		error = 0;
+	}
+	return error;
+}
+
+/* ---- the table as text ---- */
+
+static void escaped(struct text *text, const char *name)
+{
+	for (; *name != 0; name++) {
+		if (strchr(" \t\n\\", *name) != NULL)
+			text_print(text, "\\%03o", (unsigned)*name);
+		else
+			text_add(text, name, 1);
+	}
+}
+
+static void flags_text(struct text *text, const struct mount *mount)
+{
+	bool read_only = mount->superblock->read_only || mount->flags & LINUX_MS_RDONLY;
+	text_print(text, "%s%s%s%s%s%s", read_only ? "ro" : "rw",
+	           mount->flags & LINUX_MS_NOSUID ? ",nosuid" : "",
+	           mount->flags & LINUX_MS_NODEV ? ",nodev" : "",
+	           mount->flags & LINUX_MS_NOEXEC ? ",noexec" : "",
+	           mount->flags & LINUX_MS_NOATIME ? ",noatime" : "",
+	           mount->flags & LINUX_MS_NOATIME ? "" : ",relatime");
+}
+
+void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
+{
+	unsigned id = 20;
+	for (struct mount *mount = mounts; mount != NULL; mount = mount->next, id++) {
+		char path[PATH_SIZE];
+		if (mount != mounts && mount->mountpoint == NULL)
+			continue;
+		if (dentry_path_raw(thread_root(thread), mount->root, path, sizeof(path)) < 0)
+			continue;
+		if (mountinfo) {
+			text_print(text, "%u %u %u:%u / ", id, mount == mounts ? 1 : 20,
+			           device_major(mount->superblock->device),
+			           device_minor(mount->superblock->device));
+			escaped(text, path);
+			text_print(text, " ");
+			flags_text(text, mount);
+			text_print(text, " - %s ", mount->superblock->type);
+			escaped(text, mount->superblock->source);
+			text_print(text, " %s\n", mount->superblock->read_only ? "ro" : "rw");
+			continue;
+		}
+		escaped(text, mount->superblock->source[0] != 0 ? mount->superblock->source : "none");
+		text_print(text, " ");
+		escaped(text, path);
+		text_print(text, " %s ", mount->superblock->type);
+		flags_text(text, mount);
+		text_print(text, " 0 0\n");
+	}
+}
+
+/* ---- the system's end ---- */
+
+void mounts_end_all(void)
+{
+	for (struct mount *mount = mounts; mount != NULL; mount = mount->next)
+		superblock_sync(mount->superblock);
+	/* Processes are gone, so that nothing should be busy; what is, is told to be clean all the same:
+	 * nobody writes any more. */
+	for (struct mount *mount = mounts; mount != NULL; mount = mount->next) {
+		bool told = false;
+		for (struct mount *before = mounts; before != mount; before = before->next)
+			told |= before->superblock == mount->superblock;
+		if (told || mount->superblock->operations->unmount == NULL)
+			continue;
+		dentries_forget(mount);
+		inodes_forget(mount->superblock);
+		superblock_sync(mount->superblock);
+		int error = mount->superblock->operations->unmount(mount->superblock);
+		if (error != 0 && error != -EBUSY)
+			log_error("%s: unmount: %s", mount->superblock->source, strerror(-error));
+	}
+}

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changing names: create, link, unlink, rename. The directory's lock is held from the lookup of the name to
+ * the change of its dentry. rename holds a lock of its own first, so that only it ever takes two directories'
+ * locks (ancestor first).
+ */
+#include "fs/internal.h"
+#include "syscall.h"
+
+static struct fiber_mutex rename_lock;
+
+static const struct credentials *credentials_of(struct thread *thread)
+{
+	static const struct credentials root;
+	return thread != NULL ? &thread->process->credentials : &root;
+}
+
+static unsigned umask_of(struct thread *thread)
+{
+	return thread != NULL && thread->process->fs != NULL ? thread->process->fs->umask : 0;
+}
+
+static int may_change(struct thread *thread, struct dentry *parent)
+{
+	if (!parent->hashed && parent->parent != NULL && !parent->inode->superblock->volatile_names)
+		return -ENOENT; /* a removed directory */
+	int error = inode_permission(thread, parent->inode, MAY_WRITE | MAY_EXECUTE);
+	if (error != 0)
+		return error;
+	return mount_read_only(parent) ? -EROFS : 0;
+}
+
+/* In a sticky directory only the file's and the directory's owner may remove names. */
+static int may_remove(struct thread *thread, struct dentry *parent, struct inode *victim)
+{
+	int error = may_change(thread, parent);
+	if (error != 0)
+		return error;
+	uint32_t uid = credentials_of(thread)->fsuid;
+	if (parent->inode->attributes.mode & S_ISVTX && uid != 0 && victim->attributes.uid != uid &&
+	    parent->inode->attributes.uid != uid)
+		return -EPERM;
+	return 0;
+}
+
+static struct new_inode what_to_make(struct thread *thread, struct dentry *parent, unsigned mode,
+                                     uint64_t rdev)
+{
+	const struct credentials *credentials = credentials_of(thread);
+	struct new_inode what = {
+	        .mode = mode, .uid = credentials->fsuid, .gid = credentials->fsgid, .rdev = rdev};
+	if (!S_ISLNK(mode))
+		what.mode &= ~umask_of(thread);
+	if (parent->inode->attributes.mode & S_ISGID) {
+		what.gid = parent->inode->attributes.gid;
+		if (S_ISDIR(mode))
+			what.mode |= S_ISGID;
+	}
+	return what;
+}
+
+/* The directory changed: its times, and its number of links by `links`. */
+static void directory_changed(struct inode *directory, int links)
+{
+	directory->attributes.links = (uint32_t)((int)directory->attributes.links + links);
+	struct fs_time now = fs_now();
+	directory->attributes.mtime = directory->attributes.ctime =
+	        now; /* the file system sets them on its side */
+}
+
+int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dentry, unsigned mode,
+               uint64_t rdev)
+{
+	struct inode *directory = parent->inode, *inode = NULL;
+	int error = may_change(thread, parent);
+	if (error != 0)
+		return error;
+	if (directory->operations->create == NULL)
+		return -EPERM;
+	struct new_inode what = what_to_make(thread, parent, mode, rdev);
+	error = directory->operations->create(directory, dentry->name, dentry->name_length, &what, &inode);
+	if (error != 0)
+		return error;
+	dentry_set_inode(dentry, inode);
+	inode_put(inode);
+	dentry_forget_aliases(parent, dentry->name, dentry->name_length);
+	directory_changed(directory, S_ISDIR(mode) ? 1 : 0);
+	return 0;
+}
+
+/* Walks to the parent of a name that is to be made: locked, with its negative dentry. */
+static int start_create(struct walk *walk, struct thread *thread, int dirfd, const char *path, bool directory,
+                        struct dentry **out)
+{
+	int error = walk_start(walk, thread, dirfd, path);
+	if (error == 0)
+		error = walk_parent(walk);
+	if (error == 0 && walk->last != LAST_NAME)
+		error = -EEXIST;
+	if (error == 0 && !S_ISDIR(walk->current->inode->attributes.mode))
+		error = -ENOTDIR;
+	if (error != 0)
+		return error;
+	fiber_mutex_lock(&walk->current->inode->lock);
+	struct dentry *dentry;
+	error = dentry_lookup(walk->current, walk->name, walk->length, true, &dentry);
+	if (error == 0 && (dentry->inode != NULL || (walk->slash && !directory))) {
+		error = dentry->inode != NULL ? -EEXIST : -ENOENT;
+		dentry_put(dentry);
+	}
+	if (error != 0) {
+		fiber_mutex_unlock(&walk->current->inode->lock);
+		return error;
+	}
+	*out = dentry;
+	return 0;
+}
+
+static void end_create(struct walk *walk, struct dentry *dentry)
+{
+	fiber_mutex_unlock(&walk->current->inode->lock);
+	dentry_put(dentry);
+}
+
+int vfs_mknod(struct thread *thread, int dirfd, const char *path, unsigned mode, uint64_t rdev)
+{
+	struct walk walk;
+	struct dentry *dentry;
+	if ((mode & S_IFMT) == 0)
+		mode |= S_IFREG;
+	uint32_t type = mode & S_IFMT;
+	if (type == S_IFDIR)
+		return -EPERM;
+	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR && type != S_IFBLK)
+		return -EINVAL;
+	if ((type == S_IFCHR || type == S_IFBLK) && thread != NULL && !capable_root(thread))
+		return -EPERM;
+	int error = start_create(&walk, thread, dirfd, path, false, &dentry);
+	if (error == 0) {
+		error = vfs_create(thread, walk.current, dentry, mode, rdev);
+		end_create(&walk, dentry);
+	}
+	walk_end(&walk);
+	return error;
+}
+
+int vfs_mkdir(struct thread *thread, int dirfd, const char *path, unsigned mode)
+{
+	struct walk walk;
+	struct dentry *dentry;
+	int error = start_create(&walk, thread, dirfd, path, true, &dentry);
+	if (error == 0) {
+		error = vfs_create(thread, walk.current, dentry, S_IFDIR | (mode & 01777), 0);
+		end_create(&walk, dentry);
+	}
+	walk_end(&walk);
+	return error;
+}
+
+int vfs_symlink(struct thread *thread, const char *target, int dirfd, const char *path)
+{
+	struct walk walk;
+	struct dentry *dentry;
+	if (target[0] == 0)
+		return -ENOENT;
+	int error = start_create(&walk, thread, dirfd, path, false, &dentry);
+	if (error == 0) {
+		struct inode *directory = walk.current->inode, *inode = NULL;
+		error = may_change(thread, walk.current);
+		if (error == 0 && directory->operations->symlink == NULL)
+			error = -EPERM;
+		if (error == 0) {
+			struct new_inode what = what_to_make(thread, walk.current, S_IFLNK | 0777, 0);
+			error = directory->operations->symlink(directory, walk.name, walk.length, target,
+			                                       &what, &inode);
+		}
+		if (error == 0) {
+			dentry_set_inode(dentry, inode);
+			inode_put(inode);
+			dentry_forget_aliases(walk.current, walk.name, walk.length);
+			directory_changed(directory, 0);
+		}
+		end_create(&walk, dentry);
+	}
+	walk_end(&walk);
+	return error;
+}
+
+static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const char *path)
+{
+	struct walk walk;
+	struct dentry *dentry;
+	struct inode *inode = from->inode;
+	if (S_ISDIR(inode->attributes.mode))
+		return -EPERM;
+	int error = start_create(&walk, thread, dirfd, path, false, &dentry);
+	if (error == 0) {
+		struct inode *directory = walk.current->inode;
+		error = may_change(thread, walk.current);
+		if (error == 0 &&
+		    (directory->superblock != inode->superblock || from->mount != walk.current->mount))
+			error = -EXDEV;
+		else if (error == 0 && directory->operations->link == NULL)
+			error = -EPERM;
+		else if (error == 0 && inode->attributes.links == 0)
+			error = -ENOENT;
+		if (error == 0)
+			error = directory->operations->link(directory, walk.name, walk.length, inode);
+		if (error == 0) {
+			inode->attributes.ctime = fs_now();
+			dentry_set_inode(dentry, inode);
+			dentry_forget_aliases(walk.current, walk.name, walk.length);
+			directory_changed(directory, 0);
+		}
+		end_create(&walk, dentry);
+	}
+	walk_end(&walk);
+	return error;
+}
+
+/*
+ * Before the last name of a file goes: if it stays in use or has pages to be written or on their way, the
+ * file system must keep it, so that nothing reaches a number that may mean another file by then. The dentry
+ * is unhashed: nobody can start to use it now.
+ */
+static int prepare_unlink(struct dentry *dentry)
+{
+	struct inode *inode = dentry->inode;
+	if (inode->attributes.links != 1 || inode->superblock->operations->keep == NULL ||
+	    S_ISDIR(inode->attributes.mode) || inode->flags & INODE_KEPT)
+		return 0;
+	if (inode->references == 1 && dentry->references == 1 && inode->dirty_count == 0 &&
+	    inode->io_count == 0) {
+		inode->pending_attributes = 0;
+		inode_clear_dirty(inode);
+		return 0;
+	}
+	int error = inode->superblock->operations->keep(inode, true);
+	if (error == 0)
+		inode->flags |= INODE_KEPT;
+	return error;
+}
+
+/* One name less. An inode that the file system was not told to keep is gone with the last one: its number may
+ * be used again. */
+static void name_removed(struct inode *inode)
+{
+	inode->attributes.links = S_ISDIR(inode->attributes.mode) ? 0 : inode->attributes.links - 1;
+	inode->attributes.ctime = fs_now();
+	if (inode->attributes.links == 0 && !(inode->flags & INODE_KEPT))
+		inode_unhash(inode);
+}
+
+/* With the parent's lock; the dentry is the caller's reference. */
+static int remove_name(struct dentry *parent, struct dentry *dentry, bool directory)
+{
+	const struct inode_operations *operations = parent->inode->operations;
+	struct inode *inode = dentry->inode;
+	int (*remove)(struct inode *, const char *, size_t, struct inode *) =
+	        directory ? operations->rmdir : operations->unlink;
+	if (remove == NULL)
+		return -EPERM;
+	bool was_hashed = dentry->hashed;
+	dentry_unhash(dentry);
+	int error = prepare_unlink(dentry);
+	if (error == 0)
+		error = remove(parent->inode, dentry->name, dentry->name_length, inode);
+	if (error != 0) {
+		if (was_hashed)
+			dentry_hash(dentry);
+		return error;
+	}
+	name_removed(inode);
+	dentry_forget_aliases(parent, dentry->name, dentry->name_length);
+	directory_changed(parent->inode, directory ? -1 : 0);
+	return 0;
+}
+
+static int check_unlink(struct thread *thread, struct walk *walk, struct dentry *dentry, bool directory)
+{
+	if (dentry->inode == NULL)
+		return -ENOENT;
+	bool is_directory = S_ISDIR(dentry->inode->attributes.mode);
+	if (walk->slash && !is_directory)
+		return -ENOTDIR;
+	int error = may_remove(thread, walk->current, dentry->inode);
+	if (error != 0)
+		return error;
+	if (directory && !is_directory)
+		return -ENOTDIR;
+	if (!directory && is_directory)
+		return -EISDIR;
+	return dentry->mounted != NULL ? -EBUSY : 0;
+}
+
+static int unlink_last(struct thread *thread, struct walk *walk, bool directory)
+{
+	struct dentry *dentry;
+	struct inode *parent = walk->current->inode;
+	if (!S_ISDIR(parent->attributes.mode))
+		return -ENOTDIR;
+	fiber_mutex_lock(&parent->lock);
+	int error = dentry_lookup(walk->current, walk->name, walk->length, true, &dentry);
+	if (error == 0) {
+		error = check_unlink(thread, walk, dentry, directory);
+		struct inode *victim = error == 0 && directory ? inode_get(dentry->inode) : NULL;
+		if (victim != NULL)
+			fiber_mutex_lock(&victim->lock); /* nobody creates in it meanwhile */
+		if (error == 0)
+			error = remove_name(walk->current, dentry, directory);
+		if (victim != NULL) {
+			fiber_mutex_unlock(&victim->lock);
+			inode_put(victim);
+		}
+		dentry_put(dentry);
+	}
+	fiber_mutex_unlock(&parent->lock);
+	return error;
+}
+
+static int vfs_unlink(struct thread *thread, int dirfd, const char *path, bool directory)
+{
+	struct walk walk;
+	int error = walk_start(&walk, thread, dirfd, path);
+	if (error == 0)
+		error = walk_parent(&walk);
+	if (error == 0) {
+		if (walk.last == LAST_NAME)
+			error = unlink_last(thread, &walk, directory);
+		else if (!directory)
+			error = -EISDIR;
+		else
+			error = walk.last == LAST_DOT      ? -EINVAL
+			        : walk.last == LAST_DOTDOT ? -ENOTEMPTY
+			                                   : -EBUSY;
+	}
+	walk_end(&walk);
+	return error;
+}
+
+/* ---- rename ---- */
+
+struct renaming {
+	struct walk from, to;
+	struct dentry *old, *new;
+};
+
+static void lock_directories(struct dentry *a, struct dentry *b)
+{
+	if (a->inode == b->inode) {
+		fiber_mutex_lock(&a->inode->lock);
+		return;
+	}
+	bool b_first = dentry_is_ancestor(b, a);
+	fiber_mutex_lock(b_first ? &b->inode->lock : &a->inode->lock);
+	fiber_mutex_lock(b_first ? &a->inode->lock : &b->inode->lock);
+}
+
+static void unlock_directories(struct dentry *a, struct dentry *b)
+{
+	fiber_mutex_unlock(&a->inode->lock);
+	if (a->inode != b->inode)
+		fiber_mutex_unlock(&b->inode->lock);
+}
+
+static int check_rename_kinds(struct renaming *r, unsigned flags)
+{
+	struct inode *inode = r->old->inode, *target = r->new->inode;
+	bool directory = S_ISDIR(inode->attributes.mode);
+	if (!directory &&
+	    (r->from.slash || (r->to.slash && (target == NULL || !S_ISDIR(target->attributes.mode)))))
+		return -ENOTDIR;
+	if (directory && dentry_is_ancestor(r->old, r->to.current))
+		return -EINVAL;
+	if (target == NULL)
+		return flags & FS_RENAME_EXCHANGE ? -ENOENT : 0;
+	if (flags & FS_RENAME_NOREPLACE)
+		return -EEXIST;
+	if (S_ISDIR(target->attributes.mode) && dentry_is_ancestor(r->new, r->from.current))
+		return flags & FS_RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+	if (flags & FS_RENAME_EXCHANGE)
+		return 0;
+	if (directory && !S_ISDIR(target->attributes.mode))
+		return -ENOTDIR;
+	if (!directory && S_ISDIR(target->attributes.mode))
+		return -EISDIR;
+	return 0;
+}
+
+static int check_rename(struct thread *thread, struct renaming *r, unsigned flags)
+{
+	if (r->old->inode == NULL)
+		return -ENOENT;
+	int error = may_remove(thread, r->from.current, r->old->inode);
+	if (error == 0 && r->new->inode != NULL)
+		error = may_remove(thread, r->to.current, r->new->inode);
+	else if (error == 0)
+		error = may_change(thread, r->to.current);
+	if (error == 0)
+		error = check_rename_kinds(r, flags);
+	if (error == 0 && (r->old->mounted != NULL || r->new->mounted != NULL))
+		error = -EBUSY;
+	return error;
+}
+
+static int rename_locked(struct thread *thread, struct renaming *r, unsigned flags)
+{
+	struct inode *from = r->from.current->inode, *to = r->to.current->inode;
+	int error = dentry_lookup(r->from.current, r->from.name, r->from.length, true, &r->old);
+	if (error == 0)
+		error = dentry_lookup(r->to.current, r->to.name, r->to.length, true, &r->new);
+	if (error == 0)
+		error = check_rename(thread, r, flags);
+	if (error != 0)
+		return error;
+	if (r->old->inode == r->new->inode)
+		return 0; /* two names of one file: nothing happens */
+	if (from->operations->rename == NULL)
+		return -EPERM;
+	struct inode *inode = r->old->inode, *target = r->new->inode; /* their dentries hold them */
+	bool replaces = target != NULL && !(flags & FS_RENAME_EXCHANGE);
+	if (replaces) {
+		dentry_unhash(r->new);
+		error = prepare_unlink(r->new);
+	}
+	if (error == 0)
+		error = from->operations->rename(from, r->from.name, r->from.length, inode, to, r->to.name,
+		                                 r->to.length, target, flags);
+	if (replaces)
+		dentry_hash(r->new);
+	if (error != 0)
+		return error;
+	int from_links = 0, to_links = 0;
+	if (S_ISDIR(inode->attributes.mode)) {
+		from_links--;
+		to_links++;
+	}
+	if (target != NULL && S_ISDIR(target->attributes.mode)) {
+		to_links--;
+		if (!replaces)
+			from_links++;
+	}
+	if (replaces)
+		name_removed(target);
+	directory_changed(from, from_links);
+	directory_changed(to, to_links);
+	inode->attributes.ctime = fs_now();
+	dentry_move(r->old, r->new, flags & FS_RENAME_EXCHANGE);
+	dentry_forget_aliases(r->from.current, r->from.name, r->from.length);
+	dentry_forget_aliases(r->to.current, r->to.name, r->to.length);
+	return 0;
+}
+
+static int vfs_rename(struct thread *thread, int from_fd, const char *from, int to_fd, const char *to,
+                      unsigned flags)
+{
+	struct renaming r = {.old = NULL};
+	int error = walk_start(&r.from, thread, from_fd, from);
+	if (error == 0)
+		error = walk_parent(&r.from);
+	if (error == 0)
+		error = walk_start(&r.to, thread, to_fd, to);
+	if (error == 0)
+		error = walk_parent(&r.to);
+	if (error == 0 && r.from.current->mount != r.to.current->mount)
+		error = -EXDEV;
+	else if (error == 0 && (r.from.last != LAST_NAME || r.to.last != LAST_NAME))
+		error = flags & FS_RENAME_NOREPLACE && r.to.last != LAST_NAME ? -EEXIST : -EBUSY;
+	else if (error == 0 && (!S_ISDIR(r.from.current->inode->attributes.mode) ||
+	                        !S_ISDIR(r.to.current->inode->attributes.mode)))
+		error = -ENOTDIR;
+	if (error == 0) {
+		fiber_mutex_lock(&rename_lock);
+		lock_directories(r.from.current, r.to.current);
+		error = rename_locked(thread, &r, flags);
+		unlock_directories(r.from.current, r.to.current);
+		fiber_mutex_unlock(&rename_lock);
+		dentry_put(r.old);
+		dentry_put(r.new);
+	}
+	walk_end(&r.from);
+	walk_end(&r.to);
+	return error;
+}
+
+/* ---- calls ---- */
+
+static long with_path(struct thread *thread, int dirfd, uint64_t address, unsigned mode, uint64_t rdev,
+                      int (*make)(struct thread *, int, const char *, unsigned, uint64_t))
+{
+	char *path;
+	int error = path_from_user(thread, address, &path);
+	if (error != 0)
+		return error;
+	error = make(thread, dirfd, path, mode, rdev);
+	free(path);
+	return error;
+}
+
+static int make_directory(struct thread *thread, int dirfd, const char *path, unsigned mode, uint64_t rdev)
+{
+	(void)rdev;
+	return vfs_mkdir(thread, dirfd, path, mode);
+}
+
+static int unlink_name(struct thread *thread, int dirfd, const char *path, unsigned directory,
+                       uint64_t unused)
+{
+	(void)unused;
+	return vfs_unlink(thread, dirfd, path, directory);
+}
+
+long sys_mkdir(struct thread *thread, const uint64_t arguments[6])
+{
+	return with_path(thread, AT_FDCWD_LINUX, arguments[0], (unsigned)arguments[1], 0, make_directory);
+}
+
+long sys_mkdirat(struct thread *thread, const uint64_t arguments[6])
+{
+	return with_path(thread, (int)arguments[0], arguments[1], (unsigned)arguments[2], 0, make_directory);
+}
+
+long sys_mknod(struct thread *thread, const uint64_t arguments[6])
+{
+	return with_path(thread, AT_FDCWD_LINUX, arguments[0], (unsigned)arguments[1], arguments[2],
+	                 vfs_mknod);
+}
+
+long sys_mknodat(struct thread *thread, const uint64_t arguments[6])
+{
+	return with_path(thread, (int)arguments[0], arguments[1], (unsigned)arguments[2], arguments[3],
+	                 vfs_mknod);
+}
+
+long sys_unlink(struct thread *thread, const uint64_t arguments[6])
+{
+	return with_path(thread, AT_FDCWD_LINUX, arguments[0], false, 0, unlink_name);
+}
+
+long sys_rmdir(struct thread *thread, const uint64_t arguments[6])
+{
+	return with_path(thread, AT_FDCWD_LINUX, arguments[0], true, 0, unlink_name);
+}
+
+long sys_unlinkat(struct thread *thread, const uint64_t arguments[6])
+{
+	if ((int)arguments[2] & ~AT_REMOVEDIR)
+		return -EINVAL;
+	return with_path(thread, (int)arguments[0], arguments[1], (arguments[2] & AT_REMOVEDIR) != 0, 0,
+	                 unlink_name);
+}
+
+static long two_paths(struct thread *thread, int from_fd, uint64_t from, int to_fd, uint64_t to,
+                      unsigned flags,
+                      int (*change)(struct thread *, int, const char *, int, const char *, unsigned))
+{
+	char *first = NULL, *second = NULL;
+	int error = path_from_user(thread, from, &first);
+	if (error == 0)
+		error = path_from_user(thread, to, &second);
+	if (error == 0)
+		error = change(thread, from_fd, first, to_fd, second, flags);
+	free(first);
+	free(second);
+	return error;
+}
+
+long sys_rename(struct thread *thread, const uint64_t arguments[6])
+{
+	return two_paths(thread, AT_FDCWD_LINUX, arguments[0], AT_FDCWD_LINUX, arguments[1], 0, vfs_rename);
+}
+
+long sys_renameat(struct thread *thread, const uint64_t arguments[6])
+{
+	return two_paths(thread, (int)arguments[0], arguments[1], (int)arguments[2], arguments[3], 0,
+	                 vfs_rename);
+}
+
+long sys_renameat2(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned flags = (unsigned)arguments[4];
+	if (flags & ~(unsigned)(FS_RENAME_NOREPLACE | FS_RENAME_EXCHANGE) ||
+	    flags == (FS_RENAME_NOREPLACE | FS_RENAME_EXCHANGE))
+		return -EINVAL;
+	return two_paths(thread, (int)arguments[0], arguments[1], (int)arguments[2], arguments[3], flags,
+	                 vfs_rename);
+}
+
+static int link_paths(struct thread *thread, int from_fd, const char *from, int to_fd, const char *to,
+                      unsigned flags)
+{
+	struct dentry *dentry;
+	unsigned lookup =
+	        (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	int error = path_lookup(thread, from_fd, from, lookup, &dentry);
+	if (error != 0)
+		return error;
+	error = vfs_link(thread, dentry, to_fd, to);
+	dentry_put(dentry);
+	return error;
+}
+
+long sys_link(struct thread *thread, const uint64_t arguments[6])
+{
+	return two_paths(thread, AT_FDCWD_LINUX, arguments[0], AT_FDCWD_LINUX, arguments[1], 0, link_paths);
+}
+
+long sys_linkat(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned flags = (unsigned)arguments[4];
+	if (flags & ~(unsigned)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return two_paths(thread, (int)arguments[0], arguments[1], (int)arguments[2], arguments[3], flags,
+	                 link_paths);
+}
+
+static int symlink_paths(struct thread *thread, int unused, const char *target, int dirfd, const char *path,
+                         unsigned flags)
+{
+	(void)unused, (void)flags;
+	return vfs_symlink(thread, target, dirfd, path);
+}
+
+long sys_symlink(struct thread *thread, const uint64_t arguments[6])
+{
+	return two_paths(thread, 0, arguments[0], AT_FDCWD_LINUX, arguments[1], 0, symlink_paths);
+}
+
+long sys_symlinkat(struct thread *thread, const uint64_t arguments[6])
+{
+	return two_paths(thread, 0, arguments[0], (int)arguments[1], arguments[2], 0, symlink_paths);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* open and its relatives: finding or making the file, checking that it may be opened that way, truncating it.
+ */
+#include "fs/internal.h"
+#include "syscall.h"
+
+#define CREATION_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+
+/* The last component, with the parent's lock if it may have to be made. *out is positive. */
+static int open_last(struct walk *walk, int flags, unsigned mode, struct dentry **out, bool *created)
+{
+	struct dentry *parent = walk->current, *child = NULL;
+	if (!(flags & O_CREAT)) {
+		int error = dentry_lookup(parent, walk->name, walk->length, false, &child);
+		if (error != 0)
+			return error;
+		if (child->inode == NULL) {
+			dentry_put(child);
+			return -ENOENT;
+		}
+		*out = child;
+		return 0;
+	}
+	if (walk->slash)
+		return -EISDIR;
+	fiber_mutex_lock(&parent->inode->lock);
+	int error = dentry_lookup(parent, walk->name, walk->length, true, &child);
+	if (error == 0 && child->inode == NULL) {
+		error = vfs_create(walk->thread, parent, child, S_IFREG | (mode & 07777), 0);
+		*created = error == 0;
+	} else if (error == 0 && flags & O_EXCL) {
+		error = -EEXIST;
+	}
+	fiber_mutex_unlock(&parent->inode->lock);
+	if (error == 0)
+		*out = child;
+	else
+		dentry_put(child);
+	return error;
+}
+
+static int open_walk(struct walk *walk, int flags, unsigned mode, struct dentry **out, bool *created)
+{
+	for (;;) {
+		struct dentry *child = NULL;
+		int error = walk_parent(walk);
+		if (error != 0)
+			return error;
+		if (walk->last != LAST_NAME) {
+			*out = dentry_get(walk->current);
+			return 0;
+		}
+		if (!S_ISDIR(walk->current->inode->attributes.mode))
+			return -ENOTDIR;
+		error = open_last(walk, flags, mode, &child, created);
+		if (error != 0)
+			return error;
+		child = mount_cross(child);
+		if (!S_ISLNK(child->inode->attributes.mode) || (flags & O_NOFOLLOW && !walk->slash)) {
+			*out = child;
+			return 0;
+		}
+		error = walk_follow(walk, child);
+		dentry_put(child);
+		if (error != 0)
+			return error;
+	}
+}
+
+/* What the kinds of files and the permissions have against it. */
+static int may_open(struct thread *thread, struct dentry *dentry, int flags, bool created)
+{
+	struct inode *inode = dentry->inode;
+	bool write = (flags & ACCESS_MODE) != O_RDONLY;
+	uint32_t type = inode_type(inode);
+	if (type == S_IFLNK)
+		return flags & O_PATH ? 0 : -ELOOP;
+	if (flags & O_DIRECTORY && type != S_IFDIR)
+		return -ENOTDIR;
+	if (flags & O_PATH)
+		return 0;
+	if (type == S_IFDIR && (write || flags & (O_CREAT | O_TRUNC)))
+		return -EISDIR;
+	if ((type == S_IFCHR || type == S_IFBLK) && dentry->mount != NULL &&
+	    dentry->mount->flags & LINUX_MS_NODEV)
+		return -EACCES;
+	if (created)
+		return 0;
+	unsigned mask = 0;
+	if ((flags & ACCESS_MODE) != O_WRONLY)
+		mask |= MAY_READ;
+	if (write || flags & O_TRUNC)
+		mask |= MAY_WRITE;
+	int error = inode_permission(thread, inode, mask);
+	if (error != 0)
+		return error;
+	if (mask & MAY_WRITE && type == S_IFREG && mount_read_only(dentry))
+		return -EROFS;
+	return 0;
+}
+
+int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode, struct file **out)
+{
+	struct walk walk;
+	struct dentry *dentry = NULL;
+	bool created = false;
+	if ((flags & LINUX_O_TMPFILE) == LINUX_O_TMPFILE)
+		return -EOPNOTSUPP;
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	else
+		flags |= LINUX_O_LARGEFILE;
+	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+		return -EINVAL;
+	if (flags & O_CREAT && flags & O_EXCL)
+		flags |= O_NOFOLLOW;
+	int error = walk_start(&walk, thread, dirfd, path);
+	if (error == 0)
+		error = open_walk(&walk, flags, mode, &dentry, &created);
+	if (error == 0 && walk.slash && !S_ISDIR(dentry->inode->attributes.mode))
+		error = -ENOTDIR;
+	walk_end(&walk);
+	if (error == 0)
+		error = may_open(thread, dentry, flags, created);
+	struct file *file = NULL;
+	if (error == 0)
+		error = file_open_inode(thread, dentry,
+		                        (unsigned)flags & ~(unsigned)(CREATION_FLAGS & ~O_NOCTTY), &file);
+	if (error == 0 && flags & O_TRUNC && S_ISREG(dentry->inode->attributes.mode) && !created)
+		error = inode_truncate(dentry->inode, 0);
+	dentry_put(dentry);
+	if (error != 0) {
+		file_put(file);
+		return error;
+	}
+	file->flags &= ~(unsigned)(CREATION_FLAGS | O_NOFOLLOW * !(flags & O_PATH));
+	*out = file;
+	return 0;
+}
+
+static long open_common(struct thread *thread, int dirfd, uint64_t address, int flags, unsigned mode)
+{
+	char *path;
+	struct file *file;
+	int error = path_from_user(thread, address, &path);
+	if (error != 0)
+		return error;
+	error = vfs_open(thread, dirfd, path, flags, mode, &file);
+	free(path);
+	if (error != 0)
+		return error;
+	return file_install(thread, file, flags & O_CLOEXEC);
+}
+
+long sys_open(struct thread *thread, const uint64_t arguments[6])
+{
+	return open_common(thread, AT_FDCWD_LINUX, arguments[0], (int)arguments[1], (unsigned)arguments[2]);
+}
+
+long sys_openat(struct thread *thread, const uint64_t arguments[6])
+{
+	return open_common(thread, (int)arguments[0], arguments[1], (int)arguments[2],
+	                   (unsigned)arguments[3]);
+}
+
+long sys_creat(struct thread *thread, const uint64_t arguments[6])
+{
+	return open_common(thread, AT_FDCWD_LINUX, arguments[0], O_CREAT | O_WRONLY | O_TRUNC,
+	                   (unsigned)arguments[1]);
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page cache: file data in pages of the pools, which processes map and the disk's DMA reads and writes.
+ * It is the only cache of file data in the system. States of a cached page: BUSY, not UPTODATE      being
+ * read; wait on its queue neither                 the read failed: who finds it takes it out UPTODATE data;
+ * DIRTY: newer than the disk; BUSY: being written (may be read, changed and made dirty meanwhile) The cache
+ * holds one reference of each page, I/O in flight another. Pages of memory file systems (no io_start) are
+ * never dirty, and not on the LRU list.
+ */
+#include "fs/internal.h"
+
+#define READ_AHEAD_FIRST 32
+#define READ_AHEAD_MAX   128
+#define READ_AROUND      32
+
+static struct page *lru_first, *lru_last; /* first: longest not used */
+static size_t cached_pages;
+static struct waitq idle_wait; /* some file's last I/O is done */
+
+static bool has_store(const struct inode *inode)
+{
+	return inode->superblock->operations->io_start != NULL;
+}
+
+static void lru_remove(struct page *page)
+{
+	if (page->lru_previous != NULL)
+		page->lru_previous->lru_next = page->lru_next;
+	else
+		lru_first = page->lru_next;
+	if (page->lru_next != NULL)
+		page->lru_next->lru_previous = page->lru_previous;
+	else
+		lru_last = page->lru_previous;
+	page->lru_next = page->lru_previous = NULL;
+}
+
+static void lru_append(struct page *page)
+{
+	page->lru_previous = lru_last;
+	page->lru_next = NULL;
+	if (lru_last != NULL)
+		lru_last->lru_next = page;
+	else
+		lru_first = page;
+	lru_last = page;
+}
+
+void page_cache_access(struct page *page)
+{
+	if (page == lru_last || page->inode == NULL || !has_store(page->inode))
+		return;
+	lru_remove(page);
+	lru_append(page);
+}
+
+size_t page_cache_pages(void)
+{
+	return cached_pages;
+}
+
+int page_cache_add(struct inode *inode, uint64_t index, pfn_t pfn)
+{
+	struct page *page = page_of(pfn);
+	struct superblock *superblock = inode->superblock;
+	if (!has_store(inode) && superblock->page_limit != 0 &&
+	    superblock->page_used >= superblock->page_limit)
+		return -ENOSPC;
+	int error = page_tree_insert(&inode->pages, index, pfn);
+	if (error != 0)
+		return error;
+	page_get(pfn);
+	page->flags = PAGE_CACHE;
+	page->inode = inode;
+	page->index = index;
+	inode->page_count++;
+	cached_pages++;
+	if (has_store(inode)) {
+		lru_append(page);
+	} else {
+		superblock->page_used++;
+		inode->attributes.blocks += PAGE_SIZE / 512;
+	}
+	return 0;
+}
+
+/* Takes it out of the cache and gives the cache's reference up. Not BUSY. */
+static void cache_remove(struct page *page)
+{
+	struct inode *inode = page->inode;
+	if (page->flags & PAGE_DIRTY)
+		page_cache_clean(page);
+	page_release_space(page);
+	page_tree_remove(&inode->pages, page->index);
+	inode->page_count--;
+	cached_pages--;
+	if (has_store(inode)) {
+		lru_remove(page);
+	} else {
+		inode->superblock->page_used--;
+		inode->attributes.blocks -= PAGE_SIZE / 512;
+	}
+	page->flags = 0;
+	page->inode = NULL;
+	page_put(page_pfn(page));
+}
+
+static void wait_not_busy(pfn_t pfn)
+{
+	while (page_of(pfn)->flags & PAGE_BUSY)
+		waitq_wait(page_waitq(pfn), false, DEADLINE_NEVER);
+}
+
+void page_cache_wait_idle(struct inode *inode)
+{
+	while (inode->io_count > 0)
+		waitq_wait(&idle_wait, false, DEADLINE_NEVER);
+}
+
+void page_cache_drop(struct inode *inode, uint64_t first)
+{
+	uint64_t index = first;
+	pfn_t pfn;
+	while ((pfn = page_tree_next(&inode->pages, &index)) != PFN_NONE) {
+		struct page *page = page_of(pfn);
+		if (page->flags & PAGE_BUSY) {
+			page_get(pfn);
+			wait_not_busy(pfn);
+			page_put(pfn);
+			continue; /* it may be gone, look again */
+		}
+		cache_remove(page);
+	}
+	if (first == 0)
+		page_cache_wait_idle(inode);
+}
+
+void page_cache_discard(struct inode *inode, uint64_t index)
+{
+	pfn_t pfn = page_tree_find(&inode->pages, index);
+	if (pfn == PFN_NONE)
+		return;
+	page_get(pfn);
+	wait_not_busy(pfn);
+	if (page_of(pfn)->inode == inode) {
+		mm_unmap_file_range(inode, index, index);
+		cache_remove(page_of(pfn));
+	}
+	page_put(pfn);
+}
+
+/* ---- reading ---- */
+
+void page_io_done(struct page_io *io, int error, uint64_t blocks)
+{
+	struct inode *inode = io->inode;
+	for (unsigned i = 0; i < io->count; i++) {
+		pfn_t pfn = io->pages[i].pfn;
+		struct page *page = page_of(pfn);
+		page->flags &= (uint16_t)~PAGE_BUSY;
+		if (!io->write && error == 0)
+			page->flags |= PAGE_UPTODATE;
+		if (io->write)
+			page_release_space(page);
+		waitq_wake_all(page_waitq(pfn));
+		page_put(pfn);
+	}
+	if (io->write)
+		writeback_finished(io, error, blocks);
+	if (--inode->io_count == 0)
+		waitq_wake_all(&idle_wait);
+	free(io);
+}
+
+static uint64_t pages_of(uint64_t size)
+{
+	return size / PAGE_SIZE + (size % PAGE_SIZE != 0);
+}
+
+/* Starts reading the pages [index, index + count) that are not cached, up to the first one that is. 0, or why
+ * nothing was started. */
+static int read_start(struct inode *inode, uint64_t index, uint64_t count, bool may_wait)
+{
+	uint64_t end = pages_of(inode->attributes.size);
+	if (index >= end)
+		return -ENXIO;
+	if (count > end - index)
+		count = end - index;
+	if (count > FS_PAGES_MAX)
+		count = FS_PAGES_MAX;
+	struct page_io *io = malloc(sizeof(*io));
+	if (io == NULL)
+		return -ENOMEM;
+	io->inode = inode;
+	io->write = false;
+	io->count = 0;
+	io->size = inode->attributes.size;
+	inode->io_count++; /* also keeps the inode while allocating waits */
+	int error = 0;
+	while (io->count < count && page_tree_find(&inode->pages, index + io->count) == PFN_NONE) {
+		if (io->count > 0 && pages_free() < 64)
+			break; /* only what is really wanted */
+		pfn_t pfn = page_allocate(false);
+		if (pfn == PFN_NONE) {
+			error = -ENOMEM;
+			break;
+		}
+		error = page_cache_add(inode, index + io->count, pfn);
+		if (error != 0) {
+			page_put(pfn);
+			break;
+		}
+		/* the allocation's reference becomes the I/O's */
+		page_of(pfn)->flags |= PAGE_BUSY;
+		io->pages[io->count].index = index + io->count;
+		io->pages[io->count].pfn = pfn;
+		io->count++;
+	}
+	if (io->count == 0) {
+		if (--inode->io_count == 0)
+			waitq_wake_all(&idle_wait);
+		free(io);
+		return error == -EEXIST ? 0 : error;
+	}
+	error = inode->superblock->operations->io_start(io, may_wait);
+	if (error == 0)
+		return 0;
+	for (unsigned i = 0; i < io->count; i++) { /* as if they had never been there */
+		struct page *page = page_of(io->pages[i].pfn);
+		page->flags &= (uint16_t)~PAGE_BUSY;
+		waitq_wake_all(page_waitq(io->pages[i].pfn));
+		cache_remove(page);
+		page_put(io->pages[i].pfn);
+	}
+	if (--inode->io_count == 0)
+		waitq_wake_all(&idle_wait);
+	free(io);
+	return error;
+}
+
+/* Memory file systems: a page that is not there is zero. */
+static int add_zero_page(struct inode *inode, uint64_t index)
+{
+	pfn_t pfn = page_allocate(true);
+	if (pfn == PFN_NONE)
+		return -ENOMEM;
+	int error = page_cache_add(inode, index, pfn);
+	if (error == 0)
+		page_of(pfn)->flags |= PAGE_UPTODATE;
+	page_put(pfn);
+	return error == -EEXIST ? 0 : error;
+}
+
+/* Waits for the page to be read; on failure it is out of the cache. Consumes the reference unless it
+ * succeeds. */
+static int wait_read(struct inode *inode, pfn_t pfn)
+{
+	struct page *page = page_of(pfn);
+	while (page->flags & PAGE_BUSY && !(page->flags & PAGE_UPTODATE))
+		waitq_wait(page_waitq(pfn), false, DEADLINE_NEVER);
+	if (page->inode == inode && page->flags & PAGE_UPTODATE)
+		return 0;
+	int error = -EAGAIN; /* truncated meanwhile */
+	if (page->inode == inode) {
+		cache_remove(page);
+		error = -EIO;
+	}
+	page_put(pfn);
+	return error;
+}
+
+static int get_page(struct inode *inode, uint64_t index, uint64_t window_start, uint64_t window, pfn_t *out)
+{
+	for (;;) {
+		if (index >= pages_of(inode->attributes.size))
+			return -ENXIO;
+		pfn_t pfn = page_tree_find(&inode->pages, index);
+		int error;
+		if (pfn != PFN_NONE) {
+			page_get(pfn);
+			error = wait_read(inode, pfn);
+			if (error == -EAGAIN)
+				continue;
+			if (error == 0) {
+				page_cache_access(page_of(pfn));
+				*out = pfn;
+			}
+			return error;
+		}
+		if (has_store(inode)) {
+			uint64_t start = index;
+			while (start > window_start && page_tree_find(&inode->pages, start - 1) == PFN_NONE)
+				start--;
+			error = read_start(inode, start, window_start + window - start, true);
+		} else {
+			error = add_zero_page(inode, index);
+		}
+		if (error != 0)
+			return error;
+	}
+}
+
+int page_cache_get(struct inode *inode, uint64_t index, pfn_t *out)
+{
+	return get_page(inode, index, index - index % READ_AROUND, READ_AROUND, out);
+}
+
+pfn_t page_cache_peek(struct inode *inode, uint64_t index)
+{
+	pfn_t pfn = page_tree_find(&inode->pages, index);
+	if (pfn == PFN_NONE || !(page_of(pfn)->flags & PAGE_UPTODATE) ||
+	    index >= pages_of(inode->attributes.size))
+		return PFN_NONE;
+	page_get(pfn);
+	return pfn;
+}
+
+int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count)
+{
+	if (!has_store(inode))
+		return 0;
+	return read_start(inode, index, count, false);
+}
+
+/*
+ * For read(): who reads one page after another gets the next window while it still works on this one; windows
+ * double. Anybody else gets what he asked for (up to last_wanted).
+ */
+int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, pfn_t *out)
+{
+	struct inode *inode = file->inode;
+	bool sequential = index == file->ahead_next || index == 0;
+	uint64_t window = last_wanted - index + 1;
+	file->ahead_next = index + 1;
+	if (page_tree_find(&inode->pages, index) == PFN_NONE) {
+		if (sequential) {
+			uint64_t ahead =
+			        file->ahead_size == 0 || index == 0 ? READ_AHEAD_FIRST : file->ahead_size * 2;
+			file->ahead_size = ahead > READ_AHEAD_MAX ? READ_AHEAD_MAX : ahead;
+			if (window < file->ahead_size)
+				window = file->ahead_size;
+		} else {
+			file->ahead_size = 0;
+		}
+		if (window > FS_PAGES_MAX)
+			window = FS_PAGES_MAX;
+		file->ahead_end = index + window;
+	} else if (sequential && file->ahead_size > 0 && index + file->ahead_size / 2 >= file->ahead_end &&
+	           has_store(inode)) {
+		uint64_t ahead =
+		        file->ahead_size * 2 > READ_AHEAD_MAX ? READ_AHEAD_MAX : file->ahead_size * 2;
+		if (read_start(inode, file->ahead_end, ahead, false) == 0) {
+			file->ahead_end += ahead;
+			file->ahead_size = ahead;
+		}
+	}
+	return get_page(inode, index, index, window, out);
+}
+
+/* ---- truncation ---- */
+
+int page_cache_zero_tail(struct inode *inode, uint64_t size)
+{
+	size_t offset = size % PAGE_SIZE;
+	pfn_t pfn;
+	if (offset == 0)
+		return 0;
+	int error = page_cache_get(inode, size / PAGE_SIZE, &pfn);
+	if (error != 0)
+		return error;
+	memset((char *)page_address(pfn) + offset, 0, PAGE_SIZE - offset);
+	page_cache_mark_dirty(inode, size / PAGE_SIZE, pfn);
+	page_put(pfn);
+	return 0;
+}
+
+void page_cache_clear_beyond(struct inode *inode, uint64_t size)
+{
+	size_t offset = size % PAGE_SIZE;
+	pfn_t pfn = offset != 0 ? page_tree_find(&inode->pages, size / PAGE_SIZE) : PFN_NONE;
+	if (pfn != PFN_NONE && page_of(pfn)->flags & PAGE_UPTODATE)
+		memset((char *)page_address(pfn) + offset, 0, PAGE_SIZE - offset);
+}
+
+/* ---- memory is short ---- */
+
+size_t page_cache_reclaim(size_t wanted)
+{
+	size_t freed = 0, dirty = 0;
+	struct page *page = lru_first;
+	for (size_t budget = cached_pages; budget > 0 && freed < wanted && page != NULL; budget--) {
+		struct page *next = page->lru_next;
+		if (page->flags & PAGE_DIRTY) {
+			dirty++;
+		} else if (page->references == 1 && !(page->flags & PAGE_BUSY)) {
+			cache_remove(page);
+			freed++;
+		}
+		page = next;
+	}
+	if (freed < wanted && dirty > 0)
+		writeback_kick(wanted < 256 ? 256 : wanted);
+	return freed;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Path resolution and permissions. A walk goes component by component; a symlink's target is put in front of
+ * what is left of the path, so that nothing recurses. walk_parent stops before the last component: what that
+ * one means is the caller's matter.
+ */
+#include "fs/internal.h"
+
+static const struct credentials root_credentials;
+
+static const struct credentials *credentials_of(struct thread *thread)
+{
+	return thread != NULL ? &thread->process->credentials : &root_credentials;
+}
+
+static bool in_group(const struct credentials *credentials, uint32_t own, uint32_t gid)
+{
+	if (own == gid)
+		return true;
+	for (uint32_t i = 0; i < credentials->group_count; i++) {
+		if (credentials->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+int permission_check(const struct credentials *credentials, uint32_t uid, uint32_t gid,
+                     const struct inode *inode, unsigned mask)
+{
+	uint32_t mode = inode->attributes.mode;
+	if (uid == 0) /* root: all but executing what nobody may execute */
+		return (mask & MAY_EXECUTE) && !S_ISDIR(mode) && (mode & 0111) == 0 ? -EACCES : 0;
+	if (inode->attributes.uid == uid)
+		mode >>= 6;
+	else if (in_group(credentials, gid, inode->attributes.gid))
+		mode >>= 3;
+	return (mode & mask) == mask ? 0 : -EACCES;
+}
+
+int inode_permission(struct thread *thread, const struct inode *inode, unsigned mask)
+{
+	const struct credentials *credentials = credentials_of(thread);
+	return permission_check(credentials, credentials->fsuid, credentials->fsgid, inode, mask);
+}
+
+struct dentry *thread_root(struct thread *thread)
+{
+	if (thread != NULL && thread->process->fs != NULL && thread->process->fs->root != NULL)
+		return thread->process->fs->root;
+	return root_mount()->root;
+}
+
+struct dentry *thread_cwd(struct thread *thread)
+{
+	if (thread != NULL && thread->process->fs != NULL && thread->process->fs->cwd != NULL)
+		return thread->process->fs->cwd;
+	return root_mount()->root;
+}
+
+struct dentry *mount_cross(struct dentry *dentry)
+{
+	while (dentry->mounted != NULL) {
+		struct dentry *top = dentry_get(dentry->mounted->root);
+		dentry_put(dentry);
+		dentry = top;
+	}
+	return dentry;
+}
+
+static void walk_move(struct walk *walk, struct dentry *to) /* consumes the reference */
+{
+	dentry_put(walk->current);
+	walk->current = to;
+}
+
+static void walk_up(struct walk *walk)
+{
+	struct dentry *dentry = walk->current, *root = thread_root(walk->thread);
+	while (dentry != root && dentry->parent == NULL && dentry->mount != NULL &&
+	       dentry == dentry->mount->root && dentry->mount->mountpoint != NULL)
+		dentry = dentry->mount->mountpoint;
+	if (dentry == root || dentry->parent == NULL)
+		walk_move(walk, mount_cross(dentry_get(dentry)));
+	else
+		walk_move(walk, mount_cross(dentry_get(dentry->parent)));
+}
+
+int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path)
+{
+	*walk = (struct walk){.thread = thread};
+	if (path[0] == 0)
+		return -ENOENT;
+	size_t length = strlen(path);
+	if (length >= PATH_SIZE)
+		return -ENAMETOOLONG;
+	struct dentry *start;
+	if (path[0] == '/') {
+		start = thread_root(thread);
+	} else if (dirfd == AT_FDCWD_LINUX || thread == NULL) {
+		start = thread_cwd(thread);
+	} else {
+		struct file *file = file_table_lookup(thread, dirfd);
+		if (file == NULL)
+			return -EBADF;
+		if (file->dentry == NULL || !S_ISDIR(file->inode->attributes.mode))
+			return -ENOTDIR;
+		start = file->dentry;
+	}
+	walk->buffer = malloc(length + 1);
+	if (walk->buffer == NULL)
+		return -ENOMEM;
+	memcpy(walk->buffer, path, length + 1);
+	walk->rest = walk->buffer;
+	walk->current = path[0] == '/' ? mount_cross(dentry_get(start)) : dentry_get(start);
+	return 0;
+}
+
+void walk_end(struct walk *walk)
+{
+	dentry_put(walk->current);
+	free(walk->buffer);
+	walk->current = NULL;
+	walk->buffer = NULL;
+}
+
+int walk_follow(struct walk *walk, struct dentry *link)
+{
+	struct inode *inode = link->inode;
+	if (++walk->links > SYMLINKS_MAX)
+		return -ELOOP;
+	if (inode->operations->follow != NULL) {
+		struct dentry *target = NULL;
+		int error = inode->operations->follow(inode, walk->thread, &target);
+		if (error != 0)
+			return error;
+		walk_move(walk, target);
+		return 0;
+	}
+	if (inode->operations->readlink == NULL)
+		return -EINVAL;
+	char *target = malloc(PATH_SIZE);
+	if (target == NULL)
+		return -ENOMEM;
+	ssize_t length = inode->operations->readlink(inode, target, PATH_SIZE - 1);
+	size_t rest = strlen(walk->rest);
+	if (length == 0)
+		length = -ENOENT;
+	if (length > 0 && (size_t)length + rest + 2 > PATH_SIZE)
+		length = -ENAMETOOLONG;
+	if (length < 0) {
+		free(target);
+		return (int)length;
+	}
+	/* what was left, or the slash that followed the link, comes after the target */
+	if (rest > 0 || walk->slash)
+		target[length++] = '/';
+	memcpy(target + length, walk->rest, rest + 1);
+	free(walk->buffer);
+	walk->buffer = walk->rest = target;
+	if (target[0] == '/')
+		walk_move(walk, mount_cross(dentry_get(thread_root(walk->thread))));
+	return 0;
+}
+
+/* Splits the next component off; false: nothing is left. */
+static bool next_component(struct walk *walk)
+{
+	char *p = walk->rest;
+	while (*p == '/')
+		p++;
+	if (*p == 0) {
+		walk->rest = p;
+		return false;
+	}
+	char *end = p;
+	while (*end != 0 && *end != '/')
+		end++;
+	walk->name = p;
+	walk->length = (size_t)(end - p);
+	walk->slash = *end == '/';
+	while (*end == '/')
+		end++;
+	walk->rest = end;
+	return true;
+}
+
+static int directory_searchable(struct walk *walk)
+{
+	if (!S_ISDIR(walk->current->inode->attributes.mode))
+		return -ENOTDIR;
+	return inode_permission(walk->thread, walk->current->inode, MAY_EXECUTE);
+}
+
+/* One component that is not the last. */
+static int walk_into(struct walk *walk)
+{
+	struct dentry *child;
+	int error = dentry_lookup(walk->current, walk->name, walk->length, false, &child);
+	if (error != 0)
+		return error;
+	if (child->inode == NULL) {
+		dentry_put(child);
+		return -ENOENT;
+	}
+	child = mount_cross(child);
+	if (S_ISLNK(child->inode->attributes.mode)) {
+		error = walk_follow(walk, child);
+		dentry_put(child);
+		return error;
+	}
+	if (!S_ISDIR(child->inode->attributes.mode)) {
+		dentry_put(child);
+		return -ENOTDIR;
+	}
+	walk_move(walk, child);
+	return 0;
+}
+
+int walk_parent(struct walk *walk)
+{
+	walk->last = LAST_ROOT;
+	walk->slash = false;
+	while (next_component(walk)) {
+		int error = directory_searchable(walk);
+		if (error != 0)
+			return error;
+		bool last = *walk->rest == 0;
+		if (walk->length == 1 && walk->name[0] == '.') {
+			walk->last = LAST_DOT;
+			continue;
+		}
+		if (walk->length == 2 && walk->name[0] == '.' && walk->name[1] == '.') {
+			walk_up(walk);
+			walk->last = LAST_DOTDOT;
+			continue;
+		}
+		if (walk->length > NAME_LENGTH_MAX)
+			return -ENAMETOOLONG;
+		walk->last = LAST_NAME;
+		if (last)
+			return 0;
+		error = walk_into(walk);
+		if (error != 0)
+			return error;
+		walk->last = LAST_ROOT;
+	}
+	return 0;
+}
+
+/* Walks to the end. The result is walk->current. */
+static int walk_all(struct walk *walk, unsigned flags)
+{
+	bool must_be_directory = flags & LOOKUP_DIRECTORY;
+	for (;;) {
+		int error = walk_parent(walk);
+		if (error != 0)
+			return error;
+		if (walk->last != LAST_NAME)
+			break;
+		must_be_directory |= walk->slash;
+		struct dentry *child;
+		error = dentry_lookup(walk->current, walk->name, walk->length, false, &child);
+		if (error != 0)
+			return error;
+		if (child->inode == NULL) {
+			dentry_put(child);
+			return -ENOENT;
+		}
+		child = mount_cross(child);
+		if (S_ISLNK(child->inode->attributes.mode) && (flags & LOOKUP_FOLLOW || walk->slash)) {
+			error = walk_follow(walk, child);
+			dentry_put(child);
+			if (error != 0)
+				return error;
+			continue;
+		}
+		walk_move(walk, child);
+		break;
+	}
+	if (must_be_directory && !S_ISDIR(walk->current->inode->attributes.mode))
+		return -ENOTDIR;
+	return 0;
+}
+
+int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned flags, struct dentry **out)
+{
+	if (path[0] == 0 && flags & LOOKUP_EMPTY) {
+		if (dirfd == AT_FDCWD_LINUX) {
+			*out = dentry_get(thread_cwd(thread));
+			return 0;
+		}
+		struct file *file = file_table_lookup(thread, dirfd);
+		if (file == NULL)
+			return -EBADF;
+		if (file->dentry == NULL)
+			return -EINVAL; /* callers that can do without a dentry look at the descriptor first
+			                 */
+		*out = dentry_get(file->dentry);
+		return 0;
+	}
+	struct walk walk;
+	int error = walk_start(&walk, thread, dirfd, path);
+	if (error == 0)
+		error = walk_all(&walk, flags);
+	if (error == 0)
+		*out = dentry_get(walk.current);
+	walk_end(&walk);
+	return error;
+}
+
+int vfs_lookup(struct thread *thread, int dirfd, const char *path, bool follow, struct dentry **out)
+{
+	return path_lookup(thread, dirfd, path, follow ? LOOKUP_FOLLOW : 0, out);
+}
+
+int path_from_user(struct thread *thread, uint64_t address, char **out)
+{
+	char buffer[PATH_SIZE];
+	ssize_t length = copy_string_from_user(thread, buffer, address, sizeof(buffer));
+	if (length < 0)
+		return (int)length;
+	char *copy = malloc((size_t)length + 1);
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, buffer, (size_t)length + 1);
+	*out = copy;
+	return 0;
+}
+
+int user_path_lookup(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **out)
+{
+	char *text;
+	int error = path_from_user(thread, path, &text);
+	if (error != 0)
+		return error;
+	error = path_lookup(thread, dirfd, text, flags, out);
+	free(text);
+	return error;
+}

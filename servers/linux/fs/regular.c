@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Regular files: read, write and seek through the page cache, whatever file system keeps them. */
+#include "fs/internal.h"
+
+#define FILE_SIZE_MAX ((uint64_t)1 << 43)
+#define RLIMIT_FSIZE_ 1
+#define SIGXFSZ_      25
+#define DAY           86400
+
+/* relatime: when it says something new, or once a day */
+static void accessed(struct file *file)
+{
+	struct inode *inode = file->inode;
+	const struct fs_attributes *a = &inode->attributes;
+	if (file->flags & O_NOATIME || file->dentry == NULL || mount_read_only(file->dentry) ||
+	    (file->dentry->mount != NULL && file->dentry->mount->flags & LINUX_MS_NOATIME))
+		return;
+	if (a->atime.seconds <= a->mtime.seconds || a->atime.seconds <= a->ctime.seconds ||
+	    fs_now().seconds - a->atime.seconds > DAY) {
+		if (fs_now().seconds != a->atime.seconds)
+			inode_touch(inode, FS_SET_ATIME);
+	}
+}
+
+static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	struct inode *inode = file->inode;
+	size_t done = 0;
+	int error = 0;
+	while (buffer->size > 0 && *position < inode->attributes.size) {
+		uint64_t index = *position / PAGE_SIZE, left = inode->attributes.size - *position;
+		size_t offset = *position % PAGE_SIZE, part = PAGE_SIZE - offset;
+		uint64_t wanted = buffer->size < left ? buffer->size : left;
+		pfn_t pfn;
+		error = page_cache_get_for_file(file, index, (*position + wanted - 1) / PAGE_SIZE, &pfn);
+		if (error == -ENXIO)
+			error = 0; /* truncated meanwhile */
+		else if (error == 0 && *position >= inode->attributes.size)
+			page_put(pfn);
+		else if (error == 0) {
+			left = inode->attributes.size - *position;
+			if (part > left)
+				part = left;
+			if (part > buffer->size)
+				part = buffer->size;
+			error = io_copy_to(buffer, (char *)page_address(pfn) + offset, part);
+			page_put(pfn);
+			if (error == 0) {
+				*position += part;
+				done += part;
+				continue;
+			}
+		}
+		break;
+	}
+	if (done > 0)
+		accessed(file);
+	return done > 0 ? (ssize_t)done : error;
+}
+
+/* ---- writing ---- */
+
+/* A page that holds nothing of the disk: filled from the buffer before anybody can see it. */
+static int add_new_page(struct inode *inode, uint64_t index, struct io_buffer *whole, pfn_t *out)
+{
+	pfn_t pfn = page_allocate(whole == NULL);
+	if (pfn == PFN_NONE)
+		return -ENOMEM;
+	int error = whole != NULL ? io_copy_from(whole, page_address(pfn), PAGE_SIZE) : 0;
+	if (error == 0)
+		error = page_cache_add(inode, index, pfn);
+	if (error == 0) {
+		page_of(pfn)->flags |= PAGE_UPTODATE;
+		*out = pfn;
+		return 0;
+	}
+	if (error == -EEXIST &&
+	    whole != NULL) { /* somebody read it meanwhile: what was taken from the buffer must get there */
+		pfn_t other;
+		error = page_cache_get(inode, index, &other);
+		if (error == 0) {
+			memcpy(page_address(other), page_address(pfn), PAGE_SIZE);
+			*out = other;
+		}
+	}
+	page_put(pfn);
+	return error;
+}
+
+/* One page of a write. */
+static int write_page(struct inode *inode, uint64_t position, size_t part, struct io_buffer *buffer,
+                      pfn_t *out)
+{
+	uint64_t index = position / PAGE_SIZE;
+	size_t offset = position % PAGE_SIZE;
+	bool behind_end = index * PAGE_SIZE >= inode->attributes.size;
+	pfn_t pfn = page_tree_find(&inode->pages, index);
+	if (pfn == PFN_NONE && part == PAGE_SIZE)
+		return add_new_page(inode, index, buffer, out);
+	int error = 0;
+	if (behind_end) {
+		if (pfn == PFN_NONE)
+			error = add_new_page(inode, index, NULL, &pfn);
+		else
+			page_get(pfn); /* beyond the end nothing is ever being read */
+	} else {
+		error = page_cache_get(inode, index, &pfn);
+	}
+	if (error != 0)
+		return error;
+	error = io_copy_from(buffer, (char *)page_address(pfn) + offset, part);
+	if (error != 0)
+		page_put(pfn);
+	else
+		*out = pfn;
+	return error;
+}
+
+static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	struct inode *inode = file->inode;
+	size_t done = 0;
+	int error = 0;
+	while (buffer->size > 0) {
+		uint64_t index = *position / PAGE_SIZE, old_size = inode->attributes.size;
+		size_t offset = *position % PAGE_SIZE, part = PAGE_SIZE - offset;
+		bool through;
+		pfn_t pfn;
+		if (part > buffer->size)
+			part = buffer->size;
+		error = space_prepare(inode, index, &through);
+		if (error == 0)
+			error = write_page(inode, *position, part, buffer, &pfn);
+		if (error != 0)
+			break;
+		if (*position + part > inode->attributes.size)
+			inode->attributes.size = *position + part;
+		if (!through)
+			space_reserve(inode, index, pfn);
+		page_cache_mark_dirty(inode, index, pfn);
+		if (through) {
+			error = inode_write_back(inode, index, index, true);
+			if (error != 0) {
+				inode->attributes.size = old_size;
+				page_put(pfn);
+				page_cache_discard(inode, index);
+				break;
+			}
+		}
+		page_put(pfn);
+		*position += part;
+		done += part;
+		writeback_throttle();
+	}
+	return done > 0 ? (ssize_t)done : error;
+}
+
+static void written(struct inode *inode)
+{
+	inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
+	struct thread *thread = current_thread();
+	uint32_t set_id =
+	        inode->attributes.mode & (S_ISUID | (inode->attributes.mode & S_IXGRP ? S_ISGID : 0));
+	if (set_id == 0 || thread == NULL || thread->process->credentials.fsuid == 0)
+		return;
+	struct fs_attributes attributes = {.mode = inode->attributes.mode & ~set_id};
+	inode_setattr(inode, FS_SET_MODE, &attributes);
+}
+
+/* How much of [position, position + size) may be written, or why nothing. */
+static ssize_t allowed(uint64_t position, size_t size)
+{
+	struct thread *thread = current_thread();
+	uint64_t limit = FILE_SIZE_MAX;
+	if (thread != NULL && thread->process->limits[RLIMIT_FSIZE_].current < limit) {
+		limit = thread->process->limits[RLIMIT_FSIZE_].current;
+		if (position >= limit)
+			signal_send_thread(thread, SIGXFSZ_, 0, 0);
+	}
+	if (position >= limit)
+		return -EFBIG;
+	return (ssize_t)(size < limit - position ? size : limit - position);
+}
+
+static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	struct inode *inode = file->inode;
+	if (buffer->size == 0)
+		return 0;
+	fiber_mutex_lock(&inode->lock);
+	if (file->flags & O_APPEND)
+		*position = inode->attributes.size;
+	ssize_t result = allowed(*position, buffer->size);
+	if (result > 0) {
+		size_t kept = buffer->size - (size_t)result;
+		if (kept > 0 && buffer->later > 0) { /* only with limits: the last bytes are not written */
+			result = buffer->size - buffer->later < (size_t)result
+			                 ? (ssize_t)(buffer->size - buffer->later)
+			                 : result;
+			buffer->later = 0;
+		}
+		buffer->size = (size_t)result;
+		if (*position > inode->attributes.size)
+			page_cache_clear_beyond(inode, inode->attributes.size);
+		result = write_pages(file, buffer, position);
+		if (result > 0)
+			written(inode);
+	}
+	fiber_mutex_unlock(&inode->lock);
+	if (result > 0 && file->flags & (O_SYNC | O_DSYNC)) {
+		int error = inode_fsync(inode);
+		if (error != 0)
+			return error;
+	}
+	return result;
+}
+
+static int64_t regular_seek(struct file *file, int64_t offset, int whence)
+{
+	enum { DATA = 3, HOLE = 4 };
+	uint64_t size = file->inode->attributes.size;
+	if (whence != DATA && whence != HOLE)
+		return seek_in(file, offset, whence, size);
+	/* every byte of a file counts as data: what Linux says of file systems that cannot tell */
+	if (offset < 0 || (uint64_t)offset >= size)
+		return -ENXIO;
+	file->position = whence == DATA ? (uint64_t)offset : size;
+	return (int64_t)file->position;
+}
+
+static int regular_fsync(struct file *file)
+{
+	return inode_fsync(file->inode);
+}
+
+static int regular_mmap(struct file *file)
+{
+	(void)file;
+	return 0;
+}
+
+const struct file_operations regular_file_operations = {
+        .read = regular_read,
+        .write = regular_write,
+        .seek = regular_seek,
+        .fsync = regular_fsync,
+        .mmap = regular_mmap,
+};

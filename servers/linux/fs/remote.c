@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File systems in other components, through the request channel of proto/fs.h: a fiber fills a slot, submits
+ * it and sleeps until remote_events finds it completed. Page transfers do not sleep: their completion goes to
+ * the page cache (page_io_done). This server is the file system's only client, so that what it was told once
+ * stays true until it changes it itself.
+ */
+#include "fs/internal.h"
+#include <stdio.h>
+#include <pith/log.h>
+#include <pith/ring.h>
+#include <pith/startup.h>
+
+#define CLIENTS_MAX 8
+
+struct call {
+	struct page_io *io; /* a page transfer; NULL: a fiber waits */
+	bool active, done;
+	struct waitq wait;
+};
+
+struct client {
+	struct ring ring;
+	struct waitq slot_wait;
+	struct call calls[FS_SLOTS];
+	struct superblock *superblock;
+};
+
+static struct client *clients[CLIENTS_MAX];
+static unsigned client_count;
+
+static const struct inode_operations remote_file_inode, remote_directory_inode, remote_link_inode;
+static const struct file_operations remote_directory_operations;
+
+/* ---- calls ---- */
+
+struct request {
+	struct client *client;
+	uint32_t number;
+	struct fs_request *data;
+};
+
+static bool try_begin(struct client *client, enum fs_operation operation, struct request *request)
+{
+	request->client = client;
+	request->data = ring_slot_take(&client->ring, &request->number);
+	if (request->data == NULL)
+		return false;
+	memset(request->data, 0, offsetof(struct fs_request, data));
+	request->data->operation = operation;
+	client->calls[request->number] = (struct call){.active = true};
+	return true;
+}
+
+static void begin(struct inode *inode, enum fs_operation operation, struct request *request)
+{
+	struct client *client = inode->superblock->private;
+	while (!try_begin(client, operation, request))
+		waitq_wait(&client->slot_wait, false, DEADLINE_NEVER);
+	request->data->inode = inode->attributes.inode;
+}
+
+static void end(struct request *request)
+{
+	request->client->calls[request->number].active = false;
+	ring_slot_release(&request->client->ring, request->number);
+	waitq_wake_one(&request->client->slot_wait);
+}
+
+/* As far as it is an errno at all: the other side is not trusted with that. */
+static int error_of(const struct fs_request *data)
+{
+	uint32_t error = data->error;
+	return error < 4096 ? -(int)error : -EIO;
+}
+
+/* Submits and waits. 0 or -errno. */
+static int run(struct request *request)
+{
+	struct call *call = &request->client->calls[request->number];
+	ring_submit(&request->client->ring, request->number);
+	while (!call->done)
+		waitq_wait(&call->wait, false, DEADLINE_NEVER);
+	return error_of(request->data);
+}
+
+static int run_and_end(struct request *request)
+{
+	int error = run(request);
+	end(request);
+	return error;
+}
+
+static void set_name(struct request *request, const char *name, size_t length)
+{
+	memcpy(request->data->data, name, length);
+	request->data->name_length = (uint32_t)length;
+}
+
+static void set_target(struct request *request, const char *target, size_t length)
+{
+	memcpy(request->data->data + request->data->name_length, target, length);
+	request->data->target_length = (uint32_t)length;
+}
+
+static void completed(struct client *client, uint32_t number)
+{
+	struct call *call = &client->calls[number];
+	if (!call->active) { /* of a predecessor of this server */
+		ring_slot_release(&client->ring, number);
+		return;
+	}
+	if (call->io == NULL) {
+		call->done = true;
+		waitq_wake_all(&call->wait);
+		return;
+	}
+	struct fs_request *data = ring_slot(&client->ring, number);
+	struct page_io *io = call->io;
+	int error = error_of(data);
+	uint64_t blocks = data->attributes.blocks;
+	struct request request = {client, number, data};
+	end(&request);
+	page_io_done(io, error, blocks);
+}
+
+void remote_events(uint64_t bits)
+{
+	(void)bits; /* looking into an idle ring costs a load */
+	for (unsigned i = 0; i < client_count; i++) {
+		uint32_t number;
+		while (ring_completed(&clients[i]->ring, &number))
+			completed(clients[i], number);
+	}
+}
+
+bool remote_prepare_sleep(void)
+{
+	bool may_sleep = true;
+	for (unsigned i = 0; i < client_count; i++)
+		may_sleep &= ring_prepare_sleep(&clients[i]->ring);
+	return may_sleep;
+}
+
+/* ---- inodes ---- */
+
+/* What no file system may say: it would break what relies on it. */
+static bool sane(const struct fs_attributes *attributes)
+{
+	uint32_t type = attributes->mode & S_IFMT;
+	return attributes->inode != 0 && attributes->size <= INT64_MAX &&
+	       (type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == S_IFCHR || type == S_IFBLK ||
+	        type == S_IFIFO || type == S_IFSOCK);
+}
+
+static int inode_of(struct superblock *superblock, const struct fs_attributes *attributes, struct inode **out)
+{
+	if (!sane(attributes))
+		return -EIO;
+	struct inode *inode = inode_find(superblock, attributes->inode);
+	if (inode != NULL) {
+		*out = inode;
+		return 0;
+	}
+	inode = inode_create(superblock);
+	if (inode == NULL)
+		return -ENOMEM;
+	inode->attributes = *attributes;
+	inode->attributes.block_size = 4096;
+	uint32_t type = inode_type(inode);
+	if (type == S_IFDIR) {
+		inode->operations = &remote_directory_inode;
+		inode->file_operations = &remote_directory_operations;
+	} else if (type == S_IFLNK) {
+		inode->operations = &remote_link_inode;
+	} else {
+		inode->operations = &remote_file_inode;
+		inode->file_operations = &regular_file_operations;
+	}
+	if (type == S_IFREG && attributes->blocks * 512 >= attributes->size)
+		inode->allocated_end = attributes->size - attributes->size % PAGE_SIZE;
+	inode_hash(inode);
+	*out = inode;
+	return 0;
+}
+
+/* Runs a request whose reply's attributes are those of the inode that it is about. */
+static int run_for_inode(struct request *request, struct superblock *superblock, struct inode **out)
+{
+	int error = run(request);
+	struct fs_attributes attributes = request->data->attributes;
+	end(request);
+	return error != 0 ? error : inode_of(superblock, &attributes, out);
+}
+
+static int remote_lookup(struct inode *directory, const char *name, size_t length, struct inode **out)
+{
+	struct request request;
+	begin(directory, FS_LOOKUP, &request);
+	set_name(&request, name, length);
+	return run_for_inode(&request, directory->superblock, out);
+}
+
+static void set_what(struct request *request, const struct new_inode *what)
+{
+	struct fs_time now = fs_now();
+	struct fs_attributes *a = &request->data->attributes;
+	a->mode = what->mode;
+	a->uid = what->uid;
+	a->gid = what->gid;
+	a->rdev = what->rdev;
+	a->atime = a->mtime = a->ctime = now;
+	request->client->superblock->changed = true;
+}
+
+static int remote_create(struct inode *directory, const char *name, size_t length,
+                         const struct new_inode *what, struct inode **out)
+{
+	struct request request;
+	begin(directory, FS_CREATE, &request);
+	set_name(&request, name, length);
+	set_what(&request, what);
+	return run_for_inode(&request, directory->superblock, out);
+}
+
+static int remote_symlink(struct inode *directory, const char *name, size_t length, const char *target,
+                          const struct new_inode *what, struct inode **out)
+{
+	struct request request;
+	size_t target_length = strlen(target);
+	if (length + target_length > FS_SLOT_DATA)
+		return -ENAMETOOLONG;
+	begin(directory, FS_SYMLINK, &request);
+	set_name(&request, name, length);
+	set_target(&request, target, target_length);
+	set_what(&request, what);
+	return run_for_inode(&request, directory->superblock, out);
+}
+
+static int remote_link(struct inode *directory, const char *name, size_t length, struct inode *inode)
+{
+	struct request request;
+	begin(directory, FS_LINK, &request);
+	set_name(&request, name, length);
+	request.data->other_inode = inode->attributes.inode;
+	directory->superblock->changed = true;
+	int error = run_and_end(&request);
+	if (error == 0)
+		inode->attributes.links++;
+	return error;
+}
+
+static int remove_name(struct inode *directory, enum fs_operation operation, const char *name, size_t length)
+{
+	struct request request;
+	begin(directory, operation, &request);
+	set_name(&request, name, length);
+	directory->superblock->changed = true;
+	return run_and_end(&request);
+}
+
+static int remote_unlink(struct inode *directory, const char *name, size_t length, struct inode *inode)
+{
+	(void)inode;
+	return remove_name(directory, FS_UNLINK, name, length);
+}
+
+static int remote_rmdir(struct inode *directory, const char *name, size_t length, struct inode *inode)
+{
+	(void)inode;
+	return remove_name(directory, FS_RMDIR, name, length);
+}
+
+static int remote_rename(struct inode *from, const char *name, size_t length, struct inode *inode,
+                         struct inode *to, const char *new_name, size_t new_length, struct inode *target,
+                         unsigned flags)
+{
+	struct request request;
+	(void)inode, (void)target;
+	begin(from, FS_RENAME, &request);
+	set_name(&request, name, length);
+	set_target(&request, new_name, new_length);
+	request.data->other_inode = to->attributes.inode;
+	request.data->flags = flags;
+	from->superblock->changed = true;
+	return run_and_end(&request);
+}
+
+/* A link's target never changes: kept with the inode. */
+static ssize_t remote_readlink(struct inode *inode, char *out, size_t size)
+{
+	char *target = inode->private;
+	if (target == NULL) {
+		struct request request;
+		begin(inode, FS_READLINK, &request);
+		int error = run(&request);
+		uint32_t length = request.data->length;
+		if (error == 0 && length > FS_SLOT_DATA)
+			error = -EIO;
+		if (error == 0 && (target = malloc(length + 1)) == NULL)
+			error = -ENOMEM;
+		if (error == 0) {
+			memcpy(target, request.data->data, length);
+			target[length] = 0;
+		}
+		end(&request);
+		if (error != 0)
+			return error;
+		free(inode->private); /* another fiber may have been as far */
+		inode->private = target;
+	}
+	size_t length = strlen(target);
+	if (length > size)
+		length = size;
+	memcpy(out, target, length);
+	return (ssize_t)length;
+}
+
+static void apply(struct fs_attributes *to, unsigned mask, const struct fs_attributes *from)
+{
+	if (mask & FS_SET_MODE)
+		to->mode = (to->mode & S_IFMT) | (from->mode & 07777);
+	if (mask & FS_SET_UID)
+		to->uid = from->uid;
+	if (mask & FS_SET_GID)
+		to->gid = from->gid;
+	if (mask & FS_SET_SIZE)
+		to->size = from->size;
+	if (mask & FS_SET_ATIME)
+		to->atime = from->atime;
+	if (mask & FS_SET_MTIME)
+		to->mtime = from->mtime;
+	if (mask & FS_SET_CTIME)
+		to->ctime = from->ctime;
+}
+
+static int remote_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
+{
+	struct request request;
+	begin(inode, FS_SETATTR, &request);
+	request.data->attributes = inode->attributes;
+	apply(&request.data->attributes, mask, attributes);
+	request.data->mask = mask;
+	inode->superblock->changed = true;
+	int error = run(&request);
+	uint64_t blocks = request.data->attributes.blocks;
+	end(&request);
+	if (error != 0)
+		return error;
+	apply(&inode->attributes, mask, attributes);
+	inode->attributes.blocks = blocks;
+	inode->pending_attributes &= ~mask;
+	return 0;
+}
+
+/* ---- directories ---- */
+
+static int emit_records(struct file *file, struct io_buffer *buffer, const struct fs_request *data,
+                        bool *full)
+{
+	int bytes = 0;
+	for (uint32_t at = 0; at + sizeof(struct fs_dirent) <= data->length;) {
+		const struct fs_dirent *record = (const void *)(data->data + at);
+		if (record->record_size < sizeof(*record) + record->name_length ||
+		    record->record_size % 8 != 0 || at + record->record_size > data->length)
+			return -EIO;
+		int size = dirent_emit(buffer, record->inode, record->next_offset, record->type, record->name,
+		                       record->name_length);
+		if (size == -ENOSPC) {
+			*full = true;
+			return bytes;
+		}
+		if (size < 0)
+			return size;
+		bytes += size;
+		file->position = record->next_offset;
+		at += record->record_size;
+	}
+	return bytes;
+}
+
+static int remote_readdir(struct file *file, struct io_buffer *buffer)
+{
+	int total = 0;
+	bool full = false;
+	while (!full) {
+		struct request request;
+		begin(file->inode, FS_READDIR, &request);
+		request.data->offset = file->position;
+		int error = run(&request);
+		/* records are copied out of the slot before user memory is touched: that may wait, but the
+		 * slot stays ours */
+		uint32_t length = request.data->length;
+		int bytes = error;
+		if (error == 0)
+			bytes = length > FS_SLOT_DATA ? -EIO
+			                              : emit_records(file, buffer, request.data, &full);
+		end(&request);
+		if (bytes < 0)
+			return total > 0 ? total : bytes;
+		total += bytes;
+		if (length == 0)
+			break;
+	}
+	return total == 0 && full ? -EINVAL : total;
+}
+
+static int64_t directory_seek(struct file *file, int64_t offset, int whence)
+{
+	return seek_in(file, offset, whence, INT64_MAX);
+}
+
+static int remote_directory_fsync(struct file *file)
+{
+	return inode_fsync(file->inode);
+}
+
+/* ---- the file system as a whole ---- */
+
+static int remote_statfs(struct superblock *superblock, struct fs_statfs *out)
+{
+	struct request request;
+	begin(superblock->root, FS_STATFS, &request);
+	int error = run(&request);
+	*out = request.data->statfs;
+	end(&request);
+	return error;
+}
+
+static int remote_io_start(struct page_io *io, bool may_wait)
+{
+	struct superblock *superblock = io->inode->superblock;
+	struct client *client = superblock->private;
+	struct request request;
+	enum fs_operation operation = io->write ? FS_WRITE_PAGES : FS_READ_PAGES;
+	while (!try_begin(client, operation, &request)) {
+		if (!may_wait || fiber_current() == NULL)
+			return -EAGAIN;
+		waitq_wait(&client->slot_wait, false, DEADLINE_NEVER);
+	}
+	request.data->inode = io->inode->attributes.inode;
+	request.data->count = io->count;
+	request.data->attributes.size = io->size;
+	struct fs_page *pages = (void *)request.data->data;
+	for (unsigned i = 0; i < io->count; i++) {
+		pages[i].page = io->pages[i].index;
+		page_pool(io->pages[i].pfn, &pages[i].pool, &pages[i].offset);
+	}
+	superblock->changed |= io->write;
+	client->calls[request.number].io = io;
+	ring_submit(&client->ring, request.number);
+	return 0;
+}
+
+static int remote_fsync(struct superblock *superblock, struct inode *inode)
+{
+	struct request request;
+	begin(inode != NULL ? inode : superblock->root, inode != NULL ? FS_FSYNC : FS_SYNC, &request);
+	return run_and_end(&request);
+}
+
+static int remote_fallocate(struct inode *inode, uint64_t offset, uint64_t length)
+{
+	struct request request;
+	begin(inode, FS_FALLOCATE, &request);
+	request.data->offset = offset;
+	request.data->attributes.size = length;
+	inode->superblock->changed = true;
+	int error = run(&request);
+	if (error == 0 && request.data->attributes.blocks > inode->attributes.blocks)
+		inode->attributes.blocks = request.data->attributes.blocks;
+	end(&request);
+	return error;
+}
+
+static int remote_unmount(struct superblock *superblock)
+{
+	struct request request;
+	begin(superblock->root, FS_UNMOUNT, &request);
+	return run_and_end(&request);
+}
+
+static int remote_keep(struct inode *inode, bool keep)
+{
+	struct request request;
+	begin(inode, keep ? FS_OPEN : FS_CLOSE, &request);
+	return run_and_end(&request);
+}
+
+static void remote_evict(struct inode *inode)
+{
+	free(inode->private);
+}
+
+static const struct inode_operations remote_file_inode = {
+        .setattr = remote_setattr,
+};
+
+static const struct inode_operations remote_link_inode = {
+        .setattr = remote_setattr,
+        .readlink = remote_readlink,
+};
+
+static const struct inode_operations remote_directory_inode = {
+        .lookup = remote_lookup,
+        .create = remote_create,
+        .symlink = remote_symlink,
+        .link = remote_link,
+        .unlink = remote_unlink,
+        .rmdir = remote_rmdir,
+        .rename = remote_rename,
+        .setattr = remote_setattr,
+};
+
+static const struct file_operations remote_directory_operations = {
+        .readdir = remote_readdir,
+        .seek = directory_seek,
+        .fsync = remote_directory_fsync,
+};
+
+static const struct superblock_operations remote_operations = {
+        .statfs = remote_statfs,
+        .io_start = remote_io_start,
+        .fsync = remote_fsync,
+        .fallocate = remote_fallocate,
+        .unmount = remote_unmount,
+        .evict = remote_evict,
+        .keep = remote_keep,
+};
+
+static struct client *client_of(unsigned channel)
+{
+	const struct startup_entry *entry = startup_find("fs", STARTUP_CHANNEL, channel);
+	if (entry == NULL || client_count == CLIENTS_MAX)
+		return NULL;
+	struct client *client = calloc(1, sizeof(*client));
+	if (client == NULL)
+		return NULL;
+	if (!ring_client_attach(&client->ring, entry, FS_SLOTS, FS_SLOT_SIZE)) {
+		free(client);
+		return NULL;
+	}
+	clients[client_count++] = client;
+	return client;
+}
+
+static int root_inode(struct superblock *superblock, struct client *client, struct inode **out)
+{
+	/* the root directory of every ext2 file system has this number */
+	struct request request;
+	if (!try_begin(client, FS_GETATTR, &request))
+		return -EIO;
+	request.data->inode = 2;
+	return run_for_inode(&request, superblock, out);
+}
+
+int remote_mount(unsigned channel, struct superblock **out)
+{
+	struct client *client = client_of(channel);
+	if (client == NULL)
+		return -ENODEV;
+	struct superblock *superblock = calloc(1, sizeof(*superblock));
+	if (superblock == NULL)
+		return -ENOMEM;
+	superblock->operations = &remote_operations;
+	superblock->private = client;
+	superblock->type = "ext2";
+	superblock->device = linux_device(254, channel * 16);
+	snprintf(superblock->source, sizeof(superblock->source), "/dev/vd%c", 'a' + (int)channel);
+	client->superblock = superblock;
+	int error = root_inode(superblock, client, &superblock->root);
+	struct fs_statfs fs;
+	if (error == 0)
+		error = remote_statfs(superblock, &fs);
+	if (error != 0) {
+		log_error("file system %u: %s", channel, strerror(-error));
+		inode_put(superblock->root);
+		free(superblock);
+		return error;
+	}
+	superblock->block_size = fs.block_size;
+	superblock->blocks_free = fs.blocks_free;
+	superblock->read_only = fs.read_only != 0;
+	*out = superblock;
+	return 0;
+}

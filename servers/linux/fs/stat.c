@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* Asking about files: stat and its relatives, statfs, access, readlink. */
+#include "fs/internal.h"
+#include "syscall.h"
+
+/* The inode that (dirfd, path, flags) names, with a reference: also of descriptors that have no dentry. */
+static int inode_at(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct inode **out,
+                    struct mount **mount)
+{
+	char first = 0;
+	struct dentry *dentry;
+	if (flags & AT_EMPTY_PATH) {
+		if (path != 0 && copy_from_user(thread, &first, path, 1) != 0)
+			return -EFAULT;
+		if (first == 0 && dirfd != AT_FDCWD_LINUX) {
+			struct file *file = file_table_lookup(thread, dirfd);
+			if (file == NULL)
+				return -EBADF;
+			*mount = file->dentry != NULL ? file->dentry->mount : NULL;
+			*out = inode_get(file->inode);
+			return 0;
+		}
+	}
+	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+	                  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	int error = user_path_lookup(thread, dirfd, path, lookup, &dentry);
+	if (error != 0)
+		return error;
+	*mount = dentry->mount;
+	*out = inode_get(dentry->inode);
+	dentry_put(dentry);
+	return 0;
+}
+
+static void refresh(struct inode *inode)
+{
+	if (inode->operations->refresh != NULL)
+		inode->operations->refresh(inode);
+}
+
+static int stat_to_user(struct thread *thread, struct inode *inode, uint64_t address)
+{
+	refresh(inode);
+	const struct fs_attributes *a = &inode->attributes;
+	struct linux_stat stat = {
+	        .st_dev = inode->superblock->device,
+	        .st_ino = a->inode,
+	        .st_nlink = a->links,
+	        .st_mode = a->mode,
+	        .st_uid = a->uid,
+	        .st_gid = a->gid,
+	        .st_rdev = a->rdev,
+	        .st_size = (int64_t)a->size,
+	        .st_blksize = a->block_size != 0 ? a->block_size : 4096,
+	        .st_blocks = (int64_t)a->blocks,
+	        .st_atime_sec = (uint64_t)a->atime.seconds,
+	        .st_atime_nsec = a->atime.nanoseconds,
+	        .st_mtime_sec = (uint64_t)a->mtime.seconds,
+	        .st_mtime_nsec = a->mtime.nanoseconds,
+	        .st_ctime_sec = (uint64_t)a->ctime.seconds,
+	        .st_ctime_nsec = a->ctime.nanoseconds,
+	};
+	return copy_to_user(thread, address, &stat, sizeof(stat));
+}
+
+static long stat_at(struct thread *thread, int dirfd, uint64_t path, uint64_t out, unsigned flags)
+{
+	struct inode *inode;
+	struct mount *mount;
+	int error = inode_at(thread, dirfd, path, flags, &inode, &mount);
+	if (error != 0)
+		return error;
+	error = stat_to_user(thread, inode, out);
+	inode_put(inode);
+	return error;
+}
+
+long sys_stat(struct thread *thread, const uint64_t arguments[6])
+{
+	return stat_at(thread, AT_FDCWD_LINUX, arguments[0], arguments[1], 0);
+}
+
+long sys_lstat(struct thread *thread, const uint64_t arguments[6])
+{
+	return stat_at(thread, AT_FDCWD_LINUX, arguments[0], arguments[1], AT_SYMLINK_NOFOLLOW);
+}
+
+long sys_fstat(struct thread *thread, const uint64_t arguments[6])
+{
+	struct file *file = file_of_any(thread, (int)arguments[0]);
+	if (file == NULL)
+		return -EBADF;
+	int error = stat_to_user(thread, file->inode, arguments[1]);
+	file_put(file);
+	return error;
+}
+
+long sys_newfstatat(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned flags = (unsigned)arguments[3];
+	if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT))
+		return -EINVAL;
+	return stat_at(thread, (int)arguments[0], arguments[1], arguments[2], flags);
+}
+
+static struct linux_statx_time statx_time(struct fs_time time)
+{
+	return (struct linux_statx_time){.sec = time.seconds, .nsec = time.nanoseconds};
+}
+
+long sys_statx(struct thread *thread, const uint64_t arguments[6])
+{
+	enum { BASIC = 0x7ff, MNT_ID = 0x1000, SYNC_TYPE = 0x6000, ATTRIBUTE_MOUNT_ROOT = 0x2000 };
+	unsigned flags = (unsigned)arguments[2];
+	struct inode *inode;
+	struct mount *mount;
+	if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | SYNC_TYPE) ||
+	    (flags & SYNC_TYPE) == SYNC_TYPE || arguments[3] >> 31 & 1)
+		return -EINVAL;
+	int error = inode_at(thread, (int)arguments[0], arguments[1], flags, &inode, &mount);
+	if (error != 0)
+		return error;
+	refresh(inode);
+	const struct fs_attributes *a = &inode->attributes;
+	struct linux_statx statx = {
+	        .mask = BASIC | MNT_ID,
+	        .blksize = a->block_size != 0 ? a->block_size : 4096,
+	        .nlink = a->links,
+	        .uid = a->uid,
+	        .gid = a->gid,
+	        .mode = (uint16_t)a->mode,
+	        .ino = a->inode,
+	        .size = a->size,
+	        .blocks = a->blocks,
+	        .attributes_mask = ATTRIBUTE_MOUNT_ROOT,
+	        .attributes = mount != NULL && mount->root->inode == inode ? ATTRIBUTE_MOUNT_ROOT : 0,
+	        .atime = statx_time(a->atime),
+	        .ctime = statx_time(a->ctime),
+	        .mtime = statx_time(a->mtime),
+	        .rdev_major = device_major(a->rdev),
+	        .rdev_minor = device_minor(a->rdev),
+	        .dev_major = device_major(inode->superblock->device),
+	        .dev_minor = device_minor(inode->superblock->device),
+	        .mnt_id = mount != NULL ? mount_id(mount) : 0,
+	};
+	inode_put(inode);
+	return copy_to_user(thread, arguments[4], &statx, sizeof(statx));
+}
+
+/* ---- statfs ---- */
+
+static long statfs_to_user(struct thread *thread, struct superblock *superblock, const struct mount *mount,
+                           uint64_t address)
+{
+	enum { ST_VALID_ = 0x20, ST_RELATIME_ = 0x1000 };
+	struct fs_statfs fs = {.block_size = 4096, .name_max = NAME_LENGTH_MAX};
+	if (superblock->operations->statfs != NULL) {
+		int error = superblock->operations->statfs(superblock, &fs);
+		if (error != 0)
+			return error;
+	}
+	uint64_t reserved = superblock->blocks_reserved;
+	struct linux_statfs out = {
+	        .f_type = fs.magic,
+	        .f_bsize = fs.block_size,
+	        .f_blocks = fs.blocks,
+	        .f_bfree = fs.blocks_free > reserved ? fs.blocks_free - reserved : 0,
+	        .f_bavail = fs.blocks_available > reserved ? fs.blocks_available - reserved : 0,
+	        .f_files = fs.files,
+	        .f_ffree = fs.files_free,
+	        .f_namelen = fs.name_max,
+	        .f_frsize = fs.block_size,
+	        .f_flags = ST_VALID_ | ST_RELATIME_ | (mount != NULL ? mount->flags & 15 : 0) |
+	                   (superblock->read_only ? 1 : 0),
+	};
+	memcpy(out.f_fsid, fs.uuid, sizeof(out.f_fsid));
+	return copy_to_user(thread, address, &out, sizeof(out));
+}
+
+long sys_statfs(struct thread *thread, const uint64_t arguments[6])
+{
+	struct dentry *dentry;
+	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &dentry);
+	if (error != 0)
+		return error;
+	long result = statfs_to_user(thread, dentry->inode->superblock, dentry->mount, arguments[1]);
+	dentry_put(dentry);
+	return result;
+}
+
+long sys_fstatfs(struct thread *thread, const uint64_t arguments[6])
+{
+	struct file *file = file_of_any(thread, (int)arguments[0]);
+	if (file == NULL)
+		return -EBADF;
+	long result = statfs_to_user(thread, file->inode->superblock,
+	                             file->dentry != NULL ? file->dentry->mount : NULL, arguments[1]);
+	file_put(file);
+	return result;
+}
+
+/* ---- access ---- */
+
+static long access_at(struct thread *thread, int dirfd, uint64_t path, unsigned mode, unsigned flags)
+{
+	struct dentry *dentry;
+	if (mode & ~7u || flags & ~(unsigned)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+	                  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	int error = user_path_lookup(thread, dirfd, path, lookup, &dentry);
+	if (error != 0)
+		return error;
+	const struct credentials *c = &thread->process->credentials;
+	bool effective = flags & AT_EACCESS;
+	error = permission_check(c, effective ? c->euid : c->uid, effective ? c->egid : c->gid, dentry->inode,
+	                         mode);
+	if (error == 0 && mode & MAY_WRITE && mount_read_only(dentry) &&
+	    (S_ISREG(dentry->inode->attributes.mode) || S_ISDIR(dentry->inode->attributes.mode)))
+		error = -EROFS;
+	dentry_put(dentry);
+	return error;
+}
+
+long sys_access(struct thread *thread, const uint64_t arguments[6])
+{
+	return access_at(thread, AT_FDCWD_LINUX, arguments[0], (unsigned)arguments[1], 0);
+}
+
+long sys_faccessat(struct thread *thread, const uint64_t arguments[6])
+{
+	return access_at(thread, (int)arguments[0], arguments[1], (unsigned)arguments[2], 0);
+}
+
+long sys_faccessat2(struct thread *thread, const uint64_t arguments[6])
+{
+	return access_at(thread, (int)arguments[0], arguments[1], (unsigned)arguments[2],
+	                 (unsigned)arguments[3]);
+}
+
+/* ---- readlink ---- */
+
+static long readlink_at(struct thread *thread, int dirfd, uint64_t path, uint64_t out, int64_t size)
+{
+	char target[PATH_SIZE];
+	struct dentry *dentry;
+	if (size <= 0)
+		return -EINVAL;
+	int error = user_path_lookup(thread, dirfd, path, LOOKUP_EMPTY, &dentry);
+	if (error != 0)
+		return error;
+	struct inode *inode = dentry->inode;
+	ssize_t length;
+	if (!S_ISLNK(inode->attributes.mode) || inode->operations->readlink == NULL)
+		length = -EINVAL;
+	else
+		length = inode->operations->readlink(inode, target, sizeof(target));
+	dentry_put(dentry);
+	if (length < 0)
+		return length;
+	if (length > size)
+		length = size;
+	error = copy_to_user(thread, out, target, (size_t)length);
+	return error != 0 ? error : length;
+}
+
+long sys_readlink(struct thread *thread, const uint64_t arguments[6])
+{
+	return readlink_at(thread, AT_FDCWD_LINUX, arguments[0], arguments[1], (int)arguments[2]);
+}
+
+long sys_readlinkat(struct thread *thread, const uint64_t arguments[6])
+{
+	return readlink_at(thread, (int)arguments[0], arguments[1], arguments[2], (int)arguments[3]);
+}

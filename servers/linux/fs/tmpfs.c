@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files in memory: tmpfs, and the base of /dev. A directory holds a list of names, each with a reference to
+ * its inode; file data are pages of the page cache that have no store. What the names refer to lives until
+ * its last name and its last user are gone.
+ */
+#include "fs/internal.h"
+#include <stdio.h>
+
+struct name {
+	struct name *next;
+	struct inode *inode; /* a reference */
+	uint64_t cookie;     /* for readdir: grows */
+	size_t length;
+	char text[];
+};
+
+struct directory {
+	struct name *names, **end;
+	uint64_t next_cookie;
+	uint64_t parent; /* inode number of .. */
+};
+
+static const struct inode_operations tmpfs_file_inode, tmpfs_directory_inode, tmpfs_link_inode;
+static const struct file_operations tmpfs_directory_operations;
+
+static int make_inode(struct superblock *superblock, const struct new_inode *what, uint64_t parent,
+                      struct inode **out)
+{
+	uint64_t *next_number = superblock->private;
+	struct inode *inode = inode_create(superblock);
+	if (inode == NULL)
+		return -ENOMEM;
+	struct fs_time now = fs_now();
+	inode->attributes = (struct fs_attributes){
+	        .inode = ++*next_number,
+	        .mode = what->mode,
+	        .links = 1,
+	        .uid = what->uid,
+	        .gid = what->gid,
+	        .rdev = what->rdev,
+	        .block_size = 4096,
+	        .atime = now,
+	        .mtime = now,
+	        .ctime = now,
+	};
+	inode->operations = &tmpfs_file_inode;
+	inode->file_operations = &regular_file_operations;
+	if (S_ISDIR(what->mode)) {
+		struct directory *directory = calloc(1, sizeof(*directory));
+		if (directory == NULL) {
+			inode_put(inode);
+			return -ENOMEM;
+		}
+		directory->end = &directory->names;
+		directory->next_cookie = 2;
+		directory->parent = parent != 0 ? parent : inode->attributes.inode;
+		inode->private = directory;
+		inode->attributes.links = 2;
+		inode->operations = &tmpfs_directory_inode;
+		inode->file_operations = &tmpfs_directory_operations;
+	} else if (S_ISLNK(what->mode)) {
+		inode->operations = &tmpfs_link_inode;
+	}
+	*out = inode;
+	return 0;
+}
+
+static struct name **name_find(struct inode *inode, const char *text, size_t length)
+{
+	struct directory *directory = inode->private;
+	struct name **link = &directory->names;
+	while (*link != NULL && ((*link)->length != length || memcmp((*link)->text, text, length) != 0))
+		link = &(*link)->next;
+	return link;
+}
+
+static int name_add(struct inode *inode, const char *text, size_t length, struct inode *target)
+{
+	struct directory *directory = inode->private;
+	struct name *name = malloc(sizeof(*name) + length);
+	if (name == NULL)
+		return -ENOSPC;
+	name->next = NULL;
+	name->inode = inode_get(target);
+	name->cookie = directory->next_cookie++;
+	name->length = length;
+	memcpy(name->text, text, length);
+	*directory->end = name;
+	directory->end = &name->next;
+	return 0;
+}
+
+static void name_remove(struct inode *inode, const char *text, size_t length)
+{
+	struct directory *directory = inode->private;
+	struct name **link = name_find(inode, text, length), *name = *link;
+	if (name == NULL)
+		return;
+	*link = name->next;
+	if (directory->end == &name->next)
+		directory->end = link;
+	inode_put(name->inode);
+	free(name);
+}
+
+static int tmpfs_lookup(struct inode *directory, const char *text, size_t length, struct inode **out)
+{
+	struct name *name = *name_find(directory, text, length);
+	if (name == NULL)
+		return -ENOENT;
+	*out = inode_get(name->inode);
+	return 0;
+}
+
+static int tmpfs_create(struct inode *directory, const char *text, size_t length,
+                        const struct new_inode *what, struct inode **out)
+{
+	struct inode *inode;
+	int error = make_inode(directory->superblock, what, directory->attributes.inode, &inode);
+	if (error != 0)
+		return error;
+	error = name_add(directory, text, length, inode);
+	if (error != 0) {
+		inode_put(inode);
+		return error;
+	}
+	*out = inode;
+	return 0;
+}
+
+static int tmpfs_symlink(struct inode *directory, const char *text, size_t length, const char *target,
+                         const struct new_inode *what, struct inode **out)
+{
+	char *copy = strdup(target);
+	if (copy == NULL)
+		return -ENOMEM;
+	int error = tmpfs_create(directory, text, length, what, out);
+	if (error != 0) {
+		free(copy);
+		return error;
+	}
+	(*out)->private = copy;
+	(*out)->attributes.size = strlen(copy);
+	return 0;
+}
+
+static int tmpfs_link(struct inode *directory, const char *text, size_t length, struct inode *inode)
+{
+	int error = name_add(directory, text, length, inode);
+	if (error == 0)
+		inode->attributes.links++;
+	return error;
+}
+
+static int tmpfs_unlink(struct inode *directory, const char *text, size_t length, struct inode *inode)
+{
+	(void)inode; /* the caller's dentry holds it while its count of links falls */
+	name_remove(directory, text, length);
+	return 0;
+}
+
+static int tmpfs_rmdir(struct inode *directory, const char *text, size_t length, struct inode *inode)
+{
+	struct directory *victim = inode->private;
+	if (victim->names != NULL)
+		return -ENOTEMPTY;
+	name_remove(directory, text, length);
+	return 0;
+}
+
+static int tmpfs_rename(struct inode *from, const char *text, size_t length, struct inode *inode,
+                        struct inode *to, const char *new_text, size_t new_length, struct inode *target,
+                        unsigned flags)
+{
+	if (target != NULL && !(flags & FS_RENAME_EXCHANGE) && S_ISDIR(target->attributes.mode) &&
+	    ((struct directory *)target->private)->names != NULL)
+		return -ENOTEMPTY;
+	if (target != NULL) {
+		/* the new name is taken over where it is */
+		struct name *name = *name_find(to, new_text, new_length);
+		name->inode = inode_get(inode);
+		if (flags & FS_RENAME_EXCHANGE) {
+			struct name *old = *name_find(from, text, length);
+			inode_put(old->inode);
+			old->inode = target; /* the reference of the new name */
+		} else {
+			name_remove(from, text, length);
+			inode_put(target);
+		}
+	} else {
+		int error = name_add(to, new_text, new_length, inode);
+		if (error != 0)
+			return error;
+		name_remove(from, text, length);
+	}
+	if (S_ISDIR(inode->attributes.mode))
+		((struct directory *)inode->private)->parent = to->attributes.inode;
+	if (target != NULL && flags & FS_RENAME_EXCHANGE && S_ISDIR(target->attributes.mode))
+		((struct directory *)target->private)->parent = from->attributes.inode;
+	return 0;
+}
+
+static ssize_t tmpfs_readlink(struct inode *inode, char *out, size_t size)
+{
+	size_t length = strlen(inode->private);
+	if (length > size)
+		length = size;
+	memcpy(out, inode->private, length);
+	return (ssize_t)length;
+}
+
+static int tmpfs_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *from)
+{
+	struct fs_attributes *to = &inode->attributes;
+	if (mask & FS_SET_MODE)
+		to->mode = (to->mode & S_IFMT) | (from->mode & 07777);
+	if (mask & FS_SET_UID)
+		to->uid = from->uid;
+	if (mask & FS_SET_GID)
+		to->gid = from->gid;
+	if (mask & FS_SET_SIZE)
+		to->size = from->size;
+	if (mask & FS_SET_ATIME)
+		to->atime = from->atime;
+	if (mask & FS_SET_MTIME)
+		to->mtime = from->mtime;
+	if (mask & FS_SET_CTIME)
+		to->ctime = from->ctime;
+	return 0;
+}
+
+static unsigned entry_type(const struct inode *inode)
+{
+	return inode->attributes.mode >> 12 & 15;
+}
+
+static int tmpfs_readdir(struct file *file, struct io_buffer *buffer)
+{
+	struct directory *directory = file->inode->private;
+	int total = 0, size = 0;
+	while (file->position < 2) {
+		bool own = file->position == 0;
+		size = dirent_emit(buffer, own ? file->inode->attributes.inode : directory->parent,
+		                   file->position + 1, 4, own ? "." : "..", own ? 1 : 2);
+		if (size < 0)
+			break;
+		total += size;
+		file->position++;
+	}
+	struct name *name = size < 0 ? NULL : directory->names;
+	while (name != NULL) {
+		if (name->cookie < file->position) {
+			name = name->next;
+			continue;
+		}
+		uint64_t cookie = name->cookie;
+		size = dirent_emit(buffer, name->inode->attributes.inode, cookie + 1, entry_type(name->inode),
+		                   name->text, name->length);
+		if (size < 0)
+			break;
+		total += size;
+		file->position = cookie + 1;
+		/* copying may have waited: the list may be another one */
+		name = directory->names;
+		while (name != NULL && name->cookie <= cookie)
+			name = name->next;
+	}
+	if (total == 0 && size < 0)
+		return size == -ENOSPC ? -EINVAL : size;
+	return total;
+}
+
+static int64_t tmpfs_directory_seek(struct file *file, int64_t offset, int whence)
+{
+	return seek_in(file, offset, whence, INT64_MAX);
+}
+
+static int nothing_to_sync(struct file *file)
+{
+	(void)file;
+	return 0;
+}
+
+static const struct inode_operations tmpfs_file_inode = {.setattr = tmpfs_setattr};
+static const struct inode_operations tmpfs_link_inode = {.setattr = tmpfs_setattr,
+                                                         .readlink = tmpfs_readlink};
+static const struct inode_operations tmpfs_directory_inode = {
+        .lookup = tmpfs_lookup,
+        .create = tmpfs_create,
+        .symlink = tmpfs_symlink,
+        .link = tmpfs_link,
+        .unlink = tmpfs_unlink,
+        .rmdir = tmpfs_rmdir,
+        .rename = tmpfs_rename,
+        .setattr = tmpfs_setattr,
+};
+static const struct file_operations tmpfs_directory_operations = {
+        .readdir = tmpfs_readdir,
+        .seek = tmpfs_directory_seek,
+        .fsync = nothing_to_sync,
+};
+
+static int tmpfs_statfs(struct superblock *superblock, struct fs_statfs *out)
+{
+	uint64_t limit = superblock->page_limit != 0 ? superblock->page_limit : pages_total();
+	uint64_t used = superblock->page_used;
+	*out = (struct fs_statfs){
+	        .block_size = 4096,
+	        .blocks = limit,
+	        .blocks_free = limit > used ? limit - used : 0,
+	        .files = limit,
+	        .files_free = limit,
+	        .name_max = NAME_LENGTH_MAX,
+	        .magic = 0x01021994,
+	};
+	out->blocks_available = out->blocks_free;
+	return 0;
+}
+
+static void tmpfs_evict(struct inode *inode)
+{
+	if (S_ISDIR(inode->attributes.mode)) {
+		struct directory *directory = inode->private;
+		while (directory != NULL && directory->names != NULL) {
+			struct name *name = directory->names;
+			struct directory *below =
+			        S_ISDIR(name->inode->attributes.mode) ? name->inode->private : NULL;
+			if (below != NULL && below->names != NULL && name->inode->references == 1) {
+				/* a tree goes down name by name, not by recursion */
+				*directory->end = below->names;
+				directory->end = below->end;
+				below->names = NULL;
+			}
+			directory->names = name->next;
+			if (directory->names == NULL)
+				directory->end = &directory->names;
+			inode_put(name->inode);
+			free(name);
+		}
+	}
+	free(inode->private);
+}
+
+static int tmpfs_unmount(struct superblock *superblock)
+{
+	(void)superblock;
+	return 0;
+}
+
+static const struct superblock_operations tmpfs_operations = {
+        .statfs = tmpfs_statfs,
+        .unmount = tmpfs_unmount,
+        .evict = tmpfs_evict,
+};
+
+/* size=N[kmg%], mode=OCTAL, uid=, gid= */
+static void parse_options(const char *options, struct superblock *superblock, struct new_inode *root)
+{
+	const char *p = options != NULL ? options : "";
+	while (*p != 0) {
+		char *end;
+		if (strncmp(p, "size=", 5) == 0) {
+			uint64_t size = strtoull(p + 5, &end, 10);
+			if (*end == '%')
+				size = pages_total() * PAGE_SIZE / 100 * size;
+			else if (*end != 0 && strchr("kKmMgG", *end) != NULL)
+				size <<= *end == 'k' || *end == 'K'   ? 10
+				         : *end == 'm' || *end == 'M' ? 20
+				                                      : 30;
+			superblock->page_limit = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
+		} else if (strncmp(p, "mode=", 5) == 0) {
+			root->mode = S_IFDIR | ((uint32_t)strtoul(p + 5, NULL, 8) & 07777);
+		} else if (strncmp(p, "uid=", 4) == 0) {
+			root->uid = (uint32_t)strtoul(p + 4, NULL, 10);
+		} else if (strncmp(p, "gid=", 4) == 0) {
+			root->gid = (uint32_t)strtoul(p + 4, NULL, 10);
+		}
+		p += strcspn(p, ",");
+		p += *p == ',';
+	}
+}
+
+int tmpfs_mount(const char *source, const char *options, struct superblock **out)
+{
+	/* one allocation, so that the counter goes with the superblock */
+	struct {
+		struct superblock superblock;
+		uint64_t next_number;
+	} *both = calloc(1, sizeof(*both));
+	if (both == NULL)
+		return -ENOMEM;
+	struct superblock *superblock = &both->superblock;
+	struct new_inode root = {.mode = S_IFDIR | 01777};
+	superblock->operations = &tmpfs_operations;
+	superblock->private = &both->next_number;
+	superblock->type = "tmpfs";
+	superblock->device = device_number_next();
+	superblock->page_limit = pages_total() / 2;
+	snprintf(superblock->source, sizeof(superblock->source), "%s",
+	         source != NULL && *source != 0 ? source : "tmpfs");
+	parse_options(options, superblock, &root);
+	int error = make_inode(superblock, &root, 0, &superblock->root);
+	if (error != 0) {
+		free(both);
+		return error;
+	}
+	*out = superblock;
+	return 0;
+}
+
+int anonymous_memory_file(uint64_t size, struct file **out)
+{
+	static struct superblock *superblock;
+	if (superblock == NULL) {
+		int error = tmpfs_mount("anon", "", &superblock);
+		if (error != 0)
+			return error;
+		superblock->mounts = 1;
+		superblock->page_limit = 0;
+	}
+	struct new_inode what = {.mode = S_IFREG | 0600};
+	struct inode *inode;
+	int error = make_inode(superblock, &what, 0, &inode);
+	if (error != 0)
+		return error;
+	inode->attributes.links = 0;
+	inode->attributes.size = size;
+	*out = file_create(inode, NULL, O_RDWR, &regular_file_operations);
+	inode_put(inode);
+	return *out != NULL ? 0 : -ENOMEM;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dirty pages on their way to the disk, and the room on the disk that they will need. A write(2) reserves
+ * blocks for pages that have none yet, so that what it accepted can be written; when the estimate says that
+ * the disk is nearly full it is made exact, and then writes go through at once, so that write(2) itself
+ * reports ENOSPC.
+ */
+#include "fs/internal.h"
+#include <pith/log.h>
+#include <pith/startup.h>
+
+#define INTERVAL     (5ull * 1000000000)
+#define SPACE_MARGIN 128 /* blocks: for what maps blocks, and for an estimate's error */
+
+static size_t dirty_pages, writes_in_flight;
+static struct waitq dirty_wait;    /* the periodic fiber: there is something to do */
+static struct waitq finished_wait; /* a write was finished */
+static bool background_wanted;
+
+size_t pages_dirty(void)
+{
+	return dirty_pages;
+}
+
+/* ---- who is dirty ---- */
+
+void inode_mark_dirty(struct inode *inode)
+{
+	struct superblock *superblock = inode->superblock;
+	if (inode->flags & INODE_DIRTY)
+		return;
+	inode->flags |= INODE_DIRTY;
+	inode->dirty_previous = NULL;
+	inode->dirty_next = superblock->dirty;
+	if (superblock->dirty != NULL)
+		superblock->dirty->dirty_previous = inode;
+	superblock->dirty = inode;
+	waitq_wake_all(&dirty_wait);
+}
+
+void inode_clear_dirty(struct inode *inode)
+{
+	if (!(inode->flags & INODE_DIRTY))
+		return;
+	inode->flags &= ~(uint32_t)INODE_DIRTY;
+	if (inode->dirty_previous != NULL)
+		inode->dirty_previous->dirty_next = inode->dirty_next;
+	else
+		inode->superblock->dirty = inode->dirty_next;
+	if (inode->dirty_next != NULL)
+		inode->dirty_next->dirty_previous = inode->dirty_previous;
+	inode->dirty_next = inode->dirty_previous = NULL;
+}
+
+void page_cache_mark_dirty(struct inode *inode, uint64_t index, pfn_t pfn)
+{
+	struct page *page = page_of(pfn);
+	(void)index;
+	if (page->inode != inode || page->flags & PAGE_DIRTY ||
+	    inode->superblock->operations->io_start == NULL)
+		return;
+	page->flags |= PAGE_DIRTY;
+	inode->dirty_count++;
+	dirty_pages++;
+	inode_mark_dirty(inode);
+}
+
+void page_cache_clean(struct page *page)
+{
+	page->flags &= (uint16_t)~PAGE_DIRTY;
+	page->inode->dirty_count--;
+	dirty_pages--;
+}
+
+/* ---- room on the disk ---- */
+
+static uint64_t blocks_per_page(const struct superblock *superblock)
+{
+	return superblock->block_size >= PAGE_SIZE || superblock->block_size == 0
+	               ? 1
+	               : PAGE_SIZE / superblock->block_size;
+}
+
+void page_release_space(struct page *page)
+{
+	if (!(page->flags & PAGE_RESERVED) || page->inode == NULL)
+		return;
+	page->flags &= (uint16_t)~PAGE_RESERVED;
+	page->inode->superblock->blocks_reserved -= blocks_per_page(page->inode->superblock);
+}
+
+static void space_refresh(struct superblock *superblock)
+{
+	struct fs_statfs fs;
+	if (superblock->operations->statfs(superblock, &fs) != 0)
+		return;
+	superblock->blocks_free = fs.blocks_free;
+	superblock->block_size = fs.block_size;
+}
+
+static bool space_enough(const struct superblock *superblock)
+{
+	return superblock->blocks_free >
+	       superblock->blocks_reserved + blocks_per_page(superblock) + SPACE_MARGIN;
+}
+
+int space_prepare(struct inode *inode, uint64_t index, bool *through)
+{
+	struct superblock *superblock = inode->superblock;
+	*through = false;
+	if (superblock->operations->io_start == NULL || superblock->operations->statfs == NULL)
+		return 0;
+	if ((index + 1) * PAGE_SIZE <= inode->allocated_end || space_enough(superblock))
+		return 0;
+	space_refresh(superblock);
+	if (space_enough(superblock))
+		return 0;
+	/* nearly full: what is reserved is written, so that the numbers become exact; the inode's lock is
+	 * ours, pages need none */
+	for (struct inode *dirty = superblock->dirty; dirty != NULL && superblock->blocks_reserved > 0;) {
+		inode_get(dirty);
+		inode_write_back(dirty, 0, UINT64_MAX, true);
+		struct inode *next = dirty->dirty_next;
+		bool listed = dirty->flags & INODE_DIRTY;
+		inode_put(dirty);
+		dirty = listed ? next : NULL;
+	}
+	space_refresh(superblock);
+	*through = !space_enough(superblock);
+	return 0;
+}
+
+void space_reserve(struct inode *inode, uint64_t index, pfn_t pfn)
+{
+	struct page *page = page_of(pfn);
+	struct superblock *superblock = inode->superblock;
+	if (superblock->operations->io_start == NULL || page->flags & (PAGE_RESERVED | PAGE_DIRTY) ||
+	    (index + 1) * PAGE_SIZE <= inode->allocated_end)
+		return;
+	page->flags |= PAGE_RESERVED;
+	superblock->blocks_reserved += blocks_per_page(superblock);
+}
+
+int page_cache_make_writable(struct inode *inode, uint64_t index)
+{
+	bool through;
+	pfn_t pfn = page_cache_peek(inode, index);
+	if (pfn == PFN_NONE)
+		return 0;
+	int error = space_prepare(inode, index, &through);
+	if (error == 0 && through && page_of(pfn)->inode == inode) {
+		/* allocate now: writing the page as it is gives it its blocks */
+		page_cache_mark_dirty(inode, index, pfn);
+		error = inode_write_back(inode, index, index, true);
+	}
+	if (error == 0 && page_of(pfn)->inode == inode) {
+		space_reserve(inode, index, pfn);
+		inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
+	}
+	page_put(pfn);
+	return error;
+}
+
+/* ---- writing ---- */
+
+void writeback_finished(struct page_io *io, int error, uint64_t blocks)
+{
+	struct inode *inode = io->inode;
+	struct superblock *superblock = inode->superblock;
+	writes_in_flight--;
+	if (error == 0) {
+		uint64_t before = inode->attributes.blocks, per_block = superblock->block_size / 512;
+		if (blocks > before && per_block > 0) {
+			uint64_t used = (blocks - before) / per_block;
+			superblock->blocks_free -=
+			        used < superblock->blocks_free ? used : superblock->blocks_free;
+		}
+		inode->attributes.blocks = blocks;
+	} else {
+		inode->write_error = error;
+		log_error("%s: write-back of inode %llu: %s", superblock->source,
+		          (unsigned long long)inode->attributes.inode, strerror(-error));
+	}
+	waitq_wake_all(&finished_wait);
+}
+
+static void take_for_writing(struct page_io *io, struct page *page, uint64_t size)
+{
+	struct inode *inode = io->inode;
+	pfn_t pfn = page_pfn(page);
+	if (inode->mappings != NULL)
+		mm_write_protect(inode, page->index);
+	page_cache_clean(page);
+	page->flags |= PAGE_BUSY;
+	page_get(pfn);
+	if ((page->index + 1) * PAGE_SIZE > size && page->index * PAGE_SIZE < size)
+		memset((char *)page_address(pfn) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+	io->pages[io->count].index = page->index;
+	io->pages[io->count].pfn = pfn;
+	io->count++;
+}
+
+static void untake(struct page_io *io)
+{
+	struct inode *inode = io->inode;
+	for (unsigned i = 0; i < io->count; i++) {
+		pfn_t pfn = io->pages[i].pfn;
+		page_of(pfn)->flags &= (uint16_t)~PAGE_BUSY;
+		page_cache_mark_dirty(inode, io->pages[i].index, pfn);
+		waitq_wake_all(page_waitq(pfn));
+		page_put(pfn);
+	}
+}
+
+/* Starts writing dirty pages from *index on, up to `last`: one request. 0: started, *index is where to go on;
+ * -ENOENT: nothing to do. */
+static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool may_wait, unsigned *started)
+{
+	struct page_io *io = malloc(sizeof(*io));
+	pfn_t pfn;
+	if (io == NULL)
+		return -ENOMEM;
+	io->inode = inode;
+	io->write = true;
+	io->count = 0;
+	io->size = inode->attributes.size;
+	while (io->count < FS_PAGES_MAX && (pfn = page_tree_next(&inode->pages, index)) != PFN_NONE &&
+	       *index <= last) {
+		struct page *page = page_of(pfn);
+		if (page->flags & PAGE_DIRTY && page->flags & PAGE_BUSY) {
+			if (!may_wait) {
+				(*index)++;
+				continue;
+			}
+			if (io->count > 0)
+				break; /* send what there is before waiting */
+			page_get(pfn);
+			while (page->flags & PAGE_BUSY)
+				waitq_wait(page_waitq(pfn), false, DEADLINE_NEVER);
+			page_put(pfn);
+			io->size = inode->attributes.size;
+			continue;
+		}
+		if (page->flags & PAGE_DIRTY)
+			take_for_writing(io, page, io->size);
+		(*index)++;
+	}
+	if (io->count == 0) {
+		free(io);
+		return -ENOENT;
+	}
+	*started = io->count;
+	inode->io_count++;
+	writes_in_flight++;
+	int error = inode->superblock->operations->io_start(io, may_wait);
+	if (error != 0) {
+		writes_in_flight--;
+		inode->io_count--;
+		untake(io);
+		free(io);
+	}
+	return error;
+}
+
+/* Nobody will read what a file without a name and users holds. */
+static bool is_dead(const struct inode *inode)
+{
+	return inode->attributes.links == 0 && !(inode->flags & INODE_KEPT);
+}
+
+int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wait)
+{
+	uint64_t index = first;
+	unsigned started;
+	int error = 0;
+	if (is_dead(inode) || inode->superblock->operations->io_start == NULL)
+		return 0;
+	if (inode->dirty_count > 0) {
+		do
+			error = write_start(inode, &index, last, true, &started);
+		while (error == 0 && index != 0 && index <= last);
+	}
+	if (error == -ENOENT)
+		error = 0;
+	if (!wait)
+		return error;
+	page_cache_wait_idle(inode);
+	if (error == 0)
+		error = inode->write_error;
+	inode->write_error = 0;
+	return error;
+}
+
+int page_cache_flush(struct inode *inode, uint64_t first, uint64_t last)
+{
+	return inode_write_back(inode, first, last, true);
+}
+
+int inode_fsync(struct inode *inode)
+{
+	struct superblock *superblock = inode->superblock;
+	int error = inode_write_back(inode, 0, UINT64_MAX, true);
+	if (error == 0 && !is_dead(inode))
+		error = inode_flush_attributes(inode);
+	if (error == 0 && superblock->operations->fsync != NULL && !is_dead(inode))
+		error = superblock->operations->fsync(superblock, inode);
+	return error;
+}
+
+/* One turn over the dirty inodes of a file system. */
+static int write_all(struct superblock *superblock, bool wait)
+{
+	int first_error = 0;
+	unsigned failures = 0;
+	while (superblock->dirty != NULL && failures < 16) {
+		struct inode *inode = inode_get(superblock->dirty);
+		inode_clear_dirty(inode); /* whoever changes it from here on puts it back */
+		int error = inode_write_back(inode, 0, UINT64_MAX, false);
+		if (error == 0)
+			error = inode_flush_attributes(inode);
+		if (error != 0) {
+			first_error = error;
+			failures++;
+		}
+		if (inode->dirty_count > 0 && !is_dead(inode))
+			inode_mark_dirty(inode);
+		inode_put(inode);
+	}
+	while (wait && writes_in_flight > 0)
+		waitq_wait(&finished_wait, false, DEADLINE_NEVER);
+	return first_error;
+}
+
+int superblock_sync(struct superblock *superblock)
+{
+	if (superblock->operations->io_start == NULL)
+		return 0;
+	int error = write_all(superblock, true);
+	if (superblock->operations->fsync != NULL) {
+		int synced = superblock->operations->fsync(superblock, NULL);
+		if (error == 0)
+			error = synced;
+	}
+	return error;
+}
+
+size_t writeback_kick(size_t pages)
+{
+	size_t done = 0;
+	for (struct mount *mount = mount_first(); mount != NULL; mount = mount->next) {
+		for (struct inode *inode = mount->superblock->dirty; inode != NULL && done < pages;
+		     inode = inode->dirty_next) {
+			uint64_t index = 0;
+			unsigned started;
+			while (done < pages && inode->dirty_count > 0 && !is_dead(inode) &&
+			       write_start(inode, &index, UINT64_MAX, false, &started) == 0)
+				done += started;
+		}
+	}
+	return done;
+}
+
+void page_cache_wait_writeback(void)
+{
+	if (fiber_current() == NULL)
+		return;
+	if (writes_in_flight == 0 && writeback_kick(256) == 0)
+		return;
+	if (writes_in_flight > 0)
+		waitq_wait(&finished_wait, false, DEADLINE_NEVER);
+}
+
+/* A writer made pages dirty: the fiber starts at a tenth of all memory, writers wait at a fifth. */
+void writeback_throttle(void)
+{
+	size_t total = pages_total();
+	if (dirty_pages > total / 10 && !background_wanted) {
+		background_wanted = true;
+		waitq_wake_all(&dirty_wait);
+	}
+	while (dirty_pages > total / 5 && (writes_in_flight > 0 || writeback_kick(512) > 0))
+		page_cache_wait_writeback();
+}
+
+static bool anything_dirty(void)
+{
+	for (struct mount *mount = mount_first(); mount != NULL; mount = mount->next) {
+		if (mount->superblock->dirty != NULL || mount->superblock->changed)
+			return true;
+	}
+	return false;
+}
+
+static void writeback_fiber(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		while (!anything_dirty())
+			waitq_wait(&dirty_wait, false, DEADLINE_NEVER);
+		deadline_t until = time_now() + INTERVAL;
+		while (!background_wanted && time_now() < until)
+			waitq_wait(&dirty_wait, false, until);
+		background_wanted = false;
+		for (struct mount *mount = mount_first(); mount != NULL; mount = mount->next) {
+			struct superblock *superblock = mount->superblock;
+			mount_hold(mount);
+			write_all(superblock, false);
+			if (superblock->changed && time_now() >= until &&
+			    superblock->operations->fsync != NULL) {
+				superblock->changed = false;
+				superblock->operations->fsync(superblock, NULL);
+			}
+			if (!mount_release(mount))
+				break;
+		}
+	}
+}
+
+void writeback_start(void)
+{
+	fiber_spawn(writeback_fiber, NULL);
+}

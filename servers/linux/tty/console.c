@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* The console: the terminal on the serial line (run mode). */
+#include "tty/tty.h"
+#include <pith/startup.h>
+
+static struct tty console;
+static bool active;
+static size_t room_seen;
+
+static size_t console_room(struct tty *tty)
+{
+	(void)tty;
+	return serial_room();
+}
+
+static void console_put(struct tty *tty, uint8_t byte)
+{
+	(void)tty;
+	serial_write(&byte, 1);
+}
+
+static bool console_drained(struct tty *tty)
+{
+	(void)tty;
+	return serial_output_empty();
+}
+
+static void console_discard(struct tty *tty)
+{
+	(void)tty;
+	serial_discard_output();
+}
+
+static void console_input_taken(struct tty *tty)
+{
+	(void)tty;
+	console_events(); /* what the full queue had left in the ring */
+}
+
+static const struct tty_driver driver = {
+        .room = console_room,
+        .put = console_put,
+        .drained = console_drained,
+        .discard_output = console_discard,
+        .input_taken = console_input_taken,
+};
+
+struct tty *console_tty(void)
+{
+	return active ? &console : NULL;
+}
+
+void console_init(void)
+{
+	tty_setup(&console, &driver, linux_device(4, 65));
+	console.size.rows = (uint16_t)startup_config_number("rows", 24);
+	console.size.columns = (uint16_t)startup_config_number("columns", 80);
+	console.line.termios.input |= LINE_IUTF8;
+	active = true;
+}
+
+void console_events(void)
+{
+	uint8_t byte;
+	bool any = false;
+	while (active && tty_wants_input(&console) && serial_read(&byte, 1) == 1) {
+		tty_input(&console, byte);
+		any = true;
+	}
+	if (any)
+		tty_input_done(&console);
+	size_t room = serial_room();
+	if (room > room_seen)
+		waitq_wake_all(&console.output_wait);
+	room_seen = room;
+}
+
+bool console_prepare_sleep(void)
+{
+	if (!active)
+		return true;
+	bool writers = !waitq_empty(&console.output_wait);
+	room_seen = serial_room();
+	return serial_prepare_sleep(tty_wants_input(&console), writers);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* Terminal ioctls: modes, window size, sessions and process groups, flushing. */
+#include "tty/tty.h"
+#include "syscall.h"
+
+enum { SIGTTOU_ = 22, SIGWINCH_ = 28 };
+
+enum tty_command {
+	TC_GETS = 0x5401,
+	TC_SETS,
+	TC_SETSW,
+	TC_SETSF,
+	TC_SBRK = 0x5409,
+	TC_XONC,
+	TC_FLSH,
+	TIO_EXCL,
+	TIO_NXCL,
+	TIO_SCTTY,
+	TIO_GPGRP,
+	TIO_SPGRP,
+	TIO_OUTQ,
+	TIO_STI,
+	TIO_GWINSZ,
+	TIO_SWINSZ,
+	TIO_MGET,
+	TIO_INQ = 0x541b,
+	TIO_NOTTY = 0x5422,
+	TIO_SETD,
+	TIO_GETD,
+	TC_SBRKP,
+	TIO_GSID = 0x5429,
+};
+
+static long set_modes(struct tty *tty, struct thread *thread, unsigned command, uint64_t argument)
+{
+	struct line_termios new, old = tty->line.termios;
+	int error = tty_check_background(tty, thread, SIGTTOU_);
+	if (error != 0)
+		return error;
+	if (copy_from_user(thread, &new, argument, sizeof(new)) != 0)
+		return -EFAULT;
+	if (command != TC_SETS) {
+		error = tty_drain(tty);
+		if (error != 0)
+			return error;
+	}
+	if (command == TC_SETSF)
+		line_flush_input(&tty->line);
+	tty->line.termios = new;
+	line_mode_changed(&tty->line, &old);
+	tty_input_done(tty); /* what counts as input may have changed */
+	return 0;
+}
+
+static long set_size(struct tty *tty, struct thread *thread, uint64_t argument)
+{
+	struct window_size new;
+	if (copy_from_user(thread, &new, argument, sizeof(new)) != 0)
+		return -EFAULT;
+	if (memcmp(&new, &tty->size, sizeof(new)) == 0)
+		return 0;
+	tty->size = new;
+	if (tty->group != 0)
+		signal_send_group(tty->group, SIGWINCH_, 0x80, 0);
+	return 0;
+}
+
+static long take_as_controlling(struct tty *tty, struct thread *thread, uint64_t force)
+{
+	struct process *process = thread->process;
+	if (process->tty == tty && process->session_leader && tty->session == process->sid)
+		return 0;
+	if (!process->session_leader || process->tty != NULL)
+		return -EPERM;
+	if (tty->session != 0) {
+		if (force != 1 || !capable_root(thread))
+			return -EPERM;
+		tty_detach_session(tty);
+	}
+	process->tty = tty;
+	tty->session = process->sid;
+	tty->group = process->pgid;
+	return 0;
+}
+
+static long give_up(struct tty *tty, struct thread *thread)
+{
+	struct process *process = thread->process;
+	if (process->tty != tty)
+		return -ENOTTY;
+	if (process->session_leader && tty->session == process->sid)
+		tty_hang_up(tty);
+	process->tty = NULL;
+	return 0;
+}
+
+static long set_group(struct tty *tty, struct thread *thread, uint64_t argument)
+{
+	int group;
+	int error = tty_check_background(tty, thread, SIGTTOU_);
+	if (error == -EIO)
+		return -ENOTTY;
+	if (error != 0)
+		return error;
+	if (thread->process->tty != tty || tty->session != thread->process->sid)
+		return -ENOTTY;
+	if (copy_from_user(thread, &group, argument, sizeof(group)) != 0)
+		return -EFAULT;
+	if (group < 0)
+		return -EINVAL;
+	if (!process_group_exists(group, thread->process->sid))
+		return -EPERM;
+	tty->group = group;
+	return 0;
+}
+
+static long flush(struct tty *tty, struct thread *thread, uint64_t queue)
+{
+	int error = tty_check_background(tty, thread, SIGTTOU_);
+	if (error != 0)
+		return error;
+	if (queue > 2)
+		return -EINVAL;
+	if (queue == 0 || queue == 2) {
+		line_flush_input(&tty->line);
+		tty->driver->input_taken(tty);
+	}
+	if (queue == 1 || queue == 2) {
+		tty->driver->discard_output(tty);
+		waitq_wake_all(&tty->output_wait);
+	}
+	return 0;
+}
+
+static long flow(struct tty *tty, uint64_t action)
+{
+	if (action > 3)
+		return -EINVAL;
+	if (action <= 1)
+		tty->line.output_stopped = action == 0;
+	else
+		tty->line.emit(tty, tty->line.termios.characters[action == 2 ? LINE_STOP : LINE_START]);
+	waitq_wake_all(&tty->output_wait);
+	return 0;
+}
+
+static long put_int(struct thread *thread, uint64_t address, int value)
+{
+	return copy_to_user(thread, address, &value, sizeof(value));
+}
+
+long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
+{
+	struct tty *tty = ((struct tty_file *)file->private)->tty;
+	switch (command) {
+	case TC_GETS:
+		return copy_to_user(thread, argument, &tty->line.termios, sizeof(tty->line.termios));
+	case TC_SETS:
+	case TC_SETSW:
+	case TC_SETSF:
+		return set_modes(tty, thread, command, argument);
+	case TC_SBRK:
+	case TC_SBRKP:
+		return tty_drain(tty);
+	case TC_XONC:
+		return flow(tty, argument);
+	case TC_FLSH:
+		return flush(tty, thread, argument);
+	case TIO_EXCL:
+	case TIO_NXCL:
+		return 0;
+	case TIO_SCTTY:
+		return take_as_controlling(tty, thread, argument);
+	case TIO_NOTTY:
+		return give_up(tty, thread);
+	case TIO_GPGRP:
+		return thread->process->tty != tty ? -ENOTTY : put_int(thread, argument, tty->group);
+	case TIO_SPGRP:
+		return set_group(tty, thread, argument);
+	case TIO_GSID:
+		return thread->process->tty != tty ? -ENOTTY : put_int(thread, argument, tty->session);
+	case TIO_GWINSZ:
+		return copy_to_user(thread, argument, &tty->size, sizeof(tty->size));
+	case TIO_SWINSZ:
+		return set_size(tty, thread, argument);
+	case TIO_INQ:
+		return put_int(thread, argument, (int)line_readable(&tty->line));
+	case TIO_OUTQ:
+		return put_int(thread, argument, tty->driver->drained(tty) ? 0 : 1);
+	case TIO_GETD:
+		return put_int(thread, argument, 0);
+	default:
+		return -ENOTTY;
+	}
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* Terminal files: opening, reading, writing, polling; controlling terminals and who may use them. */
+#include "tty/tty.h"
+#include "syscall.h"
+#include <pith/startup.h>
+
+enum { SIGHUP_ = 1, SIGCONT_ = 18, SIGTTIN_ = 21, SIGTTOU_ = 22 };
+
+static void line_emit(void *context, uint8_t byte)
+{
+	struct tty *tty = context;
+	if (tty->driver->room(tty) > 0)
+		tty->driver->put(tty,
+		                 byte); /* else: an echo that finds no room is lost, writers wait before */
+}
+
+static void line_signal(void *context, int signal, bool flush)
+{
+	struct tty *tty = context;
+	if (flush)
+		tty->driver->discard_output(tty);
+	waitq_wake_all(&tty->output_wait);
+	if (tty->group != 0)
+		signal_send_group(tty->group, signal, 0x80 /* SI_KERNEL */, 0);
+}
+
+void tty_setup(struct tty *tty, const struct tty_driver *driver, uint64_t device)
+{
+	line_init(&tty->line);
+	tty->driver = driver;
+	tty->device = device;
+	tty->line.context = tty;
+	tty->line.emit = line_emit;
+	tty->line.signal = line_signal;
+}
+
+void tty_input(struct tty *tty, uint8_t byte)
+{
+	line_input(&tty->line, byte);
+}
+
+void tty_input_done(struct tty *tty)
+{
+	waitq_wake_all(&tty->input_wait);
+	if (!tty->line.output_stopped)
+		waitq_wake_all(&tty->output_wait);
+}
+
+bool tty_wants_input(struct tty *tty)
+{
+	const struct line *line = &tty->line;
+	if (line->put - line->taken < LINE_BUFFER - 64)
+		return true;
+	/* full: a half line must still be ended or erased; else readers come first */
+	return line->termios.local & LINE_ICANON && !line_has_line(line);
+}
+
+/* ---- whose terminal it is ---- */
+
+void tty_detach_session(struct tty *tty)
+{
+	for (struct process *process = process_first(); process != NULL; process = process_next(process)) {
+		if (process->tty == tty)
+			process->tty = NULL;
+	}
+	tty->session = tty->group = 0;
+}
+
+void tty_hang_up(struct tty *tty)
+{
+	int group = tty->group;
+	tty->generation++;
+	if (group != 0) {
+		signal_send_group(group, SIGHUP_, 0x80, 0);
+		signal_send_group(group, SIGCONT_, 0x80, 0);
+	}
+	tty_detach_session(tty);
+	line_flush_input(&tty->line);
+	tty->line.output_stopped = false;
+	waitq_wake_all(&tty->input_wait);
+	waitq_wake_all(&tty->output_wait);
+}
+
+void tty_session_exit(struct process *leader)
+{
+	struct tty *tty = leader->tty;
+	if (tty == NULL)
+		return;
+	if (leader->session_leader && tty->session == leader->sid)
+		tty_hang_up(tty);
+	leader->tty = NULL;
+}
+
+int tty_check_background(struct tty *tty, struct thread *thread, int signal)
+{
+	struct process *process = thread->process;
+	if (process->tty != tty || tty->group == 0 || process->pgid == tty->group)
+		return 0;
+	if (signal_ignored_or_blocked(thread, signal))
+		return signal == SIGTTIN_ ? -EIO : 0;
+	if (process_group_orphaned(process->pgid))
+		return -EIO;
+	signal_send_group(process->pgid, signal, 0x80, 0);
+	return -EINTR_RESTART;
+}
+
+uint64_t tty_device_number(struct tty *tty)
+{
+	return tty->device;
+}
+
+int tty_foreground_group(struct tty *tty)
+{
+	return tty->group;
+}
+
+/* ---- files ---- */
+
+static bool hung_up(const struct tty_file *handle)
+{
+	return handle->generation != handle->tty->generation && !handle->console;
+}
+
+int tty_attach_file(struct tty *tty, struct file *file, struct thread *thread, bool console)
+{
+	struct tty_file *handle = calloc(1, sizeof(*handle));
+	if (handle == NULL)
+		return -ENOMEM;
+	*handle = (struct tty_file){tty, tty->generation, console};
+	file->private = handle;
+	file->operations = &tty_file_operations;
+	tty->open_count++;
+	struct process *process = thread != NULL ? thread->process : NULL;
+	if (process != NULL && !console && !(file->flags & O_NOCTTY) && process->session_leader &&
+	    process->tty == NULL && tty->session == 0) {
+		process->tty = tty;
+		tty->session = process->sid;
+		tty->group = process->pgid;
+	}
+	file->flags &= ~(unsigned)O_NOCTTY;
+	return 0;
+}
+
+int tty_open(struct file *file, struct thread *thread, uint32_t major, uint32_t minor)
+{
+	enum { TTY = 5, PTS = 136 };
+	if (major == TTY && minor == 0) {
+		if (thread == NULL || thread->process->tty == NULL)
+			return -ENXIO;
+		return tty_attach_file(thread->process->tty, file, thread, false);
+	}
+	if (major == TTY && minor == 2)
+		return ptmx_open(file, thread);
+	if (major == PTS) {
+		struct tty *tty = pty_find(minor);
+		return tty != NULL ? tty_attach_file(tty, file, thread, false) : -EIO;
+	}
+	if (console_tty() == NULL || (major == TTY && minor != 1) || (major != TTY && minor != 65))
+		return -ENXIO;
+	return tty_attach_file(console_tty(), file, thread, major == TTY);
+}
+
+static void tty_release(struct file *file)
+{
+	struct tty_file *handle = file->private;
+	if (--handle->tty->open_count == 0 && handle->tty->driver->last_close != NULL)
+		handle->tty->driver->last_close(handle->tty);
+	free(handle);
+}
+
+/* ---- reading ---- */
+
+/* How many bytes a read waits for, and for how long between them. */
+static bool enough(const struct tty *tty, size_t size)
+{
+	const struct line *line = &tty->line;
+	if (line->termios.local & LINE_ICANON)
+		return line_has_line(line);
+	size_t minimum = line->termios.characters[LINE_MIN];
+	if (minimum > size)
+		minimum = size;
+	if (minimum == 0)
+		minimum = 1;
+	return line_readable(line) >= minimum;
+}
+
+static deadline_t read_deadline(const struct tty *tty, size_t had)
+{
+	const struct line *line = &tty->line;
+	uint64_t tenths = line->termios.characters[LINE_TIME];
+	if (line->termios.local & LINE_ICANON)
+		return DEADLINE_NEVER;
+	if (line->termios.characters[LINE_MIN] == 0)
+		return tenths == 0 ? DEADLINE_POLL : time_now() + tenths * 100000000;
+	return tenths == 0 || had == 0 ? DEADLINE_NEVER : time_now() + tenths * 100000000;
+}
+
+/* Waits for input. 0: there may be some (or the wait for more is over), 1: the terminal is gone, or -errno.
+ */
+static int wait_input(struct file *file, struct thread *thread, size_t size)
+{
+	struct tty_file *handle = file->private;
+	struct tty *tty = handle->tty;
+	size_t had = line_readable(&tty->line);
+	deadline_t deadline = read_deadline(tty, had);
+	for (;;) {
+		if (hung_up(handle))
+			return 1;
+		int error = thread != NULL ? tty_check_background(tty, thread, SIGTTIN_) : 0;
+		if (error != 0)
+			return error;
+		if (enough(tty, size))
+			return 0;
+		if (tty->peer_closed)
+			return 1;
+		if (file->flags & O_NONBLOCK)
+			return line_readable(&tty->line) > 0 && !(tty->line.termios.local & LINE_ICANON)
+			               ? 0
+			               : -EAGAIN;
+		if (deadline == DEADLINE_POLL)
+			return 0;
+		error = waitq_wait(&tty->input_wait, true, deadline);
+		if (error == -ETIMEDOUT)
+			return 0;
+		if (error != 0)
+			return -EINTR_RESTART;
+		if (line_readable(&tty->line) != had) { /* the time between bytes begins anew */
+			had = line_readable(&tty->line);
+			if (tty->line.termios.characters[LINE_MIN] > 0)
+				deadline = read_deadline(tty, had);
+		}
+	}
+}
+
+static ssize_t tty_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	struct tty_file *handle = file->private;
+	struct tty *tty = handle->tty;
+	uint8_t bytes[512];
+	size_t done = 0;
+	(void)position;
+	if (buffer->size == 0)
+		return 0;
+	int state = wait_input(file, current_thread(), buffer->size);
+	if (state != 0)
+		return state == 1 ? 0 : state;
+	bool end = false;
+	while (buffer->size > 0 && !end) {
+		size_t part = buffer->size < sizeof(bytes) ? buffer->size : sizeof(bytes);
+		size_t count = line_read(&tty->line, bytes, part, &end);
+		if (count == 0)
+			break;
+		if (io_copy_to(buffer, bytes, count) != 0)
+			return done > 0 ? (ssize_t)done : -EFAULT;
+		done += count;
+	}
+	tty->driver->input_taken(tty);
+	return (ssize_t)done;
+}
+
+/* ---- writing ---- */
+
+static int wait_output(struct file *file)
+{
+	struct tty_file *handle = file->private;
+	struct tty *tty = handle->tty;
+	for (;;) {
+		if (hung_up(handle) || tty->peer_closed)
+			return -EIO;
+		if (!tty->line.output_stopped && tty->driver->room(tty) >= LINE_OUTPUT_MAX)
+			return 0;
+		if (file->flags & O_NONBLOCK)
+			return -EAGAIN;
+		if (waitq_wait(&tty->output_wait, true, DEADLINE_NEVER) != 0)
+			return -EINTR_RESTART;
+	}
+}
+
+static ssize_t tty_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	struct tty_file *handle = file->private;
+	struct tty *tty = handle->tty;
+	struct thread *thread = current_thread();
+	size_t done = 0;
+	int error = 0;
+	(void)position;
+	if (thread != NULL && tty->line.termios.local & LINE_TOSTOP)
+		error = tty_check_background(tty, thread, SIGTTOU_);
+	while (error == 0 && buffer->size > 0) {
+		uint8_t bytes[512];
+		size_t part = buffer->size < sizeof(bytes) ? buffer->size : sizeof(bytes), used = 0;
+		/* room first, bytes second: what was taken from the buffer is then written */
+		error = wait_output(file);
+		if (error != 0)
+			break;
+		size_t room = tty->driver->room(tty) / LINE_OUTPUT_MAX;
+		if (part > room)
+			part = room;
+		if (io_copy_from(buffer, bytes, part) != 0) {
+			error = -EFAULT;
+			break;
+		}
+		while (used < part)
+			line_output(&tty->line, bytes[used++]);
+		done += part;
+	}
+	return done > 0 ? (ssize_t)done : error;
+}
+
+static unsigned tty_poll(struct file *file, struct poll_table *table)
+{
+	struct tty_file *handle = file->private;
+	struct tty *tty = handle->tty;
+	const struct line *line = &tty->line;
+	unsigned events = 0;
+	poll_wait(table, &tty->input_wait);
+	poll_wait(table, &tty->output_wait);
+	if (hung_up(handle) || tty->peer_closed)
+		events |= POLLHUP_ | POLLIN_ | POLLRDNORM_;
+	size_t minimum = line->termios.characters[LINE_TIME] == 0 ? line->termios.characters[LINE_MIN] : 1;
+	bool ready = line->termios.local & LINE_ICANON ? line_has_line(line)
+	                                               : line_readable(line) >= (minimum > 0 ? minimum : 1);
+	if (ready)
+		events |= POLLIN_ | POLLRDNORM_;
+	if (!line->output_stopped && tty->driver->room(tty) >= LINE_OUTPUT_MAX)
+		events |= POLLOUT_ | POLLWRNORM_;
+	return events;
+}
+
+int tty_drain(struct tty *tty)
+{
+	while (!tty->peer_closed && !tty->driver->drained(tty)) {
+		if (waitq_wait(&tty->output_wait, true, DEADLINE_NEVER) != 0)
+			return -EINTR_RESTART;
+	}
+	return 0;
+}
+
+static int tty_fsync(struct file *file)
+{
+	(void)file;
+	return -EINVAL;
+}
+
+static long tty_file_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
+{
+	return hung_up(file->private) ? -EIO : tty_ioctl(file, thread, command, argument);
+}
+
+const struct file_operations tty_file_operations = {
+        .read = tty_read,
+        .write = tty_write,
+        .poll = tty_poll,
+        .ioctl = tty_file_ioctl,
+        .fsync = tty_fsync,
+        .release = tty_release,
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* Terminals: the console on the serial line and pseudo-terminals. Their line discipline is line.h's. */
+#pragma once
+
+#include "fs/internal.h"
+#include "tty/line.h"
+
+struct tty;
+
+struct tty_driver {
+	size_t (*room)(struct tty *tty); /* output bytes that fit now; 0: wait on output_wait */
+	void (*put)(struct tty *tty, uint8_t byte);
+	bool (*drained)(struct tty *tty); /* all output is gone */
+	void (*discard_output)(struct tty *tty);
+	void (*input_taken)(struct tty *tty); /* a reader made room: more input may come */
+	void (*last_close)(struct tty *tty);
+};
+
+struct window_size {
+	uint16_t rows, columns, x, y;
+};
+
+struct tty {
+	const struct tty_driver *driver;
+	struct line line;
+	struct window_size size;
+	int session, group;  /* 0: nobody's controlling terminal */
+	uint32_t generation; /* grows with every hang-up: files opened before it are dead */
+	unsigned open_count;
+	bool peer_closed; /* pty: the master is gone */
+	bool packet;      /* unused by the console */
+	uint64_t device;
+	struct waitq input_wait, output_wait;
+};
+
+struct tty_file {
+	struct tty *tty;
+	uint32_t generation;
+	bool console; /* opened as /dev/console: no hang-up ends it */
+};
+
+extern const struct file_operations tty_file_operations;
+
+/* devices.c: a character device with one of the terminals' numbers */
+int tty_open(struct file *file, struct thread *thread, uint32_t major, uint32_t minor);
+int tty_attach_file(struct tty *tty, struct file *file, struct thread *thread, bool console);
+void tty_setup(struct tty *tty, const struct tty_driver *driver, uint64_t device);
+void tty_hang_up(struct tty *tty);
+/* Every process of the session loses it as its controlling terminal. */
+void tty_detach_session(struct tty *tty);
+/* A byte from the line. Wake readers with tty_input_done after the last. */
+void tty_input(struct tty *tty, uint8_t byte);
+void tty_input_done(struct tty *tty);
+/* May input be taken from the line now, or would it be lost? */
+bool tty_wants_input(struct tty *tty);
+/* 0, or why this thread's process may not do that from the background (-EIO, -EINTR_RESTART) */
+int tty_check_background(struct tty *tty, struct thread *thread, int signal);
+long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument);
+int tty_drain(struct tty *tty);
+
+/* serial.c: the line to the uart driver, as bytes */
+bool serial_attach(void);
+size_t serial_read(uint8_t *out, size_t size);
+size_t serial_room(void);
+void serial_write(const uint8_t *bytes, size_t size); /* at most serial_room() */
+bool serial_output_empty(void);
+void serial_discard_output(void);
+/* Before sleeping: false if there is input and it is wanted. Asks the driver to signal when there is input,
+ * or (room_wanted) room. */
+bool serial_prepare_sleep(bool input_wanted, bool room_wanted);
+
+/* console.c */
+struct tty *console_tty(void);
+void console_events(void);
+bool console_prepare_sleep(void);
+void console_init(void);
+
+/* pty.c */
+int ptmx_open(struct file *file, struct thread *thread);
+struct tty *pty_find(uint32_t number);
+void pty_directory(struct inode *directory);
