@@ -114,9 +114,9 @@ def copy_sparse(source, target):
 
 def superblock(image):
     """The numbers of `dumpe2fs -h`, by name in lower case."""
-    done = run_tool(["dumpe2fs", "-h", image], accept=(0, 1))
+    done = run_tool(["dumpe2fs", "-h", image], accept=range(256))
     if "Block count" not in done.stdout:
-        raise Failure(f"{image}: not an ext2 file system: {done.stderr.strip().splitlines()[-1:]}")
+        raise Failure(f"{image} holds no ext2 file system")
     numbers = re.findall(r"^([A-Z][A-Za-z ]+):\s+(\d+)", done.stdout, re.M)
     return {name.lower(): int(value) for name, value in numbers}
 

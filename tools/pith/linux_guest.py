@@ -75,7 +75,7 @@ def initramfs(program, command):
             shutil.copy(path, os.path.join(stage, "modules", f"{name}.ko"))
         shutil.copy(images.busybox(), os.path.join(stage, "bin/busybox"))
         os.chmod(os.path.join(stage, "bin/busybox"), 0o755)
-        for applet in ("sh", "mount", "umount", "insmod", "poweroff", "ifconfig", "switch_root"):
+        for applet in ("sh", "mount", "umount", "insmod", "poweroff", "ifconfig", "switch_root", "chroot", "env", "cp", "mkdir"):
             os.symlink("busybox", os.path.join(stage, "bin", applet))
         shutil.copy(program, os.path.join(stage, "program"))
         with open(os.path.join(stage, "init"), "w") as f:
