@@ -29,6 +29,12 @@ struct buffer_record {
 	uint32_t dirty; /* 0 or 1; only then is `block` meaningful after a restart */
 };
 
+/* An inode that the client has open. */
+struct open_record {
+	uint32_t inode, opens; /* opens 0: unused */
+};
+#define OPEN_RECORDS 256
+
 struct cache_header {
 	uint64_t magic; /* CACHE_MAGIC once a file system is mounted from this pool */
 	uint32_t block_size;
@@ -36,8 +42,11 @@ struct cache_header {
 	uint8_t uuid[16];
 	uint32_t changing;  /* requests that were changing something: 0 means that the blocks fit together */
 	uint32_t was_clean; /* before it was mounted */
-	uint8_t reserved[512 - 40];
+	uint32_t
+	        opens_unknown; /* more were opened than there are records, or a predecessor's are not known */
+	uint8_t reserved[512 - 44];
 	uint8_t scratch[1024]; /* where the superblock is read before anything is known */
+	struct open_record opens[OPEN_RECORDS];
 	struct buffer_record records[];
 };
 _Static_assert(offsetof(struct cache_header, scratch) == 512, "whole sectors for the scratch area");

@@ -59,9 +59,8 @@ struct filesystem {
 	uint64_t size_max; /* of a file: what triple indirection reaches */
 	uint64_t free_blocks, free_inodes;
 	bool mounted, read_only, failed, filetype, sparse_super;
-	bool assume_open; /* a predecessor may have had files open: unlinked ones are kept until FS_CLOSE or
-	                     unmount */
-	bool was_clean, restored;
+	bool was_clean; /* the disk, before it was mounted */
+	bool restored;  /* taken over whole from a predecessor */
 	uint32_t generation;
 	struct inode *inodes[INODE_HASH];
 	struct inode *orphans; /* newest first, as on the disk */
@@ -151,6 +150,8 @@ void inode_open(struct filesystem *fs, struct inode *inode);
 int inode_close(struct filesystem *fs, struct inode *inode);
 /* Its last link is gone (write-locked): frees it, or makes it an orphan if it is open. */
 int inode_unlinked(struct filesystem *fs, struct inode *inode);
+/* What the client had open with a predecessor. */
+int opens_restore(struct filesystem *fs);
 int orphans_recover(struct filesystem *fs);
 int orphans_free_all(struct filesystem *fs);
 uint64_t inode_size(const struct inode *inode);

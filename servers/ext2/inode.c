@@ -102,6 +102,18 @@ static int inode_check(struct filesystem *fs, struct inode *inode)
 	}
 }
 
+static struct inode *inode_create(struct filesystem *fs, uint32_t number)
+{
+	struct inode *inode = calloc(1, sizeof(*inode));
+
+	if (!inode)
+		return NULL;
+	inode->number = number;
+	inode->hash_next = *hash_head(fs, number);
+	*hash_head(fs, number) = inode;
+	return inode;
+}
+
 int inode_get(struct filesystem *fs, uint32_t number, enum inode_want want, struct inode **out)
 {
 	struct inode *inode;
@@ -111,14 +123,10 @@ int inode_get(struct filesystem *fs, uint32_t number, enum inode_want want, stru
 	    (number != EXT2_ROOT_INODE && number < fs->first_inode))
 		return ESTALE;
 	inode = hash_find(fs, number);
-	if (!inode) {
-		inode = calloc(1, sizeof(*inode));
-		if (!inode)
-			return ENOMEM;
-		inode->number = number;
-		inode->hash_next = *hash_head(fs, number);
-		*hash_head(fs, number) = inode;
-	}
+	if (!inode)
+		inode = inode_create(fs, number);
+	if (!inode)
+		return ENOMEM;
 	inode->refs++;
 	error = inode_load(fs, inode);
 	if (!error && want == INODE_LIVE) {
@@ -425,15 +433,54 @@ static int orphan_remove(struct filesystem *fs, struct inode *inode)
 
 int inode_unlinked(struct filesystem *fs, struct inode *inode)
 {
-	if (fs->assume_open && !inode->opens)
+	/* Maybe open, from before a restart: kept until it is closed or unmounted. */
+	if (fs->cache.header->opens_unknown && !inode->opens)
 		inode->opens = 1;
 	return inode->opens ? orphan_add(fs, inode) : inode_delete(fs, inode);
 }
 
+/* Kept in the pool, so that a successor knows what the client has open. */
+static void open_record_set(struct filesystem *fs, uint32_t number, uint32_t opens)
+{
+	struct cache_header *header = fs->cache.header;
+	struct open_record *unused = NULL;
+
+	for (unsigned i = 0; i < OPEN_RECORDS; i++) {
+		struct open_record *record = &header->opens[i];
+
+		if (record->opens && record->inode == number) {
+			record->opens = opens;
+			return;
+		}
+		if (!record->opens && !unused)
+			unused = record;
+	}
+	if (opens && unused)
+		*unused = (struct open_record){number, opens};
+	else if (opens)
+		header->opens_unknown = 1;
+}
+
+int opens_restore(struct filesystem *fs)
+{
+	for (unsigned i = 0; i < OPEN_RECORDS; i++) {
+		struct open_record record = fs->cache.header->opens[i];
+		struct inode *inode;
+
+		if (!record.opens || hash_find(fs, record.inode))
+			continue;
+		inode = inode_create(fs, record.inode);
+		if (!inode)
+			return ENOMEM;
+		inode->opens = record.opens;
+	}
+	return 0;
+}
+
 void inode_open(struct filesystem *fs, struct inode *inode)
 {
-	(void)fs;
 	inode->opens++;
+	open_record_set(fs, inode->number, inode->opens);
 }
 
 int inode_close(struct filesystem *fs, struct inode *inode)
@@ -444,6 +491,7 @@ int inode_close(struct filesystem *fs, struct inode *inode)
 		return 0;
 	fiber_rwlock_write(&inode->lock);
 	inode->opens--;
+	open_record_set(fs, inode->number, inode->opens);
 	if (!inode->opens && inode->orphan && !fs->read_only) {
 		error = orphan_remove(fs, inode);
 		if (!error)
@@ -480,7 +528,8 @@ static void orphan_adopt(struct filesystem *fs, struct inode *inode)
 	while (*link)
 		link = &(*link)->orphan_next;
 	inode->orphan = true;
-	inode->opens = 1;
+	if (!inode->opens)
+		inode->opens = 1;
 	*link = inode;
 }
 
@@ -528,7 +577,7 @@ int orphans_recover(struct filesystem *fs)
 		if (error)
 			break;
 		next = inode->raw->dtime;
-		if (fs->assume_open && !inode->raw->links)
+		if (!inode->raw->links && (inode->opens || fs->cache.header->opens_unknown))
 			orphan_adopt(fs, inode);
 		else
 			error = orphan_finish(fs, inode);
@@ -537,7 +586,8 @@ int orphans_recover(struct filesystem *fs)
 			error = filesystem_error(fs, "endless list of orphans");
 	}
 	if (count)
-		log_info("%u orphans %s", count, fs->assume_open ? "kept" : "freed");
+		log_info("%u orphans found%s", count,
+		         fs->orphans ? ", kept for those who have them open" : ", freed");
 	if (error == ESTALE)
 		log_warning("the list of orphans ends at inode %u, which is none", number);
 	if (!fs->read_only) {

@@ -258,6 +258,10 @@ static int load(struct filesystem *fs, const struct mount_options *options,
 	if (recover)
 		log_info("restarted: %u blocks of the predecessor recovered", cache_recover(&fs->cache));
 	fs->restored = recover && !fs->cache.header->changing;
+	if (!recover) {
+		memset(fs->cache.header->opens, 0, sizeof(fs->cache.header->opens));
+		fs->cache.header->opens_unknown = options->restarted;
+	}
 	cache_mark_mounted(&fs->cache, super->uuid);
 	return load_descriptors(fs);
 }
@@ -291,7 +295,6 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	set_size_max(fs);
 	count_free(fs);
 	fs->generation = (uint32_t)environment_now().seconds ^ (uint32_t)environment_now().nanoseconds;
-	fs->assume_open = options->restarted;
 	/* A predecessor that died between two requests has lost nothing: what it knew is in the pool. */
 	clean = (fs->super->state & (EXT2_STATE_CLEAN | EXT2_STATE_ERRORS)) == EXT2_STATE_CLEAN;
 	fs->was_clean = clean || (fs->restored && fs->cache.header->was_clean);
@@ -302,6 +305,8 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	if (!fs->read_only)
 		error = begin_writing(fs, clean || fs->restored);
 	fs->mounted = !error;
+	if (!error)
+		error = opens_restore(fs);
 	if (!error && !fs->read_only)
 		error = orphans_recover(fs);
 	if (error) {

@@ -261,7 +261,9 @@ static int serve_open(struct job *job)
 
 	if (error)
 		return error;
-	inode_open(job->fs, inode);
+	/* Done again after a restart: this client opens a file once. */
+	if (!job->repeated || !inode->opens)
+		inode_open(job->fs, inode);
 	inode_attributes(job->fs, inode, &job->request.attributes);
 	inode_put(job->fs, inode);
 	return 0;

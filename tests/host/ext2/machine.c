@@ -248,8 +248,8 @@ bool machine_make(struct machine *machine, const char *options, const char *cont
 {
 	char command[1024];
 
-	snprintf(command, sizeof(command), "rm -f %s; mke2fs -q -F -t ext2 %s %s %s %s %s >/dev/null 2>&1", image_path(),
-	         options, content ? "-d" : "", content ? content : "", image_path(), size);
+	snprintf(command, sizeof(command), "rm -f %s; mke2fs -q -F -t ext2 %s %s %s %s %s >/dev/null 2>&1",
+	         image_path(), options, content ? "-d" : "", content ? content : "", image_path(), size);
 	if (system(command)) {
 		printf("failed: %s\n", command);
 		return false;

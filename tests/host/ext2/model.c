@@ -11,7 +11,7 @@
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
 			(model)->problems++;                                                       \
-			if ((model)->problems < 6 && !(model)->quiet)                                                 \
+			if ((model)->problems < 6 && !(model)->quiet)                              \
 				printf("%s:%d: %s: client %u: %s\n", __FILE__, __LINE__, __func__, \
 				       (model)->index, #condition);                                \
 		}                                                                                  \

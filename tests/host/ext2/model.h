@@ -38,7 +38,7 @@ struct model {
 	char root_name[16];
 	struct node nodes[MODEL_NODES];
 	unsigned problems, full;
-	bool quiet;      /* the disk forgets, on purpose: differences are no news */
+	bool quiet; /* the disk forgets, on purpose: differences are no news */
 	bool setup_done;
 	uint32_t page_base;
 };
