@@ -7,8 +7,7 @@
 
 #include <pith/log.h>
 
-#include "cache.h"
-#include "disk.h"
+#include "ext2.h"
 
 #define WRITE_BATCH 128 /* buffers that one fiber has under way */
 #define READ_AHEAD  16
@@ -140,8 +139,9 @@ int cache_init(struct cache *cache, struct device *device, void *pool, uint64_t 
 		hash_size *= 2;
 	cache->hash_mask = hash_size - 1;
 	cache->hash = calloc(hash_size, sizeof(*cache->hash));
+	cache->busy = calloc(cache->count / 64 + 1, sizeof(*cache->busy));
 	cache->buffers = calloc(cache->count, sizeof(*cache->buffers));
-	if (!cache->hash || !cache->buffers) {
+	if (!cache->hash || !cache->buffers || !cache->busy) {
 		cache_destroy(cache);
 		return ENOMEM;
 	}
@@ -158,6 +158,8 @@ void cache_destroy(struct cache *cache)
 {
 	free(cache->hash);
 	free(cache->buffers);
+	free(cache->busy);
+	cache->busy = NULL;
 	cache->hash = NULL;
 	cache->buffers = NULL;
 }
@@ -165,6 +167,24 @@ void cache_destroy(struct cache *cache)
 static struct buffer_record *buffer_record(struct cache *cache, struct buffer *buffer)
 {
 	return &cache->header->records[buffer - cache->buffers];
+}
+
+/* After a change of dirty or writing. */
+static void buffer_set_busy(struct cache *cache, struct buffer *buffer)
+{
+	uint32_t index = (uint32_t)(buffer - cache->buffers);
+	uint64_t bit = 1ull << index % 64;
+
+	if (buffer->dirty || buffer->writing)
+		cache->busy[index / 64] |= bit;
+	else
+		cache->busy[index / 64] &= ~bit;
+}
+
+/* The first busy buffer from `index` on, or cache->count. */
+static uint32_t busy_next(const struct cache *cache, uint32_t index)
+{
+	return bits_next_one((const uint8_t *)cache->busy, index, cache->count);
 }
 
 static void buffer_set_dirty(struct cache *cache, struct buffer *buffer, bool dirty)
@@ -176,6 +196,7 @@ static void buffer_set_dirty(struct cache *cache, struct buffer *buffer, bool di
 	buffer->dirty = dirty;
 	record->block = buffer->block;
 	record->dirty = dirty;
+	buffer_set_busy(cache, buffer);
 	if (dirty)
 		cache->dirty_count++;
 	else
@@ -442,9 +463,8 @@ struct write_list {
 static void write_list_add(struct cache *cache, struct write_list *list, struct buffer *buffer)
 {
 	buffer_hold(cache, buffer);
-	buffer_set_dirty(cache, buffer, false);
 	buffer->writing = true;
-	cache->writing_count++;
+	buffer_set_dirty(cache, buffer, false);
 	buffer->chain = NULL;
 	*list->last = buffer;
 	list->last = &buffer->chain;
@@ -488,7 +508,7 @@ static int write_list_run(struct cache *cache, struct write_list *list)
 	for (buffer = list->first; buffer; buffer = next) {
 		next = buffer->chain;
 		buffer->writing = false;
-		cache->writing_count--;
+		buffer_set_busy(cache, buffer);
 		wait_queue_wake_all(&buffer->waiters, 0);
 		buffer_put(cache, buffer);
 	}
@@ -519,40 +539,51 @@ int buffer_write(struct cache *cache, struct buffer *buffer)
 	return list.count ? write_list_run(cache, &list) : 0;
 }
 
+static bool write_matches(const struct buffer *buffer, int kind, uint32_t owner)
+{
+	return (kind < 0 || buffer->kind == kind) && (!owner || buffer->owner == owner);
+}
+
+/* Gathers buffers from *index on that match, until the batch is full or one is met that somebody else is
+ * writing: waiting for that one with a batch in hand could wait for someone who waits for us. */
+static void write_list_gather(struct cache *cache, struct write_list *list, uint32_t *index, int kind,
+                              uint32_t owner)
+{
+	for (*index = busy_next(cache, *index); *index < cache->count && list->count < WRITE_BATCH;
+	     *index = busy_next(cache, *index + 1)) {
+		struct buffer *buffer = &cache->buffers[*index];
+
+		if (!write_matches(buffer, kind, owner))
+			continue;
+		if (buffer->writing) {
+			if (list->count)
+				return;
+			buffer_hold(cache, buffer);
+			buffer_wait_idle(buffer);
+			buffer_put(cache, buffer);
+		}
+		if (buffer->dirty && !buffer->writing && owner)
+			write_list_add(cache, list, buffer);
+		else if (buffer->dirty && !buffer->writing)
+			write_list_add_cluster(cache, list, buffer);
+	}
+}
+
 /* Everything that is dirty and matches when the scan comes by, and the end of writes that are under way. Each
  * buffer is visited once, so it ends although others go on making buffers dirty. */
 static int write_matching(struct cache *cache, int kind, uint32_t owner)
 {
-	int result = 0, error;
+	uint32_t index = 0;
+	int result = 0;
 
-	for (uint32_t i = 0; i < cache->count; i++) {
+	while (index < cache->count) {
 		struct write_list list = {.last = &list.first};
 
-		for (; i < cache->count && list.count < WRITE_BATCH; i++) {
-			struct buffer *buffer = &cache->buffers[i];
-
-			if ((!buffer->dirty && !buffer->writing) || (kind >= 0 && buffer->kind != kind) ||
-			    (owner && buffer->owner != owner))
-				continue;
-			if (buffer->writing) {
-				if (list.count)
-					break; /* first what we have: whoever writes this one may wait for us
-					        */
-				buffer_hold(cache, buffer);
-				buffer_wait_idle(buffer);
-				buffer_put(cache, buffer);
-			}
-			if (!buffer->dirty || buffer->writing)
-				continue;
-			if (owner)
-				write_list_add(cache, &list, buffer);
-			else
-				write_list_add_cluster(cache, &list, buffer);
-		}
+		write_list_gather(cache, &list, &index, kind, owner);
 		if (list.count) {
-			error = write_list_run(cache, &list);
+			int error = write_list_run(cache, &list);
+
 			result = result ? result : error;
-			i--;
 		}
 	}
 	return result;
@@ -560,7 +591,7 @@ static int write_matching(struct cache *cache, int kind, uint32_t owner)
 
 int cache_write_owner(struct cache *cache, uint32_t owner)
 {
-	return cache->dirty_count || cache->writing_count ? write_matching(cache, -1, owner) : 0;
+	return write_matching(cache, -1, owner);
 }
 
 int cache_write_all(struct cache *cache)

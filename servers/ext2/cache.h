@@ -41,9 +41,8 @@ struct cache_header {
 	uint32_t count;
 	uint8_t uuid[16];
 	uint32_t changing;  /* requests that were changing something: 0 means that the blocks fit together */
-	uint32_t was_clean; /* before it was mounted */
-	uint32_t
-	        opens_unknown; /* more were opened than there are records, or a predecessor's are not known */
+	uint32_t was_clean;     /* before it was mounted */
+	uint32_t opens_unknown; /* more were opened than there are records, or a predecessor's are not known */
 	uint8_t reserved[512 - 44];
 	uint8_t scratch[1024]; /* where the superblock is read before anything is known */
 	struct open_record opens[OPEN_RECORDS];
@@ -74,7 +73,9 @@ struct cache {
 	struct buffer *buffers;
 	struct buffer **hash;
 	uint32_t count, hash_mask, block_size, block_limit;
-	uint32_t dirty_count, writing_count;
+	uint32_t dirty_count;
+	/* A bit for each buffer that is dirty or being written: what write-back looks through. */
+	uint64_t *busy;
 	struct buffer *newest, *oldest; /* LRU */
 	struct wait_queue released;     /* fibers that found no buffer to take */
 	uint64_t zero_offset;           /* in the pool: a zeroed block of EXT2_BLOCK_MAX bytes */

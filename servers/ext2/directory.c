@@ -72,23 +72,24 @@ static uint32_t entry_slack(const struct ext2_dirent *entry)
 	return entry->inode ? entry->record_size - EXT2_DIRENT_SIZE(entry->name_length) : entry->record_size;
 }
 
-static bool entry_is(const struct ext2_dirent *entry, const char *name, unsigned length)
-{
-	return entry->name_length == length && entry->inode && !memcmp(entry->name, name, length);
-}
-
-/* 0: found; ENOENT: not in this block */
+/* 0: found; ENOENT: not in this block. The loop that lookups in large directories spend their time in:
+ * records are checked as far as walking on needs it, and wholly (entry_at) before they are used. */
 static int block_find(struct filesystem *fs, struct inode *directory, const struct buffer *buffer,
                       uint32_t block, const char *name, unsigned length, struct directory_place *place)
 {
-	uint32_t offset = 0, previous = 0, needed = EXT2_DIRENT_SIZE(length);
+	uint32_t offset = 0, previous = 0, needed = EXT2_DIRENT_SIZE(length), end = fs->block_size;
 
-	while (offset < fs->block_size) {
-		struct ext2_dirent *entry = entry_at(fs, buffer, offset);
+	while (offset <= end - EXT2_DIRENT_SIZE(1)) {
+		const struct ext2_dirent *entry = (const struct ext2_dirent *)(buffer->data + offset);
+		uint32_t size = entry->record_size;
 
-		if (!entry)
-			return bad_directory(fs, directory, block, offset);
-		if (entry_is(entry, name, length)) {
+		if (size < EXT2_DIRENT_SIZE(1) || size % 4 || size > end - offset)
+			break;
+		/* The last letter first: names in one directory tend to begin alike. */
+		if (entry->name_length == length && entry->name[length - 1] == name[length - 1] &&
+		    entry->inode && size >= needed && !memcmp(entry->name, name, length)) {
+			if (!entry_at(fs, buffer, offset))
+				break;
 			place->inode = entry->inode;
 			place->type = entry->type;
 			place->block = block;
@@ -96,15 +97,18 @@ static int block_find(struct filesystem *fs, struct inode *directory, const stru
 			place->previous = previous;
 			return 0;
 		}
-		if (!place->has_room && entry_slack(entry) >= needed) {
+		if (size >= needed + (entry->inode ? EXT2_DIRENT_SIZE(entry->name_length) : 0) &&
+		    !place->has_room) {
+			if (!entry_at(fs, buffer, offset))
+				break;
 			place->has_room = true;
 			place->room_block = block;
 			place->room_offset = offset;
 		}
 		previous = offset;
-		offset += entry->record_size;
+		offset += size;
 	}
-	return ENOENT;
+	return offset == end ? ENOENT : bad_directory(fs, directory, block, offset);
 }
 
 int directory_find(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,

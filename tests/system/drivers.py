@@ -113,7 +113,7 @@ def echo(size, kill=0, exact=True):
         guest.console.setblocking(False)
         sent, got, started, last = 0, b"", time.monotonic(), time.monotonic()
         while len(got) < size and time.monotonic() - last < (20 if exact else 3):
-            readable, writable, _ = select.select([guest.console], [guest.console] if sent < size else [], [], 0.5)
+            readable, writable, _ = select.select([guest.console], [guest.console.writer] if sent < size else [], [], 0.5)
             if readable:
                 got += guest.console.recv(65536)
                 last = time.monotonic()

@@ -98,8 +98,10 @@ class Terminal:
         poll.register(wakeup, select.POLLIN)
         poll.register(ends.log, select.POLLIN)
         poll.register(ends.control, select.POLLIN)
-        poll.register(ends.console, (select.POLLIN if len(self.to_user) < 1 << 16 else 0) |
-                      (select.POLLOUT if self.to_guest else 0))
+        if len(self.to_user) < 1 << 16:
+            poll.register(ends.console, select.POLLIN)
+        if self.to_guest:
+            poll.register(ends.console.writer, select.POLLOUT)
         if self.input_open and len(self.to_guest) < 1 << 16:
             poll.register(0, select.POLLIN)
         if self.to_user:
@@ -118,11 +120,14 @@ class Terminal:
             elif descriptor == ends.control.fileno():
                 self.control.feed(receive(ends.control) or b"")
             elif descriptor == ends.console.fileno():
-                if events & select.POLLOUT:
-                    with contextlib.suppress(OSError):
-                        del self.to_guest[:ends.console.send(self.to_guest)]
-                if events & (select.POLLIN | select.POLLHUP):
-                    alive = self.read_console()
+                alive = self.read_console()
+            elif descriptor == ends.console.writer.fileno():
+                try:
+                    del self.to_guest[:ends.console.send(self.to_guest)]
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    self.to_guest.clear()  # the machine is gone; reading says so
         return alive
 
     def run(self, wakeup):

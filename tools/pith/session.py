@@ -42,6 +42,16 @@ def start_frames(arguments, environment):
     return b"".join(frame(START, payload[i:i + FRAME_MAX]) for i in range(0, len(payload) + 1, FRAME_MAX))
 
 
+def watch(interests, console, readable, writable, step):
+    """Adds the console's descriptors to poll for: one for both ways (a socket), or one each (machine.Line)."""
+    writer = getattr(console, "writer", console)
+    if readable:
+        interests[console.fileno()] = (select.POLLIN, step)
+    if writable:
+        events, _ = interests.get(writer.fileno(), (0, step))
+        interests[writer.fileno()] = (events | select.POLLOUT, step)
+
+
 class Session:
     def __init__(self, console, log, arguments, environment, timeout=None, streams=(0, 1, 2),
                  patience=BOOT_SECONDS):
@@ -187,9 +197,7 @@ class Session:
         result = {}
         room = sum(map(len, self.pending.values())) < OUTPUT_HIGH
         if self.status is None:
-            events = (select.POLLIN if room else 0) | (select.POLLOUT if self.to_guest else 0)
-            if events:
-                result[self.console.fileno()] = (events, self.step_console)
+            watch(result, self.console, room, self.to_guest, self.step_console)
             if self.log is not None:
                 result[self.log.fileno()] = (select.POLLIN, lambda events: self.read_log())
             if self.stdin_open and self.credit > 0:
