@@ -58,6 +58,26 @@ static void restart_later(struct component *component, uint64_t delay)
 	component->restart_at = time_now() + delay;
 }
 
+/*
+ * Registers and interrupts that a bus handed out die with it. Its drivers would fault at the next touch; they are restarted
+ * at once instead, and it does not count as a crash of theirs: calls to the bus wait until it is there again.
+ */
+static void drivers_restart(const struct component *bus)
+{
+	for (unsigned c = 0; c < init.manifest.component_count; c++) {
+		struct component *driver = &init.components[c];
+		bool depends = false;
+		for (unsigned d = 0; d < driver->manifest->device_count; d++)
+			depends |= driver->manifest->devices[d].target == (int)bus->index;
+		if (!depends || driver->state != COMPONENT_RUNNING)
+			continue;
+		journal_drain_one(driver);
+		component_stop(driver);
+		log_info("%s is restarted with %s", driver->manifest->name, bus->manifest->name);
+		restart_later(driver, 0);
+	}
+}
+
 /* After a crash. */
 static void component_crashed(struct component *component)
 {
@@ -72,6 +92,7 @@ static void component_crashed(struct component *component)
 	}
 	log_info("%s is restarted in %lu ms", component->manifest->name, component->backoff / 1000000);
 	restart_later(component, component->backoff);
+	drivers_restart(component);
 }
 
 static bool exit_asked(const struct message *message, const struct thread_registers *registers)
@@ -110,6 +131,7 @@ void supervise_kill(struct component *component)
 	component_stop(component);
 	log_info("%s was killed by request", component->manifest->name);
 	restart_later(component, 0);
+	drivers_restart(component);
 }
 
 deadline_t supervise_timers(void)

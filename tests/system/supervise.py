@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from support import ROOT, check, file_path
+from support import ROOT, Shell, check, file_path, shell
 
 sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
 
@@ -105,3 +105,49 @@ def test_too_little_memory():
                     "--output", image, "--manifest", path], check=True)
     text = boot(image, 20)
     check("not enough memory for crasher" in text, "the message", text)
+
+
+# Copies, reads and compares while the component dies ten times a second.
+UNDER_FIRE = """
+(while [ ! -e /tmp/stop ]; do echo 1 >/pith/components/{name}/kill; sleep 0.1; done) &
+for i in 1 2 3 4; do
+	find /usr /bin /etc -type f | xargs md5sum >/tmp/sums.$i
+	cp /bin/busybox /tmp/copy.$i; sync; cmp /bin/busybox /tmp/copy.$i || exit 3
+	cmp /tmp/sums.1 /tmp/sums.$i || exit 4
+done
+touch /tmp/stop; wait
+cat /pith/components/{name}/status
+"""
+
+
+def under_fire(name):
+    text = shell(UNDER_FIRE.format(name=name)).ok().stdout.decode()
+    status = dict(line.split(": ") for line in text.splitlines() if ": " in line)
+    check(status["state"] == "running" and int(status["kills"]) >= 3, "it was killed and lives", text)
+
+
+def test_file_system_under_fire():
+    under_fire("ext2")
+
+
+def test_console_driver_under_fire():
+    under_fire("uart")
+
+
+def test_bus_under_fire():
+    """The disk driver goes with the bus each time; that is no crash of its own, however often it happens."""
+    under_fire("pci")
+
+
+def test_linux_is_killed():
+    """Its programs are gone, the file system is not; a new shell comes up on the same terminal."""
+    with Shell() as terminal:
+        terminal.send("echo kept >/root/kept; sync; echo 1 >/pith/components/linux/kill\n")
+        terminal.expect("BusyBox", 60)
+        terminal.wait_prompt(60)
+        terminal.send("cat /root/kept; grep -E 'kills|restarts' /pith/components/linux/status\n")
+        terminal.expect("\nkept")
+        terminal.expect("restarts: 1")
+        terminal.expect("kills: 1")
+        terminal.wait_prompt(60)
+        terminal.send("poweroff\n")
