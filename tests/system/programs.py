@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Unmodified Linux programs: what they print on Pith is what they print on Linux."""
 
+import difflib
 import os
+import resource
 
 from support import (BUSYBOX, GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, run,
                      seconds, shell, write_file)
@@ -12,14 +14,23 @@ CHECKED = sorted(name for name in os.listdir(GUEST) if os.access(os.path.join(GU
                  ) if os.path.isdir(GUEST) else []
 
 
+def usual_limits():
+    """In the host's child: the limit of open files that a program finds by default."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))
+
+
 def same(name, *arguments, stdin=b""):
-    """The same program on both: equal output, equal status."""
+    """The same program on both, in a folder of the same name: equal output, equal status."""
     path = os.path.join(GUEST, name)
     folder = file_path("cwd")
     os.makedirs(folder, exist_ok=True)
-    here = run([path, *arguments], stdin, cwd=folder)
-    there = pith(f"/{name}", *arguments, stdin=stdin, add=[path])
-    equal((there.status, there.stdout), (here.status, here.stdout), f"{name}: status and output")
+    here = run([path, *arguments], stdin, cwd=folder, preexec_fn=usual_limits)
+    enter = 'mkdir -p "$0" && cd "$0" && exec "$@"'
+    there = pith("sh", "-c", enter, folder, f"/{name}", *arguments, stdin=stdin, add=[path])
+    difference = list(difflib.unified_diff(*(r.stdout.decode(errors="replace").splitlines() for r in (here, there)),
+                                           "Linux", "Pith", n=0, lineterm=""))
+    check(not difference, f"{name}: output", *difference[:60])
+    equal(there.status, here.status, f"{name}: status")
 
 
 def same_variants(name):
