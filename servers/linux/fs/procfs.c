@@ -305,7 +305,25 @@ static const struct pseudo_node sys_kernel_files[] = {
         TEXT_FILE("version", show_kernel_version),
         {.name = NULL},
 };
+/* Linux's bits: 1 the page cache, 2 dentries and inodes. Dirty pages stay. */
+static int store_drop_caches(const struct pseudo *file, char *data, size_t length)
+{
+	(void)file;
+	(void)length;
+	int what = atoi(data);
+	if (what < 1 || what > 3)
+		return -EINVAL;
+	if (what & 2) {
+		dentries_trim(0);
+		inodes_trim(0);
+	}
+	if (what & 1)
+		page_cache_reclaim(pages_total());
+	return 0;
+}
+
 static const struct pseudo_node sys_vm_files[] = {
+        {.name = "drop_caches", .mode = S_IFREG | 0200, .store = store_drop_caches},
         TEXT_FILE("overcommit_memory", show_zero),
         {.name = NULL},
 };

@@ -43,8 +43,14 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 				part = left;
 			if (part > buffer->size)
 				part = buffer->size;
+			size_t before = buffer->size;
 			error = io_copy_to(buffer, (char *)page_address(pfn) + offset, part);
 			page_put(pfn);
+			/* what came before a bad page counts; the next turn meets the page itself */
+			if (error == -EFAULT && buffer->size < before) {
+				part = before - buffer->size;
+				error = 0;
+			}
 			if (error == 0) {
 				*position += part;
 				done += part;
@@ -87,10 +93,11 @@ static int add_new_page(struct inode *inode, uint64_t index, struct io_buffer *w
 	return error;
 }
 
-/* One page of a write. */
-static int write_page(struct inode *inode, uint64_t position, size_t part, struct io_buffer *buffer,
+/* One page of a write. *size: how much of it; less afterwards if the rest of the buffer cannot be read. */
+static int write_page(struct inode *inode, uint64_t position, size_t *size, struct io_buffer *buffer,
                       pfn_t *out)
 {
+	size_t part = *size, before = buffer->size;
 	uint64_t index = position / PAGE_SIZE;
 	size_t offset = position % PAGE_SIZE;
 	bool behind_end = index * PAGE_SIZE >= inode->attributes.size;
@@ -109,11 +116,13 @@ static int write_page(struct inode *inode, uint64_t position, size_t part, struc
 	if (error != 0)
 		return error;
 	error = io_copy_from(buffer, (char *)page_address(pfn) + offset, part);
-	if (error != 0)
+	*size = before - buffer->size;
+	if (*size == 0) {
 		page_put(pfn);
-	else
-		*out = pfn;
-	return error;
+		return error;
+	}
+	*out = pfn;
+	return 0;
 }
 
 static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t *position)
@@ -130,7 +139,7 @@ static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t
 			part = buffer->size;
 		error = space_prepare(inode, index, &through);
 		if (error == 0)
-			error = write_page(inode, *position, part, buffer, &pfn);
+			error = write_page(inode, *position, &part, buffer, &pfn);
 		if (error != 0)
 			break;
 		if (*position + part > inode->attributes.size)
