@@ -17,17 +17,6 @@ static bool message_is_native(const struct thread *sender)
 	return sender->message == MESSAGE_CALL || sender->message == MESSAGE_SEND;
 }
 
-/* A message that wants an answer met a receiver without a Reply. The sender is in no queue. */
-static void endpoint_refuse(struct thread *sender)
-{
-	if (message_is_native(sender)) {
-		*context_status(&sender->context) = ERR_STATE;
-		thread_wake(sender);
-	} else {
-		thread_stop(sender);
-	}
-}
-
 /*
  * The message passes. Neither is in a queue; the receiver's registers are set. The sender of a call comes to
  * wait in `reply`, any other goes on.
@@ -130,11 +119,11 @@ unsigned syscall_send(struct thread *thread)
 /* Take one queued message. False: it had to be refused. */
 static bool endpoint_accept(struct thread *sender, struct thread *receiver, struct reply *reply)
 {
-	thread_unqueue(sender);
 	if (sender_wants_reply(sender) && !reply) {
-		endpoint_refuse(sender);
+		thread_cancel(sender, ERR_STATE);
 		return false;
 	}
+	thread_unqueue(sender);
 	endpoint_deliver(sender, receiver, reply);
 	if (!sender_wants_reply(sender)) {
 		*context_status(&sender->context) = ERR_NONE;

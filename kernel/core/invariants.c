@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The invariants of docs/invariants.md, asserted on every object. Compiled into debug kernels and host tests, where it
- * runs after every operation: it is slow (it visits everything) and changes nothing.
+ * The invariants of docs/invariants.md, asserted on every object. Compiled into debug kernels and host tests,
+ * where it runs after every operation: it is slow (it visits everything) and changes nothing.
  */
 #include <kernel/invariants.h>
 
@@ -37,14 +37,16 @@ static void check_derived(const struct slot *slot, const struct slot *parent)
 	switch (slot->type) {
 	case OBJECT_MEMORY:
 		require(slot->object >= parent->object);
-		require(slot->object + (slot->pages << PAGE_BITS) <= parent->object + (parent->pages << PAGE_BITS));
+		require(slot->object + (slot->pages << PAGE_BITS) <=
+		        parent->object + (parent->pages << PAGE_BITS));
 		break;
 	case OBJECT_IO_PORTS:
 		require(slot->object >= parent->object);
 		require(slot->object + slot->ports <= parent->object + parent->ports);
 		break;
 	case OBJECT_CPU_TIME:
-		require(slot->time.share <= parent->time.share && slot->time.priority <= parent->time.priority);
+		require(slot->time.share <= parent->time.share &&
+		        slot->time.priority <= parent->time.priority);
 		break;
 	case OBJECT_ENDPOINT:
 	case OBJECT_NOTIFICATION:
@@ -88,14 +90,16 @@ static void check_untyped(const struct slot *slot)
 
 static void check_thread_state(const struct thread *thread)
 {
-	bool in_queue = thread->state == THREAD_STATE_BLOCKED_SEND || thread->state == THREAD_STATE_BLOCKED_RECV ||
-			thread->state == THREAD_STATE_BLOCKED_WAIT;
+	bool in_queue = thread->state == THREAD_STATE_BLOCKED_SEND ||
+	                thread->state == THREAD_STATE_BLOCKED_RECV ||
+	                thread->state == THREAD_STATE_BLOCKED_WAIT;
 
 	require(thread->state <= THREAD_STATE_BLOCKED_WAIT);
 	require(in_queue == (thread->waits_on != NULL) && in_queue == heap_node_linked(&thread->wait));
 	require(!deadline_armed(&thread->deadline) || in_queue);
 	require((thread->state == THREAD_STATE_RUNNING) == (thread->cpu->current == thread));
-	require(thread->queued == (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
+	require(thread->queued ==
+	        (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
 	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)
 		require(!slot_empty(&thread->bindings[BIND_VSPACE]));
 }
@@ -109,7 +113,8 @@ static void check_thread(const struct thread *thread)
 	if (thread->state == THREAD_STATE_BLOCKED_REPLY)
 		require(thread->reply && thread->reply->caller == thread);
 	else if (thread->state == THREAD_STATE_BLOCKED_RECV)
-		require(!thread->reply || (thread->reply->state == REPLY_EXPECTING && thread->reply->holder == thread));
+		require(!thread->reply ||
+		        (thread->reply->state == REPLY_EXPECTING && thread->reply->holder == thread));
 	else
 		require(!thread->reply);
 	if (thread->active)

@@ -18,6 +18,7 @@
 #define CNODE_BITS_MAX  37 /* 2^31 slots */
 #define CHUNK_SPAN_BITS 6  /* log2(UNTYPED_CHUNKS) */
 #define PROGRESS_BITS   16
+#define UNIT_BITS       15 /* cleared between looks at pending interrupts */
 
 /* ---- chunks ---- */
 
@@ -81,7 +82,7 @@ void untyped_give_back(struct slot *untyped, uint64_t physical)
 static bool untyped_clear_part(struct slot *untyped, unsigned index)
 {
 	unsigned chunk_bits = untyped->untyped.chunk_bits;
-	unsigned unit_bits = chunk_bits > PAGE_BITS + PROGRESS_BITS ? chunk_bits - PROGRESS_BITS : PAGE_BITS;
+	unsigned unit_bits = chunk_bits > UNIT_BITS + PROGRESS_BITS ? chunk_bits - PROGRESS_BITS : UNIT_BITS;
 	uint64_t offset = (uint64_t)untyped->untyped.progress << unit_bits;
 	uint64_t chunk = untyped->object + ((uint64_t)index << chunk_bits);
 	uint64_t size = chunk_bits < unit_bits ? 1ul << chunk_bits : 1ul << unit_bits;

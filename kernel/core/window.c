@@ -52,6 +52,14 @@ bool window_unbind(struct window *window)
 	return true;
 }
 
+/* What a leaf with these rights would allow: an architecture may know no page that is executable but not
+ * readable. */
+static bool window_allows(const struct window *window, unsigned rights)
+{
+	return !((rights | arch_pte_rights(arch_pte_make(0, rights, 0, false))) &
+	         ~(unsigned)window->memory.rights);
+}
+
 /* ---- map ---- */
 
 static bool window_is_uncached(const struct window *window, uint64_t flags)
@@ -68,7 +76,7 @@ static enum error map_check(const struct window *window, const struct map_reques
 		return ERR_STATE;
 	if (request->flags & ~(uint64_t)MAP_FLAGS)
 		return ERR_ARGUMENT;
-	if (request->flags & MAP_RIGHTS & ~(uint64_t)window->memory.rights)
+	if (!window_allows(window, request->flags & MAP_RIGHTS))
 		return ERR_RIGHTS;
 	error = user_range_check(request->address, request->pages);
 	if (error)
@@ -112,7 +120,8 @@ static unsigned window_map_pages(struct window *window, const struct map_request
 	unsigned status = ERR_NONE;
 	pte_t *leaf = NULL;
 
-	window_include(window, request->address, request->address + (request->pages << PAGE_BITS));
+	if (request->pages)
+		window_include(window, request->address, request->address + (request->pages << PAGE_BITS));
 	while (*done < request->pages) {
 		uint64_t offset = *done << PAGE_BITS;
 
@@ -194,7 +203,7 @@ static enum error scatter_one(struct window *window, uint64_t base, struct scatt
 
 	if (entry.virtual_page_rights & 8)
 		return ERR_ARGUMENT;
-	if (rights & ~(unsigned)window->memory.rights)
+	if (!window_allows(window, rights))
 		return ERR_RIGHTS;
 	if (entry.memory_page >= window->memory.pages || address < USER_BASE || address >= USER_END)
 		return ERR_RANGE;
@@ -302,11 +311,15 @@ static unsigned window_protect(struct thread *caller, struct window *window)
 		return ERR_ARGUMENT;
 	if (slot_empty(&window->vspace))
 		return ERR_STATE;
-	if (rights & ~(uint64_t)window->memory.rights)
+	if (!window_allows(window, (unsigned)rights))
 		return ERR_RIGHTS;
 	error = user_range_check(address, pages);
 	if (error)
 		return error;
+	/* Pages that another Window mapped get this one's rights, so they are this one's to remove as well.
+	 */
+	if (pages)
+		window_include(window, address, end);
 	for (next = address + (caller->progress << PAGE_BITS); next < end;) {
 		next = window_protect_one(window, next, (unsigned)rights);
 		if (next % (PREEMPT_PAGES * PAGE_SIZE) == 0 && next < end && arch_interrupt_pending())

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <setjmp.h>
+
+#include <kernel/arch.h>
+
+extern jmp_buf fake_user; /* where arch_return_to_user goes: 1; idle for ever: 2; an expected panic: 3 */
+extern deadline_t fake_timer;
+extern bool fake_irq_masked[ARCH_IRQ_COUNT];
+extern bool fake_expect_panic;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../check.h"
+#include "fake.h"
+#include "world.h"
+
+void tests_stress(unsigned long operations, unsigned seed);
+
+static void test_boot(void)
+{
+	world_boot();
+	CHECK(running() && running()->priority == PRIORITY_MAX);
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, 0) == ERR_RANGE);
+	CHECK(INVOKE(9999, CNODE_DELETE, 1) == ERR_NO_CAPABILITY);
+}
+
+static void test_call_reply(void)
+{
+	cptr_t endpoint, reply, badged;
+	struct thread *init, *client;
+
+	world_boot();
+	init = running();
+	endpoint = make(OBJECT_ENDPOINT, 0);
+	reply = make(OBJECT_REPLY, 0);
+	badged = new_slot();
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DERIVE, badged, 0, endpoint, RIGHT_WRITE | RIGHT_GRANT, 77) == 0);
+	client = thread_at(make_thread(PRIORITY_MAX));
+	run(client);
+	enter(SYS_CALL, &(struct call){.cap = badged,
+	                               .info = MESSAGE_INFO(5, 2),
+	                               .words = {11, 22},
+	                               .deadline = DEADLINE_NEVER});
+	CHECK(client->state == THREAD_STATE_BLOCKED_SEND && running() == init);
+	enter(SYS_RECV, &(struct call){.cap = endpoint, .reply = reply, .deadline = DEADLINE_NEVER});
+	CHECK(running() == init && status_of(init) == ERR_NONE && badge_of(init) == 77);
+	CHECK(info_of(init) == MESSAGE_INFO(5, 2) && word_of(init, 0) == 11 && word_of(init, 1) == 22);
+	CHECK(client->state == THREAD_STATE_BLOCKED_REPLY);
+	enter(SYS_REPLY_RECV, &(struct call){.cap = endpoint,
+	                                     .info = MESSAGE_INFO(6, 1),
+	                                     .words = {33},
+	                                     .reply = REPLY_PAIR(reply, 0),
+	                                     .deadline = DEADLINE_NEVER});
+	CHECK(running() == client && status_of(client) == ERR_NONE && word_of(client, 0) == 33);
+	CHECK(init->state == THREAD_STATE_BLOCKED_RECV);
+	enter(SYS_CALL, &(struct call){.cap = badged, .deadline = DEADLINE_NEVER});
+	CHECK(running() == init && status_of(init) == ERR_NONE);
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, reply) == ERR_NONE);
+	run(client);
+	CHECK(status_of(client) == ERR_PEER_DIED);
+}
+
+int main(int argc, char **argv)
+{
+	test_boot();
+	test_call_reply();
+
+	tests_stress(argc > 1 ? strtoul(argv[1], NULL, 0) : 20000, argc > 2 ? strtoul(argv[2], NULL, 0) : 1);
+	return checks_report();
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <kernel/irq.h>
+
+#include "fake.h"
+#include "world.h"
+
+#define ARENA_PHYSICAL 0x100000ul
+#define ARENA_BYTES    (64ul << 20)
+#define MODULE_BYTES   (3 * PAGE_SIZE)
+
+static char *arena;
+static cptr_t next_slot;
+static cptr_t pool;        /* the Untyped that make() cuts */
+static cptr_t cutters[64]; /* by chunk size: the Untyped that is cut into such chunks */
+struct call last;
+unsigned stress_statistics[256][2];
+
+struct slot *init_slot_at(cptr_t cap)
+{
+	const struct slot *cspace = NULL;
+
+	/* init's CNode is where its thread's binding says: found through the boot slots. */
+	for (const struct slot *slot = slot_forest.child; slot; slot = slot->next)
+		if (slot->type == OBJECT_CNODE)
+			cspace = slot;
+	return (struct slot *)cspace->object + cap;
+}
+
+static void make_image(char *module)
+{
+	struct boot_image *image = (struct boot_image *)module;
+
+	*image = (struct boot_image){
+	        .magic = BOOT_IMAGE_MAGIC,
+	        .version = BOOT_IMAGE_VERSION,
+	        .size = MODULE_BYTES,
+	        .entry = 0x400000,
+	        .segment_count = 1,
+	        .segments = {{0x400000, PAGE_SIZE, PAGE_SIZE, 2 * PAGE_SIZE, RIGHT_READ | RIGHT_EXECUTE}},
+	        .archive_offset = 2 * PAGE_SIZE,
+	        .archive_size = 100,
+	};
+}
+
+/* Everything that the kernel keeps outside objects. */
+static void kernel_forget(void)
+{
+
+	memset(cpu_at(0), 0, sizeof(struct cpu));
+	memset(irqs, 0, ARCH_IRQ_COUNT * sizeof(struct irq));
+	slot_forest.child = NULL;
+	fake_timer = DEADLINE_NEVER;
+	fake_interrupt_every = 0;
+	fake_now = 1;
+	fake_log[0] = 0;
+}
+
+void world_boot(void)
+{
+	static struct boot_data boot;
+	uint64_t end = ARENA_PHYSICAL + ARENA_BYTES;
+
+	if (!arena)
+		arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* Old memory is full of what must not be trusted. */
+	memset(arena, 0xd5, ARENA_BYTES);
+	fake_offset = (uint64_t)arena - ARENA_PHYSICAL;
+	kernel_forget();
+	memset(&boot, 0, sizeof(boot));
+	boot.all_ram[0] = (struct memory_range){ARENA_PHYSICAL, end};
+	boot.all_ram_count = 1;
+	boot.ram[0] = (struct memory_range){ARENA_PHYSICAL, end - MODULE_BYTES};
+	boot.ram_count = 1;
+	boot.module = (struct memory_range){end - MODULE_BYTES, end};
+	boot.cpu_count = 1;
+	boot.tsc_hz = 1000000000;
+	make_image(arena + ARENA_BYTES - MODULE_BYTES);
+	if (setjmp(fake_user) == 0)
+		kernel_main(&boot);
+	next_slot = INIT_SLOT_UNTYPED + BOOT_INFO_UNTYPEDS;
+	pool = INIT_SLOT_UNTYPED;
+	memset(cutters, 0, sizeof(cutters));
+	/* The largest piece of RAM. */
+	for (cptr_t i = INIT_SLOT_UNTYPED; !slot_empty(init_slot_at(i)); i++) {
+		const struct slot *slot = init_slot_at(i);
+
+		if (!(slot->flags & SLOT_DEVICE) &&
+		    (init_slot_at(pool)->flags & SLOT_DEVICE ||
+		     slot->untyped.size_bits > init_slot_at(pool)->untyped.size_bits))
+			pool = i;
+	}
+	invariants_check();
+}
+
+bool world_panics(void (*function)(void))
+{
+	bool panicked = true;
+
+	fake_expect_panic = true;
+	if (setjmp(fake_user) != 3) {
+		function();
+		panicked = false;
+	}
+	fake_expect_panic = false;
+	return panicked;
+}
+
+struct thread *running(void)
+{
+	return cpu_at(0)->current;
+}
+
+static void load(struct thread *thread, uint64_t number, const struct call *call)
+{
+	struct arch_context *c = &thread->context;
+
+	*context_status(c) = number;
+	*context_cap(c) = call->cap;
+	*context_info(c) = call->info;
+	*context_reply(c) = call->reply;
+	*context_deadline(c) = call->deadline;
+	for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
+		*context_word(c, i) = call->words[i];
+}
+
+/* A restarted call is the one whose instruction pointer went back. */
+void enter(uint64_t number, const struct call *call)
+{
+	struct thread *thread = running();
+	uint64_t rip;
+	bool again;
+
+	if (!thread)
+		return; /* all wait: nobody makes this call */
+	rip = thread->context.rip;
+
+	load(thread, number, call);
+	do {
+		if (setjmp(fake_user) == 0)
+			kernel_syscall(thread);
+		again = running() == thread && thread->context.rip != rip;
+		if (again)
+			thread->context.rip = rip;
+	} while (again);
+}
+
+static void unload(const struct thread *thread, struct call *call)
+{
+	struct arch_context *c = (struct arch_context *)&thread->context;
+
+	call->cap = *context_cap(c);
+	call->info = *context_info(c);
+	for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
+		call->words[i] = *context_word(c, i);
+}
+
+uint64_t syscall(uint64_t number, struct call *call)
+{
+	struct thread *thread = running();
+
+	if (!thread)
+		return UINT64_MAX;
+	enter(number, call);
+	unload(thread, call);
+	return *context_status(&thread->context);
+}
+
+uint64_t invoke6(uint64_t cap, unsigned operation, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3,
+                 uint64_t w4, uint64_t w5)
+{
+	uint64_t status;
+
+	last = (struct call){.cap = cap, .info = operation, .words = {w0, w1, w2, w3, w4, w5}};
+	status = syscall(SYS_INVOKE, &last);
+	stress_statistics[operation & 0xff][status != ERR_NONE]++;
+	return status;
+}
+
+uint64_t status_of(struct thread *thread)
+{
+	return *context_status(&thread->context);
+}
+
+uint64_t badge_of(struct thread *thread)
+{
+	return *context_cap(&thread->context);
+}
+
+uint64_t word_of(struct thread *thread, unsigned i)
+{
+	return *context_word(&thread->context, i);
+}
+
+uint64_t info_of(struct thread *thread)
+{
+	return *context_info(&thread->context);
+}
+
+void fault(uint64_t address, unsigned access)
+{
+	if (setjmp(fake_user) == 0)
+		kernel_page_fault(running(), address, access);
+}
+
+void pass(uint64_t nanoseconds)
+{
+	fake_now += nanoseconds;
+	if (fake_now < fake_timer)
+		return;
+	if (setjmp(fake_user) == 0) {
+		kernel_timer();
+		kernel_interrupt_done(running());
+	}
+}
+
+void interrupt(void)
+{
+	if (setjmp(fake_user) == 0)
+		kernel_interrupt_done(running());
+}
+
+cptr_t new_slot(void)
+{
+	return next_slot++;
+}
+
+static void give_up(const char *what, uint64_t status)
+{
+	fprintf(stderr, "%s: status %lu\n", what, status);
+	abort();
+}
+
+/* One object; Untypeds of 64 chunks are made for each size as needed, down from the pool. */
+static cptr_t cut(unsigned type, unsigned bits, uint64_t word)
+{
+	unsigned pool_bits = init_slot_at(pool)->untyped.size_bits;
+	cptr_t slot = new_slot();
+	uint64_t status = ERR_NO_MEMORY;
+
+	if (bits + 6 >= pool_bits) {
+		status = INVOKE(pool, UNTYPED_RETYPE, OBJECT_UNTYPED | (uint64_t)(pool_bits - 6) << 8, 1,
+		                CPTR_NULL, slot);
+		if (status)
+			give_up("make: the pool", status);
+		if (type == OBJECT_UNTYPED && bits == pool_bits - 6)
+			return slot;
+		cutters[bits] = slot;
+		slot = new_slot();
+		status = INVOKE(cutters[bits], UNTYPED_RETYPE, word, 1, CPTR_NULL, slot);
+	} else if (cutters[bits]) {
+		status = INVOKE(cutters[bits], UNTYPED_RETYPE, word, 1, CPTR_NULL, slot);
+	}
+	if (status == ERR_NO_MEMORY) {
+		unsigned up = bits + 6 > pool_bits - 6 ? pool_bits - 6 : bits + 6;
+
+		cutters[bits] = cut(OBJECT_UNTYPED, up, OBJECT_UNTYPED | (uint64_t)up << 8);
+		status = INVOKE(cutters[bits], UNTYPED_RETYPE, word, 1, CPTR_NULL, slot);
+	}
+	if (status)
+		give_up("make", status);
+	return slot;
+}
+
+cptr_t make(unsigned type, unsigned size_bits)
+{
+#define OBJECT(name, bits) [name] = bits,
+	static const uint8_t fixed[OBJECT_TYPE_COUNT] = {OBJECTS};
+#undef OBJECT
+	unsigned bits = size_bits ? size_bits : fixed[type];
+
+	return cut(type, bits, type | (uint64_t)(fixed[type] ? 0 : bits) << 8);
+}
+
+struct thread *thread_at(cptr_t cap)
+{
+	return slot_object(init_slot_at(cap));
+}
+
+cptr_t make_thread(unsigned priority)
+{
+	cptr_t thread = make(OBJECT_THREAD, 0), context = make(OBJECT_SCHED_CONTEXT, 0);
+	cptr_t buffer = make(OBJECT_MEMORY, PAGE_BITS);
+	uint64_t status = 0;
+
+	status |= INVOKE(thread, THREAD_BIND, BIND_CSPACE, INIT_SLOT_CNODE);
+	status |= INVOKE(thread, THREAD_BIND, BIND_VSPACE, INIT_SLOT_VSPACE);
+	status |= INVOKE(thread, THREAD_BIND, BIND_IPC_BUFFER, buffer);
+	status |= INVOKE(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, context, 1000000000, 1000000000);
+	status |= INVOKE(thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
+	status |= INVOKE(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority);
+	status |= INVOKE(thread, THREAD_RESUME);
+	if (status) {
+		fprintf(stderr, "make_thread: %lu\n", status);
+		abort();
+	}
+	return thread;
+}
+
+void run(struct thread *thread)
+{
+	const struct call none = {0};
+
+	for (unsigned i = 0; i < 1000 && running() != thread; i++)
+		enter(SYS_YIELD, &none);
+	if (running() != thread) {
+		fprintf(stderr, "run: the thread is not ready (state %u)\n", thread->state);
+		abort();
+	}
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A kernel on the host: its memory is an arena, its CPU a fake, its user threads are the test. The test makes
+ * system calls for whichever thread is current and looks at what came of it.
+ */
+#pragma once
+
+#include <abi/syscall.h>
+#include <kernel/cnode.h>
+#include <kernel/cpu.h>
+#include <kernel/invariants.h>
+#include <kernel/reply.h>
+#include <kernel/sched.h>
+#include <kernel/thread.h>
+#include <kernel/vspace.h>
+#include <kernel/window.h>
+
+/* Boots a fresh kernel; init is current. */
+void world_boot(void);
+extern uint64_t fake_now;
+/* Every n-th look at pending interrupts finds one; 0: never. Not "always": each call of an operation must get
+ * on. */
+extern unsigned fake_interrupt_every;
+extern char fake_log[4096];
+/* Set when something is expected to panic; world_panics() then returns true. */
+bool world_panics(void (*function)(void));
+
+/* The thread that user mode runs, or NULL when the CPU idles for ever. */
+struct thread *running(void);
+
+struct call {
+	uint64_t cap, info;
+	uint64_t words[MESSAGE_REGISTER_WORDS];
+	uint64_t reply, deadline;
+};
+/* Enter the kernel with a system call of the running thread; it may be another one that runs afterwards.
+ * Repeats a call that was interrupted while the same thread runs. */
+void enter(uint64_t number, const struct call *call);
+/* The same for a call that comes back at once: its status. */
+uint64_t syscall(uint64_t number, struct call *call);
+uint64_t invoke6(uint64_t cap, unsigned operation, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3,
+                 uint64_t w4, uint64_t w5);
+#define INVOKE(cap, operation, ...)                    INVOKE_(cap, operation, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define INVOKE_(cap, operation, a, b, c, d, e, f, ...) invoke6(cap, operation, a, b, c, d, e, f)
+/* Result words of the last invoke6. */
+extern struct call last;
+/* By operation: successes, refusals. */
+extern unsigned stress_statistics[256][2];
+/* The status and badge registers of a thread that came out of a wait. */
+uint64_t status_of(struct thread *thread);
+uint64_t badge_of(struct thread *thread);
+uint64_t word_of(struct thread *thread, unsigned i);
+uint64_t info_of(struct thread *thread);
+/* A page fault of the running thread. */
+void fault(uint64_t address, unsigned access);
+/* Let time pass, and the timer fire if it was set for then. */
+void pass(uint64_t nanoseconds);
+
+/* An interrupt without consequences: the scheduler chooses anew. */
+void interrupt(void);
+
+/* init's slot for new things. */
+cptr_t new_slot(void);
+/* Make one object out of a scratch Untyped of its own size class. */
+cptr_t make(unsigned type, unsigned size_bits);
+/* A thread of the given priority, with init's VSpace and CSpace, an IPC buffer and a scheduling context,
+ * resumed. */
+cptr_t make_thread(unsigned priority);
+struct thread *thread_at(cptr_t cap);
+/* Run this thread next: it must be ready. (Yields of others until it runs.) */
+void run(struct thread *thread);
+struct slot *init_slot_at(cptr_t cap);
