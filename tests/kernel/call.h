@@ -27,8 +27,8 @@ static inline uint64_t system_call(uint64_t number, struct registers *r)
 	register uint64_t deadline __asm__("r15") = r->deadline;
 
 	__asm__ volatile("push %%rbx; push %%rbp; syscall; pop %%rbp; pop %%rbx"
-	                 : "+a"(number), "+D"(r->cap), "+S"(r->info), "+d"(r->words[0]), "+r"(w1), "+r"(w2), "+r"(w3),
-	                   "+r"(w4), "+r"(w5), "+r"(reply), "+r"(deadline)
+	                 : "+a"(number), "+D"(r->cap), "+S"(r->info), "+d"(r->words[0]), "+r"(w1), "+r"(w2),
+	                   "+r"(w3), "+r"(w4), "+r"(w5), "+r"(reply), "+r"(deadline)
 	                 :
 	                 : "rcx", "r11", "memory");
 	r->words[1] = w1;

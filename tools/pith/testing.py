@@ -49,7 +49,9 @@ def tool_tests():
 def kernel_tests():
     if not glob.glob(root("tests/kernel/*.c")):
         return []
-    return [Test("kernel/calls", [sys.executable, "-B", root("tools/pith/kernel_test.py")])]
+    script = root("tools/pith/kernel_test.py")
+    return [Test("kernel/calls", [sys.executable, "-B", script]),
+            Test("kernel/invariants", [sys.executable, "-B", script, "debug"])]
 
 
 def system_tests():

@@ -3,14 +3,19 @@
 
 KBENCH       := tests/bench/kernel
 KBENCH_FLAGS := -O2 -ffreestanding -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
-                -fno-tree-loop-distribute-patterns -Iabi/include
+                -fno-tree-loop-distribute-patterns -Iabi/include -Itests/kernel/support
 
 $(B)/bench/kernel/%.o: $(KBENCH)/% $(MAKEFILES_USED)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	@$(CC) $(COMMON) $(KBENCH_FLAGS) -c -o $@ $<
 
-KBENCH_OBJECTS := $(patsubst $(KBENCH)/%,$(B)/bench/kernel/%.o,$(wildcard $(KBENCH)/*.c $(KBENCH)/*.S))
+KBENCH_OBJECTS := $(patsubst $(KBENCH)/%,$(B)/bench/kernel/%.o,$(wildcard $(KBENCH)/*.c $(KBENCH)/*.S)) \
+                  $(B)/bench/kernel/support/setup.c.o
+$(B)/bench/kernel/support/setup.c.o: tests/kernel/support/setup.c $(MAKEFILES_USED)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	@$(CC) $(COMMON) $(KBENCH_FLAGS) -c -o $@ $<
 DEPENDENCIES   += $(KBENCH_OBJECTS:.o=.d)
 
 $(B)/bench/kernel.elf: $(KBENCH_OBJECTS)

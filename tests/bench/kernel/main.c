@@ -44,6 +44,14 @@ static uint64_t tsc(void)
 
 static uint64_t overhead;
 
+static void print_metric(const char *name, uint64_t value)
+{
+	print(name);
+	print(" ");
+	print_number(value);
+	print(" instructions\n");
+}
+
 static uint64_t measure_raw(void (*loop)(uint64_t), uint64_t rounds)
 {
 	uint64_t begin = tsc();
@@ -205,7 +213,7 @@ void bench_main(const struct boot_info *info)
 {
 	struct space other;
 
-	setup(info);
+	setup("bench", info);
 	other = space_new();
 	measure_raw(empty_loop, ROUNDS);
 	overhead = measure_raw(empty_loop, ROUNDS);

@@ -5,11 +5,24 @@
 #define LEVELS      48
 #define STACK_PAGES 4
 #define AREA        0x20000000ul /* stacks and IPC buffers, each at its own address in all spaces */
+#define POOL_BITS   25 /* what a test may use, cut into parts of ... */
+#define PART_BITS   21
 
 static const struct boot_info *boot;
 static const struct boot_image *image;
+static const char *program;
 static cptr_t next_slot = FIRST_SLOT;
 static uint64_t next_area = AREA;
+static uint64_t time_scale;
+
+/* Where Untypeds come from: for each size, a larger one that is being used up. */
+static struct level {
+	cptr_t parent;
+	unsigned left;
+} levels[LEVELS];
+static cptr_t pool;
+static bool pool_used;
+static cptr_t pool_first_slot;
 
 struct space own_space = {INIT_SLOT_VSPACE};
 struct ipc_buffer *own_buffer;
@@ -71,7 +84,7 @@ void print(const char *text)
 	}
 }
 
-static void print_number(uint64_t value)
+void print_number(uint64_t value)
 {
 	char text[24];
 	unsigned at = sizeof(text) - 1;
@@ -84,14 +97,6 @@ static void print_number(uint64_t value)
 	print(text + at);
 }
 
-void print_metric(const char *name, uint64_t value)
-{
-	print(name);
-	print(" ");
-	print_number(value);
-	print(" instructions\n");
-}
-
 /* QEMU's isa-debug-exit, then nothing: whoever runs this elsewhere sees the last line. */
 _Noreturn void finish(unsigned code)
 {
@@ -102,7 +107,8 @@ _Noreturn void finish(unsigned code)
 
 _Noreturn void fail(const char *what, uint64_t status)
 {
-	print("bench failed: ");
+	print(program);
+	print(" failed: ");
 	print(what);
 	print(" status ");
 	print_number(status);
@@ -124,33 +130,72 @@ static cptr_t retype(cptr_t untyped, enum object_type type, unsigned bits)
 	return slot;
 }
 
-/* Each size is cut out of an Untyped of eight times that size; the largest come from the boot information. */
+static cptr_t untyped_from_boot(unsigned bits)
+{
+	static uint64_t used;
+
+	for (uint64_t i = 0; i < boot->untyped_count && i < 64; i++) {
+		const struct boot_untyped *u = &boot->untypeds[i];
+
+		if (u->device || u->size_bits < bits || u->size_bits > bits + 6 || used & 1ul << i)
+			continue;
+		used |= 1ul << i;
+		return retype((cptr_t)(INIT_SLOT_UNTYPED + i), OBJECT_UNTYPED, bits);
+	}
+	fail("no memory", bits);
+}
+
+static cptr_t untyped_from_pool(unsigned bits)
+{
+	if (bits > POOL_BITS || pool_used)
+		fail("the test's memory is used up", bits);
+	pool_used = true;
+	return pool;
+}
+
 cptr_t untyped_new(unsigned bits)
 {
-	static struct {
-		cptr_t parent;
-		unsigned left;
-	} levels[LEVELS];
-	static uint64_t used_boot;
+	struct level *level = &levels[bits];
+	unsigned parent_bits = bits == PART_BITS ? POOL_BITS : bits + 3 < PART_BITS ? bits + 3 : PART_BITS;
 
-	if (bits >= 24) {
-		for (uint64_t i = 0; i < boot->untyped_count; i++) {
-			const struct boot_untyped *u = &boot->untypeds[i];
+	if (bits > PART_BITS)
+		return pool ? untyped_from_pool(bits) : untyped_from_boot(bits);
+	if (level->left == 0) {
+		level->parent = untyped_new(parent_bits);
+		level->left = 1u << (parent_bits - bits);
+	}
+	level->left--;
+	return retype(level->parent, OBJECT_UNTYPED, bits);
+}
 
-			if (u->device || u->size_bits < bits || u->size_bits > bits + 6 ||
-			    used_boot & 1ul << i)
-				continue;
-			used_boot |= 1ul << i;
-			return retype((cptr_t)(INIT_SLOT_UNTYPED + i), OBJECT_UNTYPED, bits);
-		}
-		fail("no memory", bits);
-	}
-	if (levels[bits].left == 0) {
-		levels[bits].parent = untyped_new(bits + 3);
-		levels[bits].left = 8;
-	}
-	levels[bits].left--;
-	return retype(levels[bits].parent, OBJECT_UNTYPED, bits);
+void pool_begin(void)
+{
+	static cptr_t permanent;
+
+	if (!permanent)
+		permanent = untyped_from_boot(POOL_BITS);
+	pool = permanent;
+	pool_used = false;
+	pool_first_slot = next_slot;
+	for (unsigned i = 0; i < LEVELS; i++)
+		levels[i] = (struct level){0};
+}
+
+bool pool_end(void)
+{
+	struct result info;
+
+	MUST(INIT_SLOT_CNODE, CNODE_REVOKE, pool);
+	/* What was derived from other things than the pool. */
+	for (cptr_t slot = pool_first_slot; slot < next_slot; slot++)
+		MUST(INIT_SLOT_CNODE, CNODE_DELETE, slot);
+	info = MUST(pool, UNTYPED_INFO, 0);
+	next_slot = pool_first_slot;
+	next_area = AREA;
+	pool = CPTR_NULL;
+	for (unsigned i = 0; i < LEVELS; i++)
+		levels[i] = (struct level){0};
+	return info.words[2] == 0;
 }
 
 cptr_t object_new(enum object_type type, unsigned bits)
@@ -227,11 +272,30 @@ void worker_start(const struct worker *worker)
 	MUST(worker->thread, THREAD_RESUME, 0);
 }
 
-void setup(const struct boot_info *info)
+void worker_argument(const struct worker *worker, uint64_t argument)
 {
+	struct thread_registers *registers = (struct thread_registers *)own_buffer->words;
+
+	MUST(worker->thread, THREAD_READ_REGISTERS, 0);
+	registers->rdi = argument;
+	MUST(worker->thread, THREAD_WRITE_REGISTERS, 0);
+}
+
+uint64_t now(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)((__uint128_t)(((uint64_t)high << 32 | low) - boot->tsc_at_boot) * time_scale >> 32);
+}
+
+void setup(const char *name, const struct boot_info *info)
+{
+	program = name;
 	boot = info;
 	image = (const struct boot_image *)info->image_address;
 	own_buffer = (struct ipc_buffer *)info->ipc_buffer;
+	time_scale = (1000000000ul << 32) / info->tsc_hz;
 	/* Room for the page tables of what is mapped here. */
 	MUST(own_space.vspace, VSPACE_FEED, untyped_new(18), 17);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the measured code stands on: objects out of the first component's Untypeds, threads, printing. */
+/*
+ * What the kernel's tests and its benchmark stand on, as first components of boot images of their own: system
+ * calls, objects out of Untypeds, address spaces, threads, printing.
+ */
 #pragma once
 
 #include <abi/boot.h>
@@ -21,11 +24,23 @@ struct result must(const char *what, struct result result);
 #define INVOKE(...)                                          INVOKE_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define INVOKE_(cap, operation, w0, w1, w2, w3, w4, w5, ...) invoke(cap, operation, w0, w1, w2, w3, w4, w5)
 
-void setup(const struct boot_info *info);
+/* The name that messages of finish() and fail() carry. */
+void setup(const char *name, const struct boot_info *info);
 void print(const char *text);
-void print_metric(const char *name, uint64_t value);
+void print_number(uint64_t value);
+/* Ends the machine (QEMU's isa-debug-exit). */
 _Noreturn void finish(unsigned code);
 _Noreturn void fail(const char *what, uint64_t status);
+
+/*
+ * Everything made between these two comes out of one Untyped; the second revokes it, which has to leave
+ * nothing behind: false if it did. Without them, objects stay.
+ */
+void pool_begin(void);
+bool pool_end(void);
+
+/* Nanoseconds since boot. */
+uint64_t now(void);
 
 cptr_t slot_new(void);
 /* An Untyped of this size, or an object of this type (bits: of those without a fixed size). */
@@ -44,6 +59,8 @@ struct worker {
 	cptr_t thread;
 	struct ipc_buffer *buffer; /* mapped at the same address in our own space */
 };
+/* In rdi at entry: argument. */
+void worker_argument(const struct worker *worker, uint64_t argument);
 /* A native thread with a stack of its own that runs `entry`, in a space that has this program's segments. */
 struct worker worker_new(struct space space, void (*entry)(void), unsigned priority);
 void worker_start(const struct worker *worker);

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# The kernel's tests: a boot image whose first component runs them. `./pith test kernel` boots it.
+
+KTEST       := tests/kernel
+KTEST_FLAGS := -O2 -ffreestanding -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
+               -fno-tree-loop-distribute-patterns -Iabi/include -I$(KTEST) -I$(KTEST)/support
+
+$(B)/tests/kernel/%.o: $(KTEST)/% $(MAKEFILES_USED)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	@$(CC) $(COMMON) $(KTEST_FLAGS) -c -o $@ $<
+
+KTEST_OBJECTS := $(patsubst $(KTEST)/%,$(B)/tests/kernel/%.o,$(wildcard $(KTEST)/*.c $(KTEST)/*.S $(KTEST)/support/*.c))
+DEPENDENCIES  += $(KTEST_OBJECTS:.o=.d)
+
+$(B)/tests/kernel.elf: $(KTEST_OBJECTS)
+	$(call say,LD,$@)
+	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+		-Wl,-Ttext-segment=0x400000 -o $@ $^
+$(B)/tests/kernel.img: $(B)/tests/kernel.elf $(KTEST)/pack.py
+	@$(PYTHON) $(KTEST)/pack.py $< $@
