@@ -47,7 +47,9 @@ def test_pipelines_redirections_and_here_documents():
 
 def test_ls_shows_every_file():
     with Shell() as shell:
-        shown = shell.type("ls -lR / >/tmp/list; echo $?; grep -c . /tmp/list; grep -c busybox /tmp/list", 120).split()
+        # /proc changes under ls, on Linux too: what it says about that is not looked at.
+        shell.type("ls -lR / >/tmp/list 2>/dev/null", 120)
+        shown = ["", shell.type("grep -c . /tmp/list"), shell.type("grep -c busybox /tmp/list")]
         check(int(shown[1]) > 300, "lines of ls -lR /", shown)
         check(int(shown[2]) > 250, "lines of ls -lR / that name busybox", shown)
         check("-rwxr-xr-x" in shell.type("ls -l /bin/busybox"), "the mode of /bin/busybox")
@@ -56,18 +58,19 @@ def test_ls_shows_every_file():
 
 def test_control_c_ends_a_command():
     with Shell() as shell:
-        shell.send("sleep 1000\r")
-        shell.expect("sleep 1000\r?\n")
+        # The line's echo says only that the terminal has it: the command must run before Ctrl-C can mean it.
+        shell.send("sh -c 'echo r''un; exec sleep 1000'\r")
+        shell.expect("run\r?\n")
         shell.send("\x03")
         shell.wait_prompt()
         equal(shell.type("echo $?"), "130\n")
         # One that runs, not one that waits; and a pipeline.
-        shell.send("while :; do :; done\r")
-        shell.expect("done\r?\n")
+        shell.send("sh -c 'echo r''un; while :; do :; done'\r")
+        shell.expect("run\r?\n")
         shell.send("\x03")
         shell.wait_prompt()
-        shell.send("yes | cat >/dev/null\r")
-        shell.expect("null\r?\n")
+        shell.send("{ echo r''un >&2; yes; } | cat >/dev/null\r")
+        shell.expect("run\r?\n")
         shell.send("\x03")
         shell.wait_prompt()
         equal(shell.type("echo still here"), "still here\n")
@@ -91,8 +94,9 @@ def test_job_control():
         shell.send("\x04")
         shell.wait_prompt()
         # One that goes on in the background.
-        shell.send("sleep 3; echo slept\r")
-        shell.expect("slept\r?\n")
+        # The line's echo says only that the terminal has it: the job must run before Ctrl-Z can mean it.
+        shell.send("sh -c 'echo r''un; exec sleep 3'; echo slept\r")
+        shell.expect("run\r?\n")
         shell.send("\x1a")
         shell.expect("Stopped")
         shell.wait_prompt()
@@ -100,7 +104,7 @@ def test_job_control():
         check("sleep" in shell.type("jobs"), "jobs names the job in the background")
         shell.send("wait\r")
         shell.wait_prompt(30)
-        equal(shell.type("sleep 1 & wait $!; echo done").splitlines()[-1], "done")
+        equal(shell.type("sleep 1 & wait $!; echo done").splitlines()[0], "done")
         shell.power_off()
 
 
@@ -131,7 +135,8 @@ def test_files_are_there_after_a_reboot():
     with Shell() as shell:
         shell.type("mkdir /root/kept; seq 1 1000 >/root/kept/numbers; ln -s numbers /root/kept/link")
         shell.send("reboot\r")
-        shell.expect("reboot")
+        # The old shell shows one more prompt before it is killed.
+        shell.expect("Requesting system reboot")
         shell.wait_prompt(120)
         equal(shell.type("cat /root/kept/link | md5sum"),
               host_shell("seq 1 1000 | md5sum").stdout.decode())
