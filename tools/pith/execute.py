@@ -103,7 +103,7 @@ def execute(options):
             config[f"mount.{number}"] = path
         image = boot.image("exec", config, disks=1 + len(disks))
         command = machine.command_line(
-            options.kernel or boot.KERNEL, image, boot.append(), options.memory,
+            options.kernel or boot.KERNEL, image, boot.append(options.icount), options.memory,
             [root] + [machine.Disk(host) for host, _ in disks],
             accel=None if options.icount else boot.accelerator(options.accel), icount=options.icount)
         with machine.Machine(command) as emulator:
