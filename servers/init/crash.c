@@ -47,32 +47,41 @@ static void backtrace_print(const struct component *component, const struct stac
 	}
 }
 
-/* The part of the stack above rsp (above rbp, if rsp has left it), as far as one Memory goes. Fibers have
- * stacks of their own: then only rip is known. */
+/* Maps the part of the region from `top` on, as far as one Memory goes, and walks it; false: top is
+ * elsewhere. */
+static bool backtrace_in(struct component *component, const struct region *region, uint64_t top,
+                         const struct thread_registers *registers)
+{
+	uint64_t address = region->address;
+	cptr_t window;
+	for (unsigned i = 0; i < region->count; i++) {
+		uint64_t size = 1ul << region->parts[i].size_bits;
+		if (top < address || top >= address + size) {
+			address += size;
+			continue;
+		}
+		uint64_t start = top & ~(PAGE_SIZE - 1), left = address + size - start;
+		uint64_t bytes = left < BACKTRACE_BYTES ? left : BACKTRACE_BYTES;
+		const uint8_t *memory = space_scratch(region->parts[i].memory, (start - address) / PAGE_SIZE,
+		                                      bytes / PAGE_SIZE, RIGHT_READ, &window);
+		if (!memory)
+			return false;
+		struct stack_view view = {.start = start, .end = start + bytes, .memory = memory};
+		backtrace_print(component, &view, registers);
+		space_scratch_end(window);
+		return true;
+	}
+	return false;
+}
+
+/* The stack is where rsp points, or, if it has overflowed, rbp; fibers have theirs in the heap. */
 static void backtrace(struct component *component, const struct thread_registers *registers)
 {
-	const struct region *stack = &component->stack;
-	uint64_t address = stack->address;
-	uint64_t top = registers->rsp - stack->address < stack->size ? registers->rsp : registers->rbp;
-	cptr_t window;
-	for (unsigned i = 0; i < stack->count; i++) {
-		uint64_t size = 1ul << stack->parts[i].size_bits;
-		if (top >= address && top < address + size) {
-			uint64_t start = top & ~(PAGE_SIZE - 1), left = address + size - start;
-			uint64_t bytes = left < BACKTRACE_BYTES ? left : BACKTRACE_BYTES;
-			const uint8_t *memory =
-			        space_scratch(stack->parts[i].memory, (start - address) / PAGE_SIZE,
-			                      bytes / PAGE_SIZE, RIGHT_READ, &window);
-			struct stack_view view = {.start = start, .end = start + bytes, .memory = memory};
-			if (!memory)
-				break;
-			backtrace_print(component, &view, registers);
-			space_scratch_end(window);
-			return;
-		}
-		address += size;
-	}
-	frame_print(component, registers->rip);
+	if (!backtrace_in(component, &component->stack, registers->rsp, registers) &&
+	    !backtrace_in(component, &component->stack, registers->rbp, registers) &&
+	    !backtrace_in(component, &component->heap, registers->rsp, registers) &&
+	    !backtrace_in(component, &component->heap, registers->rbp, registers))
+		frame_print(component, registers->rip);
 }
 
 static void cause_print(const struct component *component, const struct message *message)
