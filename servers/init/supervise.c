@@ -4,10 +4,13 @@
  * for it. It is started again after a back-off, with the same capabilities; too many crashes in the
  * manifest's window mark it failed, and then everybody who depends on it is told.
  */
+#include <proto/pci.h>
+
 #include "init.h"
 
 #define BACKOFF_FIRST 10000000ul    /* 10 ms, doubled by each crash */
 #define BACKOFF_MOST  500000000ul   /* 500 ms: the limit on crashes does the rest */
+#define BUS_PATIENCE  100000000ul   /* the bus answers its calls at once */
 #define STABLE_AFTER  10000000000ul /* a life this long starts the back-off anew */
 
 /* true: this crash is one too many in the window. */
@@ -44,9 +47,36 @@ static void peers_tell(struct component *component)
 	}
 }
 
+/*
+ * A driver that stays away leaves its device as it was, perhaps writing to memory. Its clients take that
+ * memory back as soon as they are told, so the bus hears first: opening the device anew silences it. The bus
+ * runs before the clients, having the higher priority. Not a call: init must never wait for a component that
+ * may be waiting for init.
+ */
+static void devices_quiet(const struct component *driver)
+{
+	for (unsigned d = 0; d < driver->manifest->device_count; d++) {
+		const struct manifest_device *device = &driver->manifest->devices[d];
+		const struct component *bus = &init.components[device->target];
+		struct message message = {.info = MESSAGE_INFO(PCI_OPEN, 0)};
+		cptr_t slot = bus->state == COMPONENT_RUNNING ? slot_allocate() : CPTR_NULL;
+		if (slot == CPTR_NULL)
+			continue;
+		enum error error = capability_derive(slot, bus->service, RIGHT_WRITE, device->badge, 0);
+		if (error == ERR_NONE)
+			error = ipc_send(slot, &message, time_now() + BUS_PATIENCE);
+		if (error != ERR_NONE)
+			log_error("%s: its device may still be active: %s", driver->manifest->name,
+			          error_text(error));
+		capability_delete(slot);
+		slot_free(slot);
+	}
+}
+
 static void component_give_up(struct component *component, enum component_state state)
 {
 	component->state = state;
+	devices_quiet(component);
 	log_write(state == COMPONENT_FAILED ? LOG_ERROR : LOG_INFO, "%s %s", component->manifest->name,
 	          state == COMPONENT_FAILED ? "is marked failed: its clients get errors" : "has ended");
 	peers_tell(component);
@@ -59,8 +89,9 @@ static void restart_later(struct component *component, uint64_t delay)
 }
 
 /*
- * Registers and interrupts that a bus handed out die with it. Its drivers would fault at the next touch; they are restarted
- * at once instead, and it does not count as a crash of theirs: calls to the bus wait until it is there again.
+ * Registers and interrupts that a bus handed out die with it. Its drivers would fault at the next touch; they
+ * are restarted at once instead, and it does not count as a crash of theirs: calls to the bus wait until it
+ * is there again.
  */
 static void drivers_restart(const struct component *bus)
 {
