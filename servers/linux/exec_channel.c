@@ -437,9 +437,14 @@ void exec_channel_run(void)
 	system_shutdown(false);
 }
 
+/* The line's own FIFO holds up to 16 bytes that switching the machine off throws away: what follows the
+ * status pushes it out of there. The host reads nothing after it. */
 void exec_channel_finish(void)
 {
+	uint32_t nothing = 0;
 	frame_send(EXEC_EXIT, &exec.status, sizeof(exec.status));
+	for (unsigned i = 0; i < 3; i++)
+		frame_send(EXEC_CREDIT, &nothing, sizeof(nothing));
 	while (!serial_output_empty())
 		waitq_wait(&exec.output_wait, false, DEADLINE_NEVER);
 }
