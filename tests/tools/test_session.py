@@ -189,6 +189,14 @@ class SessionTest(unittest.TestCase):
         with self.assertRaisesRegex(Lost, "panic"):
             play(script)
 
+    def test_restarted_linux_is_a_failure(self):
+        def script(guest):
+            guest.start()
+            guest.send(session.READY)
+            guest.stream.read()
+        with self.assertRaisesRegex(Lost, "restarted"):
+            play(script)
+
     def test_error_frame_is_a_failure(self):
         def script(guest):
             guest.start()

@@ -113,7 +113,7 @@ def execute(options):
                 return session.run()
             except Lost as lost:
                 emulator.stop()
-                told = [str(lost), emulator.complaint(), log_end(session.log_text)]
+                told = [str(lost), log_end(session.log_text)]
                 raise Failure("\n".join(text for text in told if text), STATUS_FAILED) from None
             finally:
                 if options.log:

@@ -121,6 +121,8 @@ class Session:
         if kind == READY and not self.started:
             self.started = True
             self.to_guest += self.start
+        elif kind == READY:
+            raise Lost("the component `linux` was restarted, the program went with it")
         elif kind in self.outputs:
             if self.outputs[kind] is not None:
                 self.pending[kind] += payload

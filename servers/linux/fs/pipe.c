@@ -58,7 +58,8 @@ static ssize_t take(struct pipe *pipe, struct io_buffer *buffer)
 		uint64_t before = pipe->taken;
 		pipe->taken += part;
 		done += part;
-		if (pipe->taken % PAGE_SIZE == 0)
+		/* A writer may have filled the page's beginning anew: of a full pipe, a page holds both ends. */
+		if (pipe->taken % PAGE_SIZE == 0 && pipe->put + PAGE_SIZE <= pipe->taken + PIPE_CAPACITY)
 			drop_page(pipe, before);
 	}
 	if (pipe_used(pipe) == 0 && pipe->taken % PAGE_SIZE != 0) {
