@@ -41,8 +41,9 @@ struct cache_header {
 	uint32_t count;
 	uint8_t uuid[16];
 	uint32_t changing;  /* requests that were changing something: 0 means that the blocks fit together */
-	uint32_t was_clean;     /* before it was mounted */
-	uint32_t opens_unknown; /* more were opened than there are records, or a predecessor's are not known */
+	uint32_t was_clean; /* before it was mounted */
+	uint32_t
+	        opens_unknown; /* more were opened than there are records, or a predecessor's are not known */
 	uint8_t reserved[512 - 44];
 	uint8_t scratch[1024]; /* where the superblock is read before anything is known */
 	struct open_record opens[OPEN_RECORDS];

@@ -41,8 +41,7 @@ static int bad_directory(struct filesystem *fs, const struct inode *directory, u
 	                        offset);
 }
 
-static int directory_block(struct filesystem *fs, struct inode *directory, uint32_t block,
-                           struct buffer **out)
+int directory_block(struct filesystem *fs, struct inode *directory, uint32_t block, struct buffer **out)
 {
 	uint32_t physical, count;
 	int error = map_lookup(fs, directory, block, DIRECTORY_READ_AHEAD + 1, &physical, &count);
@@ -55,7 +54,8 @@ static int directory_block(struct filesystem *fs, struct inode *directory, uint3
 }
 
 /* The record at the offset, or NULL if it is impossible. Offsets are multiples of 4, below the block size. */
-static struct ext2_dirent *entry_at(const struct filesystem *fs, const struct buffer *buffer, uint32_t offset)
+struct ext2_dirent *directory_entry_at(const struct filesystem *fs, const struct buffer *buffer,
+                                       uint32_t offset)
 {
 	struct ext2_dirent *entry = (struct ext2_dirent *)(buffer->data + offset);
 	uint32_t size = entry->record_size;
@@ -73,7 +73,7 @@ static uint32_t entry_slack(const struct ext2_dirent *entry)
 }
 
 /* 0: found; ENOENT: not in this block. The loop that lookups in large directories spend their time in:
- * records are checked as far as walking on needs it, and wholly (entry_at) before they are used. */
+ * records are checked as far as walking on needs it, and wholly (directory_entry_at) before they are used. */
 static int block_find(struct filesystem *fs, struct inode *directory, const struct buffer *buffer,
                       uint32_t block, const char *name, unsigned length, struct directory_place *place)
 {
@@ -88,7 +88,7 @@ static int block_find(struct filesystem *fs, struct inode *directory, const stru
 		/* The last letter first: names in one directory tend to begin alike. */
 		if (entry->name_length == length && entry->name[length - 1] == name[length - 1] &&
 		    entry->inode && size >= needed && !memcmp(entry->name, name, length)) {
-			if (!entry_at(fs, buffer, offset))
+			if (!directory_entry_at(fs, buffer, offset))
 				break;
 			place->inode = entry->inode;
 			place->type = entry->type;
@@ -99,7 +99,7 @@ static int block_find(struct filesystem *fs, struct inode *directory, const stru
 		}
 		if (size >= needed + (entry->inode ? EXT2_DIRENT_SIZE(entry->name_length) : 0) &&
 		    !place->has_room) {
-			if (!entry_at(fs, buffer, offset))
+			if (!directory_entry_at(fs, buffer, offset))
 				break;
 			place->has_room = true;
 			place->room_block = block;
@@ -111,12 +111,34 @@ static int block_find(struct filesystem *fs, struct inode *directory, const stru
 	return offset == end ? ENOENT : bad_directory(fs, directory, block, offset);
 }
 
-int directory_find(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
-                   struct directory_place *place)
+/* In the blocks that the index names. EAGAIN: it cannot tell. */
+static int index_find(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
+                      struct directory_place *place)
+{
+	uint32_t blocks[8];
+	unsigned count = index_candidates(fs, directory, name, length, blocks, 8);
+
+	if (count == INDEX_UNKNOWN)
+		return EAGAIN;
+	for (unsigned i = 0; i < count; i++) {
+		struct buffer *buffer;
+		int error = directory_block(fs, directory, blocks[i], &buffer);
+
+		if (error)
+			return error;
+		error = block_find(fs, directory, buffer, blocks[i], name, length, place);
+		buffer_put(&fs->cache, buffer);
+		if (error != ENOENT)
+			return error;
+	}
+	return ENOENT;
+}
+
+static int walk_find(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
+                     struct directory_place *place)
 {
 	uint32_t blocks = directory_blocks(fs, directory);
 
-	*place = (struct directory_place){0};
 	for (uint32_t block = 0; block < blocks; block++) {
 		struct buffer *buffer;
 		int error = directory_block(fs, directory, block, &buffer);
@@ -129,6 +151,33 @@ int directory_find(struct filesystem *fs, struct inode *directory, const char *n
 			return error;
 	}
 	return ENOENT;
+}
+
+int directory_find(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
+                   struct directory_place *place)
+{
+	int error = EAGAIN;
+
+	*place = (struct directory_place){0};
+	if (index_ready(fs, directory))
+		error = index_find(fs, directory, name, length, place);
+	return error == EAGAIN ? walk_find(fs, directory, name, length, place) : error;
+}
+
+uint32_t directory_block_room(const struct filesystem *fs, const struct buffer *buffer)
+{
+	uint32_t offset = 0, room = 0;
+
+	while (offset < fs->block_size) {
+		const struct ext2_dirent *entry = directory_entry_at(fs, buffer, offset);
+
+		if (!entry)
+			return 0;
+		if (entry_slack(entry) > room)
+			room = entry_slack(entry);
+		offset += entry->record_size;
+	}
+	return room;
 }
 
 /* ---- changes ---- */
@@ -174,25 +223,57 @@ static int directory_grow(struct filesystem *fs, struct inode *directory, struct
 	return 0;
 }
 
-int directory_add(struct filesystem *fs, struct inode *directory, const struct directory_place *place,
-                  const char *name, unsigned length, uint32_t number, unsigned mode)
+/* A search by the index has not looked for room on its way. */
+static int find_room(struct filesystem *fs, struct inode *directory, unsigned length,
+                     struct directory_place *place)
 {
-	struct ext2_dirent *entry, *next;
+	uint32_t needed = EXT2_DIRENT_SIZE(length), block, offset = 0;
 	struct buffer *buffer;
-	uint32_t used;
 	int error;
 
-	error = place->has_room ? directory_block(fs, directory, place->room_block, &buffer)
-	                        : directory_grow(fs, directory, &buffer);
+	if (place->has_room || !index_room(fs, directory, needed, &block))
+		return 0;
+	error = directory_block(fs, directory, block, &buffer);
 	if (error)
 		return error;
-	entry = entry_at(fs, buffer, place->has_room ? place->room_offset : 0);
+	while (offset < fs->block_size) {
+		const struct ext2_dirent *entry = directory_entry_at(fs, buffer, offset);
+
+		if (!entry || entry_slack(entry) >= needed)
+			break;
+		offset += entry->record_size;
+	}
+	buffer_put(&fs->cache, buffer);
+	place->has_room = offset < fs->block_size;
+	place->room_block = block;
+	place->room_offset = offset;
+	return 0;
+}
+
+int directory_add(struct filesystem *fs, struct inode *directory, const struct directory_place *found,
+                  const char *name, unsigned length, uint32_t number, unsigned mode)
+{
+	struct directory_place place = *found;
+	struct ext2_dirent *entry, *next;
+	struct buffer *buffer;
+	int error = find_room(fs, directory, length, &place);
+
+	if (error)
+		return error;
+	if (!place.has_room)
+		place.room_block = directory_blocks(fs, directory);
+	error = place.has_room ? directory_block(fs, directory, place.room_block, &buffer)
+	                       : directory_grow(fs, directory, &buffer);
+	if (error)
+		return error;
+	entry = directory_entry_at(fs, buffer, place.room_offset);
 	if (!entry || entry_slack(entry) < EXT2_DIRENT_SIZE(length)) {
 		buffer_put(&fs->cache, buffer);
-		return bad_directory(fs, directory, place->room_block, place->room_offset);
+		return bad_directory(fs, directory, place.room_block, place.room_offset);
 	}
 	if (entry->inode) {
-		used = EXT2_DIRENT_SIZE(entry->name_length);
+		uint32_t used = EXT2_DIRENT_SIZE(entry->name_length);
+
 		next = (struct ext2_dirent *)((uint8_t *)entry + used);
 		next->record_size = (uint16_t)(entry->record_size - used);
 		entry_fill(fs, next, name, length, number, mode);
@@ -201,6 +282,7 @@ int directory_add(struct filesystem *fs, struct inode *directory, const struct d
 		entry_fill(fs, entry, name, length, number, mode);
 	}
 	directory_changed(fs, directory, buffer);
+	index_added(fs, directory, name, length, buffer, place.room_block);
 	buffer_put(&fs->cache, buffer);
 	return 0;
 }
@@ -213,8 +295,8 @@ int directory_remove(struct filesystem *fs, struct inode *directory, const struc
 
 	if (error)
 		return error;
-	entry = entry_at(fs, buffer, place->offset);
-	previous = entry_at(fs, buffer, place->previous);
+	entry = directory_entry_at(fs, buffer, place->offset);
+	previous = directory_entry_at(fs, buffer, place->previous);
 	if (!entry || !previous ||
 	    (place->previous != place->offset && place->previous + previous->record_size != place->offset)) {
 		buffer_put(&fs->cache, buffer);
@@ -224,6 +306,7 @@ int directory_remove(struct filesystem *fs, struct inode *directory, const struc
 	if (previous != entry)
 		previous->record_size = (uint16_t)(previous->record_size + entry->record_size);
 	directory_changed(fs, directory, buffer);
+	index_removed(fs, directory, entry->name, entry->name_length, buffer, place->block);
 	buffer_put(&fs->cache, buffer);
 	return 0;
 }
@@ -237,7 +320,7 @@ int directory_replace(struct filesystem *fs, struct inode *directory, const stru
 
 	if (error)
 		return error;
-	entry = entry_at(fs, buffer, place->offset);
+	entry = directory_entry_at(fs, buffer, place->offset);
 	if (entry) {
 		entry->inode = number;
 		entry->type = fs->filetype ? type_of_mode[mode >> 12 & 15] : 0;
@@ -257,7 +340,7 @@ static int block_is_empty(struct filesystem *fs, struct inode *directory, const 
                           uint32_t block)
 {
 	for (uint32_t offset = 0; offset < fs->block_size;) {
-		struct ext2_dirent *entry = entry_at(fs, buffer, offset);
+		struct ext2_dirent *entry = directory_entry_at(fs, buffer, offset);
 
 		if (!entry)
 			return bad_directory(fs, directory, block, offset);
@@ -357,7 +440,7 @@ static int block_read(struct filesystem *fs, struct inode *directory, const stru
 	uint64_t base = (uint64_t)block << fs->block_bits;
 
 	for (uint32_t offset = 0; offset < fs->block_size;) {
-		struct ext2_dirent *entry = entry_at(fs, buffer, offset);
+		struct ext2_dirent *entry = directory_entry_at(fs, buffer, offset);
 
 		if (!entry)
 			return bad_directory(fs, directory, block, offset);

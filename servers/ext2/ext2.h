@@ -39,7 +39,6 @@ struct inode {
 	struct fiber_rwlock lock;  /* contents of raw and of the file's blocks and pointers */
 	uint32_t allocated;        /* block after the last one allocated for it, or 0: where to go on */
 	uint64_t allocated_for;    /* the file block that `allocated` would suit */
-	uint32_t insert_hint;      /* directories: block where an entry was last added */
 	struct wait_queue loading; /* others wait while one fiber fetches the buffer */
 	bool is_loading;
 };
@@ -66,6 +65,7 @@ struct filesystem {
 	struct inode *orphans; /* newest first, as on the disk */
 	struct fiber_mutex orphan_lock, rename_lock;
 	uint64_t error_count;
+	struct directory_indexes *indexes;
 	int mount_error; /* why it is not mounted: the answer to every request */
 };
 
@@ -222,6 +222,30 @@ int directory_parent(struct filesystem *fs, struct inode *directory, uint32_t *p
 int directory_set_parent(struct filesystem *fs, struct inode *directory, uint32_t parent);
 int directory_read(struct filesystem *fs, struct inode *directory, uint64_t offset, uint8_t *out,
                    uint32_t capacity, uint32_t *length, uint64_t *next);
+
+int directory_block(struct filesystem *fs, struct inode *directory, uint32_t block, struct buffer **out);
+/* The record at the offset, or NULL if it is impossible. */
+struct ext2_dirent *directory_entry_at(const struct filesystem *fs, const struct buffer *buffer,
+                                       uint32_t offset);
+uint32_t directory_block_room(const struct filesystem *fs,
+                              const struct buffer *buffer); /* of one new entry */
+
+/* ---- index.c: where names are in large directories; the caller holds the directory's lock ---- */
+extern uint32_t index_size_least; /* bytes of a directory that is worth one; tests change it */
+/* Makes one if the directory is worth it. false: there is none. May wait. */
+bool index_ready(struct filesystem *fs, struct inode *directory);
+#define INDEX_UNKNOWN UINT32_MAX
+/* Blocks that may hold the name; no others can. INDEX_UNKNOWN: no index, or more than `limit`. */
+unsigned index_candidates(struct filesystem *fs, const struct inode *directory, const char *name,
+                          unsigned length, uint32_t *blocks, unsigned limit);
+bool index_room(struct filesystem *fs, const struct inode *directory, uint32_t needed, uint32_t *block);
+/* After the change of the block. */
+void index_added(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
+                 const struct buffer *buffer, uint32_t block);
+void index_removed(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
+                   const struct buffer *buffer, uint32_t block);
+void index_drop(struct filesystem *fs, const struct inode *directory);
+void indexes_free(struct filesystem *fs);
 
 /* ---- namespace.c ---- */
 struct name {

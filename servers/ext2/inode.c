@@ -372,6 +372,8 @@ static int inode_delete(struct filesystem *fs, struct inode *inode)
 	bool directory = inode_type(inode) == S_IFDIR;
 	int error = 0;
 
+	if (directory)
+		index_drop(fs, inode);
 	if (inode_has_blocks(fs, inode)) {
 		if (inode_type(inode) == S_IFREG)
 			inode_set_size(fs, inode, 0);

@@ -216,6 +216,7 @@ static void super_stamp(struct filesystem *fs)
 
 static void release_all(struct filesystem *fs)
 {
+	indexes_free(fs);
 	free(fs->descriptor_buffers);
 	fs->descriptor_buffers = NULL;
 	cache_destroy(&fs->cache);

@@ -7,7 +7,7 @@ import select
 import sys
 import time
 
-from support import ROOT, check, dump, equal, file_path, fsck, make_disk, run, seconds
+from support import ROOT, check, dump, equal, file_path, fsck, host_shell, make_disk, run, seconds, shell
 
 sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
 
@@ -89,3 +89,36 @@ def test_corrupt_superblock():
     check("ext2: error: not mounted: impossible block size" in text, "the reason", text)
     check("operation 1 of inode 2: error 117" in text, "the client's error", text)
     check("init: ext2" not in text, "ext2 lives on", text)
+
+
+WORK = """cd {folder}
+i=0
+while [ $i -lt 5 ]; do
+	mkdir d$i
+	cp -r /bin /etc d$i
+	for f in 1 2 3 4 5 6 7 8 9; do echo $f >d$i/g$f; mv d$i/g$f d$i/h$f; ln d$i/h$f d$i/l$f; ln -s l$f d$i/s$f; done
+	rm d$i/h5 d$i/l6
+	seq 1 20000 >d$i/seq
+	sort -r d$i/seq | md5sum
+	i=$((i + 1))
+done
+rm -r d2
+ls | xargs echo
+"""
+
+
+@seconds(300)
+def test_file_system_dies_under_linux():
+    """Programs do not notice that the file system of a disk is killed while they use it."""
+    disk = make_disk("disk.img", "64M")
+    killer = "while [ ! -e /tmp/stop ]; do echo 1 >/pith/components/ext2.1/kill; sleep 0.3; done"
+    result = shell(f"({killer}) & {WORK.format(folder='/mnt')} touch /tmp/stop; wait; grep kills: /pith/components/ext2.1/status",
+                   disk=[disk], timeout=240).ok()
+    *lines, kills = result.stdout.decode().splitlines()
+    expected = host_shell("seq 1 20000 | sort -r | md5sum").stdout.decode().splitlines()
+    equal(lines, expected * 5 + ["d0 d1 d3 d4 lost+found"])
+    check(int(kills.split()[1]) >= 2, "kills", kills)
+    # A request that died half-way may have left space that nobody has: e2fsck's, as after a power cut.
+    check(run(["e2fsck", "-fy", disk]).status <= 1, "e2fsck")
+    equal(dump(disk, "/d3/seq"), host_shell("seq 1 20000").stdout)
+    equal(dump(disk, "/d4/l5"), b"5\n")

@@ -316,6 +316,7 @@ static void filesystem_discard(struct filesystem *fs)
 			fs->inodes[i] = next;
 		}
 	}
+	indexes_free(fs);
 	free(fs->descriptor_buffers);
 	fs->descriptor_buffers = NULL;
 	cache_destroy(&fs->cache);

@@ -106,6 +106,8 @@ static void test_random(unsigned shape, uint64_t seed, unsigned steps, const cha
 	static struct group_run run;
 	struct machine machine;
 
+	/* Every other time, even the smallest directory has an index. */
+	index_size_least = (shape + seed) % 2 ? 0 : 8192;
 	if (!machine_make(&machine, shapes[shape], content, "16M", shape % 2 ? POOL_SIZE : 400 * 1024)) {
 		CHECK(!"mke2fs");
 		return;
@@ -345,6 +347,64 @@ static void test_sequential(void)
 		CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 		machine_free(&machine);
 	}
+}
+
+/* ---- one directory with many names ---- */
+
+#define MANY 3000
+
+static int name_call(struct machine *machine, uint32_t operation, uint32_t directory, uint32_t i)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = operation;
+	request->inode = directory;
+	request->attributes.mode = S_IFREG | 0644;
+	request->name_length =
+	        (uint32_t)sprintf((char *)request->data, "%.*s%u", (int)(i * 7 % 60),
+	                          "a-long-beginning-that-makes-records-of-many-different-sizes-", i);
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+static void many_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	static bool there[MANY];
+	uint64_t random = 4711;
+	struct fs_attributes directory;
+
+	memset(there, 0, sizeof(there));
+	for (unsigned step = 0; step < 4 * MANY; step++) {
+		uint32_t i = random_below(&random, MANY);
+		bool make = step < 2 * MANY ? random_below(&random, 4) : !random_below(&random, 4);
+
+		CHECK(name_call(machine, FS_LOOKUP, FS_ROOT_INODE, i) == (there[i] ? 0 : ENOENT));
+		if (make)
+			CHECK(name_call(machine, FS_CREATE, FS_ROOT_INODE, i) == (there[i] ? EEXIST : 0));
+		else
+			CHECK(name_call(machine, FS_UNLINK, FS_ROOT_INODE, i) == (there[i] ? 0 : ENOENT));
+		there[i] = make;
+	}
+	/* Space of removed names is used again: the directory is not larger than its largest time needs, with
+	 * some waste. */
+	CHECK(lookup(machine, FS_ROOT_INODE, ".", &directory) == 0 && directory.size < MANY * 70);
+	for (uint32_t i = 0; i < MANY; i++)
+		CHECK(name_call(machine, FS_LOOKUP, FS_ROOT_INODE, i) == (there[i] ? 0 : ENOENT));
+}
+
+static void test_many_names(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, "-b 1024 -N 8192", NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, many_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
 }
 
 /* ---- a full disk ---- */
@@ -716,6 +776,7 @@ int main(int argc, char **argv)
 		effort = (unsigned)atoi(argv[1]);
 	test_host_content();
 	test_sequential();
+	test_many_names();
 	for (unsigned shape = 0; shape < SHAPES; shape++)
 		for (uint64_t seed = 1; seed <= effort; seed++)
 			test_random(shape, seed, 250, shape % 3 == 0 ? content_folder : NULL);
