@@ -19,3 +19,20 @@ $(B)/tests/kernel.elf: $(KTEST_OBJECTS)
 		-Wl,-Ttext-segment=0x400000 -o $@ $^
 $(B)/tests/kernel.img: $(B)/tests/kernel.elf $(KTEST)/pack.py
 	@$(PYTHON) $(KTEST)/pack.py $< $@
+
+# The same for the second program, objects/.
+KOBJECTS_FLAGS := $(KTEST_FLAGS) -mno-red-zone
+$(B)/tests/kernel-objects/%.o: $(KTEST)/% $(MAKEFILES_USED)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	@$(CC) $(COMMON) $(KOBJECTS_FLAGS) -c -o $@ $<
+
+KOBJECTS     := $(patsubst $(KTEST)/%,$(B)/tests/kernel-objects/%.o,$(wildcard $(KTEST)/objects/*.c) $(KTEST)/start.S)
+DEPENDENCIES += $(KOBJECTS:.o=.d)
+
+$(B)/tests/kernel-objects.elf: $(KOBJECTS)
+	$(call say,LD,$@)
+	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+		-Wl,-Ttext-segment=0x400000 -o $@ $^ $(LIBGCC)
+$(B)/tests/kernel-objects.img: $(B)/tests/kernel-objects.elf $(KTEST)/pack.py
+	@$(PYTHON) $(KTEST)/pack.py $< $@

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Boots the kernel's tests (tests/kernel) and passes with their last line. `debug`: on the kernel that checks all
-invariants after every operation. Under icount, so that runs repeat whatever else the host does."""
+"""Boots a program of the kernel's tests (`kernel`: tests/kernel, `kernel-objects`: tests/kernel/objects) and passes with its
+last line. `debug`: on the kernel that checks all invariants after every operation. Under icount, so that runs repeat whatever else the host does."""
 
 import re
 import sys
@@ -10,17 +10,17 @@ import boot
 import machine
 from paths import Failure, build
 
-IMAGE = build("tests", "kernel.img")
 KERNELS = {"": boot.KERNEL, "debug": build("kernel-debug", "pith.elf")}
 SECONDS = 300
 RESULT = re.compile(r"^kernel tests: \d+ passed, (\d+) failed$", re.M)
 GIVEN_UP = re.compile(rb"^kernel tests failed: .*\n", re.M)
 
 
-def main(variant=""):
+def main(program="kernel", variant=""):
+    image = build("tests", f"{program}.img")
     kernel = KERNELS[variant]
-    boot.make(kernel, IMAGE)
-    command = machine.command_line(kernel, IMAGE, memory="128M", icount=True,
+    boot.make(kernel, image)
+    command = machine.command_line(kernel, image, memory="128M", icount=True,
                                    extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
     with machine.Machine(command) as emulator:
         _, log = bench.collect(emulator, SECONDS, [bench.PANIC, GIVEN_UP])

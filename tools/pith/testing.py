@@ -50,8 +50,10 @@ def kernel_tests():
     if not glob.glob(root("tests/kernel/*.c")):
         return []
     script = root("tools/pith/kernel_test.py")
-    return [Test("kernel/calls", [sys.executable, "-B", script]),
-            Test("kernel/invariants", [sys.executable, "-B", script, "debug"])]
+    return [Test("kernel/calls", [sys.executable, "-B", script, "kernel"]),
+            Test("kernel/calls-invariants", [sys.executable, "-B", script, "kernel", "debug"]),
+            Test("kernel/objects", [sys.executable, "-B", script, "kernel-objects"]),
+            Test("kernel/objects-invariants", [sys.executable, "-B", script, "kernel-objects", "debug"])]
 
 
 def system_tests():

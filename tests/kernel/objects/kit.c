@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#define FIRST_SLOT  2000
+#define LAST_SLOT   3000
+#define ROOT_BITS   22
+#define CUTTER_BITS 16
+#define STACK_BYTES 16384
+#define BUFFER_BITS 14
+#define BUFFERS     0x50000000ul /* workers' IPC buffers */
+
+const struct boot_info *boot;
+struct ipc_buffer *own_buffer;
+struct registers last;
+
+/* Small objects come from the first, objects larger than its chunks from the second. */
+static const cptr_t root = 1500, root_large = 1501;
+static cptr_t next_slot, cutters[64];
+static char stacks[WORKERS][STACK_BYTES] __attribute__((aligned(16)));
+
+/* ---- what the compiler calls ---- */
+void *memset(void *to, int value, size_t count);
+void *memset(void *to, int value, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		((char *)to)[i] = (char)value;
+	return to;
+}
+
+void *memcpy(void *to, const void *from, size_t count);
+void *memcpy(void *to, const void *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		((char *)to)[i] = ((const char *)from)[i];
+	return to;
+}
+
+/* ---- printing ---- */
+void print(const char *text)
+{
+	while (*text) {
+		struct registers r = {.cap = 0};
+
+		while (r.cap < sizeof(r.words) && *text)
+			((char *)r.words)[r.cap++] = *text++;
+		system_call(SYS_DEBUG_WRITE, &r);
+	}
+}
+
+void print_number(uint64_t value)
+{
+	char text[24];
+	unsigned at = sizeof(text) - 1;
+
+	text[at] = '\0';
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	print(text + at);
+}
+
+/* ---- judging ---- */
+static const char *current_id;
+static unsigned failures_here;
+
+static void failed(const char *text, const char *file, int line)
+{
+	failures_here++;
+	print("  ");
+	print(file);
+	print(":");
+	print_number((uint64_t)line);
+	print(": ");
+	print(current_id);
+	print(": failed: ");
+	print(text);
+}
+
+void check_(bool condition, const char *text, const char *file, int line)
+{
+	if (condition)
+		return;
+	failed(text, file, line);
+	print("\n");
+}
+
+void check_status_(uint64_t status, uint64_t expected, const char *text, const char *file, int line)
+{
+	if (status == expected)
+		return;
+	failed(text, file, line);
+	print(" is ");
+	print_number(status);
+	print(", not ");
+	print_number(expected);
+	print("\n");
+}
+
+/* ---- calls ---- */
+uint64_t op_(cptr_t cap, unsigned operation, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3, uint64_t w4,
+             uint64_t w5)
+{
+	uint64_t status;
+
+	last = (struct registers){.cap = cap, .info = operation, .words = {w0, w1, w2, w3, w4, w5}};
+	status = system_call(SYS_INVOKE, &last);
+	covered(operation, status);
+	return status;
+}
+
+uint64_t sys(unsigned number)
+{
+	uint64_t status = system_call(number, &last);
+
+	covered(0x100 + number, status);
+	return status;
+}
+
+uint64_t send_(unsigned number, cptr_t cap, uint64_t info, uint64_t reply, deadline_t deadline)
+{
+	last = (struct registers){.cap = cap, .info = info, .reply = reply, .deadline = deadline};
+	return sys(number);
+}
+
+/* ---- objects ---- */
+cptr_t slot_new(void)
+{
+	return next_slot++;
+}
+
+static cptr_t cut(uint64_t word, unsigned bits)
+{
+	unsigned up = bits + 6 > CUTTER_BITS ? CUTTER_BITS : bits + 6;
+	cptr_t slot = slot_new();
+	uint64_t status = ERR_NO_MEMORY;
+
+	if (bits >= CUTTER_BITS) {
+		OK(op(bits > CUTTER_BITS ? root_large : root, UNTYPED_RETYPE, word, 1, CPTR_NULL, slot));
+		return slot;
+	}
+	if (cutters[bits])
+		status = op(cutters[bits], UNTYPED_RETYPE, word, 1, CPTR_NULL, slot);
+	if (status == ERR_NO_MEMORY) {
+		cutters[bits] = cut(OBJECT_UNTYPED | (uint64_t)up << 8, up);
+		status = op(cutters[bits], UNTYPED_RETYPE, word, 1, CPTR_NULL, slot);
+	}
+	OK(status);
+	return slot;
+}
+
+cptr_t object_new(unsigned type, unsigned bits)
+{
+#define OBJECT(name, fixed_bits) [name] = fixed_bits,
+	static const uint8_t fixed[OBJECT_TYPE_COUNT] = {OBJECTS};
+#undef OBJECT
+
+	return cut(type | (uint64_t)bits << 8, bits ? bits : fixed[type]);
+}
+
+cptr_t derived(cptr_t from, unsigned rights, uint64_t w4, uint64_t w5)
+{
+	cptr_t slot = slot_new();
+
+	OK(op(INIT_SLOT_CNODE, CNODE_DERIVE, slot, CPTR_NULL, from, rights, w4, w5));
+	return slot;
+}
+
+/* Moving onto itself tells without changing anything. */
+bool present(cptr_t slot)
+{
+	return op(INIT_SLOT_CNODE, CNODE_MOVE, slot, CPTR_NULL, slot) == ERR_OCCUPIED;
+}
+
+cptr_t memory_at(uint64_t address, unsigned bits, cptr_t *window)
+{
+	cptr_t memory = object_new(OBJECT_MEMORY, bits);
+
+	*window = object_new(OBJECT_WINDOW, 0);
+	OK(op(*window, WINDOW_BIND, memory, INIT_SLOT_VSPACE, RIGHT_READ | RIGHT_WRITE));
+	OK(op(*window, WINDOW_MAP, address, 0, 1ul << (bits - PAGE_BITS), RIGHT_READ | RIGHT_WRITE));
+	return memory;
+}
+
+/* ---- threads ---- */
+static cptr_t rest_notification;
+
+_Noreturn void worker_rest(void)
+{
+	for (;;) {
+		struct registers r = {.cap = rest_notification, .deadline = DEADLINE_NEVER};
+
+		system_call(SYS_WAIT, &r);
+	}
+}
+
+static void worker_bind(const struct worker *worker, cptr_t buffer, unsigned priority)
+{
+	OK(op(worker->thread, THREAD_BIND, BIND_CSPACE, INIT_SLOT_CNODE));
+	OK(op(worker->thread, THREAD_BIND, BIND_VSPACE, INIT_SLOT_VSPACE));
+	OK(op(worker->thread, THREAD_BIND, BIND_IPC_BUFFER, buffer));
+	OK(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, worker->context, 5000000, 5000000));
+	OK(op(worker->thread, THREAD_BIND, BIND_SCHED_CONTEXT, worker->context));
+	OK(op(worker->thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority));
+}
+
+struct worker worker_new(unsigned number, void (*entry)(void), unsigned priority)
+{
+	uint64_t address = BUFFERS + ((uint64_t)number << BUFFER_BITS);
+	struct worker worker = {.thread = object_new(OBJECT_THREAD, 0),
+	                        .context = object_new(OBJECT_SCHED_CONTEXT, 0)};
+	struct thread_registers *registers = (struct thread_registers *)own_buffer->words;
+	cptr_t window;
+
+	if (!rest_notification)
+		rest_notification = new_notification();
+	worker.buffer = (struct ipc_buffer *)address;
+	worker_bind(&worker, memory_at(address, BUFFER_BITS, &window), priority);
+	for (unsigned i = 0; i < THREAD_REGISTER_WORDS; i++)
+		own_buffer->words[i] = 0;
+	registers->rip = (uint64_t)entry;
+	registers->rsp = (uint64_t)stacks[number] + STACK_BYTES - 8;
+	OK(op(worker.thread, THREAD_WRITE_REGISTERS));
+	return worker;
+}
+
+void worker_start(const struct worker *worker)
+{
+	OK(op(worker->thread, THREAD_RESUME));
+}
+
+uint64_t now(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)((unsigned __int128)(((uint64_t)high << 32 | low) - boot->tsc_at_boot) * 1000000000 /
+	                  boot->tsc_hz);
+}
+
+/* Everything else runs while we wait; workers take microseconds, this gives them much more. */
+void settle(void)
+{
+	static cptr_t nothing;
+	struct registers r;
+
+	nothing = rest_notification ? rest_notification : (rest_notification = new_notification());
+	r = (struct registers){.cap = nothing, .deadline = now() + 2000000};
+	system_call(SYS_WAIT, &r);
+}
+
+/* ---- coverage ---- */
+/* By operation number, system calls at 0x100 + number: the statuses that came. */
+static uint32_t seen[0x120];
+
+void covered(unsigned operation, uint64_t status)
+{
+	if (operation < sizeof(seen) / sizeof(seen[0]) && status < 32)
+		seen[operation] |= 1u << status;
+}
+
+#define E(error) (1u << ERR_##error)
+/* What the ABI documents, beside success. */
+static const struct {
+	unsigned operation;
+	const char *name;
+	uint32_t errors;
+} documented[] = {
+#define D(operation, errors)                                     \
+	{                                                        \
+		operation, #operation, errors | E(NO_CAPABILITY) \
+	}
+#define O(operation, errors) D(operation, (errors) | E(RIGHTS) | E(ARGUMENT))
+#define S(number, errors)                       \
+	{                                       \
+		0x100 + number, #number, errors \
+	}
+        O(UNTYPED_RETYPE, E(RANGE) | E(NO_MEMORY) | E(OCCUPIED) | E(LIMIT) | E(WRONG_TYPE)),
+        D(UNTYPED_INFO, E(ARGUMENT)), /* Untypeds cannot be derived, so their rights cannot be taken away */
+        O(CNODE_DERIVE, E(WRONG_TYPE) | E(OCCUPIED) | E(RANGE) | E(LIMIT)),
+        O(CNODE_MOVE, E(WRONG_TYPE) | E(OCCUPIED) | E(RANGE)),
+        O(CNODE_DELETE, E(RANGE)),
+        O(CNODE_REVOKE, E(RANGE)),
+        O(THREAD_BIND, E(WRONG_TYPE) | E(OCCUPIED)),
+        O(THREAD_SET_PRIORITY, E(WRONG_TYPE) | E(LIMIT)),
+        O(THREAD_RESUME, E(STATE)),
+        O(THREAD_SUSPEND, 0),
+        O(THREAD_READ_REGISTERS, E(STATE)),
+        O(THREAD_WRITE_REGISTERS, E(STATE) | E(RANGE)),
+        O(THREAD_READ_VECTOR, E(STATE)),
+        O(THREAD_WRITE_VECTOR, E(STATE) | E(RANGE)),
+        O(THREAD_POKE, E(STATE)),
+        O(THREAD_SET_FOREIGN, E(STATE)),
+        O(THREAD_SET_TLS, E(RANGE)),
+        O(THREAD_INFO, 0),
+        O(CPU_TIME_CONFIGURE, E(WRONG_TYPE) | E(LIMIT)),
+        O(SCHED_CONTEXT_INFO, 0),
+        O(ENDPOINT_CLOSE, 0),
+        O(ENDPOINT_OPEN, 0),
+        O(VSPACE_FEED, E(WRONG_TYPE) | E(RANGE) | E(NO_MEMORY) | E(LIMIT)),
+        O(VSPACE_UNMAP, E(RANGE) | E(ALIGNMENT)),
+        O(VSPACE_HARVEST, E(RANGE) | E(ALIGNMENT)),
+        O(VSPACE_RECLAIM, 0),
+        O(VSPACE_INFO, 0),
+        D(MEMORY_INFO, E(ARGUMENT)),
+        O(WINDOW_BIND, E(WRONG_TYPE) | E(OCCUPIED)),
+        O(WINDOW_MAP, E(RANGE) | E(ALIGNMENT) | E(STATE) | E(NO_MEMORY)),
+        O(WINDOW_MAP_SCATTER, E(RANGE) | E(ALIGNMENT) | E(STATE) | E(NO_MEMORY) | E(NO_BUFFER)),
+        O(WINDOW_PROTECT, E(RANGE) | E(ALIGNMENT) | E(STATE)),
+        O(IRQ_CONTROL_LINE, E(RANGE) | E(OCCUPIED)),
+        O(IRQ_CONTROL_MESSAGE, E(RANGE) | E(OCCUPIED) | E(LIMIT)),
+        O(IRQ_BIND, E(WRONG_TYPE)),
+        O(IRQ_ACKNOWLEDGE, E(STATE)),
+        O(IO_PORTS_IN, E(RANGE)),
+        O(IO_PORTS_OUT, E(RANGE)),
+        O(IO_PORTS_IN_STRING, E(RANGE)),
+        O(IO_PORTS_OUT_STRING, E(RANGE)),
+        S(SYS_CALL, E(NO_CAPABILITY) | E(WRONG_TYPE) | E(RIGHTS) | E(ARGUMENT) | E(TIMEOUT) | E(CLOSED) |
+                            E(PEER_DIED) | E(STATE)),
+        S(SYS_SEND, E(NO_CAPABILITY) | E(WRONG_TYPE) | E(RIGHTS) | E(ARGUMENT) | E(TIMEOUT) | E(CLOSED)),
+        S(SYS_RECV, E(NO_CAPABILITY) | E(WRONG_TYPE) | E(RIGHTS) | E(TIMEOUT) | E(STATE)),
+        S(SYS_REPLY_RECV, E(NO_CAPABILITY) | E(WRONG_TYPE) | E(RIGHTS) | E(ARGUMENT) | E(TIMEOUT) | E(STATE)),
+        S(SYS_REPLY, E(NO_CAPABILITY) | E(WRONG_TYPE) | E(ARGUMENT) | E(STATE)),
+        S(SYS_SIGNAL, E(NO_CAPABILITY) | E(WRONG_TYPE) | E(RIGHTS)),
+        S(SYS_WAIT, E(NO_CAPABILITY) | E(WRONG_TYPE) | E(RIGHTS) | E(TIMEOUT) | E(CLOSED)),
+};
+
+static const char *const error_names[] = {
+#define ERROR(name, value, text) [value] = #name,
+#include <abi/error.def>
+#undef ERROR
+};
+
+static void print_coverage(void)
+{
+	unsigned all = 0, hit = 0;
+
+	for (unsigned i = 0; i < sizeof(documented) / sizeof(documented[0]); i++) {
+		uint32_t wanted = documented[i].errors | 1u << ERR_NONE;
+
+		for (unsigned error = 0; error < sizeof(error_names) / sizeof(error_names[0]); error++) {
+			if (!(wanted >> error & 1))
+				continue;
+			all++;
+			if (seen[documented[i].operation] >> error & 1) {
+				hit++;
+				continue;
+			}
+			print("not covered: ");
+			print(documented[i].name);
+			print(" ");
+			print(error_names[error]);
+			print("\n");
+		}
+	}
+	print("coverage: ");
+	print_number(hit);
+	print(" of ");
+	print_number(all);
+	print(" documented statuses\n");
+}
+
+/* ---- running ---- */
+static void roots_make(void)
+{
+	for (uint64_t i = 0; i < boot->untyped_count; i++) {
+		const struct boot_untyped *untyped = &boot->untypeds[i];
+
+		if (!untyped->device && untyped->size_bits > ROOT_BITS &&
+		    untyped->size_bits <= ROOT_BITS + 6) {
+			OK(op(INIT_SLOT_UNTYPED + (cptr_t)i, UNTYPED_RETYPE, OBJECT_UNTYPED | ROOT_BITS << 8,
+			      2, CPTR_NULL, root));
+			return;
+		}
+	}
+	print("no Untyped of the size that the tests need\n");
+}
+
+static void root_check_free(cptr_t untyped)
+{
+	OK(op(INIT_SLOT_CNODE, CNODE_REVOKE, untyped));
+	OK(op(untyped, UNTYPED_INFO));
+	CHECK(last.words[2] == 0);
+}
+
+/* Nothing is left: neither memory in use nor capabilities. */
+static void clean_up(void)
+{
+	rest_notification = 0;
+	root_check_free(root);
+	root_check_free(root_large);
+	for (cptr_t slot = FIRST_SLOT; slot < next_slot; slot++) {
+		if (present(slot)) /* derived from what was there before the test */
+			OK(op(INIT_SLOT_CNODE, CNODE_DELETE, slot));
+	}
+	CHECK(next_slot < LAST_SLOT);
+}
+
+static unsigned passed_count, failed_count;
+
+static void run_tests(const struct test *tests)
+{
+	for (; tests->id; tests++) {
+		next_slot = FIRST_SLOT;
+		for (unsigned i = 0; i < sizeof(cutters) / sizeof(cutters[0]); i++)
+			cutters[i] = 0;
+		current_id = tests->id;
+		failures_here = 0;
+		tests->run();
+		clean_up();
+		print(failures_here ? "FAIL " : "ok   ");
+		print(tests->id);
+		print(": ");
+		print(tests->sentence);
+		print("\n");
+		failed_count += failures_here != 0;
+		passed_count += failures_here == 0;
+	}
+}
+
+/* By QEMU's isa-debug-exit; elsewhere the last line says that it is over. */
+static _Noreturn void finish(void)
+{
+	op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0xf4, 1, failed_count ? 1 : 0);
+	for (;;)
+		worker_rest();
+}
+
+void test_main(const struct boot_info *info);
+void test_main(const struct boot_info *info)
+{
+	boot = info;
+	own_buffer = (struct ipc_buffer *)info->ipc_buffer;
+	current_id = "setup";
+	next_slot = FIRST_SLOT;
+	roots_make();
+	run_tests(tests_calls);
+	run_tests(tests_memory);
+	run_tests(tests_ipc);
+	run_tests(tests_threads);
+	run_tests(tests_deletion);
+	print_coverage();
+	print("kernel tests: ");
+	print_number(passed_count);
+	print(" passed, ");
+	print_number(failed_count);
+	print(" failed\n");
+	finish();
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads: registers, faults, foreign system calls, scheduling. */
+#include "test.h"
+
+#define LOW 100
+
+static volatile uint64_t counter, other_counter;
+
+static void spin(void)
+{
+	for (;;)
+		counter++;
+}
+
+static void spin_other(void)
+{
+	for (;;)
+		other_counter++;
+}
+
+static void rest(void)
+{
+	worker_rest();
+}
+
+static void test_thread_errors(void)
+{
+	struct worker w = worker_new(0, rest, LOW);
+	cptr_t endpoint = new_endpoint(), bare = object_new(OBJECT_THREAD, 0),
+	       memory = object_new(OBJECT_MEMORY, 17);
+	cptr_t time = derived(INIT_SLOT_CPU_TIME, FULL, 500, 10),
+	       context = object_new(OBJECT_SCHED_CONTEXT, 0);
+
+	EXPECT(op(w.thread, THREAD_BIND, THREAD_BINDING_COUNT, endpoint), ERR_ARGUMENT);
+	EXPECT(op(w.thread, THREAD_BIND, BIND_CSPACE, endpoint), ERR_WRONG_TYPE);
+	EXPECT(op(w.thread, THREAD_BIND, BIND_FAULT, derived(endpoint, RIGHT_READ, 0, 0)), ERR_RIGHTS);
+	EXPECT(op(w.thread, THREAD_BIND, BIND_IPC_BUFFER, memory), ERR_ARGUMENT); /* more than 16 pages */
+	EXPECT(op(w.thread, THREAD_BIND, BIND_IPC_BUFFER, slot_new()), ERR_NO_CAPABILITY);
+	EXPECT(op(bare, THREAD_BIND, BIND_SCHED_CONTEXT, w.context), ERR_OCCUPIED);
+	EXPECT(op(bare, THREAD_RESUME), ERR_STATE);
+	EXPECT(op(w.thread, THREAD_SET_PRIORITY, endpoint, 1), ERR_WRONG_TYPE);
+	EXPECT(op(w.thread, THREAD_SET_PRIORITY, time, 11), ERR_LIMIT);
+	EXPECT(op(w.thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 256), ERR_ARGUMENT);
+	OK(op(w.thread, THREAD_SET_PRIORITY, time, 10));
+	EXPECT(op(w.thread, THREAD_SET_FOREIGN, 2), ERR_ARGUMENT);
+	EXPECT(op(w.thread, THREAD_POKE), ERR_STATE);
+	EXPECT(op(w.thread, THREAD_SET_TLS, USER_END), ERR_RANGE);
+	EXPECT(op(w.thread, THREAD_SET_TLS, 1ul << 63), ERR_RANGE);
+	OK(op(w.thread, THREAD_SET_TLS, 0x1234));
+	EXPECT(op(w.thread, THREAD_WRITE_VECTOR, 4000), ERR_RANGE);
+	EXPECT(op(w.thread, THREAD_WRITE_VECTOR, 1), ERR_ARGUMENT);
+	OK(op(w.thread, THREAD_WRITE_VECTOR, 0));
+	own_buffer->words[0] = UINT64_MAX;
+	EXPECT(op(w.thread, THREAD_WRITE_REGISTERS), ERR_RANGE);
+	EXPECT(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, endpoint, 100000, 100000), ERR_WRONG_TYPE);
+	EXPECT(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, context, 0, 0), ERR_ARGUMENT);
+	EXPECT(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, context, 200000, 100000), ERR_ARGUMENT);
+	EXPECT(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, context, 100000, UINT64_MAX), ERR_ARGUMENT);
+	EXPECT(op(time, CPU_TIME_CONFIGURE, context, 60000, 100000), ERR_LIMIT);
+	OK(op(time, CPU_TIME_CONFIGURE, context, 50000, 100000));
+	OK(op(context, SCHED_CONTEXT_INFO));
+	CHECK(last.words[0] == 0 && last.words[1] == 50000 && last.words[2] == 100000);
+}
+
+static void test_registers(void)
+{
+	struct worker w = worker_new(0, spin, LOW);
+	struct thread_registers *registers = (struct thread_registers *)own_buffer->words;
+
+	OK(op(w.thread, THREAD_SET_TLS, 0x5000));
+	worker_start(&w);
+	EXPECT(op(w.thread, THREAD_READ_REGISTERS), ERR_STATE);
+	EXPECT(op(w.thread, THREAD_WRITE_REGISTERS), ERR_STATE);
+	EXPECT(op(w.thread, THREAD_READ_VECTOR), ERR_STATE);
+	EXPECT(op(w.thread, THREAD_WRITE_VECTOR, 0), ERR_STATE);
+	EXPECT(op(w.thread, THREAD_SET_FOREIGN, 1), ERR_STATE);
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_READY && last.words[2] == LOW);
+	settle();
+	OK(op(w.thread, THREAD_SUSPEND));
+	CHECK(counter > 0);
+	OK(op(w.thread, THREAD_READ_REGISTERS));
+	CHECK(registers->fs_base == 0x5000 && registers->rip >= (uint64_t)spin &&
+	      registers->rip < (uint64_t)spin + 64);
+	CHECK(registers->rflags & 2);
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[0] > 100000 && last.words[1] == THREAD_STATE_STOPPED);
+	registers->rip = (uint64_t)spin_other;
+	registers->rflags = UINT64_MAX; /* what user mode may not set is masked */
+	OK(op(w.thread, THREAD_WRITE_REGISTERS));
+	OK(op(w.thread, THREAD_READ_REGISTERS));
+	CHECK(!(registers->rflags & 0x3000) && registers->rflags & 0x200);
+	registers->rflags = 2;
+	OK(op(w.thread, THREAD_WRITE_REGISTERS));
+	OK(op(w.thread, THREAD_READ_VECTOR));
+	counter = other_counter = 0;
+	OK(op(w.thread, THREAD_RESUME));
+	settle();
+	OK(op(w.thread, THREAD_SUSPEND));
+	CHECK(counter == 0 && other_counter > 0);
+}
+
+static volatile uint64_t touched;
+static void toucher(void)
+{
+	touched = *(volatile uint64_t *)(AREA + 8);
+	*(volatile uint64_t *)(AREA + 16) = 7;
+	__asm__ volatile("ud2");
+	touched = 99;
+	worker_rest();
+}
+
+static void test_fault(void)
+{
+	cptr_t endpoint = new_endpoint(), reply = new_reply(), memory = object_new(OBJECT_MEMORY, 12),
+	       window = object_new(OBJECT_WINDOW, 0);
+	struct worker w = worker_new(0, toucher, LOW);
+
+	touched = 1;
+	OK(op(window, WINDOW_BIND, memory, INIT_SLOT_VSPACE, RIGHT_READ | RIGHT_WRITE));
+	OK(op(w.thread, THREAD_BIND, BIND_FAULT, derived(endpoint, RIGHT_WRITE, 55, 0)));
+	worker_start(&w);
+	OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+	CHECK(last.cap == 55 && last.info == MESSAGE_INFO(LABEL_PAGE_FAULT, 4));
+	CHECK(last.words[0] == AREA + 8 && last.words[1] == FAULT_READ && last.words[2] >= (uint64_t)toucher);
+	/* The answer brings the page, read-only. */
+	last = (struct registers){.cap = endpoint,
+	                          .info = MESSAGE_INFO(REPLY_MAP, 6),
+	                          .words = {0, window, AREA, 0, 1, RIGHT_READ},
+	                          .reply = REPLY_PAIR(reply, 0),
+	                          .deadline = now() + 100000000};
+	OK(sys(SYS_REPLY_RECV));
+	CHECK(last.words[0] == AREA + 16 && last.words[1] == (FAULT_WRITE | FAULT_PRESENT));
+	CHECK(touched == 0);
+	OK(op(window, WINDOW_PROTECT, AREA, 1, RIGHT_READ | RIGHT_WRITE));
+	last = (struct registers){
+	        .cap = endpoint, .reply = REPLY_PAIR(reply, 0), .deadline = now() + 100000000};
+	OK(sys(SYS_REPLY_RECV));
+	CHECK(last.info == MESSAGE_INFO(LABEL_EXCEPTION, 4) && last.words[0] == 6);
+	/* Skip the instruction. */
+	OK(op(w.thread, THREAD_READ_REGISTERS));
+	for (unsigned i = THREAD_REGISTER_WORDS; i-- > 0;)
+		own_buffer->words[6 + i] = own_buffer->words[i];
+	own_buffer->words[6] += 2;
+	EXPECT(send_(SYS_REPLY, 0, MESSAGE_INFO(REPLY_REGISTERS, 6), reply, 0), ERR_ARGUMENT);
+	EXPECT(send_(SYS_REPLY, 0, MESSAGE_INFO(1 << 20, 0), reply, 0), ERR_ARGUMENT);
+	EXPECT(send_(SYS_REPLY, 0, MESSAGE_INFO(REPLY_VSPACE, 0), reply, 0), ERR_ARGUMENT);
+	OK(send_(SYS_REPLY, 0, MESSAGE_INFO(REPLY_REGISTERS, 26), reply, 0));
+	settle();
+	CHECK(touched == 99);
+}
+
+static void test_fault_without_handler(void)
+{
+	struct worker w = worker_new(0, toucher, LOW);
+
+	worker_start(&w);
+	settle();
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_STOPPED);
+	OK(op(w.thread, THREAD_RESUME)); /* faults again */
+	settle();
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_STOPPED);
+}
+
+static volatile uint64_t foreign_result;
+static uint64_t foreign_call(uint64_t number, uint64_t a, uint64_t b)
+{
+	register uint64_t r10 __asm__("r10") = 3;
+	register uint64_t r8 __asm__("r8") = 4;
+	register uint64_t r9 __asm__("r9") = 5;
+
+	__asm__ volatile("syscall"
+	                 : "+a"(number)
+	                 : "D"(a), "S"(b), "d"(2), "r"(r10), "r"(r8), "r"(r9)
+	                 : "rcx", "r11", "memory");
+	return number;
+}
+
+static void foreigner(void)
+{
+	for (uint64_t i = 0;; i++)
+		foreign_result = foreign_call(1000 + i, 0, 1);
+}
+
+static void foreign_spinner(void)
+{
+	for (;;)
+		counter += 2; /* not the same code as spin(), or the compiler makes one function of both */
+}
+
+static struct worker foreign_new(void (*entry)(void), cptr_t endpoint)
+{
+	struct worker w = worker_new(0, entry, LOW);
+
+	OK(op(w.thread, THREAD_BIND, BIND_CSPACE, CPTR_NULL));
+	OK(op(w.thread, THREAD_SET_FOREIGN, 1));
+	OK(op(w.thread, THREAD_BIND, BIND_SYSCALL, derived(endpoint, RIGHT_WRITE, 66, 0)));
+	worker_start(&w);
+	return w;
+}
+
+static void test_foreign(void)
+{
+	cptr_t endpoint = new_endpoint(), reply = new_reply(), second = new_reply();
+	struct worker w = foreign_new(foreigner, endpoint);
+
+	OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+	CHECK(last.cap == 66 && last.info == MESSAGE_INFO(LABEL_FOREIGN_SYSCALL, 9));
+	CHECK(last.words[0] == 1000 && last.words[1] == 0 && last.words[2] == 1 && last.words[5] == 4);
+	CHECK(own_buffer->words[6] == 5 && own_buffer->words[7] > (uint64_t)foreigner);
+	last = (struct registers){.cap = endpoint,
+	                          .info = MESSAGE_INFO(0, 1),
+	                          .words = {4321},
+	                          .reply = REPLY_PAIR(reply, 0),
+	                          .deadline = now() + 100000000};
+	OK(sys(SYS_REPLY_RECV));
+	CHECK(last.words[0] == 1001 && foreign_result == 4321);
+	/* A pending poke is told at the return to user mode; one that the answer consumes is not. */
+	OK(op(w.thread, THREAD_POKE));
+	last = (struct registers){.cap = endpoint,
+	                          .info = MESSAGE_INFO(REPLY_CONSUME_POKE, 1),
+	                          .words = {1},
+	                          .reply = REPLY_PAIR(reply, 0),
+	                          .deadline = now() + 100000000};
+	OK(sys(SYS_REPLY_RECV));
+	CHECK(last.words[0] == 1002);
+	OK(op(w.thread, THREAD_POKE));
+	last = (struct registers){.cap = endpoint,
+	                          .info = MESSAGE_INFO(0, 1),
+	                          .words = {2},
+	                          .reply = REPLY_PAIR(reply, 0),
+	                          .deadline = now() + 100000000};
+	OK(sys(SYS_REPLY_RECV));
+	CHECK(last.info == MESSAGE_INFO(LABEL_INTERRUPTED, 2));
+	last = (struct registers){
+	        .cap = endpoint, .reply = REPLY_PAIR(reply, second), .deadline = now() + 100000000};
+	OK(sys(SYS_REPLY_RECV));
+	CHECK(last.words[0] == 1003 && foreign_result == 2);
+	/* The handler dies: it stays stopped, and makes the same call again when it is resumed. */
+	OK(op(INIT_SLOT_CNODE, CNODE_DELETE, second));
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_STOPPED);
+	OK(op(w.thread, THREAD_RESUME));
+	OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+	CHECK(last.words[0] == 1003);
+	OK(send_(SYS_REPLY, 0, MESSAGE_INFO(REPLY_STOP, 1), reply, 0));
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_STOPPED);
+}
+
+static void test_poke_running(void)
+{
+	cptr_t endpoint = new_endpoint(), reply = new_reply();
+	struct worker w = foreign_new(foreign_spinner, endpoint);
+
+	counter = 0;
+	settle();
+	CHECK(counter > 0);
+	OK(op(w.thread, THREAD_POKE));
+	OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+	CHECK(last.info == MESSAGE_INFO(LABEL_INTERRUPTED, 2));
+	CHECK(last.words[0] >= (uint64_t)foreign_spinner && last.words[0] < (uint64_t)foreign_spinner + 64);
+	OK(send_(SYS_REPLY, 0, 0, reply, 0));
+	EXPECT(send_(SYS_RECV, endpoint, 0, reply, now() + 1000000), ERR_TIMEOUT);
+}
+
+static void test_suspend(void)
+{
+	struct worker w = worker_new(0, rest, LOW);
+
+	worker_start(&w);
+	settle();
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_BLOCKED_WAIT);
+	OK(op(w.thread, THREAD_SUSPEND));
+	OK(op(w.thread, THREAD_READ_REGISTERS));
+	CHECK(((struct thread_registers *)own_buffer->words)->rax == ERR_CANCELED);
+	OK(op(w.thread, THREAD_SUSPEND)); /* again: no change */
+	OK(op(w.thread, THREAD_RESUME));
+	settle();
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_BLOCKED_WAIT);
+	OK(op(w.thread, THREAD_BIND, BIND_CSPACE, CPTR_NULL)); /* a thread without CSpace stops */
+	OK(op(w.thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_STOPPED);
+}
+
+static void wait_until(deadline_t deadline)
+{
+	cptr_t nothing = new_notification();
+
+	EXPECT(send_(SYS_WAIT, nothing, 0, 0, deadline), ERR_TIMEOUT);
+}
+
+static void test_round_robin(void)
+{
+	struct worker a = worker_new(0, spin, LOW), b = worker_new(1, spin_other, LOW);
+	uint64_t time_a, time_b;
+
+	OK(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, a.context, 1000000, 1000000));
+	OK(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, b.context, 1000000, 1000000));
+	worker_start(&a);
+	worker_start(&b);
+	wait_until(now() + 40000000);
+	OK(op(a.thread, THREAD_INFO));
+	time_a = last.words[0];
+	OK(op(b.thread, THREAD_INFO));
+	time_b = last.words[0];
+	CHECK(time_a > 10000000 && time_b > 10000000);
+}
+
+static void test_budget(void)
+{
+	struct worker a = worker_new(0, spin, LOW), b = worker_new(1, spin_other, LOW - 1);
+	uint64_t time_a;
+
+	/* a may use a quarter, though it has the higher priority. */
+	OK(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, a.context, 1000000, 4000000));
+	worker_start(&a);
+	worker_start(&b);
+	wait_until(now() + 80000000);
+	OK(op(a.thread, THREAD_INFO));
+	time_a = last.words[0];
+	CHECK(time_a > 5000000 && time_a < 40000000);
+	OK(op(b.thread, THREAD_INFO));
+	CHECK(last.words[0] > 20000000);
+	OK(op(a.context, SCHED_CONTEXT_INFO));
+	CHECK(last.words[0] >= time_a);
+}
+
+static void test_priority(void)
+{
+	struct worker a = worker_new(0, spin, LOW), b = worker_new(1, spin_other, LOW + 1);
+
+	counter = other_counter = 0;
+	worker_start(&a);
+	worker_start(&b);
+	settle();
+	CHECK(counter == 0 && other_counter > 0);
+	OK(op(a.thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, LOW + 2));
+	settle();
+	CHECK(counter > 0);
+	OK(op(a.thread, THREAD_BIND, BIND_SCHED_CONTEXT, CPTR_NULL));
+	counter = 0;
+	settle();
+	CHECK(counter == 0); /* no scheduling context, no time */
+}
+
+const struct test tests_threads[] = {
+        {"thread.errors", "impossible bindings, priorities and budgets are refused", test_thread_errors},
+        {"thread.registers", "registers are read and written, only while it does not run", test_registers},
+        {"thread.fault", "a page fault is answered with a mapping, an exception with registers", test_fault},
+        {"thread.no-handler", "a fault without handler stops the thread", test_fault_without_handler},
+        {"thread.foreign", "foreign system calls, and pokes between them", test_foreign},
+        {"thread.poke", "a poke reaches a thread that runs", test_poke_running},
+        {"thread.suspend", "suspending cancels a wait", test_suspend},
+        {"sched.round-robin", "equals take turns", test_round_robin},
+        {"sched.budget", "a budget limits a thread of higher priority", test_budget},
+        {"sched.priority", "the higher priority runs", test_priority},
+        {0},
+};
