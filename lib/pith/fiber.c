@@ -142,21 +142,28 @@ static void fiber_free(struct fiber *fiber)
 	fibers.free_count++;
 }
 
+bool fiber_pool_add_stack(void *stack, size_t stack_size)
+{
+	struct fiber *fiber = calloc(1, sizeof(*fiber));
+
+	if (!fiber)
+		return false;
+	fiber->stack = stack;
+	fiber->stack[0] = FIBER_CANARY;
+	fiber->stack_size = stack_size;
+	fiber_free(fiber);
+	return true;
+}
+
 bool fiber_pool_add(unsigned count, size_t stack_size)
 {
 	for (unsigned i = 0; i < count; i++) {
-		struct fiber *fiber = calloc(1, sizeof(*fiber));
-		uint64_t *stack = aligned_alloc(PAGE_SIZE, stack_size);
+		void *stack = aligned_alloc(PAGE_SIZE, stack_size);
 
-		if (!fiber || !stack) {
-			free(fiber);
+		if (!stack || !fiber_pool_add_stack(stack, stack_size)) {
 			free(stack);
 			return false;
 		}
-		stack[0] = FIBER_CANARY;
-		fiber->stack = stack;
-		fiber->stack_size = stack_size;
-		fiber_free(fiber);
 	}
 	return true;
 }

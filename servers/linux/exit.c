@@ -153,15 +153,14 @@ static void become_zombie(struct process *process)
 		exited(status);
 }
 
-/* May wait: closing files, writing back. Everything that the process has goes, its number stays. */
+/* May wait: closing files, writing back. Everything but the address space goes, the process's number stays.
+ */
 static void process_release(struct process *process)
 {
 	struct file_table *files = process->files;
 	struct fs_context *fs = process->fs;
-	struct mm *mm = process->mm;
 
 	process_timers_exit(process);
-	waitq_wake_all(&process->vfork_wait);
 	file_locks_exit(process);
 	process->files = NULL;
 	file_table_put(files);
@@ -169,8 +168,6 @@ static void process_release(struct process *process)
 	fs_context_put(fs);
 	if (process->session_leader)
 		tty_session_exit(process);
-	process->mm = NULL;
-	mm_put(mm);
 }
 
 static void stop_kernel_thread(struct thread *thread)
@@ -191,13 +188,20 @@ static void stop_kernel_thread(struct thread *thread)
 void thread_exit(struct thread *thread)
 {
 	struct process *process = thread->process;
+	struct mm *mm = NULL;
 
 	thread->private->exiting = true;
 	thread_release_memory(thread); /* may wait: others may become the last before this one */
-	if (!--process->live_threads)
+	if (!--process->live_threads) {
 		process_release(process);
+		mm = process->mm;
+		process->mm = NULL;
+		waitq_wake_all(&process->vfork_wait);
+	}
 	stop_kernel_thread(thread);
 	thread_destroy(thread);
+	if (mm)
+		mm_put(mm); /* after the thread: the kernel stops a thread that loses its address space */
 	fiber_context_forget();
 	waitq_wake_all(&process->threads_wait);
 	if (process->thread_count)

@@ -21,5 +21,7 @@ void fiber_context_begin(struct fiber_context *context, struct thread *thread);
 void fiber_context_forget(void);
 /* A signal is deliverable or the thread is to end: leave an interruptible wait. */
 void fiber_context_interrupt(struct fiber *fiber);
+/* Fibers for this many threads; false: no memory. */
+bool fibers_reserve(unsigned threads);
 /* fiber_start with a pool that grows; NULL: no memory. */
 struct fiber *fiber_begin(void (*function)(void *), void *argument);

@@ -38,47 +38,51 @@ static deadline_t next_deadline(void)
 	return fiber_any_runnable() ? DEADLINE_POLL : deadline_next();
 }
 
-/* true: *message is the answer for the caller in server.reply. */
-static bool handle_message(badge_t badge, struct message *message)
+static enum service handle_message(badge_t badge, struct message *message)
 {
 	struct kernel_thread *kernel = kernel_thread_of(badge);
+	enum service service;
 
 	if (!kernel || !kernel->thread) {
 		log_error("message %x from thread number %lu, which is not in use",
 		          message_label(message->info), badge);
 		*message = (struct message){.info = MESSAGE_INFO(REPLY_STOP, 0)};
-		return true;
+		return SERVED;
 	}
-	if (thread_serve(kernel->thread, server.reply, message))
-		return true;
-	server.reply = reply_take();
-	return false;
+	service = thread_serve(kernel->thread, server.reply, message);
+	if (service == SERVED_LATER)
+		server.reply = reply_take();
+	return service;
 }
 
 static _Noreturn void loop(void)
 {
+	enum service service = SERVED_LATER;
+	deadline_t deadline = DEADLINE_POLL;
 	struct message message;
-	bool answer = false;
 	badge_t badge;
 	int result;
 
 	for (;;) {
-		deadline_t deadline = next_deadline();
-
-		if (answer)
+		/* A quick call has changed nothing that anybody waits for. */
+		if (service != SERVED_QUICKLY)
+			deadline = next_deadline();
+		if (service != SERVED_LATER)
 			result = ipc_reply_recv(server.service, server.reply, CPTR_NULL, &message, &badge,
 			                        deadline);
 		else
 			result = ipc_recv(server.service, server.reply, &message, &badge, deadline);
-		answer = false;
+		service = SERVED_LATER;
 		if (result == ERR_NONE)
-			answer = handle_message(badge, &message);
+			service = handle_message(badge, &message);
 		else if (result == RECV_NOTIFICATION)
 			vfs_events(badge);
 		else if (result != ERR_TIMEOUT)
 			fatal("receive: %s", error_text(result));
-		if (result != ERR_NONE || deadline_next() <= time_now())
+		if (result != ERR_NONE || (deadline != DEADLINE_NEVER && deadline <= time_now())) {
 			run_others();
+			deadline = DEADLINE_POLL;
+		}
 	}
 }
 

@@ -10,8 +10,11 @@
 #include "pools.h"
 #include "vfs.h"
 
-#define PAGE_WAITQS     256
-#define RECLAIM_BATCH   64
+#define PAGE_WAITQS 256
+#define STACK_SHARE 64 /* this part of memory is kept for stacks */
+#define RECLAIM_MINIMUM \
+	128 /* below this many free frames the page cache gives some back, in batches as large */
+#define RECLAIM_PAUSE   64 /* allocations before asking again a cache that had nothing to give */
 #define RESERVE_MINIMUM 32 /* frames kept for the page cache's write-back and for ending processes */
 
 struct pool {
@@ -25,12 +28,15 @@ static struct {
 	struct pool pools[POOLS_MAX];
 	unsigned pool_count;
 	struct page *pages;
-	pfn_t end;   /* frames are [1, end); 0 is PFN_NONE */
-	pfn_t fresh; /* [fresh, end) were never used and are still zero, the metadata apart */
+	pfn_t end;           /* frames are [1, end); 0 is PFN_NONE */
+	pfn_t fresh;         /* [fresh, end) were never used and are still zero, the metadata apart */
+	pfn_t stack_reserve; /* frames at the end that only stacks get */
 	pfn_t metadata_first, metadata_end;
 	bool fresh_is_zero;
 	pfn_t free_list;
 	size_t free_count, total;
+	size_t low;     /* start giving back page cache */
+	unsigned pause; /* allocations before the cache is asked again */
 	struct waitq waitqs[PAGE_WAITQS];
 } memory;
 
@@ -135,14 +141,52 @@ void pages_init(void)
 	memory.fresh_is_zero = startup()->generation == 0; /* a predecessor left its data */
 	place_metadata();
 	memory.free_count = memory.total;
+	memory.stack_reserve = (pfn_t)(memory.total / STACK_SHARE);
+	memory.free_count -= memory.stack_reserve;
+	memory.total -= memory.stack_reserve;
+	memory.low = memory.total / 64 > RECLAIM_MINIMUM ? memory.total / 64 : RECLAIM_MINIMUM;
 	log_info("memory: %zu MiB in %u pools", memory.total >> (20 - PAGE_BITS), memory.pool_count);
+}
+
+/*
+ * Stacks come from the end of memory, of which a part is kept for them: frames for processes would else use
+ * up all contiguous ones. A stack lies in one pool.
+ */
+static void give_to_stacks(pfn_t first)
+{
+	pfn_t frames = memory.end - first, beyond;
+
+	beyond = frames > memory.stack_reserve ? frames - memory.stack_reserve : 0;
+	memory.stack_reserve -= frames - beyond;
+	memory.total -= beyond;
+	memory.free_count -= beyond;
+	memory.end = first;
+}
+
+void *pages_take_stack(void)
+{
+	pfn_t frames = FIBER_STACK_SIZE >> PAGE_BITS, lowest = memory.fresh, first;
+	uint32_t page;
+
+	if (lowest < memory.metadata_end)
+		lowest = memory.metadata_end;
+	for (;;) {
+		if (memory.end < frames || memory.end - frames < lowest)
+			return NULL;
+		first = memory.pools[pool_of(memory.end - 1, &page)].first;
+		if (memory.end - frames >= first)
+			break;
+		give_to_stacks(first); /* what is left of this pool is too small */
+	}
+	give_to_stacks(memory.end - frames);
+	return page_address(memory.end);
 }
 
 static pfn_t take_fresh(void)
 {
 	if (memory.fresh == memory.metadata_first)
 		memory.fresh = memory.metadata_end;
-	return memory.fresh < memory.end ? memory.fresh++ : PFN_NONE;
+	return memory.fresh + memory.stack_reserve < memory.end ? memory.fresh++ : PFN_NONE;
 }
 
 static pfn_t take_free(bool *zero)
@@ -159,16 +203,30 @@ static pfn_t take_free(bool *zero)
 	return pfn;
 }
 
-/* Make room: clean page-cache pages first, then wait for dirty ones to become clean. False: there is nothing
- * left to take. */
-static bool reclaim(void)
+/*
+ * Free frames are kept ready (for read-ahead, which takes what is there and does not wait): clean pages of
+ * the cache go in batches. Only when nearly all frames are in use does the caller wait for dirty ones to
+ * become clean.
+ */
+static void keep_some_free(void)
 {
-	if (page_cache_reclaim(RECLAIM_BATCH))
+	if (memory.free_count > memory.low || memory.pause) {
+		memory.pause -= memory.pause != 0;
+		return;
+	}
+	if (!page_cache_reclaim(memory.low))
+		memory.pause = RECLAIM_PAUSE;
+}
+
+/* False: there is nothing left to take. */
+static bool wait_for_room(void)
+{
+	if (page_cache_reclaim(memory.low))
 		return true;
 	if (!fiber_current())
 		return false;
 	page_cache_wait_writeback();
-	return page_cache_reclaim(RECLAIM_BATCH) || memory.free_count > RESERVE_MINIMUM;
+	return page_cache_reclaim(memory.low) || memory.free_count > RESERVE_MINIMUM;
 }
 
 pfn_t page_allocate(bool zeroed)
@@ -177,7 +235,8 @@ pfn_t page_allocate(bool zeroed)
 	bool zero;
 	pfn_t pfn;
 
-	if (memory.free_count <= RESERVE_MINIMUM && !reclaim() && !memory.free_count)
+	keep_some_free();
+	if (memory.free_count <= RESERVE_MINIMUM && !wait_for_room() && !memory.free_count)
 		return PFN_NONE;
 	pfn = take_free(&zero);
 	if (!pfn)

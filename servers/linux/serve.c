@@ -298,7 +298,7 @@ static void take_message(struct thread *thread, cptr_t reply, const struct messa
 	private->words[8] = more[8];
 }
 
-bool thread_serve(struct thread *thread, cptr_t reply, struct message *message)
+enum service thread_serve(struct thread *thread, cptr_t reply, struct message *message)
 {
 	struct thread_private *private = thread->private;
 	system_call *quick;
@@ -309,7 +309,7 @@ bool thread_serve(struct thread *thread, cptr_t reply, struct message *message)
 		message->words[0] = (uint64_t)quick(thread, &private->words[1]);
 		message->info = MESSAGE_INFO(0, 1);
 		private->reply = CPTR_NULL;
-		return true;
+		return SERVED_QUICKLY;
 	}
 	loop.thread = thread;
 	loop.message = message;
@@ -318,5 +318,5 @@ bool thread_serve(struct thread *thread, cptr_t reply, struct message *message)
 		fatal("out of memory for fibers");
 	fiber_run_all();
 	loop.thread = NULL;
-	return loop.answered;
+	return loop.answered ? SERVED : SERVED_LATER;
 }

@@ -11,6 +11,7 @@
 #define HASH_SIZE 1024
 
 static struct thread *by_tid[HASH_SIZE];
+static unsigned thread_total;
 
 struct thread *thread_find(int tid)
 {
@@ -46,8 +47,10 @@ struct thread *thread_create(struct process *process, int tid)
 	} *both = calloc(1, sizeof(*both));
 	struct thread *thread = &both->thread, **last = &process->threads;
 
-	if (!both)
+	if (!both || !fibers_reserve(thread_total + 1)) {
+		free(both);
 		return NULL;
+	}
 	thread->private = &both->private;
 	thread->process = process;
 	thread->tid = tid ? tid : pid_allocate();
@@ -62,6 +65,7 @@ struct thread *thread_create(struct process *process, int tid)
 	*last = thread;
 	process->thread_count++;
 	process->live_threads++;
+	thread_total++;
 	hash_insert(thread);
 	return thread;
 }
@@ -76,6 +80,7 @@ void thread_destroy(struct thread *thread)
 		link = &(*link)->next_in_process;
 	*link = thread->next_in_process;
 	process->thread_count--;
+	thread_total--;
 	process->user_time += kernel_thread_time(thread->private->kernel);
 	kernel_thread_release(thread->private->kernel);
 	signal_queue_flush(&thread->private->pending, ~0ul);

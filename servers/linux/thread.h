@@ -96,9 +96,13 @@ struct exec_strings;
 int exec_load(struct thread *thread, const char *path, char *const argv[], char *const envp[]);
 
 /* ---- serve.c ---- */
-/* A message of the thread arrived, held by `reply`. true: answered into *message, to be sent by the loop at
- * once. */
-bool thread_serve(struct thread *thread, cptr_t reply, struct message *message);
+enum service {
+	SERVED_LATER,   /* the thread waits, was answered already, or is gone */
+	SERVED,         /* *message is its answer, to be sent by the loop at once */
+	SERVED_QUICKLY, /* the same, and nothing else has changed: the loop need not look for work */
+};
+/* A message of the thread arrived, held by `reply`. */
+enum service thread_serve(struct thread *thread, cptr_t reply, struct message *message);
 cptr_t reply_take(void);
 void reply_give(cptr_t reply);
 

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <pith/log.h>
 #include "fiber_context.h"
+#include "pools.h"
 #include "process.h"
-
-#define FIBER_STACK (32 * 1024)
-#define FIBER_BATCH 8
 
 static struct fiber_context *current_context(void)
 {
@@ -181,9 +179,31 @@ static void spawned_run(void *argument)
 	spawned.function(spawned.argument);
 }
 
+/*
+ * Fibers are made before they are needed: one for each thread, and some for the server itself (write-back,
+ * the exec channel …). So a thread's call never lacks one; what fails with ENOMEM is the making of the
+ * thread.
+ */
+#define FIBERS_OWN 16
+static unsigned fiber_total;
+
+bool fibers_reserve(unsigned threads)
+{
+	while (fiber_total < threads + FIBERS_OWN) {
+		void *stack = pages_take_stack();
+
+		if (!stack)
+			stack = aligned_alloc(PAGE_SIZE, FIBER_STACK_SIZE);
+		if (!stack || !fiber_pool_add_stack(stack, FIBER_STACK_SIZE))
+			return false;
+		fiber_total++;
+	}
+	return true;
+}
+
 struct fiber *fiber_begin(void (*function)(void *), void *argument)
 {
-	if (!fiber_pool_free() && !fiber_pool_add(FIBER_BATCH, FIBER_STACK))
+	if (!fiber_pool_free() && !fibers_reserve(fiber_total + 1 - FIBERS_OWN))
 		return NULL;
 	return fiber_start(function, argument);
 }

@@ -18,6 +18,8 @@ struct fiber;
 /* Once, before anything else: `count` fibers with stacks of stack_size bytes (a multiple of 4 KiB). false: no
  * memory. May be called again to add more. */
 bool fiber_pool_add(unsigned count, size_t stack_size);
+/* One fiber on memory of the caller's own, which it never gets back. */
+bool fiber_pool_add_stack(void *stack, size_t stack_size);
 unsigned fiber_pool_free(void);
 
 /* A suspended fiber that will run function(argument); NULL: the pool is exhausted. It goes back to the pool
