@@ -87,7 +87,7 @@ static bool untyped_clear_part(struct slot *untyped, unsigned index)
 	uint64_t chunk = untyped->object + ((uint64_t)index << chunk_bits);
 	uint64_t size = chunk_bits < unit_bits ? 1ul << chunk_bits : 1ul << unit_bits;
 
-	__builtin_memset(phys_to_virt(chunk + offset), 0, size);
+	arch_memory_clear(phys_to_virt(chunk + offset), size);
 	if (offset + size < 1ul << chunk_bits) {
 		untyped->untyped.progress++;
 		return false;

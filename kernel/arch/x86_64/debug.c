@@ -116,7 +116,7 @@ void arch_backtrace(void)
 
 /* The stack protector's verdict. */
 _Noreturn void __stack_chk_fail(void);
-_Noreturn void __stack_chk_fail(void)
+__attribute__((used)) _Noreturn void __stack_chk_fail(void)
 {
 	panic("stack smashed in %p", __builtin_return_address(0));
 }

@@ -34,6 +34,9 @@ static inline uint64_t virt_to_phys(const void *address)
 	return (uint64_t)address - KERNEL_OFFSET;
 }
 
+/* Zero memory in the direct map, aligned to 8 bytes. Cheap for pages that are zero already. */
+void arch_memory_clear(void *memory, size_t size);
+
 /* ---- this CPU ---- */
 struct cpu *arch_this_cpu(void);
 /* Nanoseconds since boot. Monotonic. */

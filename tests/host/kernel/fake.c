@@ -297,6 +297,11 @@ void arch_port_out_string(uint16_t port, const uint8_t *in, size_t count)
 	(void)count;
 }
 
+void arch_memory_clear(void *memory, size_t size)
+{
+	memset(memory, 0, size);
+}
+
 /* ---- debug ---- */
 void arch_debug_write(const char *text, size_t length)
 {
