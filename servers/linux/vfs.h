@@ -36,6 +36,7 @@ struct inode {
 	/* page cache (page_cache.c, writeback.c) */
 	struct page_tree pages;
 	size_t page_count, dirty_count;
+	size_t reserved_count;           /* dirty pages without blocks on the disk */
 	unsigned io_count;               /* page_io in flight */
 	uint32_t pending_attributes;     /* enum fs_setattr_mask: changed here, not yet told to the file system */
 	int write_error;                 /* -errno of a failed write-back, reported once by fsync */

@@ -266,7 +266,9 @@ void page_tree_remove(struct page_tree *tree, uint64_t index);
 pfn_t page_tree_next(const struct page_tree *tree, uint64_t *index);
 
 /* ---- page_cache.c ---- */
-#define PAGE_RESERVED (1 << 8) /* page flag: blocks are reserved on the disk */
+/* Page flags beyond mm.h's: blocks are reserved on the disk; the page is known to have its blocks. */
+#define PAGE_RESERVED  (1 << 8)
+#define PAGE_ALLOCATED (1 << 9)
 void page_cache_access(struct page *page);
 /* For writing all of the page: no read. */
 int page_cache_add(struct inode *inode, uint64_t index,
@@ -304,6 +306,7 @@ int space_prepare(struct inode *inode, uint64_t index, bool *through);
 void space_reserve(struct inode *inode, uint64_t index,
                    pfn_t pfn); /* the page will be made dirty; until it is written or dropped */
 void page_release_space(struct page *page);
+uint64_t inode_blocks(const struct inode *inode); /* as stat shows them: with those that dirty pages will get */
 
 /* ---- file systems ---- */
 int remote_mount(unsigned channel, struct superblock **out); /* remote.c: fs channel N */

@@ -12,6 +12,8 @@
 #define READ_AHEAD_FIRST 32
 #define READ_AHEAD_MAX   128
 #define READ_AROUND      32
+#define RECLAIM_MARGIN   64
+#define RECLAIM_BATCH    128
 
 static struct page *lru_first, *lru_last; /* first: longest not used */
 static size_t cached_pages;
@@ -151,6 +153,16 @@ void page_cache_discard(struct inode *inode, uint64_t index)
 
 /* ---- reading ---- */
 
+/* A page that was written whole has all of its blocks now. */
+static void page_written(const struct page_io *io, struct page *page, int error)
+{
+	page_release_space(page);
+	bool whole =
+	        (page->index + 1) * PAGE_SIZE <= io->size || io->inode->superblock->block_size >= PAGE_SIZE;
+	if (error == 0 && whole && page->inode == io->inode)
+		page->flags |= PAGE_ALLOCATED;
+}
+
 void page_io_done(struct page_io *io, int error, uint64_t blocks)
 {
 	struct inode *inode = io->inode;
@@ -161,7 +173,7 @@ void page_io_done(struct page_io *io, int error, uint64_t blocks)
 		if (!io->write && error == 0)
 			page->flags |= PAGE_UPTODATE;
 		if (io->write)
-			page_release_space(page);
+			page_written(io, page, error);
 		waitq_wake_all(page_waitq(pfn));
 		page_put(pfn);
 	}
@@ -197,8 +209,10 @@ static int read_start(struct inode *inode, uint64_t index, uint64_t count, bool 
 	io->size = inode->attributes.size;
 	inode->io_count++; /* also keeps the inode while allocating waits */
 	int error = 0;
+	if (pages_free() < count + RECLAIM_MARGIN) /* many at a time: looking for them costs the most */
+		page_cache_reclaim(count + RECLAIM_BATCH);
 	while (io->count < count && page_tree_find(&inode->pages, index + io->count) == PFN_NONE) {
-		if (io->count > 0 && pages_free() < 64)
+		if (io->count > 0 && pages_free() < RECLAIM_MARGIN / 2)
 			break; /* only what is really wanted */
 		pfn_t pfn = page_allocate(false);
 		if (pfn == PFN_NONE) {
@@ -369,6 +383,7 @@ int page_cache_zero_tail(struct inode *inode, uint64_t size)
 	if (error != 0)
 		return error;
 	memset((char *)page_address(pfn) + offset, 0, PAGE_SIZE - offset);
+	page_of(pfn)->flags &= (uint16_t)~PAGE_ALLOCATED; /* blocks behind the end go */
 	page_cache_mark_dirty(inode, size / PAGE_SIZE, pfn);
 	page_put(pfn);
 	return 0;
@@ -387,16 +402,16 @@ void page_cache_clear_beyond(struct inode *inode, uint64_t size)
 size_t page_cache_reclaim(size_t wanted)
 {
 	size_t freed = 0, dirty = 0;
-	struct page *page = lru_first;
-	for (size_t budget = cached_pages; budget > 0 && freed < wanted && page != NULL; budget--) {
-		struct page *next = page->lru_next;
-		if (page->flags & PAGE_DIRTY) {
-			dirty++;
-		} else if (page->references == 1 && !(page->flags & PAGE_BUSY)) {
+	for (size_t budget = cached_pages; budget > 0 && freed < wanted && lru_first != NULL; budget--) {
+		struct page *page = lru_first;
+		dirty += (page->flags & PAGE_DIRTY) != 0;
+		if (page->references == 1 && !(page->flags & (PAGE_BUSY | PAGE_DIRTY))) {
 			cache_remove(page);
 			freed++;
+		} else { /* out of the way of the next search */
+			lru_remove(page);
+			lru_append(page);
 		}
-		page = next;
 	}
 	if (freed < wanted && dirty > 0)
 		writeback_kick(wanted < 256 ? 256 : wanted);

@@ -86,7 +86,23 @@ void page_release_space(struct page *page)
 	if (!(page->flags & PAGE_RESERVED) || page->inode == NULL)
 		return;
 	page->flags &= (uint16_t)~PAGE_RESERVED;
+	page->inode->reserved_count--;
 	page->inode->superblock->blocks_reserved -= blocks_per_page(page->inode->superblock);
+}
+
+uint64_t inode_blocks(const struct inode *inode)
+{
+	const struct superblock *superblock = inode->superblock;
+	uint64_t size = inode->attributes.size, block = superblock->block_size;
+	uint64_t more = inode->reserved_count * blocks_per_page(superblock) * (block / 512);
+	pfn_t last = inode->reserved_count > 0 && size > 0
+	                     ? page_tree_find(&inode->pages, (size - 1) / PAGE_SIZE)
+	                     : PFN_NONE;
+	/* the last page needs blocks up to the end of the file only */
+	if (last != PFN_NONE && page_of(last)->flags & PAGE_RESERVED && size % PAGE_SIZE != 0 &&
+	    block < PAGE_SIZE)
+		more -= (PAGE_SIZE - (size % PAGE_SIZE + block - 1) / block * block) / 512;
+	return inode->attributes.blocks + more;
 }
 
 static void space_refresh(struct superblock *superblock)
@@ -112,6 +128,9 @@ int space_prepare(struct inode *inode, uint64_t index, bool *through)
 		return 0;
 	if ((index + 1) * PAGE_SIZE <= inode->allocated_end || space_enough(superblock))
 		return 0;
+	pfn_t pfn = page_tree_find(&inode->pages, index);
+	if (pfn != PFN_NONE && page_of(pfn)->flags & PAGE_ALLOCATED)
+		return 0;
 	space_refresh(superblock);
 	if (space_enough(superblock))
 		return 0;
@@ -134,10 +153,11 @@ void space_reserve(struct inode *inode, uint64_t index, pfn_t pfn)
 {
 	struct page *page = page_of(pfn);
 	struct superblock *superblock = inode->superblock;
-	if (superblock->operations->io_start == NULL || page->flags & (PAGE_RESERVED | PAGE_DIRTY) ||
+	if (superblock->operations->io_start == NULL || page->flags & (PAGE_RESERVED | PAGE_ALLOCATED) ||
 	    (index + 1) * PAGE_SIZE <= inode->allocated_end)
 		return;
 	page->flags |= PAGE_RESERVED;
+	inode->reserved_count++;
 	superblock->blocks_reserved += blocks_per_page(superblock);
 }
 
