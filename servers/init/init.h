@@ -106,6 +106,8 @@ struct component {
 	uint64_t history_written;
 	char log_line[256]; /* the line that is being collected for the debug line */
 	size_t log_line_length;
+	int64_t log_allowance; /* bytes that it may still put on the debug line, filled up with time */
+	uint64_t log_allowed_at, log_lines_left_out;
 };
 
 struct channel {

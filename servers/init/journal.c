@@ -21,6 +21,50 @@ static void line_print(const struct component *component, const char *text, size
 		debug_write(line, (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
 }
 
+/*
+ * The debug line is slow and init is above everybody: a component that floods its log may keep it busy for a
+ * short time only. What is left out here is in the history all the same.
+ */
+#define LINE_BURST      65536
+#define LINE_PER_SECOND 16384
+
+static bool line_allowed(struct component *component, size_t length)
+{
+	uint64_t now = time_now(), passed = now - component->log_allowed_at;
+	if (component->log_allowed_at == 0 || passed > 10000000000ul)
+		component->log_allowance = LINE_BURST;
+	else
+		component->log_allowance += (int64_t)(passed * LINE_PER_SECOND / 1000000000);
+	if (component->log_allowance > LINE_BURST)
+		component->log_allowance = LINE_BURST;
+	/* Fractions of a byte would be lost if this was noted for every line. */
+	if (passed * LINE_PER_SECOND >= 1000000000 || component->log_allowed_at == 0)
+		component->log_allowed_at = now;
+	/* Once silenced, it has to wait for a while: a line here and there would tell nothing. */
+	if (component->log_allowance < (component->log_lines_left_out ? LINE_PER_SECOND : (int64_t)length))
+		return false;
+	component->log_allowance -= (int64_t)length;
+	return true;
+}
+
+static void line_end(struct component *component)
+{
+	size_t length = component->log_line_length;
+	component->log_line_length = 0;
+	if (!line_allowed(component, length + 16)) {
+		component->log_lines_left_out++;
+		return;
+	}
+	if (component->log_lines_left_out) {
+		char text[64];
+		int size = snprintf(text, sizeof(text), "(%lu lines were left out here)",
+		                    component->log_lines_left_out);
+		component->log_lines_left_out = 0;
+		line_print(component, text, (size_t)size);
+	}
+	line_print(component, component->log_line, length);
+}
+
 static void byte_take(struct component *component, char byte)
 {
 	component->history[component->history_written++ % COMPONENT_HISTORY] = byte;
@@ -29,8 +73,7 @@ static void byte_take(struct component *component, char byte)
 		if (component->log_line_length < sizeof(component->log_line))
 			return;
 	}
-	line_print(component, component->log_line, component->log_line_length);
-	component->log_line_length = 0;
+	line_end(component);
 }
 
 /* At most one ring's content: what the component writes meanwhile comes in the next round. */

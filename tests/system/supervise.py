@@ -53,8 +53,9 @@ def test_supervision():
     text = boot(pack(), 100)
     check("supervise-test: passed" in text, "supervise-test", text[-6000:])
     for words in ("cannot read at 0x8 (nothing there)", "undefined instruction", "general protection", "ended with status 1",
-                  "stack_use", "cannot execute at", "is marked failed"):
+                  "stack_use", "cannot execute at", "is marked failed", "lines were left out"):
         check(words in text, words, text[-6000:])
+    check(text.count(": flood ") < 4000, "the debug line is not flooded", text.count(": flood "))
 
 
 def test_manifest_unknown_word():

@@ -14,5 +14,6 @@ struct control {
 enum crasher_operation {
 	CRASHER_PING = 1, /* -> word 0 = generation */
 	CRASHER_CRASH,    /* crashes while the caller waits */
+	CRASHER_FLOOD,    /* writes 20000 log lines */
 	CRASHER_KEEP,     /* parks the caller and crashes on the next event */
 };

@@ -48,7 +48,10 @@ static void fault_startup_write(void)
 static void fault_division(void)
 {
 	/* By hand: the compiler knows other ways to divide one by something. */
-	__asm__ volatile("xorl %%ecx, %%ecx\n\tmovl $1, %%eax\n\tcltd\n\tidivl %%ecx" : : : "rax", "rcx", "rdx", "cc");
+	__asm__ volatile("xorl %%ecx, %%ecx\n\tmovl $1, %%eax\n\tcltd\n\tidivl %%ecx"
+	                 :
+	                 :
+	                 : "rax", "rcx", "rdx", "cc");
 }
 
 static void fault_instruction(void)
@@ -131,6 +134,11 @@ static void on_call(struct server *server, badge_t badge, struct message *messag
 		break;
 	case CRASHER_CRASH:
 		fault_null_write();
+		break;
+	case CRASHER_FLOOD:
+		for (int i = 0; i < 20000; i++)
+			log_info("flood %d: nobody wants to read this", i);
+		message->info = MESSAGE_INFO(0, 0);
 		break;
 	case CRASHER_KEEP:
 		server_park(server);

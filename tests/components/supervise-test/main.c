@@ -152,6 +152,14 @@ static void test_log(void)
 	CHECK(strstr(text, "alive in life 17\n") != NULL);
 }
 
+/* A component that writes without end does not stop the others. */
+static void test_flood(void)
+{
+	uint64_t word, start = time_now();
+	CHECK(call(CRASHER_FLOOD, &word) == ERR_NONE);
+	log_info("the flood took %lu ms", (time_now() - start) / 1000000);
+}
+
 /* Too many crashes: failed for good, and everybody is told. */
 static void test_give_up(struct control *control)
 {
@@ -179,6 +187,7 @@ int main(void)
 	test_callers();
 	test_kill();
 	test_log();
+	test_flood();
 	test_give_up(control);
 	if (failures)
 		log_error("%u checks failed", failures);
