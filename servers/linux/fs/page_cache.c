@@ -283,9 +283,11 @@ static int wait_read(struct inode *inode, pfn_t pfn)
 	return error;
 }
 
+/* Pages that are read together fail together: after an error the wanted one is read again by itself, so that
+ * a bad sector costs its own page only. */
 static int get_page(struct inode *inode, uint64_t index, uint64_t window_start, uint64_t window, pfn_t *out)
 {
-	for (;;) {
+	for (bool alone = false;;) {
 		if (index >= pages_of(inode->attributes.size))
 			return -ENXIO;
 		pfn_t pfn = page_tree_find(&inode->pages, index);
@@ -295,13 +297,19 @@ static int get_page(struct inode *inode, uint64_t index, uint64_t window_start, 
 			error = wait_read(inode, pfn);
 			if (error == -EAGAIN)
 				continue;
+			if (error == -EIO && !alone) {
+				alone = true;
+				continue;
+			}
 			if (error == 0) {
 				page_cache_access(page_of(pfn));
 				*out = pfn;
 			}
 			return error;
 		}
-		if (has_store(inode)) {
+		if (alone) {
+			error = read_start(inode, index, 1, true);
+		} else if (has_store(inode)) {
 			uint64_t start = index;
 			while (start > window_start && page_tree_find(&inode->pages, start - 1) == PFN_NONE)
 				start--;
