@@ -7,8 +7,8 @@
 #include "fs/internal.h"
 #include "syscall.h"
 
-#define PIPE_CAPACITY (16 * PAGE_SIZE)
-#define PIPE_PAGES    17 /* a full ring that does not begin with a page touches one more */
+#define PIPE_PAGES    16
+#define PIPE_CAPACITY (PIPE_PAGES * PAGE_SIZE)
 #define PIPE_ATOMIC   4096
 #define SIGPIPE_      13
 

@@ -90,19 +90,35 @@ void page_release_space(struct page *page)
 	page->inode->superblock->blocks_reserved -= blocks_per_page(page->inode->superblock);
 }
 
+/* Blocks that map a file of so many blocks without holes (ext2: 12 direct ones, then tables of block
+ * numbers). */
+static uint64_t mapping_blocks(uint64_t blocks, uint64_t block_size)
+{
+	uint64_t way = block_size / 4, tables = 0;
+	if (blocks > 12) {
+		uint64_t leaves = (blocks - 12 + way - 1) / way;
+		tables = leaves;
+		if (leaves > 1)
+			tables += 1 + (leaves - 1 > way ? (leaves - 1 - way + way - 1) / way + 1 : 0);
+	}
+	return tables;
+}
+
 uint64_t inode_blocks(const struct inode *inode)
 {
 	const struct superblock *superblock = inode->superblock;
 	uint64_t size = inode->attributes.size, block = superblock->block_size;
-	uint64_t more = inode->reserved_count * blocks_per_page(superblock) * (block / 512);
-	pfn_t last = inode->reserved_count > 0 && size > 0
-	                     ? page_tree_find(&inode->pages, (size - 1) / PAGE_SIZE)
-	                     : PFN_NONE;
+	if (inode->reserved_count == 0 || block == 0)
+		return inode->attributes.blocks;
+	uint64_t more = inode->reserved_count * blocks_per_page(superblock);
+	uint64_t total = (size + block - 1) / block;
+	pfn_t last = size > 0 ? page_tree_find(&inode->pages, (size - 1) / PAGE_SIZE) : PFN_NONE;
 	/* the last page needs blocks up to the end of the file only */
 	if (last != PFN_NONE && page_of(last)->flags & PAGE_RESERVED && size % PAGE_SIZE != 0 &&
 	    block < PAGE_SIZE)
-		more -= (PAGE_SIZE - (size % PAGE_SIZE + block - 1) / block * block) / 512;
-	return inode->attributes.blocks + more;
+		more -= (PAGE_SIZE - (size % PAGE_SIZE + block - 1) / block * block) / block;
+	more += mapping_blocks(total, block) - mapping_blocks(total > more ? total - more : 0, block);
+	return inode->attributes.blocks + more * (block / 512);
 }
 
 static void space_refresh(struct superblock *superblock)

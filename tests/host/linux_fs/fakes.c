@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fakes.h"
 #include "fiber_context.h"
+#include "pools.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <pith/log.h>
@@ -76,6 +77,11 @@ size_t pages_total(void)
 size_t pages_free(void)
 {
 	return test_free_pages;
+}
+
+void *pages_take_stack(void)
+{
+	return NULL;
 }
 
 /* ---- user memory: the test's own; the first page is bad ---- */
