@@ -185,8 +185,32 @@ static struct thread *sched_pick(struct cpu *cpu)
 	return next;
 }
 
+bool sched_switch(struct thread *from, struct thread *to)
+{
+	struct cpu *cpu = from->cpu;
+	struct sched_context *context = from->sched;
+	uint64_t now, used;
+
+	if (!sched_context_usable(to->sched) || to->flags & THREAD_POKED ||
+	    ready_highest(cpu) > (int)to->priority)
+		return false;
+	now = arch_time();
+	used = now - cpu->since;
+	if (used >= context->left)
+		return false;
+	cpu->since = now;
+	from->cpu_time += used;
+	context->consumed += used;
+	context->left -= used;
+	if (!context->refill_at)
+		context->refill_at = now - used + context->period;
+	cpu->current = to;
+	to->state = THREAD_STATE_RUNNING;
+	return true;
+}
+
 /* The timer is only moved forward: when it fires for something that is no longer so, it is set again. */
-static void sched_set_timer(struct cpu *cpu)
+void sched_set_timer(struct cpu *cpu)
 {
 	deadline_t when = deadline_earliest();
 

@@ -2,6 +2,7 @@
 /* System call entry. */
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
+#include <kernel/fastpath.h>
 #include <kernel/fault.h>
 #include <kernel/invariants.h>
 #include <kernel/notification.h>
@@ -70,6 +71,7 @@ void syscall_run(struct thread *thread)
 
 void kernel_syscall(struct thread *thread)
 {
+	fastpath(thread);
 	syscall_run(thread);
 	invariants_check();
 	schedule_and_return();

@@ -46,6 +46,13 @@ void sched_enqueue_first(struct thread *thread);
 void sched_dequeue(struct thread *thread);
 /* The current thread ceases to run (it blocked, stopped or is gone). */
 void sched_leave(struct thread *thread);
+/*
+ * The running thread `from`, which is about to block, hands the CPU to `to`, which waits and is about to be able to run. The
+ * caller sets from's state. False, and nothing changed: another thread comes first, or one of them has no budget.
+ */
+bool sched_switch(struct thread *from, struct thread *to);
+/* Make sure that the timer fires for the earliest deadline and for the end of the budget. */
+void sched_set_timer(struct cpu *cpu);
 /* Charge the current thread for its time up to now. */
 void sched_charge(struct cpu *cpu);
 void sched_yield(struct thread *thread);
