@@ -307,7 +307,7 @@ static void test_deadlines(void)
 	shared.deadline = now() + 1000000;
 	a = worker_new(1, caller_1, LOW);
 	worker_start(&a);
-	settle();
+	EXPECT(send_(SYS_WAIT, notification, 0, 0, shared.deadline + 4000000), ERR_TIMEOUT);
 	CHECK(shared.status[1] == ERR_TIMEOUT);
 }
 
