@@ -13,11 +13,14 @@
 _Static_assert(offsetof(struct thread, vector) == offsetof(struct arch_thread, vector),
                "every thread begins like struct arch_thread");
 
-#define LEGACY_BYTES  512
-#define HEADER_BYTES  64
-#define OFFSET_MXCSR  24
-#define OFFSET_HEADER 512
-#define OFFSET_AVX    576
+#define LEGACY_BYTES   512
+#define HEADER_BYTES   64
+#define OFFSET_MXCSR   24
+#define OFFSET_X87     32
+#define OFFSET_SSE     160
+#define OFFSET_SSE_END 416
+#define OFFSET_HEADER  512
+#define OFFSET_AVX     576
 
 #define STATE_X87 (1ul << 0)
 #define STATE_SSE (1ul << 1)
@@ -71,8 +74,7 @@ static uint32_t *area_mxcsr(struct arch_vector *vector)
 
 static void area_clear(struct arch_vector *vector)
 {
-	for (unsigned i = 0; i < ARCH_VECTOR_BYTES; i++)
-		vector->area[i] = 0;
+	__builtin_memset(vector->area, 0, ARCH_VECTOR_BYTES);
 	*area_fcw(vector) = FCW_INITIAL;
 	*area_mxcsr(vector) = MXCSR_INITIAL;
 }
@@ -159,17 +161,14 @@ static void area_complete(struct arch_vector *vector)
 	uint64_t missing = vector_states & ~header[0];
 
 	if (missing & STATE_X87) {
-		for (unsigned i = 0; i < 160; i++)
-			if (i < OFFSET_MXCSR || i >= 32)
-				vector->area[i] = 0;
+		__builtin_memset(vector->area, 0, OFFSET_MXCSR);
+		__builtin_memset(vector->area + OFFSET_X87, 0, OFFSET_SSE - OFFSET_X87);
 		*area_fcw(vector) = FCW_INITIAL;
 	}
 	if (missing & STATE_SSE)
-		for (unsigned i = 160; i < 416; i++)
-			vector->area[i] = 0;
+		__builtin_memset(vector->area + OFFSET_SSE, 0, OFFSET_SSE_END - OFFSET_SSE);
 	if (missing & STATE_AVX)
-		for (unsigned i = OFFSET_AVX; i < vector_bytes; i++)
-			vector->area[i] = 0;
+		__builtin_memset(vector->area + OFFSET_AVX, 0, vector_bytes - OFFSET_AVX);
 	header[0] |= vector_states;
 }
 
@@ -187,34 +186,39 @@ size_t arch_vector_read(struct thread *thread, void *out, size_t size)
 		if (cpu_local()->vector_owner == vector)
 			registers_load(vector);
 	}
-	for (size_t i = 0; i < vector_bytes; i++)
-		((uint8_t *)out)[i] = vector->area[i];
+	__builtin_memcpy(out, vector->area, vector_bytes);
 	return vector_bytes;
 }
 
-/* Everything for which xrstor or fxrstor would fault. */
-static bool area_is_valid(const uint8_t *area)
-{
-	const uint64_t *header = (const uint64_t *)(area + OFFSET_HEADER);
+/* What could make xrstor or fxrstor fault. */
+struct area_head {
+	uint64_t mxcsr; /* and its mask, which is not looked at */
+	uint64_t header[HEADER_BYTES / 8];
+};
 
-	if (*(const uint32_t *)(area + OFFSET_MXCSR) & ~mxcsr_mask)
+static bool head_is_valid(const struct area_head *head)
+{
+	if ((uint32_t)head->mxcsr & ~mxcsr_mask)
 		return false;
 	if (!cpu_features.xsave)
 		return true;
-	if (header[0] & ~vector_states)
+	if (head->header[0] & ~vector_states)
 		return false;
 	for (unsigned i = 1; i < HEADER_BYTES / 8; i++)
-		if (header[i] != 0)
+		if (head->header[i] != 0)
 			return false;
 	return true;
 }
 
-/* `in` is in kernel memory or, as a Memory that user space shares, changes under our hands: copied, then
- * judged. */
+/*
+ * `in` is in a Memory that user space shares and may change under our hands: what is judged is read once, and
+ * the judged values are the ones that are used.
+ */
 bool arch_vector_write(struct thread *thread, const void *in, size_t size)
 {
 	struct arch_vector *vector = &((struct arch_thread *)thread)->vector;
-	uint8_t copy[ARCH_VECTOR_BYTES] __attribute__((aligned(64)));
+	const volatile uint64_t *words = in;
+	struct area_head head = {0};
 
 	if (size == 0) {
 		arch_vector_drop(thread);
@@ -222,13 +226,16 @@ bool arch_vector_write(struct thread *thread, const void *in, size_t size)
 	}
 	if (size != vector_bytes)
 		return false;
-	for (size_t i = 0; i < size; i++)
-		copy[i] = ((const volatile uint8_t *)in)[i];
-	if (!area_is_valid(copy))
+	head.mxcsr = words[OFFSET_MXCSR / 8];
+	for (unsigned i = 0; cpu_features.xsave && i < HEADER_BYTES / 8; i++)
+		head.header[i] = words[OFFSET_HEADER / 8 + i];
+	if (!head_is_valid(&head))
 		return false;
 	arch_vector_drop(thread);
-	for (size_t i = 0; i < size; i++)
-		vector->area[i] = copy[i];
+	__builtin_memcpy(vector->area, in, size);
+	*area_mxcsr(vector) = (uint32_t)head.mxcsr;
+	if (cpu_features.xsave)
+		__builtin_memcpy(vector->area + OFFSET_HEADER, head.header, HEADER_BYTES);
 	vector->used = 1;
 	return true;
 }
