@@ -138,6 +138,10 @@ def parse(arguments):
     if arguments[:1] in (["exec"], ["debug"]) and "--" in arguments:
         split = arguments.index("--")
         before, command = arguments[:split], arguments[split + 1:]
+    if before[:1] in (["bench"], ["test"]):
+        # argparse takes a list of names only in one piece, so options that stand between come first.
+        names = [a for i, a in enumerate(before) if not a.startswith("-") and before[i - 1:i] != ["--cpus"]]
+        before = names[:1] + [a for a in before if a not in names] + names[1:]
     options = parser.parse_args(before)
     if options.action is None:
         parser.print_help(sys.stderr)

@@ -112,8 +112,9 @@ def execute(options):
             try:
                 return session.run()
             except Lost as lost:
+                own_words = emulator.complaint() if emulator.has_ended() else ""
                 emulator.stop()
-                told = [str(lost), log_end(session.log_text)]
+                told = [str(lost), own_words, log_end(session.log_text)]
                 raise Failure("\n".join(text for text in told if text), STATUS_FAILED) from None
             finally:
                 if options.log:

@@ -128,6 +128,14 @@ class Machine:
         """What QEMU itself said; call when it has ended."""
         return self.process.stderr.read().decode(errors="replace").strip() if self.process.stderr else ""
 
+    def has_ended(self):
+        """Whether it ended by itself; it may be about to."""
+        try:
+            self.process.wait(0.3)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def stop(self, grace=2.0):
         """End the emulator: it closes its images on SIGTERM, and is killed if it does not."""
         if self.process.poll() is None:
