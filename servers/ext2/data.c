@@ -325,6 +325,7 @@ int inode_fsync(struct filesystem *fs, struct inode *inode)
 	other = buffer_write(&fs->cache, inode->buffer);
 	error = error ? error : other;
 	other = io_flush(fs->device);
+	filesystem_check_writes(fs);
 	fiber_rwlock_unlock_read(&inode->lock);
 	return error ? error : other;
 }

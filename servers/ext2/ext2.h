@@ -86,6 +86,8 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 int filesystem_sync(struct filesystem *fs);
 /* Write-back without waiting for the disk's own cache: what runs now and then by itself. */
 int filesystem_write_back(struct filesystem *fs);
+/* Blocks that could not be written are lost: from then on the disk is not trusted. */
+void filesystem_check_writes(struct filesystem *fs);
 int filesystem_unmount(struct filesystem *fs);
 void filesystem_statfs(struct filesystem *fs, struct fs_statfs *out);
 /* The disk contradicts itself: logged, marked in the superblock, and read-only from now on. Returns EUCLEAN.

@@ -321,18 +321,33 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	return 0;
 }
 
+void filesystem_check_writes(struct filesystem *fs)
+{
+	if (fs->cache.write_error)
+		filesystem_error(fs, "metadata could not be written");
+	fs->cache.write_error = 0;
+}
+
 int filesystem_sync(struct filesystem *fs)
 {
+	int error;
+
 	if (fs->read_only && !fs->failed)
 		return 0;
 	super_update_counts(fs);
-	return flush_all(fs);
+	error = flush_all(fs);
+	filesystem_check_writes(fs);
+	return error;
 }
 
 int filesystem_write_back(struct filesystem *fs)
 {
+	int error;
+
 	super_update_counts(fs);
-	return cache_write_all(&fs->cache);
+	error = cache_write_all(&fs->cache);
+	filesystem_check_writes(fs);
+	return error;
 }
 
 int filesystem_unmount(struct filesystem *fs)

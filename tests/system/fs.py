@@ -26,7 +26,7 @@ def page(file, number):
 
 
 def boot(disk, until, *config, memory="128M", limit=150):
-    """The log of fs-test's system on this disk, until it holds the text."""
+    """The log of fs-test's system on this disk (None: without one), until it holds the text."""
     image = file_path("fs.img")
     command = [os.path.join(ROOT, "build/tools/mkboot"), "--components", os.path.join(ROOT, "build/components"), "--output", image,
                "--manifest", os.path.join(ROOT, "tests/system/fs.conf")]
@@ -34,7 +34,7 @@ def boot(disk, until, *config, memory="128M", limit=150):
         command += ["--config", "fs-test", line]
     run(command).ok()
     text, deadline = "", time.monotonic() + limit
-    line = machine.command_line(os.path.join(ROOT, "build/kernel/pith.elf"), image, memory=memory, disks=[machine.Disk(disk)])
+    line = machine.command_line(os.path.join(ROOT, "build/kernel/pith.elf"), image, memory=memory, disks=[machine.Disk(disk)] if disk else [])
     with machine.Machine(line) as guest:
         while until not in text:
             left = deadline - time.monotonic()
@@ -122,3 +122,10 @@ def test_file_system_dies_under_linux():
     check(run(["e2fsck", "-fy", disk]).status <= 1, "e2fsck")
     equal(dump(disk, "/d3/seq"), host_shell("seq 1 20000").stdout)
     equal(dump(disk, "/d4/l5"), b"5\n")
+
+
+def test_no_disk():
+    """The driver gives up and is marked failed: errors, nobody waits for ever."""
+    text = boot(None, "fs-test is marked failed")
+    check("virtio-blk is marked failed" in text, "the driver", text)
+    check("operation 1 of inode 2: error 5" in text, "the client's error", text)

@@ -125,6 +125,11 @@ static void transfer(struct machine *machine, struct block_request *request)
 	}
 }
 
+static bool fails(struct machine *machine, uint32_t one_in)
+{
+	return one_in && !random_below(&machine->random, one_in);
+}
+
 static void complete(struct machine *machine, uint32_t number)
 {
 	struct block_request *request = &machine->slots[number];
@@ -135,6 +140,9 @@ static void complete(struct machine *machine, uint32_t number)
 		request->read_only = 0;
 	} else if (request->operation == BLOCK_FLUSH) {
 		machine->flushes++;
+	} else if (fails(machine,
+	                 request->operation == BLOCK_WRITE ? machine->fail_writes : machine->fail_reads)) {
+		request->status = BLOCK_ERROR_IO;
 	} else {
 		transfer(machine, request);
 	}

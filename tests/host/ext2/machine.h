@@ -21,7 +21,8 @@ struct machine {
 	struct block_request slots[MACHINE_SLOTS];
 	bool taken[MACHINE_SLOTS], submitted[MACHINE_SLOTS];
 	uint64_t random;
-	uint64_t writes, writes_left; /* requests; writes_left: those after it are lost */
+	uint64_t writes, writes_left;     /* requests; writes_left: those after it are lost */
+	uint32_t fail_reads, fail_writes; /* one in so many fails; 0: none */
 	uint64_t reads, requests, bytes, flushes;
 	struct filesystem fs;
 };

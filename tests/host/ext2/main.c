@@ -565,6 +565,31 @@ static void test_fsync(void)
 	}
 }
 
+/* ---- a disk with errors: whatever happens, e2fsck can repair it ---- */
+
+static void test_errors(uint64_t seed, uint32_t fail_reads, uint32_t fail_writes)
+{
+	static struct group_run run;
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[seed % 2], content_folder, "16M", 300 * 1024));
+	CHECK(machine_mount(&machine, false) == 0);
+	models_init(&run, &machine, seed, 100);
+	models_quiet(&run);
+	machine.random += seed << 20;
+	machine.fail_reads = fail_reads;
+	machine.fail_writes = fail_writes;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		fiber_start(model_fiber, &run.models[i]);
+	CHECK(machine_drain(&machine));
+	machine.fail_reads = machine.fail_writes = 0;
+	machine_unmount(&machine);
+	models_free(&run);
+	CHECK(machine_fsck(&machine, "-fy", 3) <= 3);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+}
+
 /* ---- restarts: the component dies between two requests and finds its unwritten buffers again ---- */
 
 static unsigned orphans_count(const struct filesystem *fs)
@@ -787,6 +812,10 @@ int main(int argc, char **argv)
 		test_cut((unsigned)(seed % 4), seed, (unsigned)(seed * 17 % 200));
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);
+	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
+		test_errors(seed, 20, 0);
+		test_errors(seed, 0, 20);
+	}
 	test_broken();
 	shell("rm -rf %s", work_folder);
 	return checks_report();
