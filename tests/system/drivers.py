@@ -199,3 +199,16 @@ def test_disk_errors():
     equal(numbers, ["90000", "1", "90000", "5000", "1", "new", "restarts: 0"], "\n".join(lines) + "\nthe output")
     check(sum("Input/output error" in line or "I/O error" in line for line in lines) == 2, lines)
     fsck(disk)
+
+
+def test_thirteen_disks():
+    """As many as a manifest has room for: each is there, and holds what was written to it and nothing else."""
+    from support import equal, fsck, make_disk, run, shell
+
+    disks = [make_disk(f"disk{number}.img", "4M") for number in range(13)]
+    script = "for n in 0 1 2 3 4 5 6 7 8 9 10 11 12; do echo file $n >/d$n/file; done; cat /d*/file | sort -n -k2; df | grep -c ' /d[0-9]'"
+    result = shell(script, disk=[f"{disk}:/d{number}" for number, disk in enumerate(disks)]).ok()
+    equal(result.stdout.decode().split("\n"), [f"file {n}" for n in range(13)] + ["13", ""])
+    for number, disk in enumerate(disks):
+        fsck(disk)
+        equal(run(["debugfs", "-R", "cat /file", disk]).stdout.decode(), f"file {number}\n")

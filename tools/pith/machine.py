@@ -43,7 +43,9 @@ class Disk:
 
 def command_line(kernel, initrd=None, append="", memory="512M", disks=(), accel=None, icount=False, extra=()):
     command = [QEMU, "-machine", "q35", *(accel or TCG), "-m", memory, "-smp", "1", "-nodefaults", "-no-user-config",
-               "-no-reboot", "-display", "none", "-kernel", kernel]
+               "-no-reboot", "-display", "none", "-kernel", kernel,
+               # The firmware leaves disks alone: it would keep memory for each, from five on where the boot image lies.
+               "-boot", "strict=on"]
     if initrd:
         command += ["-initrd", initrd]
     if append:

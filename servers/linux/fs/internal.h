@@ -15,6 +15,7 @@
 
 #define NAME_LENGTH_MAX 255
 #define PATH_SIZE       4096 /* with its NUL */
+#define FS_CHANNELS_MAX 16 /* disks; a manifest has room for two components each, and fewer */
 #define SYMLINKS_MAX    40
 
 enum inode_flags {

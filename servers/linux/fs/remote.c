@@ -11,8 +11,6 @@
 #include <pith/ring.h>
 #include <pith/startup.h>
 
-#define CLIENTS_MAX 8
-
 struct call {
 	struct page_io *io; /* a page transfer; NULL: a fiber waits */
 	bool active, done;
@@ -26,7 +24,7 @@ struct client {
 	struct superblock *superblock;
 };
 
-static struct client *clients[CLIENTS_MAX];
+static struct client *clients[FS_CHANNELS_MAX];
 static unsigned client_count;
 
 static const struct inode_operations remote_file_inode, remote_directory_inode, remote_link_inode;
@@ -531,7 +529,7 @@ static const struct superblock_operations remote_operations = {
 static struct client *client_of(unsigned channel)
 {
 	const struct startup_entry *entry = startup_find("fs", STARTUP_CHANNEL, channel);
-	if (entry == NULL || client_count == CLIENTS_MAX)
+	if (entry == NULL || client_count == FS_CHANNELS_MAX)
 		return NULL;
 	struct client *client = calloc(1, sizeof(*client));
 	if (client == NULL)

@@ -61,7 +61,7 @@ static void mount_root(void)
 
 static void mount_configured(void)
 {
-	for (unsigned channel = 0; channel < 8; channel++) {
+	for (unsigned channel = 0; channel < FS_CHANNELS_MAX; channel++) {
 		char key[16], path[256];
 		snprintf(key, sizeof(key), "mount.%u", channel);
 		if (!startup_config(key, path, sizeof(path)))
