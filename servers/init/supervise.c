@@ -80,6 +80,10 @@ static void component_give_up(struct component *component, enum component_state 
 	log_write(state == COMPONENT_FAILED ? LOG_ERROR : LOG_INFO, "%s %s", component->manifest->name,
 	          state == COMPONENT_FAILED ? "is marked failed: its clients get errors" : "has ended");
 	peers_tell(component);
+	if (component->manifest->essential) {
+		log_error("without %s the system is of no use: power off", component->manifest->name);
+		power_off();
+	}
 }
 
 static void restart_later(struct component *component, uint64_t delay)

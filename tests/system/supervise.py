@@ -3,6 +3,7 @@
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -106,6 +107,20 @@ def test_too_little_memory():
                     "--output", image, "--manifest", path], check=True)
     text = boot(image, 20)
     check("not enough memory for crasher" in text, "the message", text)
+
+
+def test_file_system_fails():
+    """The program in ext2's place ends at once, five times: linux gets errors and says so, and the machine does not hang."""
+    programs = file_path("programs")
+    shutil.copytree(os.path.join(ROOT, "build/components"), programs)
+    shutil.copy(os.path.join(programs, "crasher.elf"), os.path.join(programs, "ext2.elf"))
+    image = file_path("failing.img")
+    subprocess.run([os.path.join(ROOT, "build/tools/mkboot"), "--components", programs, "--output", image,
+                    "--manifest", os.path.join(ROOT, "systems/base.conf"),
+                    "--manifest", os.path.join(ROOT, "systems/exec.conf")], check=True)
+    text = boot(image, 60)
+    for words in ("ext2 is marked failed", "the root file system cannot be mounted", "without linux the system is of no use"):
+        check(words in text, words, text)
 
 
 # Copies, reads and compares while the component dies ten times a second.

@@ -232,6 +232,14 @@ static bool statement_irq_control(struct manifest *manifest, struct manifest_com
 	return true;
 }
 
+static bool statement_essential(struct manifest *manifest, struct manifest_component *component,
+                                const struct manifest_line *line)
+{
+	(void)manifest, (void)line;
+	component->essential = true;
+	return true;
+}
+
 static bool statement_cpu_time(struct manifest *manifest, struct manifest_component *component,
                                const struct manifest_line *line)
 {
@@ -265,6 +273,7 @@ static const struct statement {
         {"irq", statement_irq, 2, 4, true},
         {"irq-control", statement_irq_control, 1, 1, false},
         {"cpu-time", statement_cpu_time, 2, 2, false},
+        {"essential", statement_essential, 1, 1, false},
 };
 
 bool manifest_component_statement(struct manifest *manifest, struct manifest_component *component,

@@ -122,6 +122,23 @@ static void completed(struct client *client, uint32_t number)
 	page_io_done(io, error, blocks);
 }
 
+/* The file system crashed too often and stays away: whoever waits for it gets an error. */
+static bool client_failed(struct client *client)
+{
+	bool any = false;
+	if (!ring_peer_failed(&client->ring))
+		return false;
+	for (uint32_t number = 0; number < FS_SLOTS; number++) {
+		if (!client->calls[number].active || client->calls[number].done)
+			continue;
+		struct fs_request *data = ring_slot(&client->ring, number);
+		data->error = EIO;
+		completed(client, number);
+		any = true;
+	}
+	return any;
+}
+
 void remote_events(uint64_t bits)
 {
 	(void)bits; /* looking into an idle ring costs a load */
@@ -129,14 +146,17 @@ void remote_events(uint64_t bits)
 		uint32_t number;
 		while (ring_completed(&clients[i]->ring, &number))
 			completed(clients[i], number);
+		client_failed(clients[i]);
 	}
 }
 
 bool remote_prepare_sleep(void)
 {
 	bool may_sleep = true;
-	for (unsigned i = 0; i < client_count; i++)
+	for (unsigned i = 0; i < client_count; i++) {
 		may_sleep &= ring_prepare_sleep(&clients[i]->ring);
+		may_sleep &= !client_failed(clients[i]);
+	}
 	return may_sleep;
 }
 

@@ -57,6 +57,7 @@ static void test_good(void)
 	CHECK(manifest.pools[0].size == 0 && manifest.pools[0].grant_count == 2);
 	CHECK(manifest.pools[0].grants[0].mapped && !manifest.pools[0].grants[0].dma);
 	CHECK(!manifest.pools[0].grants[1].mapped && manifest.pools[0].grants[1].dma);
+	CHECK(parses("component a {\n\tessential\n}\n") && manifest.components[0].essential);
 	CHECK(parses("component a {\n}")); /* no newline at the end */
 	CHECK(parses("component a {\r\n}\r\n"));
 	CHECK(parses("component a {\n\tuntyped 1/8 6M..256M\n}\n") &&
