@@ -94,6 +94,15 @@ static long give_up(struct tty *tty, struct thread *thread)
 	return 0;
 }
 
+static bool number_in_use(int number)
+{
+	for (struct process *process = process_first(); process != NULL; process = process_next(process)) {
+		if (process->pid == number || process->pgid == number || process->sid == number)
+			return true;
+	}
+	return false;
+}
+
 static long set_group(struct tty *tty, struct thread *thread, uint64_t argument)
 {
 	int group;
@@ -109,7 +118,7 @@ static long set_group(struct tty *tty, struct thread *thread, uint64_t argument)
 	if (group < 0)
 		return -EINVAL;
 	if (!process_group_exists(group, thread->process->sid))
-		return -EPERM;
+		return number_in_use(group) ? -EPERM : -ESRCH;
 	tty->group = group;
 	return 0;
 }

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* A pseudo-terminal: its line discipline, its modes, and what it does to the processes that use it. */
+#include "check.h"
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+static int master;
+static int interrupts, resizes;
+
+static void on_signal(int signal)
+{
+	if (signal == SIGINT)
+		interrupts++;
+	else
+		resizes++;
+}
+
+/* Everything that comes out of the master until it is quiet, printed with control characters shown. */
+static void show_output(const char *label)
+{
+	struct pollfd poll_set = {.fd = master, .events = POLLIN};
+	printf("%s: \"", label);
+	while (poll(&poll_set, 1, 100) > 0 && poll_set.revents & POLLIN) {
+		char text[256];
+		ssize_t count = read(master, text, sizeof(text));
+		for (ssize_t i = 0; i < count; i++) {
+			if (text[i] >= ' ' && text[i] < 127)
+				putchar(text[i]);
+			else
+				printf("<%02x>", (unsigned char)text[i]);
+		}
+		if (count <= 0)
+			break;
+	}
+	printf("\"\n");
+}
+
+static void type(const char *text)
+{
+	if (write(master, text, strlen(text)) < 0)
+		exit(1);
+}
+
+static void show_line(int slave)
+{
+	char text[256];
+	ssize_t count = read(slave, text, sizeof(text) - 1);
+	text[count > 0 ? count : 0] = 0;
+	for (char *p = text; *p != 0; p++) {
+		if (*p < ' ' || *p == 127)
+			*p = '~';
+	}
+	printf("read %zd \"%s\"%s\n", count, text, count < 0 ? strerrorname(errno) : "");
+}
+
+static void lines(int slave)
+{
+	int waiting;
+	type("helo\177lo\n");
+	show_output("echo");
+	SHOW(ioctl(slave, FIONREAD, &waiting));
+	show_line(slave);
+	type("one two\027three\025again\n");
+	show_line(slave);
+	type("end\004");
+	show_line(slave);
+	type("\004");
+	show_line(slave);
+	type("a\026\003b\n");
+	show_line(slave);
+	show_output("more echo");
+	if (write(slave, "out\tput\n", 8) != 8)
+		exit(1);
+	show_output("output");
+}
+
+static void modes(int slave)
+{
+	struct termios saved, raw;
+	SHOW(tcgetattr(slave, &saved));
+	raw = saved;
+	cfmakeraw(&raw);
+	raw.c_cc[VMIN] = 0;
+	raw.c_cc[VTIME] = 1;
+	SHOW(tcsetattr(slave, TCSAFLUSH, &raw));
+	show_line(slave); /* nothing comes in a tenth of a second */
+	type("\003x\r");
+	show_line(slave);
+	if (write(slave, "\n", 1) != 1)
+		exit(1);
+	show_output("raw output");
+	raw.c_cc[VMIN] = 3;
+	raw.c_cc[VTIME] = 0;
+	SHOW(tcsetattr(slave, TCSANOW, &raw));
+	type("abc");
+	show_line(slave);
+	SHOW(tcsetattr(slave, TCSANOW, &saved));
+	type("thrown away\n");
+	show_output("echo of what is thrown away");
+	SHOW(tcflush(slave, TCIFLUSH));
+	fcntl(slave, F_SETFL, O_RDWR | O_NONBLOCK);
+	show_line(slave);
+	fcntl(slave, F_SETFL, O_RDWR);
+	show_output("rest");
+}
+
+/* In a session of its own, with the slave as its terminal. */
+static int child(const char *name)
+{
+	struct winsize size = {.ws_row = 30, .ws_col = 100}, got;
+	struct sigaction action = {.sa_handler = on_signal};
+	SHOW(open("/dev/tty", O_RDWR));
+	SHOW_OK(setsid());
+	int slave = open(name, O_RDWR);
+	SHOW(slave >= 0 ? 0 : -1);
+	SHOW_OK(open("/dev/tty", O_RDWR));
+	TELL(tcgetsid(slave) == getpid());
+	TELL(tcgetpgrp(slave) == getpgrp());
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGWINCH, &action, NULL);
+	SHOW(ioctl(master, TIOCSWINSZ, &size));
+	SHOW(ioctl(slave, TIOCGWINSZ, &got));
+	printf("%d rows, %d columns, %d resizes\n", got.ws_row, got.ws_col, resizes);
+	type("\003");
+	show_output("interrupt");
+	printf("%d interrupts\n", interrupts);
+	lines(slave);
+	modes(slave);
+	pid_t reader = fork();
+	if (reader == 0) { /* a background reader is stopped */
+		setpgid(0, 0);
+		char byte;
+		_exit(read(slave, &byte, 1) == 1 && byte == 'f' ? 0 : 1);
+	}
+	int status;
+	setpgid(reader, reader);
+	waitpid(reader, &status, WUNTRACED);
+	printf("the background reader: stopped %d by %d\n", WIFSTOPPED(status), WSTOPSIG(status));
+	signal(SIGTTOU, SIG_IGN);
+	SHOW(tcsetpgrp(slave, reader));
+	kill(reader, SIGCONT);
+	type("f\n");
+	waitpid(reader, &status, 0);
+	printf("in the foreground: status %d\n", WEXITSTATUS(status));
+	SHOW(tcsetpgrp(slave, 999999));
+	SHOW(tcsetpgrp(slave, getpgrp()));
+	fflush(stdout);
+	return 0;
+}
+
+int main(void)
+{
+	char *name;
+	int unlock = 0, status;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	setsid(); /* without a terminal; fails where it leads a session already */
+	master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	SHOW(master >= 0 ? 0 : -1);
+	name = ptsname(master);
+	TELL(name != NULL && strncmp(name, "/dev/pts/", 9) == 0);
+	SHOW(open(name, O_RDWR | O_NOCTTY));
+	SHOW(ioctl(master, TIOCSPTLCK, &unlock));
+	TELL(isatty(master));
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(child(name));
+	waitpid(pid, &status, 0);
+	printf("the child: %d\n", status);
+	char byte;
+	SHOW(read(master, &byte, 1)); /* the slave is closed */
+	return 0;
+}

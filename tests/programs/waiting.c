@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptors that one waits on: pipes, FIFOs, socket pairs, eventfd, timerfd, epoll, and locks of files. */
+#include "check.h"
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+
+static int ends[2];
+
+static void pipes(void)
+{
+	char data[8192];
+	struct stat stat;
+	memset(data, 'p', sizeof(data));
+	SHOW(pipe2(ends, O_NONBLOCK | O_CLOEXEC));
+	SHOW(fcntl(ends[0], F_GETFD));
+	SHOW(fstat(ends[0], &stat));
+	TELL(S_ISFIFO(stat.st_mode));
+	SHOW(read(ends[0], data, 1));
+	long total = 0, count;
+	while ((count = write(ends[1], data, sizeof(data))) > 0)
+		total += count;
+	printf("a pipe holds %ld, then %s\n", total, strerrorname(errno));
+	SHOW(read(ends[0], data, 100));
+	SHOW(write(ends[1], data, 4096));
+	SHOW(lseek(ends[0], 0, SEEK_CUR));
+	SHOW(fcntl(ends[1], F_GETPIPE_SZ));
+	close(ends[1]);
+	while ((count = read(ends[0], data, sizeof(data))) > 0)
+		total -= count;
+	printf("left over: %ld, then %ld\n", total - 100, count);
+	close(ends[0]);
+	struct iovec parts[3] = {{"one ", 4}, {"", 0}, {"two", 3}};
+	SHOW(pipe(ends));
+	SHOW(writev(ends[1], parts, 3));
+	char first[3], second[10];
+	struct iovec into[2] = {{first, 3}, {second, 10}};
+	SHOW(readv(ends[0], into, 2));
+	close(ends[0]);
+	signal(SIGPIPE, SIG_IGN);
+	SHOW(write(ends[1], "x", 1));
+	close(ends[1]);
+}
+
+static void fifos(void)
+{
+	char text[16] = "";
+	int status;
+	unlink("waiting.fifo");
+	SHOW(mkfifo("waiting.fifo", 0600));
+	SHOW(open("waiting.fifo", O_WRONLY | O_NONBLOCK));
+	pid_t pid = fork();
+	if (pid == 0) {
+		int out = open("waiting.fifo", O_WRONLY);
+		_exit(write(out, "through", 7) == 7 ? 0 : 1);
+	}
+	int in = open("waiting.fifo", O_RDONLY);
+	SHOW(read(in, text, sizeof(text)));
+	SHOW(read(in, text, sizeof(text)));
+	waitpid(pid, &status, 0);
+	printf("\"%s\", writer %d\n", text, status);
+	close(in);
+	SHOW(unlink("waiting.fifo"));
+}
+
+static void polls(void)
+{
+	SHOW(pipe(ends));
+	struct pollfd set[3] = {{.fd = ends[0], .events = POLLIN},
+	                        {.fd = ends[1], .events = POLLOUT},
+	                        {.fd = 999, .events = POLLIN}};
+	SHOW(poll(set, 1, 0));
+	SHOW(poll(set, 1, 30));
+	SHOW(poll(set, 3, -1));
+	printf("%x %x %x\n", set[0].revents, set[1].revents, set[2].revents);
+	pid_t pid = fork();
+	if (pid == 0) {
+		usleep(20000);
+		_exit(write(ends[1], "w", 1) == 1 ? 0 : 1);
+	}
+	SHOW(poll(set, 1, -1));
+	fd_set readable, writable;
+	FD_ZERO(&readable);
+	FD_ZERO(&writable);
+	FD_SET(ends[0], &readable);
+	FD_SET(ends[1], &writable);
+	SHOW(select(ends[1] + 1, &readable, &writable, NULL, NULL));
+	TELL(FD_ISSET(ends[0], &readable) && FD_ISSET(ends[1], &writable));
+	waitpid(pid, NULL, 0);
+	close(ends[1]);
+	char byte;
+	SHOW(read(ends[0], &byte, 1));
+	SHOW(poll(set, 1, -1));
+	printf("%x\n", set[0].revents);
+	close(ends[0]);
+}
+
+static void epolls(void)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 1}, got[4];
+	int set = epoll_create1(EPOLL_CLOEXEC), counter = eventfd(0, EFD_NONBLOCK),
+	    file = open("waiting.lock", O_RDWR | O_CREAT, 0600);
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, counter, &event));
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, counter, &event));
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, file, &event));
+	SHOW(epoll_ctl(set, EPOLL_CTL_DEL, file, &event));
+	SHOW(epoll_wait(set, got, 4, 0));
+	uint64_t value = 5;
+	SHOW(write(counter, &value, 8));
+	SHOW(epoll_wait(set, got, 4, -1));
+	printf("%x %d\n", got[0].events, (int)got[0].data.u64);
+	SHOW(read(counter, &value, 8));
+	printf("counter %d\n", (int)value);
+	SHOW(read(counter, &value, 8));
+	event.events = EPOLLIN | EPOLLET;
+	SHOW(epoll_ctl(set, EPOLL_CTL_MOD, counter, &event));
+	SHOW(write(counter, &value, 8));
+	SHOW(epoll_wait(set, got, 4, 100));
+	SHOW(epoll_wait(set, got, 4, 0)); /* the edge was reported */
+	struct itimerspec time = {.it_value.tv_nsec = 10000000, .it_interval.tv_nsec = 0};
+	int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+	event = (struct epoll_event){.events = EPOLLIN, .data.u64 = 2};
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, timer, &event));
+	SHOW(timerfd_settime(timer, 0, &time, NULL));
+	SHOW(epoll_wait(set, got, 4, -1));
+	SHOW(read(timer, &value, 8));
+	printf("expired %d\n", (int)value);
+	close(timer);
+	close(counter);
+	SHOW(epoll_wait(set, got, 4, 0));
+	close(set);
+	close(file);
+}
+
+static void sockets(void)
+{
+	char data[8];
+	SHOW(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+	SHOW(write(ends[0], "ping", 4));
+	SHOW(recv(ends[1], data, sizeof(data), 0));
+	SHOW(recv(ends[1], data, sizeof(data), MSG_DONTWAIT));
+	SHOW(send(ends[1], "pong!", 5, MSG_NOSIGNAL));
+	SHOW(shutdown(ends[1], SHUT_WR));
+	SHOW(read(ends[0], data, sizeof(data)));
+	SHOW(read(ends[0], data, sizeof(data)));
+	close(ends[1]);
+	SHOW(send(ends[0], "x", 1, MSG_NOSIGNAL));
+	close(ends[0]);
+	SHOW(shutdown(0, SHUT_RD));
+	SHOW(socketpair(AF_INET, SOCK_STREAM, 0, ends) < 0 ? 0 : 1);
+}
+
+static short other_locks(int file, short type, off_t start, off_t length)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+	int status;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(fcntl(file, F_SETLK, &lock) == 0 ? 0 : errno);
+	waitpid(pid, &status, 0);
+	return (short)WEXITSTATUS(status);
+}
+
+static void locks(void)
+{
+	int file = open("waiting.lock", O_RDWR | O_CREAT, 0600), again = open("waiting.lock", O_RDWR);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 10, .l_len = 10};
+	SHOW(fcntl(file, F_SETLK, &lock));
+	printf("in it %s, beside it %d\n", strerrorname(other_locks(file, F_RDLCK, 15, 1)),
+	       other_locks(file, F_WRLCK, 20, 0));
+	lock.l_type = F_RDLCK;
+	SHOW(fcntl(file, F_SETLK, &lock));
+	printf("read %d, write %s\n", other_locks(file, F_RDLCK, 0, 0),
+	       strerrorname(other_locks(file, F_WRLCK, 19, 1)));
+	pid_t pid = fork();
+	if (pid == 0) {
+		lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		fcntl(file, F_GETLK, &lock);
+		printf("held: type %d start %d length %d by the parent %d\n", lock.l_type, (int)lock.l_start,
+		       (int)lock.l_len, lock.l_pid == getppid());
+		fflush(stdout);
+		lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		_exit(fcntl(file, F_SETLKW, &lock) == 0 ? 0 : 1); /* until the parent's go */
+	}
+	usleep(20000);
+	close(again); /* any descriptor of the file */
+	int status;
+	waitpid(pid, &status, 0);
+	printf("waited: %d\n", status);
+	again = open("waiting.lock", O_RDWR);
+	SHOW(flock(file, LOCK_EX));
+	SHOW(flock(again, LOCK_SH | LOCK_NB));
+	SHOW(flock(file, LOCK_SH));
+	SHOW(flock(again, LOCK_SH | LOCK_NB));
+	close(file);
+	close(again);
+	SHOW(unlink("waiting.lock"));
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	pipes();
+	fifos();
+	polls();
+	epolls();
+	sockets();
+	locks();
+	return 0;
+}
