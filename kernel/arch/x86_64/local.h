@@ -169,18 +169,6 @@ void boot_pvh_parse(uint64_t physical, struct loader_info *info);
 void boot_multiboot_parse(uint64_t physical, struct loader_info *info);
 
 /* ---- paging.c ---- */
-#define PTE_PRESENT  (1ul << 0)
-#define PTE_WRITE    (1ul << 1)
-#define PTE_USER     (1ul << 2)
-#define PTE_PWT      (1ul << 3)
-#define PTE_PCD      (1ul << 4)
-#define PTE_ACCESSED (1ul << 5)
-#define PTE_DIRTY    (1ul << 6)
-#define PTE_LARGE    (1ul << 7)
-#define PTE_GLOBAL   (1ul << 8)
-#define PTE_NX       (1ul << 63)
-#define PTE_ADDRESS  0x000ffffffffff000ul
-extern uint64_t kernel_root; /* physical */
 /* How much memory paging_init() takes for these ranges. */
 uint64_t paging_bytes(const struct range_list *ranges);
 void paging_init(const struct range_list *ranges, uint64_t pool, uint64_t pool_size);

@@ -154,17 +154,6 @@ void arch_vspace_init(struct arch_vspace *vspace, void *root)
 	vspace->root = virt_to_phys(root);
 }
 
-void arch_vspace_switch(struct arch_vspace *vspace)
-{
-	struct arch_cpu *cpu = cpu_local();
-	uint64_t root = vspace ? vspace->root : kernel_root;
-
-	if (cpu->cr3 == root)
-		return;
-	cpu->cr3 = root;
-	cr3_write(root);
-}
-
 pte_t *arch_pte_find(struct arch_vspace *vspace, uint64_t address, unsigned level, unsigned *missing)
 {
 	pte_t *table = phys_to_virt(vspace->root);
@@ -192,37 +181,6 @@ void arch_table_link(struct arch_vspace *vspace, uint64_t address, unsigned leve
 
 	kernel_assert(entry != NULL && address < USER_END);
 	*entry = virt_to_phys(table) | PTE_PRESENT | PTE_WRITE | PTE_USER;
-}
-
-pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, bool uncached)
-{
-	if ((rights & (RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE)) == 0)
-		return 0;
-	return physical | PTE_PRESENT | PTE_USER | (rights & RIGHT_WRITE ? PTE_WRITE : 0) |
-	       (rights & RIGHT_EXECUTE ? 0 : PTE_NX) | (level > 0 ? PTE_LARGE : 0) |
-	       (uncached ? PTE_PCD | PTE_PWT : 0);
-}
-
-bool arch_pte_present(pte_t pte)
-{
-	return pte & PTE_PRESENT;
-}
-
-bool arch_pte_is_leaf(pte_t pte, unsigned level)
-{
-	return (pte & PTE_PRESENT) && (level == 0 || (pte & PTE_LARGE));
-}
-
-uint64_t arch_pte_physical(pte_t pte)
-{
-	return pte & PTE_ADDRESS;
-}
-
-unsigned arch_pte_rights(pte_t pte)
-{
-	if (!(pte & PTE_PRESENT))
-		return 0;
-	return RIGHT_READ | (pte & PTE_WRITE ? RIGHT_WRITE : 0) | (pte & PTE_NX ? 0 : RIGHT_EXECUTE);
 }
 
 /* Atomic: another CPU may be setting the bits. The caller flushes the TLB, or they would not be set again. */

@@ -3,13 +3,7 @@
 #include "local.h"
 
 uint64_t time_tsc_hz, time_tsc_at_boot;
-static uint64_t time_scale; /* nanoseconds in a TSC tick, 32.32 fixed point */
-
-uint64_t arch_time(void)
-{
-	/* 96 bits at most: no overflow ever. */
-	return (uint64_t)((__uint128_t)(tsc_read() - time_tsc_at_boot) * time_scale >> 32);
-}
+uint64_t time_scale;
 
 /* ---- reference clocks: count up, 32 bits ---- */
 struct clock {

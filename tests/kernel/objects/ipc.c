@@ -308,6 +308,7 @@ static void test_deadlines(void)
 	a = worker_new(1, caller_1, LOW);
 	worker_start(&a);
 	EXPECT(send_(SYS_WAIT, notification, 0, 0, shared.deadline + 4000000), ERR_TIMEOUT);
+	settle(); /* with the invariants checked, the other thread may not have come to its call yet */
 	CHECK(shared.status[1] == ERR_TIMEOUT);
 }
 

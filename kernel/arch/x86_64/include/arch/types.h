@@ -165,13 +165,7 @@ static inline void context_restart(struct arch_context *c)
 	c->rip -= 2; /* the length of syscall */
 }
 
-#ifdef __code_model_kernel__ /* gcc -mcmodel=kernel (with -fno-pic): not the host tests */
-static inline struct cpu *arch_this_cpu(void)
-{
-	struct cpu *cpu;
-
-	/* Not volatile: a kernel entry stays on its CPU. */
-	__asm__("mov %%gs:0, %0" : "=r"(cpu));
-	return cpu;
-}
+/* Kernel builds (gcc -mcmodel=kernel) inline what is short and often called; host tests bring their own. */
+#ifdef __code_model_kernel__
+#include <arch/inline.h>
 #endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions of <kernel/arch.h> that are a few instructions long. Included before their declarations there. */
+#pragma once
+
+static inline struct cpu *arch_this_cpu(void)
+{
+	struct cpu *cpu;
+
+	/* Not volatile: a kernel entry stays on its CPU. */
+	__asm__("mov %%gs:0, %0" : "=r"(cpu));
+	return cpu;
+}
+
+/* ---- time ---- */
+extern uint64_t time_tsc_at_boot;
+extern uint64_t time_scale; /* nanoseconds in a TSC tick, 32.32 fixed point */
+
+static inline uint64_t arch_time(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	/* 96 bits at most: no overflow ever. */
+	return (uint64_t)((__uint128_t)(((uint64_t)high << 32 | low) - time_tsc_at_boot) * time_scale >> 32);
+}
+
+/* ---- page tables ---- */
+typedef uint64_t pte_t;
+
+#define PTE_PRESENT  (1ul << 0)
+#define PTE_WRITE    (1ul << 1)
+#define PTE_USER     (1ul << 2)
+#define PTE_PWT      (1ul << 3)
+#define PTE_PCD      (1ul << 4)
+#define PTE_ACCESSED (1ul << 5)
+#define PTE_DIRTY    (1ul << 6)
+#define PTE_LARGE    (1ul << 7)
+#define PTE_GLOBAL   (1ul << 8)
+#define PTE_NX       (1ul << 63)
+#define PTE_ADDRESS  0x000ffffffffff000ul
+
+static inline pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, bool uncached)
+{
+	if ((rights & (RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE)) == 0)
+		return 0;
+	return physical | PTE_PRESENT | PTE_USER | (rights & RIGHT_WRITE ? PTE_WRITE : 0) |
+	       (rights & RIGHT_EXECUTE ? 0 : PTE_NX) | (level > 0 ? PTE_LARGE : 0) |
+	       (uncached ? PTE_PCD | PTE_PWT : 0);
+}
+
+static inline bool arch_pte_present(pte_t pte)
+{
+	return pte & PTE_PRESENT;
+}
+
+static inline bool arch_pte_is_leaf(pte_t pte, unsigned level)
+{
+	return (pte & PTE_PRESENT) && (level == 0 || (pte & PTE_LARGE));
+}
+
+static inline uint64_t arch_pte_physical(pte_t pte)
+{
+	return pte & PTE_ADDRESS;
+}
+
+static inline unsigned arch_pte_rights(pte_t pte)
+{
+	if (!(pte & PTE_PRESENT))
+		return 0;
+	return RIGHT_READ | (pte & PTE_WRITE ? RIGHT_WRITE : 0) | (pte & PTE_NX ? 0 : RIGHT_EXECUTE);
+}
+
+/* ---- address spaces ---- */
+extern uint64_t kernel_root; /* physical */
+
+static inline void arch_vspace_switch(struct arch_vspace *vspace)
+{
+	struct arch_cpu *cpu = (struct arch_cpu *)arch_this_cpu();
+	uint64_t root = vspace ? vspace->root : kernel_root;
+
+	if (cpu->cr3 == root)
+		return;
+	cpu->cr3 = root;
+	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
+}
