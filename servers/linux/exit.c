@@ -143,7 +143,9 @@ static void become_zombie(struct process *process)
 	process->stopped = process->continued = false;
 	process->tty = NULL;
 	if (process->parent) {
-		group_hang_up_if_orphaned(process->pgid);
+		/* Was it this process that tied its group to the session? */
+		if (process->parent->pgid != process->pgid && process->parent->sid == process->sid)
+			group_hang_up_if_orphaned(process->pgid);
 		signal_notify_parent(process, exit_code_of(status),
 		                     signalled ? signalled : status >> 8 & 0xff);
 	}
@@ -204,8 +206,10 @@ void thread_exit(struct thread *thread)
 		mm_put(mm); /* after the thread: the kernel stops a thread that loses its address space */
 	fiber_context_forget();
 	waitq_wake_all(&process->threads_wait);
-	if (process->thread_count)
+	if (process->thread_count) {
+		signal_retarget(process);
 		return;
+	}
 	process->exit_status = process->group_exit_status;
 	orphans_leave(process);
 	become_zombie(process);

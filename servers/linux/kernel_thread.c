@@ -98,6 +98,7 @@ static bool configure(struct kernel_thread *kernel)
 static struct kernel_thread *kernel_thread_create(void)
 {
 	struct kernel_thread *kernel;
+	cptr_t reply;
 
 	if (!table_grow())
 		return NULL;
@@ -107,7 +108,9 @@ static struct kernel_thread *kernel_thread_create(void)
 	kernel->number = kernel_threads.count + 1;
 	kernel->object = object_create(OBJECT_THREAD, 0);
 	kernel->sched_context = object_create(OBJECT_SCHED_CONTEXT, 0);
-	if (kernel->object && kernel->sched_context && configure(kernel)) {
+	reply = object_create(OBJECT_REPLY, 0);
+	if (kernel->object && kernel->sched_context && reply && configure(kernel)) {
+		reply_give(reply);
 		kernel_threads.table[kernel_threads.count++] = kernel;
 		return kernel;
 	}
@@ -115,6 +118,8 @@ static struct kernel_thread *kernel_thread_create(void)
 		object_destroy(kernel->object);
 	if (kernel->sched_context)
 		object_destroy(kernel->sched_context);
+	if (reply)
+		object_destroy(reply);
 	free(kernel);
 	return NULL;
 }

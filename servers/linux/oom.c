@@ -36,5 +36,6 @@ void oom_kill(void)
 	}
 	/* The victim ends on its own fibers; others get on meanwhile. */
 	if (!current_thread() || current_thread()->process != victim)
-		wait_suspend(true, time_now() + 1000000);
+		wait_suspend(false,
+		             time_now() + 1000000); /* even with a signal pending: the victim must run */
 }

@@ -26,9 +26,12 @@ static struct {
 	bool answered;
 } loop;
 
-/* ---- Reply objects: one for each call in progress, and one for the next to come ---- */
+/*
+ * ---- Reply objects: one for each call in progress, and one for the next to come. Each kernel thread is made
+ * together with one, so that a call never finds none. ----
+ */
 
-#define FREE_REPLIES 256
+#define FREE_REPLIES 16384
 static cptr_t free_replies[FREE_REPLIES];
 static unsigned free_reply_count;
 

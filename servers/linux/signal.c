@@ -304,11 +304,25 @@ void signal_notify_parent(struct process *process, int code, int status)
 
 /* ---- masks ---- */
 
+/* A thread that was told of a signal can no longer take it: the others are. */
+void signal_retarget(struct process *process)
+{
+	if (!process->signals->pending.pending)
+		return;
+	for (struct thread *thread = process->threads; thread; thread = thread->next_in_process)
+		if (thread != current_thread() && !thread->private->attention && signal_pending(thread))
+			thread_alert(thread);
+}
+
 void signal_set_mask(struct thread *thread, sigset_bits mask)
 {
+	bool more = signal_mask_allowed(mask) & ~thread->blocked;
+
 	thread->blocked = signal_mask_allowed(mask);
 	if (signal_pending(thread))
 		thread->private->attention = true;
+	if (more && thread->process->thread_count > 1)
+		signal_retarget(thread->process);
 }
 
 void signal_mask_until_return(struct thread *thread, sigset_bits mask)

@@ -79,6 +79,7 @@ bool signal_dequeue(struct thread *thread, sigset_bits set, struct linux_siginfo
 bool signal_stops(int signal);
 sigset_bits signal_mask_allowed(sigset_bits mask); /* without SIGKILL, SIGSTOP */
 void signal_set_mask(struct thread *thread, sigset_bits mask);
+void signal_retarget(struct process *process);
 
 /*
  * Everything that is due before the thread returns to user mode: stops are slept through, fatal signals make

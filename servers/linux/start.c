@@ -95,10 +95,12 @@ int process_start(const char *path, char *const argv[], char *const envp[], stru
 
 /* ---- the end ---- */
 
-static bool anybody_left(void)
+/* Process 1 may have no handler for SIGTERM: only SIGKILL is sure to end it. */
+static bool anybody_left(int signal)
 {
 	for (struct process *process = process_first(); process; process = process_next(process))
-		if (!process->zombie && (!current_thread() || process != current_thread()->process))
+		if (!process->zombie && (process->pid != 1 || signal == SIGKILL) &&
+		    (!current_thread() || process != current_thread()->process))
 			return true;
 	return false;
 }
@@ -119,9 +121,9 @@ static void signal_all(int signal)
 	}
 }
 
-static void wait_for_all(deadline_t deadline)
+static void wait_for_all(int signal, deadline_t deadline)
 {
-	while (anybody_left() && time_now() < deadline) {
+	while (anybody_left(signal) && time_now() < deadline) {
 		deadline_t step = time_now() + 10000000;
 
 		while (!wait_suspend(false, step))
@@ -140,9 +142,9 @@ void system_shutdown(bool reboot)
 	begun = true;
 	log_info("shutting down");
 	signal_all(SIGTERM);
-	wait_for_all(time_now() + GRACE_NS);
+	wait_for_all(SIGTERM, time_now() + GRACE_NS);
 	signal_all(SIGKILL);
-	wait_for_all(time_now() + GRACE_NS);
+	wait_for_all(SIGKILL, time_now() + GRACE_NS);
 	vfs_shutdown();
 	ipc_call(system->slot, &message, DEADLINE_NEVER);
 	log_error("the supervisor did not end the system");

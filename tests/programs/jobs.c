@@ -8,7 +8,7 @@ static volatile sig_atomic_t got;
 
 static void handler(int signal)
 {
-	got = signal;
+	got |= 1 << signal;
 }
 
 static void report(const char *what, pid_t pid, int options)
@@ -38,9 +38,10 @@ static void test_stop(void)
 	if (!pid) {
 		signal(SIGTERM, handler);
 		signal(SIGUSR1, handler);
-		while (got != SIGUSR1)
+		/* In whichever order the handlers run. */
+		while (got != (1 << SIGTERM | 1 << SIGUSR1))
 			usleep(1000);
-		_exit(got);
+		_exit(10);
 	}
 	usleep(10000);
 	report("running", pid, WNOHANG | WUNTRACED | WCONTINUED);
@@ -66,6 +67,28 @@ static void test_stop(void)
 	report("stop", pid, WUNTRACED);
 	kill(pid, SIGKILL);
 	report("killed while stopped", pid, 0);
+}
+
+/* A child that ends does not hang up its own group because another member is stopped. */
+static void test_stopped_sibling(void)
+{
+	pid_t stopped, ends;
+
+	fflush(stdout);
+	stopped = fork();
+	if (!stopped)
+		for (;;)
+			pause();
+	kill(stopped, SIGSTOP);
+	report("one is stopped", stopped, WUNTRACED);
+	fflush(stdout);
+	ends = fork();
+	if (!ends)
+		_exit(6);
+	report("one ends", ends, 0);
+	report("stopped still", stopped, WNOHANG | WCONTINUED);
+	kill(stopped, SIGKILL);
+	report("killed", stopped, 0);
 }
 
 static void test_groups(void)
@@ -247,6 +270,7 @@ static void test_exec_errors(void)
 int main(void)
 {
 	test_stop();
+	test_stopped_sibling();
 	test_groups();
 	test_exec_fixes_group();
 	test_orphans();
