@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from support import FOLDER, PATIENCE, ROOT, check, equal, file_path, fsck, make_disk, run, write_file
+
 sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
 
 import machine
 
-FOLDER = os.environ.get("PITH_TEST") or "/tmp"
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = (1 << 64) - 1
 
@@ -49,7 +49,7 @@ class Log:
 
     def wait(self, text, seconds):
         """Until the log holds the text; fails when the log ends, time is up, or a component gives up."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * PATIENCE
         while text not in self.text:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.guest.log], [], [], left)[0]:
@@ -168,7 +168,6 @@ def test_disk_errors():
     import boot as pith_boot
     import images
     from session import Session
-    from support import check, equal, file_path, fsck, make_disk, run, write_file
 
     write_file("tree/good", b"good\n" * 1000)
     write_file("tree/bad", b"data" * 50000)

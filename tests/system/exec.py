@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from support import (PITH, check, dump, equal, file_path, fsck, host_shell, make_disk, pith, pith_command, run, shell,
+from support import (PATIENCE, PITH, check, dump, equal, file_path, fsck, host_shell, make_disk, pith, pith_command, run, shell,
                      write_file)
 
 
@@ -57,7 +57,7 @@ def test_reader_that_goes_away():
     process = subprocess.Popen(pith_command("yes"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     equal(process.stdout.read(10), b"y\ny\ny\ny\ny\n")
     process.stdout.close()
-    equal(process.wait(60), 141, "the status of yes after SIGPIPE")
+    equal(process.wait(60 * PATIENCE), 141, "the status of yes after SIGPIPE")
 
 
 def children_of(parent):
@@ -90,7 +90,7 @@ def end_by(number, script, disk=None):
     emulators = children_of(process.pid)
     check(emulators, "the emulator is a child of the command")
     process.send_signal(number)
-    status = process.wait(60)
+    status = process.wait(60 * PATIENCE)
     process.stdout.close()
     for emulator in emulators:
         check(not os.path.exists(f"/proc/{emulator}"), "the emulator is gone")
@@ -116,7 +116,7 @@ def test_killed_command_leaves_no_emulator():
     process.kill()
     process.wait()
     process.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 10 * PATIENCE
     for emulator in emulators:
         stat = f"/proc/{emulator}/stat"
         while os.path.exists(stat):
@@ -129,7 +129,7 @@ def test_killed_command_leaves_no_emulator():
 
 def test_timeout():
     disk = make_disk("disk.img", "16M")
-    result = pith("sh", "-c", "echo kept >/mnt/f; echo started; sleep 1000", timeout=10, disk=[disk])
+    result = pith("sh", "-c", "echo kept >/mnt/f; echo started; sleep 1000", timeout=20, disk=[disk], exact=True)
     equal((result.status, result.stdout), (124, b"started\n"))
     fsck(disk)
     equal(dump(disk, "/f"), b"kept\n")

@@ -93,17 +93,17 @@ def test_job_control():
         shell.expect("line two\r\nline two\r\n")
         shell.send("\x04")
         shell.wait_prompt()
-        # One that goes on in the background.
+        # One that goes on in the background, until a word arrives in a FIFO.
         # The line's echo says only that the terminal has it: the job must run before Ctrl-Z can mean it.
-        shell.send("sh -c 'echo r''un; exec sleep 3'; echo slept\r")
+        shell.type("mkfifo /tmp/fifo")
+        shell.send("sh -c 'echo r''un; read word </tmp/fifo; echo got $word'\r")
         shell.expect("run\r?\n")
         shell.send("\x1a")
         shell.expect("Stopped")
         shell.wait_prompt()
         shell.type("bg")
-        check("sleep" in shell.type("jobs"), "jobs names the job in the background")
-        shell.send("wait\r")
-        shell.wait_prompt(30)
+        check("read word" in shell.type("jobs"), "jobs names the job in the background")
+        check("got it" in shell.type("echo it >/tmp/fifo; wait"), "the job went on")
         equal(shell.type("sleep 1 & wait $!; echo done").splitlines()[0], "done")
         shell.power_off()
 

@@ -17,6 +17,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PITH = os.path.join(ROOT, "pith")
 GUEST = os.path.join(ROOT, "build", "guest")
 BUSYBOX = os.path.join(ROOT, "build", "third-party", "busybox-static", "bin", "busybox")
+# Limits are there for what hangs; a busy machine is no failure.
+PATIENCE = float(os.environ.get("PITH_PATIENCE") or 1)
 FOLDER = os.environ.get("PITH_TEST") or "/tmp"
 
 
@@ -53,12 +55,13 @@ class Result:
 
 
 def run(command, stdin=b"", timeout=200, **more):
+    timeout *= PATIENCE
     done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **more)
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-def pith_command(*command, add=(), disk=(), memory=None, timeout=180, options=()):
-    line = [PITH, "exec", "--accel", "tcg", "--timeout", str(timeout)]
+def pith_command(*command, add=(), disk=(), memory=None, timeout=180, options=(), exact=False):
+    line = [PITH, "exec", "--accel", "tcg", "--timeout", str(timeout if exact else timeout * PATIENCE)]
     for item in add:
         line += ["--add", item]
     for item in disk:
@@ -69,7 +72,7 @@ def pith_command(*command, add=(), disk=(), memory=None, timeout=180, options=()
 
 
 def pith(*command, stdin=b"", timeout=180, **options):
-    """CMD on Pith."""
+    """CMD on Pith. exact: the timeout is what is tested, and not stretched."""
     return run(pith_command(*command, timeout=timeout, **options), stdin, timeout + 60)
 
 
@@ -184,6 +187,7 @@ class Shell:
     def expect(self, pattern, timeout=60):
         """Wait until the pattern is shown; returns the match. What was before it is passed."""
         pattern = re.compile(pattern) if isinstance(pattern, str) else pattern
+        timeout *= PATIENCE
         deadline = time.monotonic() + timeout
         while True:
             match = pattern.search(self.raw, self.position)
@@ -222,7 +226,7 @@ class Shell:
 
     def wait_end(self, timeout=60):
         """The command's end, with status 0 and the terminal as it was."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while self.process.poll() is None:
             check(time.monotonic() < deadline, "./pith run did not end", self.raw[-1000:])
             self.pump(0.2)

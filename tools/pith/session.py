@@ -21,8 +21,8 @@ HEADER = struct.Struct("<IHH")
 STATUS_TIMEOUT = 124
 STATUS_FAILED = 125
 
-BOOT_SECONDS = 120   # to the guest's READY
-SIGNAL_GRACE = 5     # from a signal to the program to the next, stronger means
+BOOT_SECONDS = 300   # to the guest's READY
+SIGNAL_GRACE = 10    # from a signal to the program to the next, stronger means
 OUTPUT_HIGH = 1 << 20
 PANIC = re.compile(rb"kernel panic:")
 
