@@ -198,7 +198,7 @@ def test_instruction_clock_repeats():
     program = os.path.join("build", "guest", "lbench")
     values = []
     for _ in range(2):
-        result = pith("/lbench", "-d", "/tmp", "sys_null", "mutex_uncontended", add=[program], options=["--icount"]).ok()
+        result = pith("/lbench", "-d", "/tmp", "-s", "0.1", "sys_null", "mutex_uncontended", add=[program], options=["--icount"]).ok()
         values.append({line.split()[0]: float(line.split()[1]) for line in result.stdout.decode().splitlines()})
     for name in ("sys_null", "mutex_uncontended"):
         first, second = (v[name] for v in values)
