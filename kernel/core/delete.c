@@ -40,9 +40,9 @@
 
 #define EMPTY_SLOTS_A_STEP 64
 
-/* ---- the list of the dying: circular, `dying_head` is only an anchor ---- */
+/* ---- the list of the dying ---- */
 
-static struct slot dying_head = {.dying = {&dying_head, &dying_head}};
+struct slot slot_dying = {.dying = {&slot_dying, &slot_dying}};
 
 static void dying_insert_before(struct slot *slot, struct slot *next)
 {
@@ -62,7 +62,7 @@ static void dying_remove(struct slot *slot)
 
 static bool dying_empty(void)
 {
-	return dying_head.dying.next == &dying_head;
+	return slot_dying.dying.next == &slot_dying;
 }
 
 /* ---- taking one childless capability away ---- */
@@ -165,13 +165,13 @@ static void cnode_begin_dying(struct slot *slot)
 
 	slot_move(slot, self);
 	self->doomed = 0;
-	dying_insert_before(self, dying_head.dying.next);
+	dying_insert_before(self, slot_dying.dying.next);
 }
 
 static void dying_to_front(struct slot *slot)
 {
 	dying_remove(slot);
-	dying_insert_before(slot, dying_head.dying.next);
+	dying_insert_before(slot, slot_dying.dying.next);
 }
 
 /* One step of deleting an original without children. What is already dying is only put in front. */
@@ -231,7 +231,7 @@ static void untyped_doom(struct slot *slot, struct slot *holder)
 	slot->flags |= SLOT_DOOMED;
 	slot->holder = holder;
 	holder->doomed++;
-	dying_insert_before(slot, dying_head.dying.next);
+	dying_insert_before(slot, slot_dying.dying.next);
 }
 
 /* The nearest ancestor that is on the list and not self-held, or NULL. */
@@ -275,7 +275,7 @@ static void cnode_lend_slot(struct slot *self, struct slot *ancestor)
 static void dying_wait(struct slot *slot)
 {
 	dying_remove(slot);
-	dying_insert_before(slot, &dying_head);
+	dying_insert_before(slot, &slot_dying);
 }
 
 /* All slots are empty, but for doomed Untypeds. */
@@ -334,7 +334,7 @@ static void untyped_dying_step(struct slot *slot)
 static bool dying_drain(void)
 {
 	while (!dying_empty()) {
-		struct slot *slot = dying_head.dying.next;
+		struct slot *slot = slot_dying.dying.next;
 
 		if (slot->type == OBJECT_CNODE)
 			cnode_dying_step(slot);

@@ -18,30 +18,52 @@
 #include <kernel/sched.h>
 #include <kernel/vspace.h>
 
-/* At most 6 words, no capabilities, no reserved bits, a user's label. */
-static bool info_is_short(uint64_t info)
+/* Words only: no capabilities, no reserved bits, a user's label. */
+static inline bool info_is_plain(uint64_t info)
 {
-	return (uint32_t)info <= MESSAGE_REGISTER_WORDS && message_label(info) < LABEL_KERNEL;
+	return (uint32_t)info <= MESSAGE_WORDS && message_label(info) < LABEL_KERNEL;
+}
+
+/* In registers, or both have IPC buffers. */
+static inline bool words_can_pass(const struct thread *from, const struct thread *to, uint64_t info)
+{
+	return message_words(info) <= MESSAGE_REGISTER_WORDS || (thread_buffer(from) && thread_buffer(to));
+}
+
+static void copy_long(struct thread *from, struct thread *to, unsigned words)
+{
+	const uint64_t *source = thread_buffer(from)->words;
+	uint64_t *target = thread_buffer(to)->words;
+
+	for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
+		*context_word(&to->context, i) = *context_word(&from->context, i);
+	for (unsigned i = MESSAGE_REGISTER_WORDS; i < words; i++)
+		target[i] = source[i];
 }
 
 static inline void copy_words(struct thread *from, struct thread *to, uint64_t info)
 {
-	for (unsigned i = 0; i < message_words(info); i++)
+	unsigned words = message_words(info);
+
+	if (words > MESSAGE_REGISTER_WORDS) {
+		copy_long(from, to, words);
+		return;
+	}
+	for (unsigned i = 0; i < words; i++)
 		*context_word(&to->context, i) = *context_word(&from->context, i);
 }
 
-static const struct slot *find(const struct thread *thread, uint64_t index, unsigned type, unsigned right)
+static inline const struct slot *find(const struct thread *thread, uint64_t index, unsigned type,
+                                      unsigned right)
 {
 	const struct slot *slot = cnode_slot(&thread->bindings[BIND_CSPACE], index);
 
 	return slot && slot->type == type && (slot->rights & right) == right ? slot : NULL;
 }
 
-static _Noreturn void leave(struct thread *thread)
+__attribute__((always_inline)) static inline _Noreturn void leave(struct cpu *cpu, struct thread *thread)
 {
-	struct cpu *cpu = thread->cpu;
-
-	sched_set_timer(cpu);
+	sched_set_timer_for_budget(cpu);
 	invariants_check();
 	cpu->vspace = thread_vspace(thread);
 	arch_vspace_switch(&cpu->vspace->arch);
@@ -59,18 +81,23 @@ static struct thread *only_receiver(const struct endpoint *endpoint)
 }
 
 /* A call, or a foreign system call, meets a receiver that waits. */
-static void fast_send(struct thread *sender, const struct slot *slot, enum message_kind kind)
+static inline void fast_send(struct thread *sender, const struct slot *slot, enum message_kind kind)
 {
 	struct endpoint *endpoint = slot_object(slot);
 	struct thread *receiver = only_receiver(endpoint);
 	struct reply *reply;
 
-	if (!receiver || !sched_switch(sender, receiver))
+	if (!receiver)
+		return;
+	if (kind == MESSAGE_CALL && !words_can_pass(sender, receiver, *context_info(&sender->context)))
+		return;
+	if (!sched_switch(sender, receiver))
 		return;
 	endpoint->receivers.waiting.root = NULL;
 	receiver->wait.rank = 0;
 	receiver->waits_on = NULL;
-	deadline_disarm(&receiver->deadline);
+	if (deadline_armed(&receiver->deadline))
+		deadline_disarm(&receiver->deadline);
 	reply = receiver->reply;
 	receiver->reply = NULL;
 	receiver->active = reply;
@@ -88,18 +115,18 @@ static void fast_send(struct thread *sender, const struct slot *slot, enum messa
 	}
 	*context_cap(&receiver->context) = slot->badge;
 	*context_status(&receiver->context) = ERR_NONE;
-	leave(receiver);
+	leave(sender->cpu, receiver);
 }
 
-static void fast_call(struct thread *thread)
+void fast_call(struct thread *thread)
 {
 	const struct slot *slot = find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE);
 
-	if (slot && info_is_short(*context_info(&thread->context)))
+	if (slot && info_is_plain(*context_info(&thread->context)))
 		fast_send(thread, slot, MESSAGE_CALL);
 }
 
-static void fast_foreign(struct thread *thread)
+void fast_foreign(struct thread *thread)
 {
 	const struct slot *slot = &thread->bindings[BIND_SYSCALL];
 
@@ -107,27 +134,32 @@ static void fast_foreign(struct thread *thread)
 		fast_send(thread, slot, MESSAGE_FOREIGN);
 }
 
+void fast_fault(struct thread *thread, const struct slot *slot)
+{
+	fast_send(thread, slot, MESSAGE_FAULT);
+}
+
 /* The Reply that is the thread's current job and will hold its next caller; the caller is one to answer
  * simply. */
-static struct reply *job_to_answer(const struct thread *thread)
+static inline struct reply *job_to_answer(const struct thread *thread)
 {
 	uint64_t pair = *context_reply((struct arch_context *)&thread->context);
 	uint64_t info = *context_info((struct arch_context *)&thread->context);
 	const struct slot *slot = find(thread, (cptr_t)pair, OBJECT_REPLY, 0);
 	struct reply *reply;
 
-	if (!slot || (pair >> 32 && pair >> 32 != (cptr_t)pair) || !info_is_short(info))
+	if (!slot || (pair >> 32 && pair >> 32 != (cptr_t)pair) || !info_is_plain(info))
 		return NULL;
 	reply = slot_object(slot);
 	if (reply != thread->active)
 		return NULL;
 	if (reply->caller->message == MESSAGE_CALL)
-		return reply;
-	/* Of the answers to a foreign system call, the one that only gives a result. */
-	return reply->caller->message == MESSAGE_FOREIGN && !message_label(info) ? reply : NULL;
+		return words_can_pass(thread, reply->caller, info) ? reply : NULL;
+	/* Of the answers to the kernel's messages, those that at most give a result. */
+	return !message_label(info) ? reply : NULL;
 }
 
-static bool must_not_wait(const struct thread *thread, const struct endpoint *endpoint)
+static inline bool must_not_wait(const struct thread *thread, const struct endpoint *endpoint)
 {
 	const struct notification *notification = slot_object(&thread->bindings[BIND_NOTIFICATION]);
 	deadline_t deadline = *context_deadline((struct arch_context *)&thread->context);
@@ -137,13 +169,14 @@ static bool must_not_wait(const struct thread *thread, const struct endpoint *en
 	return deadline != DEADLINE_NEVER && (!deadline || deadline <= arch_time());
 }
 
-static void answer(struct thread *replier, struct thread *caller)
+static inline void answer(struct thread *replier, struct thread *caller)
 {
 	uint64_t info = *context_info(&replier->context);
 
 	caller->reply = NULL;
-	if (caller->message == MESSAGE_FOREIGN) {
-		foreign_set_result(&caller->context, *context_word(&replier->context, 0));
+	if (caller->message != MESSAGE_CALL) {
+		if (caller->message == MESSAGE_FOREIGN)
+			foreign_set_result(&caller->context, *context_word(&replier->context, 0));
 		return;
 	}
 	copy_words(replier, caller, info);
@@ -152,7 +185,13 @@ static void answer(struct thread *replier, struct thread *caller)
 	*context_status(&caller->context) = ERR_NONE;
 }
 
-static void fast_reply_recv(struct thread *thread)
+static void fast_arm(struct thread *thread)
+{
+	deadline_arm(&thread->deadline, *context_deadline(&thread->context));
+	sched_set_timer(thread->cpu);
+}
+
+void fast_reply_recv(struct thread *thread)
 {
 	const struct slot *slot = find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ);
 	struct endpoint *endpoint;
@@ -176,25 +215,7 @@ static void fast_reply_recv(struct thread *thread)
 	thread->waits_on = &endpoint->receivers;
 	queue_insert(&endpoint->receivers, thread);
 	if (*context_deadline(&thread->context) != DEADLINE_NEVER)
-		deadline_arm(&thread->deadline, *context_deadline(&thread->context));
+		fast_arm(thread);
 	answer(thread, caller);
-	leave(caller);
-}
-
-void fastpath(struct thread *thread)
-{
-	if (thread_is_foreign(thread)) {
-		fast_foreign(thread);
-		return;
-	}
-	switch (*context_status(&thread->context)) {
-	case SYS_CALL:
-		fast_call(thread);
-		break;
-	case SYS_REPLY_RECV:
-		fast_reply_recv(thread);
-		break;
-	default:
-		break;
-	}
+	leave(thread->cpu, caller);
 }

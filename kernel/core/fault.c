@@ -5,6 +5,7 @@
  */
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
+#include <kernel/fastpath.h>
 #include <kernel/fault.h>
 #include <kernel/invariants.h>
 #include <kernel/sched.h>
@@ -31,6 +32,8 @@ static void thread_send_message(struct thread *thread, enum message_kind kind)
 
 	thread->message = (uint8_t)kind;
 	thread->badge = slot->badge;
+	if (!slot_empty(slot) && kind == MESSAGE_FAULT)
+		fast_fault(thread, slot);
 	if (!slot_empty(slot))
 		error = endpoint_send(slot_object(slot), thread, DEADLINE_NEVER);
 	if (!error)

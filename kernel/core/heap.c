@@ -58,7 +58,7 @@ void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key)
 	node->key = key;
 	node->rank = 1;
 	node->left = node->right = node->parent = NULL;
-	heap->root = heap_merge(heap->root, node, NULL);
+	heap->root = heap->root ? heap_merge(heap->root, node, NULL) : node;
 }
 
 void heap_remove(struct heap *heap, struct heap_node *node)

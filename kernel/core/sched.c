@@ -23,17 +23,6 @@ static void ready_unmark(struct cpu *cpu, unsigned priority)
 		cpu->ready_words &= ~(1ul << priority / 64);
 }
 
-/* The highest priority that is ready, or -1. */
-static int ready_highest(const struct cpu *cpu)
-{
-	unsigned word;
-
-	if (!cpu->ready_words)
-		return -1;
-	word = 63 - (unsigned)__builtin_clzl(cpu->ready_words);
-	return (int)(word * 64 + 63 - (unsigned)__builtin_clzl(cpu->ready_bits[word]));
-}
-
 static bool sched_may_queue(const struct thread *thread)
 {
 	return thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched);
@@ -183,30 +172,6 @@ static struct thread *sched_pick(struct cpu *cpu)
 	next->state = THREAD_STATE_RUNNING;
 	cpu->current = next;
 	return next;
-}
-
-bool sched_switch(struct thread *from, struct thread *to)
-{
-	struct cpu *cpu = from->cpu;
-	struct sched_context *context = from->sched;
-	uint64_t now, used;
-
-	if (!sched_context_usable(to->sched) || to->flags & THREAD_POKED ||
-	    ready_highest(cpu) > (int)to->priority)
-		return false;
-	now = arch_time();
-	used = now - cpu->since;
-	if (used >= context->left)
-		return false;
-	cpu->since = now;
-	from->cpu_time += used;
-	context->consumed += used;
-	context->left -= used;
-	if (!context->refill_at)
-		context->refill_at = now - used + context->period;
-	cpu->current = to;
-	to->state = THREAD_STATE_RUNNING;
-	return true;
 }
 
 /* The timer is only moved forward: when it fires for something that is no longer so, it is set again. */

@@ -74,5 +74,6 @@ void kernel_syscall(struct thread *thread)
 	fastpath(thread);
 	syscall_run(thread);
 	invariants_check();
+	fast_return(thread);
 	schedule_and_return();
 }

@@ -4,6 +4,9 @@
 
 #include <kernel/slot.h>
 
+/* The anchor of the circular list of what is being taken apart. */
+extern struct slot slot_dying;
+
 /* True: done. False: an interrupt is waiting; call again with the same argument. */
 bool slot_delete(struct slot *slot);
 bool slot_revoke(struct slot *slot);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <kernel/cpu.h>
 #include <kernel/deadline.h>
 #include <kernel/thread.h>
 
@@ -46,13 +47,57 @@ void sched_enqueue_first(struct thread *thread);
 void sched_dequeue(struct thread *thread);
 /* The current thread ceases to run (it blocked, stopped or is gone). */
 void sched_leave(struct thread *thread);
-/*
- * The running thread `from`, which is about to block, hands the CPU to `to`, which waits and is about to be able to run. The
- * caller sets from's state. False, and nothing changed: another thread comes first, or one of them has no budget.
- */
-bool sched_switch(struct thread *from, struct thread *to);
 /* Make sure that the timer fires for the earliest deadline and for the end of the budget. */
 void sched_set_timer(struct cpu *cpu);
 /* Charge the current thread for its time up to now. */
 void sched_charge(struct cpu *cpu);
 void sched_yield(struct thread *thread);
+
+/* ---- inline, for the fast path ---- */
+
+/* The highest priority that is ready, or -1. */
+static inline int ready_highest(const struct cpu *cpu)
+{
+	unsigned word;
+
+	if (!cpu->ready_words)
+		return -1;
+	word = 63 - (unsigned)__builtin_clzl(cpu->ready_words);
+	return (int)(word * 64 + 63 - (unsigned)__builtin_clzl(cpu->ready_bits[word]));
+}
+
+/*
+ * The running thread `from`, which is about to block, hands the CPU to `to`, which waits and is about to be
+ * able to run. The caller sets from's state. False, and nothing changed: another thread comes first, or one
+ * of them has no budget.
+ */
+static inline bool sched_switch(struct thread *from, struct thread *to)
+{
+	struct cpu *cpu = from->cpu;
+	struct sched_context *context = from->sched;
+	uint64_t now, used;
+
+	if (!sched_context_usable(to->sched) || to->flags & THREAD_POKED ||
+	    ready_highest(cpu) > (int)to->priority)
+		return false;
+	now = arch_time();
+	used = now - cpu->since;
+	if (used >= context->left)
+		return false;
+	cpu->since = now;
+	from->cpu_time += used;
+	context->consumed += used;
+	context->left -= used;
+	if (!context->refill_at)
+		context->refill_at = now - used + context->period;
+	cpu->current = to;
+	to->state = THREAD_STATE_RUNNING;
+	return true;
+}
+
+/* The same as sched_set_timer() when no deadline was armed since the timer was last right. */
+static inline void sched_set_timer_for_budget(struct cpu *cpu)
+{
+	if (cpu->since + cpu->current->sched->left < cpu->timer)
+		sched_set_timer(cpu);
+}

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <kernel/delete.h>
 #include <kernel/irq.h>
 
 #include "fake.h"
@@ -20,15 +21,11 @@ static cptr_t cutters[64]; /* by chunk size: the Untyped that is cut into such c
 struct call last;
 unsigned stress_statistics[256][2];
 
+static struct slot *init_cnode; /* where init's CNode was made, whatever became of it */
+
 struct slot *init_slot_at(cptr_t cap)
 {
-	const struct slot *cspace = NULL;
-
-	/* init's CNode is where its thread's binding says: found through the boot slots. */
-	for (const struct slot *slot = slot_forest.child; slot; slot = slot->next)
-		if (slot->type == OBJECT_CNODE)
-			cspace = slot;
-	return (struct slot *)cspace->object + cap;
+	return init_cnode + cap;
 }
 
 static void make_image(char *module)
@@ -54,6 +51,7 @@ static void kernel_forget(void)
 	memset(cpu_at(0), 0, sizeof(struct cpu));
 	memset(irqs, 0, ARCH_IRQ_COUNT * sizeof(struct irq));
 	slot_forest.child = NULL;
+	slot_dying.dying.next = slot_dying.dying.prev = &slot_dying;
 	fake_timer = DEADLINE_NEVER;
 	fake_interrupt_every = 0;
 	fake_now = 1;
@@ -82,6 +80,7 @@ void world_boot(void)
 	make_image(arena + ARENA_BYTES - MODULE_BYTES);
 	if (setjmp(fake_user) == 0)
 		kernel_main(&boot);
+	init_cnode = slot_object(&running()->bindings[BIND_CSPACE]);
 	next_slot = INIT_SLOT_UNTYPED + BOOT_INFO_UNTYPEDS;
 	pool = INIT_SLOT_UNTYPED;
 	memset(cutters, 0, sizeof(cutters));
