@@ -294,21 +294,21 @@ static void test_deadlines(void)
 	EXPECT(send_(SYS_SEND, endpoint, 0, 0, from), ERR_TIMEOUT);
 	/* Of a call the deadline covers the queue only. */
 	share(endpoint, reply);
-	shared.deadline = now() + 4000000;
+	shared.deadline = now() + 300000000;
 	a = worker_new(0, caller_0, LOW);
 	worker_start(&a);
 	OK(send_(SYS_RECV, endpoint, 0, reply, DEADLINE_NEVER));
-	EXPECT(send_(SYS_WAIT, notification, 0, 0, shared.deadline + 4000000), ERR_TIMEOUT);
+	EXPECT(send_(SYS_WAIT, notification, 0, 0, shared.deadline + 50000000), ERR_TIMEOUT);
 	CHECK(shared.status[0] == 0xdead);
 	EXPECT(send_(SYS_REPLY_RECV, endpoint, 1ul << 7, REPLY_PAIR(reply, 0), DEADLINE_POLL), ERR_ARGUMENT);
 	OK(send_(SYS_REPLY, 0, 0, reply, 0));
 	settle();
 	CHECK(shared.status[0] == ERR_NONE);
-	shared.deadline = now() + 1000000;
+	shared.deadline = now() + 300000000;
 	a = worker_new(1, caller_1, LOW);
 	worker_start(&a);
-	EXPECT(send_(SYS_WAIT, notification, 0, 0, shared.deadline + 4000000), ERR_TIMEOUT);
-	settle(); /* with the invariants checked, the other thread may not have come to its call yet */
+	EXPECT(send_(SYS_WAIT, notification, 0, 0, shared.deadline + 50000000), ERR_TIMEOUT);
+	settle();
 	CHECK(shared.status[1] == ERR_TIMEOUT);
 }
 
