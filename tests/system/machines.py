@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""The kernel boots on every machine that it should: chipsets, CPUs, clocks, memory sizes. Its tests are the program."""
+
+import re
+
+import bench
+import boot
+import machine
+from paths import build
+from support import check, seconds
+
+IMAGE = build("tests", "kernel.img")
+END = re.compile(rb"^kernel tests(:| failed).*\n|^Pith: .*\n|panic", re.M)
+
+
+def log_of(chipset="q35", cpu="max,-la57", memory="128M", extra=()):
+    """What the machine says on COM1, up to the tests' last line."""
+    boot.make(boot.KERNEL, IMAGE)
+    command = machine.command_line(boot.KERNEL, IMAGE, memory=memory, accel=["-accel", "tcg", "-cpu", cpu], icount=True,
+                                   extra=["-machine", chipset, "-device", "isa-debug-exit,iobase=0xf4,iosize=1", *extra])
+    with machine.Machine(command) as emulator:
+        return bench.collect(emulator, 100, [END])[1]
+
+
+def passes(**machine_options):
+    log = log_of(**machine_options)
+    check(", 0 failed" in log, machine_options, log[-3000:])
+
+
+def starts(**machine_options):
+    """The first component runs; too little or too much memory for its tests is its own business."""
+    log = log_of(**machine_options)
+    check("kernel tests" in log and "panic" not in log, machine_options, log[-3000:])
+
+
+def test_old_chipset():
+    passes(chipset="pc")
+
+
+def test_simple_cpu():
+    """No FSGSBASE, XSAVE, SMEP, SMAP: MSRs and FXSAVE instead."""
+    passes(cpu="qemu64")
+
+
+def test_without_hpet():
+    passes(chipset="q35,hpet=off")
+
+
+def test_without_large_direct_map_pages():
+    passes(cpu="max,-la57,-pdpe1gb")
+
+
+def test_little_memory():
+    starts(memory="32M")
+
+
+@seconds(200)
+def test_much_memory():
+    starts(memory="4G")
+    starts(memory="16G")
+
+
+def test_32_bit_cpu():
+    check("no 64-bit mode" in log_of(cpu="qemu64,-lm"))
