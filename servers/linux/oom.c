@@ -7,15 +7,37 @@
 #include "address_space.h"
 #include "thread.h"
 
+/* Frames that its end would give back: neither shared with a copy nor the page cache's. */
+static size_t own_pages(struct process *process)
+{
+	uint64_t page = 0;
+	size_t count = 0;
+	entry_t *entry;
+
+	if (!process->mm)
+		return 0;
+	for (; (entry = page_map_next(&process->mm->pages, &page, UINT64_MAX)); page++) {
+		const struct page *frame = page_of(*entry & ENTRY_PFN);
+
+		count += frame->references == 1 && !(frame->flags & PAGE_CACHE);
+	}
+	return count;
+}
+
+/* Of equals the youngest, which the list begins with. */
 static struct process *biggest(void)
 {
 	struct process *best = NULL;
 	size_t best_pages = 0;
 
 	for (struct process *process = process_first(); process; process = process_next(process)) {
-		size_t pages = process_resident_pages(process);
+		size_t pages = own_pages(process);
 
-		if (process->pid != 1 && !process->zombie && pages >= best_pages) {
+		if (process->pid == 1 || process->zombie || !process->mm)
+			continue;
+		if (process->group_exit && pages)
+			return process; /* it is on its way already */
+		if (!best || pages > best_pages) {
 			best = process;
 			best_pages = pages;
 		}

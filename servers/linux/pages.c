@@ -10,8 +10,9 @@
 #include "pools.h"
 #include "vfs.h"
 
-#define PAGE_WAITQS 256
-#define STACK_SHARE 64 /* this part of memory is kept for stacks */
+#define PAGE_WAITQS       256
+#define STACK_LIMIT_SHARE 4  /* stacks take at most this part of memory, and */
+#define STACK_SHARE       64 /* this part of memory is kept for stacks */
 #define RECLAIM_MINIMUM \
 	128 /* below this many free frames the page cache gives some back, in batches as large */
 #define RECLAIM_PAUSE   64 /* allocations before asking again a cache that had nothing to give */
@@ -28,8 +29,9 @@ static struct {
 	struct pool pools[POOLS_MAX];
 	unsigned pool_count;
 	struct page *pages;
-	pfn_t end;           /* frames are [1, end); 0 is PFN_NONE */
-	pfn_t fresh;         /* [fresh, end) were never used and are still zero, the metadata apart */
+	pfn_t end;   /* frames are [1, end); 0 is PFN_NONE */
+	pfn_t fresh; /* [fresh, end) were never used and are still zero, the metadata apart */
+	pfn_t stack_frames, stack_limit;
 	pfn_t stack_reserve; /* frames at the end that only stacks get */
 	pfn_t metadata_first, metadata_end;
 	bool fresh_is_zero;
@@ -141,6 +143,7 @@ void pages_init(void)
 	memory.fresh_is_zero = startup()->generation == 0; /* a predecessor left its data */
 	place_metadata();
 	memory.free_count = memory.total;
+	memory.stack_limit = (pfn_t)(memory.total / STACK_LIMIT_SHARE);
 	memory.stack_reserve = (pfn_t)(memory.total / STACK_SHARE);
 	memory.free_count -= memory.stack_reserve;
 	memory.total -= memory.stack_reserve;
@@ -161,6 +164,7 @@ static void give_to_stacks(pfn_t first)
 	memory.total -= beyond;
 	memory.free_count -= beyond;
 	memory.end = first;
+	memory.stack_frames += frames;
 }
 
 void *pages_take_stack(void)
@@ -168,6 +172,8 @@ void *pages_take_stack(void)
 	pfn_t frames = FIBER_STACK_SIZE >> PAGE_BITS, lowest = memory.fresh, first;
 	uint32_t page;
 
+	if (memory.stack_frames >= memory.stack_limit)
+		return NULL;
 	if (lowest < memory.metadata_end)
 		lowest = memory.metadata_end;
 	for (;;) {

@@ -11,7 +11,10 @@
 #define FEED_BITS 15 /* 8 pages of tables at a time at first, more later */
 /* Entries of the scatter list: the IPC buffer of a component's first thread has two pages. */
 #define BATCH_LIMIT (PAGE_SIZE / sizeof(struct scatter_entry))
-#define FREE_SPACES 8
+/* Kernel memory that new address spaces leave for those that are there: they need tables and Windows as they
+ * grow. */
+#define KERNEL_RESERVE (1024 * 1024)
+#define FREE_SPACES    8
 #define TABLES_RECYCLE \
 	48 /* a recycled space with more page tables than this takes the empty ones back first */
 
@@ -70,6 +73,8 @@ struct space *space_create(void)
 		free_count--;
 		return space;
 	}
+	if (object_bytes_free() < KERNEL_RESERVE)
+		return NULL;
 	space = calloc(1, sizeof(*space));
 	if (!space)
 		return NULL;
