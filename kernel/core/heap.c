@@ -64,9 +64,14 @@ void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key)
 void heap_remove(struct heap *heap, struct heap_node *node)
 {
 	struct heap_node *parent = node->parent;
-	struct heap_node *rest = heap_merge(node->left, node->right, parent);
+	struct heap_node *rest = node->left;
 
 	kernel_assert(heap_node_linked(node));
+	/* Leftist: without a left child there is no right one. */
+	if (node->right)
+		rest = heap_merge(node->left, node->right, parent);
+	else if (rest)
+		rest->parent = parent;
 	node->rank = 0;
 	if (!parent) {
 		heap->root = rest;

@@ -4,9 +4,8 @@
 
 #include "../check.h"
 #include "fake.h"
+#include "units.h"
 #include "world.h"
-
-void tests_stress(unsigned long operations, unsigned seed);
 
 static void test_boot(void)
 {
@@ -52,11 +51,18 @@ static void test_call_reply(void)
 	CHECK(status_of(client) == ERR_PEER_DIED);
 }
 
+/* Arguments: how many random operations, which random numbers. */
 int main(int argc, char **argv)
 {
+	unsigned passed = 0, failed = 0;
+
+	failed += units_heap(&passed);
+	failed += units_boot(&passed);
 	test_boot();
 	test_call_reply();
-
-	tests_stress(argc > 1 ? strtoul(argv[1], NULL, 0) : 20000, argc > 2 ? strtoul(argv[2], NULL, 0) : 1);
-	return checks_report();
+	failed += units_time(&passed);
+	failed += units_stress(&passed, argc > 1 ? strtoul(argv[1], NULL, 0) : 20000,
+	                       argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 1);
+	printf("%u passed, %u failed\n", passed + checks_passed, failed + checks_failed);
+	return failed + checks_failed != 0;
 }

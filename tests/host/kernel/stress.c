@@ -11,13 +11,12 @@
 
 #include "../check.h"
 #include "fake.h"
+#include "units.h"
 #include "world.h"
 
 #define FIRST     1000 /* slots that the stress plays with */
 #define SLOTS     400
 #define PER_WORLD 4000
-
-void tests_stress(unsigned long operations, unsigned seed);
 
 static uint64_t state;
 static unsigned worlds_ended, worlds_lost, worlds_stuck;
@@ -395,7 +394,7 @@ static void end_world(void)
 		CHECK(i == root || slot_empty(init_slot_at(i)) || !in_root(init_slot_at(i)));
 }
 
-void tests_stress(unsigned long operations, unsigned seed)
+unsigned units_stress(unsigned *passed, unsigned long operations, unsigned seed)
 {
 	state = seed * 0x9e3779b97f4a7c15ul | 1;
 	for (unsigned long i = 0; i < operations; i++) {
@@ -422,4 +421,6 @@ void tests_stress(unsigned long operations, unsigned seed)
 			printf("operation %#x: %u done, %u refused\n", i, stress_statistics[i][0],
 			       stress_statistics[i][1]);
 	CHECK(worlds_ended > 0);
+	*passed += checks_passed;
+	return checks_failed;
 }
