@@ -95,7 +95,7 @@ def apt_update():
     print("fetch: reading the package lists of the system's sources (into build/apt)", file=sys.stderr)
     done = apt("update", check=False)
     if done.returncode != 0:
-        print(f"fetch: apt-get update: {done.stdout.strip()}", file=sys.stderr)
+        raise Failure(f"the package lists cannot be read:\n{done.stdout.strip()}")
     open(stamp, "w").close()
 
 
