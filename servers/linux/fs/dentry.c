@@ -8,7 +8,7 @@
 #include "fs/internal.h"
 
 #define HASH_BUCKETS 8192
-#define UNUSED_MAX   8192
+#define UNUSED_MAX   4096
 
 static struct dentry *buckets[HASH_BUCKETS];
 static struct dentry *lru_first, *lru_last;

@@ -8,7 +8,7 @@
 #include <pith/startup.h>
 
 #define HASH_BUCKETS 4096
-#define UNUSED_MAX   4096
+#define UNUSED_MAX   2048
 
 static struct inode *buckets[HASH_BUCKETS];
 static struct inode *lru_first, *lru_last; /* first: longest unused */
@@ -28,6 +28,11 @@ uint32_t inode_type(const struct inode *inode)
 struct inode *inode_create(struct superblock *superblock)
 {
 	struct inode *inode = calloc(1, sizeof(*inode));
+	if (inode == NULL && fiber_current() != NULL) { /* caches give way */
+		dentries_trim(256);
+		inodes_trim(256);
+		inode = calloc(1, sizeof(*inode));
+	}
 	if (inode == NULL)
 		return NULL;
 	inode->superblock = superblock;

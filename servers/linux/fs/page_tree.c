@@ -6,13 +6,20 @@
 #define BITS 6
 #define WAYS (1u << BITS)
 
+/* A leaf is allocated without what only inner nodes need: most files have one leaf and nothing else. */
 struct node {
 	unsigned count; /* slots in use */
 	union {
-		struct node *children[WAYS];
 		pfn_t pages[WAYS];
+		struct node *children[WAYS];
 	};
 };
+#define LEAF_SIZE (offsetof(struct node, pages) + WAYS * sizeof(pfn_t))
+
+static struct node *node_create(bool leaf)
+{
+	return calloc(1, leaf ? LEAF_SIZE : sizeof(struct node));
+}
 
 static unsigned slot_of(uint64_t index, unsigned level)
 {
@@ -41,7 +48,7 @@ pfn_t page_tree_find(const struct page_tree *tree, uint64_t index)
 static int grow(struct page_tree *tree, uint64_t index)
 {
 	while (tree->height == 0 || !fits(tree->height, index)) {
-		struct node *root = calloc(1, sizeof(*root));
+		struct node *root = node_create(tree->height == 0);
 		if (root == NULL)
 			return -ENOMEM;
 		if (tree->height > 0) {
@@ -63,7 +70,7 @@ int page_tree_insert(struct page_tree *tree, uint64_t index, pfn_t pfn)
 	for (unsigned level = tree->height - 1; level > 0; level--) {
 		struct node **child = &node->children[slot_of(index, level)];
 		if (*child == NULL) {
-			*child = calloc(1, sizeof(**child));
+			*child = node_create(level == 1);
 			if (*child == NULL)
 				return -ENOMEM; /* empty nodes above go with the next removal, or with the
 				                   tree */
