@@ -140,6 +140,17 @@ def busybox_same(script, stdin=b"", timeout=180, **more):
     equal((there.status, there.stdout), (here.status, here.stdout), f"{script!r}: status and output")
 
 
+def test_many_processes():
+    """Hundreds that sleep at once; and where memory is short, it is fork that fails, and the rest goes on."""
+    done = shell("for i in $(seq 400); do sleep 1000 & done; pidof sleep | wc -w; killall sleep; wait; echo done",
+                 timeout=300)
+    equal(done.stdout, b"400\ndone\n", "hundreds of processes")
+    done = shell("(for i in $(seq 1000); do sleep 1000 & done); killall sleep;"
+                 "while pidof sleep >/dev/null; do :; done; (sleep 0 && echo again)", memory="64M", timeout=300)
+    equal(done.stdout, b"again\n", "what goes on")
+    check(b"can't fork" in done.stderr, "fork's error", done.stderr)
+
+
 def test_text_tools():
     busybox_same("seq 1 3000 | awk '{s += $1; if ($1 % 500 == 0) print $1, s / 7, sqrt(s)} END {printf \"%.6f\\n\", s / 13}'")
     busybox_same("seq 1 500 | sed -n 's/\\(.\\)\\(.\\)$/<\\2\\1>/;/5/p' | md5sum")
