@@ -30,9 +30,10 @@ static uint64_t rnd(uint64_t below)
 	return below ? (state >> 11) % below : 0;
 }
 
+/* Not the root itself: it must stay where end_world() looks for it. */
 static cptr_t any(void)
 {
-	return FIRST + (cptr_t)rnd(SLOTS);
+	return FIRST + 1 + (cptr_t)rnd(SLOTS - 1);
 }
 
 /* A slot that holds this type, if there is one. */
@@ -43,6 +44,8 @@ static cptr_t some(unsigned type)
 	for (cptr_t i = 0; i < SLOTS; i++) {
 		cptr_t slot = FIRST + (from + i) % SLOTS;
 
+		if (slot == root && type != OBJECT_UNTYPED)
+			continue;
 		if (init_slot_at(slot)->type == type && rnd(8))
 			return slot;
 	}
