@@ -155,8 +155,8 @@ static inline struct reply *job_to_answer(const struct thread *thread)
 		return NULL;
 	if (reply->caller->message == MESSAGE_CALL)
 		return words_can_pass(thread, reply->caller, info) ? reply : NULL;
-	/* Of the answers to the kernel's messages, those that at most give a result. */
-	return !message_label(info) ? reply : NULL;
+	/* Of the answers to the kernel's messages, those that at most map pages or give a result. */
+	return !(message_label(info) & ~(uint32_t)REPLY_MAP) ? reply : NULL;
 }
 
 static inline bool must_not_wait(const struct thread *thread, const struct endpoint *endpoint)
@@ -177,6 +177,8 @@ static inline void answer(struct thread *replier, struct thread *caller)
 	if (caller->message != MESSAGE_CALL) {
 		if (caller->message == MESSAGE_FOREIGN)
 			foreign_set_result(&caller->context, *context_word(&replier->context, 0));
+		if (message_label(info) & REPLY_MAP)
+			reply_map(replier);
 		return;
 	}
 	copy_words(replier, caller, info);

@@ -107,7 +107,7 @@ static bool reply_write_registers(struct thread *replier, struct thread *caller)
 	return arch_context_write(&caller->context, &registers);
 }
 
-static void reply_map(struct thread *replier)
+void reply_map(struct thread *replier)
 {
 	const struct map_request request = {
 	        .address = argument(replier, 2),
