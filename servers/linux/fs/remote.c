@@ -14,6 +14,7 @@
 struct call {
 	struct page_io *io; /* a page transfer; NULL: a fiber waits */
 	bool active, done;
+	bool abandoned; /* its file system will never answer */
 	struct waitq wait;
 };
 
@@ -22,6 +23,7 @@ struct client {
 	struct waitq slot_wait;
 	struct call calls[FS_SLOTS];
 	struct superblock *superblock;
+	bool failed; /* the supervisor has given the file system up: everything is -EIO */
 };
 
 static struct client *clients[FS_CHANNELS_MAX];
@@ -76,10 +78,12 @@ static int error_of(const struct fs_request *data)
 static int run(struct request *request)
 {
 	struct call *call = &request->client->calls[request->number];
+	if (request->client->failed)
+		return -EIO;
 	ring_submit(&request->client->ring, request->number);
 	while (!call->done)
 		waitq_wait(&call->wait, false, DEADLINE_NEVER);
-	return error_of(request->data);
+	return call->abandoned ? -EIO : error_of(request->data);
 }
 
 static int run_and_end(struct request *request)
@@ -139,6 +143,29 @@ static bool client_failed(struct client *client)
 	return any;
 }
 
+/* Nobody will complete what is still submitted. The slots are ours again: the other side does not exist any
+ * more. */
+static void abandon(struct client *client)
+{
+	client->failed = true;
+	log_error("%s: the file system has failed",
+	          client->superblock != NULL ? client->superblock->source : "disk");
+	for (uint32_t number = 0; number < FS_SLOTS; number++) {
+		struct call *call = &client->calls[number];
+		if (!call->active || call->done)
+			continue;
+		if (call->io == NULL) {
+			call->abandoned = call->done = true;
+			waitq_wake_all(&call->wait);
+			continue;
+		}
+		struct page_io *io = call->io;
+		struct request request = {client, number, ring_slot(&client->ring, number)};
+		end(&request);
+		page_io_done(io, -EIO, 0);
+	}
+}
+
 void remote_events(uint64_t bits)
 {
 	(void)bits; /* looking into an idle ring costs a load */
@@ -146,6 +173,8 @@ void remote_events(uint64_t bits)
 		uint32_t number;
 		while (ring_completed(&clients[i]->ring, &number))
 			completed(clients[i], number);
+		if (!clients[i]->failed && ring_peer_failed(&clients[i]->ring))
+			abandon(clients[i]);
 		client_failed(clients[i]);
 	}
 }
@@ -451,6 +480,8 @@ static int remote_io_start(struct page_io *io, bool may_wait)
 	struct client *client = superblock->private;
 	struct request request;
 	enum fs_operation operation = io->write ? FS_WRITE_PAGES : FS_READ_PAGES;
+	if (client->failed)
+		return -EIO;
 	while (!try_begin(client, operation, &request)) {
 		if (!may_wait || fiber_current() == NULL)
 			return -EAGAIN;
