@@ -47,6 +47,17 @@ static bool line_allowed(struct component *component, size_t length)
 	return true;
 }
 
+static void left_out_print(struct component *component)
+{
+	char text[64];
+	if (component->log_lines_left_out == 0)
+		return;
+	int size =
+	        snprintf(text, sizeof(text), "(%lu lines were left out here)", component->log_lines_left_out);
+	component->log_lines_left_out = 0;
+	line_print(component, text, (size_t)size);
+}
+
 static void line_end(struct component *component)
 {
 	size_t length = component->log_line_length;
@@ -55,13 +66,7 @@ static void line_end(struct component *component)
 		component->log_lines_left_out++;
 		return;
 	}
-	if (component->log_lines_left_out) {
-		char text[64];
-		int size = snprintf(text, sizeof(text), "(%lu lines were left out here)",
-		                    component->log_lines_left_out);
-		component->log_lines_left_out = 0;
-		line_print(component, text, (size_t)size);
-	}
+	left_out_print(component);
 	line_print(component, component->log_line, length);
 }
 
@@ -109,6 +114,7 @@ void journal_tail(struct component *component, unsigned lines)
 {
 	uint64_t end = component->history_written;
 	uint64_t oldest = end > COMPONENT_HISTORY ? end - COMPONENT_HISTORY : 0, start = end;
+	left_out_print(component); /* it may never say a word again */
 	while (start > oldest && lines > 0) {
 		start--;
 		if (start > oldest && component->history[(start - 1) % COMPONENT_HISTORY] == '\n')
