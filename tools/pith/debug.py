@@ -19,7 +19,7 @@ set pagination off
 set architecture i386:x86-64
 set disassemble-next-line off
 define pith-symbols
-  eval "add-symbol-file {components}/%s.elf", "$arg0"
+  add-symbol-file {components}/$arg0.elf
 end
 document pith-symbols
 pith-symbols NAME: add the symbols of a component ({names}).
