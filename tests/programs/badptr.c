@@ -61,7 +61,7 @@ static void all_calls(const char *label, void *p)
 	TRY(syscall(SYS_rt_sigaction, SIGUSR1, NULL, p, 8));
 	TRY(syscall(SYS_rt_sigprocmask, SIG_BLOCK, p, NULL, 8));
 	TRY(syscall(SYS_execve, p, NULL, NULL));
-	TRY(syscall(SYS_execve, "/bin/busybox", p, NULL));
+	TRY(syscall(SYS_execve, "/proc/self/exe", p, NULL));
 	TRY(syscall(SYS_getrlimit, RLIMIT_NOFILE, p));
 	TRY(syscall(SYS_sysinfo, p));
 	TRY(syscall(SYS_times, p));
