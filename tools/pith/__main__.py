@@ -66,7 +66,7 @@ def run_parser(parsers):
     parser = parsers.add_parser(
         "run", help="a shell on this terminal", allow_abbrev=False,
         description="Boot to a shell on this terminal, on a persistent disk (build/run/root.img). Every key goes to "
-                    "the system, Ctrl-C too. `poweroff` ends it; Ctrl-] quits without a shutdown. The log of the "
+                    "the system, Ctrl-C too. `poweroff` ends it, and so does the end of an input that is no terminal; Ctrl-] quits without a shutdown. The log of the "
                     "kernel and the components is build/run/log.")
     add_machine_options(parser)
     parser.add_argument("--fresh", action="store_true", help="start with a new disk; what is on the old one is lost")

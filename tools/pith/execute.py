@@ -41,6 +41,14 @@ def additions(arguments):
     return [split_path(argument, default) for argument in arguments]
 
 
+def need_ext2(option, image):
+    """Says in one line what would otherwise be an error of the file system in the middle of a boot."""
+    with contextlib.suppress(OSError), open(image, "rb") as f:
+        f.seek(1024 + 56)
+        if f.read(2) != b"\x53\xef":
+            raise Failure(f"{option} {image}: no ext2 file system", STATUS_FAILED)
+
+
 def extra_disks(arguments):
     disks = [split_path(argument, lambda path: "/mnt") for argument in arguments]
     paths = [path for _, path in disks]
@@ -50,6 +58,7 @@ def extra_disks(arguments):
         if path == "/":
             raise Failure("--disk at /: --root gives the root image", STATUS_FAILED)
     for image, _ in disks:
+        need_ext2("--disk", image)
         if not os.path.isfile(image):
             raise Failure(f"--disk {image}: not a file", STATUS_FAILED)
         if not os.access(image, os.R_OK | os.W_OK):
@@ -62,6 +71,8 @@ def root_disk(options, disks):
     """The root disk, never changed itself; a copy where files or mount points must be added."""
     if options.root is not None and not os.path.isfile(options.root):
         raise Failure(f"--root {options.root}: no such image", STATUS_FAILED)
+    if options.root is not None:
+        need_ext2("--root", options.root)
     image = options.root or images.root_image()
     pairs = additions(options.add)
     points = {path for _, path in disks}

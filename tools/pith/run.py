@@ -71,7 +71,9 @@ class Terminal:
         except OSError:
             data = b""
         if not data:
+            # The end of a script (or of nothing): there will be nobody to switch the machine off.
             self.input_open = False
+            data = b"\rpoweroff\r"
         elif ESCAPE in data and os.isatty(0):
             self.quit = True
         self.to_guest += data
@@ -100,7 +102,7 @@ class Terminal:
         poll.register(ends.control, select.POLLIN)
         if len(self.to_user) < 1 << 16:
             poll.register(ends.console, select.POLLIN)
-        if self.to_guest:
+        if self.to_guest and self.said_something:  # before, nobody is there to take it
             poll.register(ends.console.writer, select.POLLOUT)
         if self.input_open and len(self.to_guest) < 1 << 16:
             poll.register(0, select.POLLIN)
