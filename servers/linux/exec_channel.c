@@ -358,6 +358,8 @@ static int may_run(const char *path)
 static int find_program(const char *name, const char *search, char *out, size_t size)
 {
 	int result = -ENOENT;
+	if (*name == 0)
+		return result;
 	if (strchr(name, '/') != NULL) {
 		snprintf(out, size, "%s", name);
 		return may_run(out);

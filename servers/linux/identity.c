@@ -52,7 +52,7 @@ long sys_getsid(struct thread *thread, const uint64_t arguments[6])
 long sys_setpgid(struct thread *thread, const uint64_t arguments[6])
 {
 	struct process *self = thread->process, *target = named(thread, arguments[0]);
-	int pgid = (int)arguments[1];
+	int pgid = (int)arguments[1] ? (int)arguments[1] : (int)arguments[0];
 
 	if (pgid < 0)
 		return -EINVAL;

@@ -180,6 +180,7 @@ static void groups(void)
 	TELL(status == 0);
 	SHOW(getpgid(999999));
 	SHOW(setpgid(0, -5));
+	SHOW(setpgid(-1, 0));
 }
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

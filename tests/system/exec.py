@@ -16,6 +16,7 @@ def test_status_and_streams():
     equal((result.status, result.stdout, result.stderr), (42, b"out\n", b"err\n"))
     equal(pith("true").status, 0)
     equal(pith("nosuchprogram").status, 127)
+    equal(pith("").status, 127)
     equal(pith("/nosuch/program").status, 127)
     equal(pith("/etc/passwd").status, 126)
     equal(shell("kill -9 $$").status, 137)

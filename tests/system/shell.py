@@ -173,6 +173,6 @@ def test_input_that_ends():
     """Without a terminal: the commands are typed, and at the end of the input the machine is switched off."""
     from support import PITH, run
     equal(run([PITH, "run"]).status, 0, "the status without any input")
-    result = run([PITH, "run"], b"echo $((6 * 7)) >/root/answer; sync\n").ok()
+    result = run([PITH, "run"], b"echo $((6 * 7)) >/root/answer; sync\ncat\n").ok()  # cat reads on
     check(b"root@pith" in result.stdout, "what was shown", result.stdout)
     equal(dump(IMAGE, "/root/answer"), b"42\n", "the file as the host reads it")

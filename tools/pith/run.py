@@ -71,9 +71,10 @@ class Terminal:
         except OSError:
             data = b""
         if not data:
-            # The end of a script (or of nothing): there will be nobody to switch the machine off.
+            # The end of a script (or of nothing): whoever reads the line, command or shell, comes to the end of its input, and
+            # the shell that follows switches the machine off, as nobody else will.
             self.input_open = False
-            data = b"\rpoweroff\r"
+            data = b"\r\x04poweroff\r"
         elif ESCAPE in data and os.isatty(0):
             self.quit = True
         self.to_guest += data
