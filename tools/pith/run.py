@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import select
 import signal
@@ -22,6 +23,9 @@ FOLDER = os.environ.get("PITH_RUN") or build("run")
 IMAGE = os.path.join(FOLDER, "root.img")
 LOG = os.path.join(FOLDER, "log")
 ESCAPE = 0x1d  # Ctrl-]
+POWER_OFF = b"\rpoweroff\r"
+END_OF_INPUT = b"\x04"
+SILENCE = 2000  # ms
 
 
 @contextlib.contextmanager
@@ -58,6 +62,7 @@ class Terminal:
         self.log_file = log_file
         self.control = machine.ControlReader()
         self.input_open = True
+        self.endings = itertools.cycle((END_OF_INPUT, POWER_OFF))
         self.to_guest = bytearray()
         self.to_user = bytearray()
         self.said_something = False
@@ -71,10 +76,9 @@ class Terminal:
         except OSError:
             data = b""
         if not data:
-            # The end of a script (or of nothing): whoever reads the line, command or shell, comes to the end of its input, and
-            # the shell that follows switches the machine off, as nobody else will.
+            # The end of a script (or of nothing): nobody else will switch the machine off.
             self.input_open = False
-            data = b"\r\x04poweroff\r"
+            data = POWER_OFF
         elif ESCAPE in data and os.isatty(0):
             self.quit = True
         self.to_guest += data
@@ -110,7 +114,12 @@ class Terminal:
         if self.to_user:
             poll.register(1, select.POLLOUT)
         alive = True
-        for descriptor, events in poll.poll(500 if self.panicked else None):
+        waits = not self.input_open and self.said_something and not self.to_guest
+        events_seen = poll.poll(500 if self.panicked else SILENCE if waits else None)
+        if not events_seen and waits:
+            # A command took those keys and reads on: the end of input for it, and again.
+            self.to_guest += next(self.endings)
+        for descriptor, events in events_seen:
             if descriptor == wakeup:
                 os.read(wakeup, 16)
                 self.quit = True
