@@ -18,6 +18,7 @@ import sys
 import time
 
 import boot
+import images
 from paths import Failure, ROOT, build, root
 
 WORKERS = 2
@@ -139,6 +140,7 @@ def run(options):
         boot.make("host-tests")
     if any(test.name.startswith("system/") for test in tests):
         boot.make("guests", "guest-packages")
+        images.root_image()  # or whichever test comes first finds the words of fetching it in its output
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         running = {pool.submit(run_one, test): test for test in tests}
