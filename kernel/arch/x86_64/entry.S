@@ -10,6 +10,25 @@
  */
 #include <arch/offsets.h>
 
+/* General registers from a struct arch_context at CTX_RBX, in its order. */
+	.macro pop_general
+	pop	%rbx
+	pop	%rbp
+	pop	%rcx
+	pop	%r11
+	pop	%rax
+	pop	%rdi
+	pop	%rsi
+	pop	%rdx
+	pop	%r10
+	pop	%r8
+	pop	%r9
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	.endm
+
 	.section .text.hot, "ax"
 
 	.globl entry_syscall
@@ -82,21 +101,7 @@ leave:
 
 leave_by_iret:
 	lea	CTX_RBX(%rdi), %rsp
-	pop	%rbx
-	pop	%rbp
-	pop	%rcx
-	pop	%r11
-	pop	%rax
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%r10
-	pop	%r8
-	pop	%r9
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
+	pop_general
 	add	$16, %rsp
 	iretq
 	.size arch_return_to_user, . - arch_return_to_user
@@ -223,21 +228,7 @@ entry_from_kernel:
 	call	trap_from_kernel
 	mov	%rbx, %rsp
 	add	$16, %rsp
-	pop	%rbx
-	pop	%rbp
-	pop	%rcx
-	pop	%r11
-	pop	%rax
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%r10
-	pop	%r8
-	pop	%r9
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
+	pop_general
 	add	$16, %rsp
 	iretq
 

@@ -209,6 +209,24 @@ void inode_touch(struct inode *inode, unsigned mask)
 	inode_mark_dirty(inode);
 }
 
+void attributes_apply(struct fs_attributes *to, unsigned mask, const struct fs_attributes *from)
+{
+	if (mask & FS_SET_MODE)
+		to->mode = (to->mode & S_IFMT) | (from->mode & 07777);
+	if (mask & FS_SET_UID)
+		to->uid = from->uid;
+	if (mask & FS_SET_GID)
+		to->gid = from->gid;
+	if (mask & FS_SET_SIZE)
+		to->size = from->size;
+	if (mask & FS_SET_ATIME)
+		to->atime = from->atime;
+	if (mask & FS_SET_MTIME)
+		to->mtime = from->mtime;
+	if (mask & FS_SET_CTIME)
+		to->ctime = from->ctime;
+}
+
 int inode_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
 {
 	if (inode->operations->setattr == NULL)

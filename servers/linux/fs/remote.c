@@ -363,30 +363,12 @@ static ssize_t remote_readlink(struct inode *inode, char *out, size_t size)
 	return (ssize_t)length;
 }
 
-static void apply(struct fs_attributes *to, unsigned mask, const struct fs_attributes *from)
-{
-	if (mask & FS_SET_MODE)
-		to->mode = (to->mode & S_IFMT) | (from->mode & 07777);
-	if (mask & FS_SET_UID)
-		to->uid = from->uid;
-	if (mask & FS_SET_GID)
-		to->gid = from->gid;
-	if (mask & FS_SET_SIZE)
-		to->size = from->size;
-	if (mask & FS_SET_ATIME)
-		to->atime = from->atime;
-	if (mask & FS_SET_MTIME)
-		to->mtime = from->mtime;
-	if (mask & FS_SET_CTIME)
-		to->ctime = from->ctime;
-}
-
 static int remote_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
 {
 	struct request request;
 	begin(inode, FS_SETATTR, &request);
 	request.data->attributes = inode->attributes;
-	apply(&request.data->attributes, mask, attributes);
+	attributes_apply(&request.data->attributes, mask, attributes);
 	request.data->mask = mask;
 	inode->superblock->changed = true;
 	int error = run(&request);
@@ -394,7 +376,7 @@ static int remote_setattr(struct inode *inode, unsigned mask, const struct fs_at
 	end(&request);
 	if (error != 0)
 		return error;
-	apply(&inode->attributes, mask, attributes);
+	attributes_apply(&inode->attributes, mask, attributes);
 	inode->attributes.blocks = blocks;
 	inode->pending_attributes &= ~mask;
 	return 0;

@@ -212,21 +212,7 @@ static ssize_t tmpfs_readlink(struct inode *inode, char *out, size_t size)
 
 static int tmpfs_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *from)
 {
-	struct fs_attributes *to = &inode->attributes;
-	if (mask & FS_SET_MODE)
-		to->mode = (to->mode & S_IFMT) | (from->mode & 07777);
-	if (mask & FS_SET_UID)
-		to->uid = from->uid;
-	if (mask & FS_SET_GID)
-		to->gid = from->gid;
-	if (mask & FS_SET_SIZE)
-		to->size = from->size;
-	if (mask & FS_SET_ATIME)
-		to->atime = from->atime;
-	if (mask & FS_SET_MTIME)
-		to->mtime = from->mtime;
-	if (mask & FS_SET_CTIME)
-		to->ctime = from->ctime;
+	attributes_apply(&inode->attributes, mask, from);
 	return 0;
 }
 
