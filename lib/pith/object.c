@@ -16,10 +16,11 @@
 		invoke(capability, operation, words_);                   \
 	})
 
-enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned count,
-                          cptr_t cnode, cptr_t first_slot)
+enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned cpu,
+                          unsigned count, cptr_t cnode, cptr_t first_slot)
 {
-	return INVOKE(untyped, UNTYPED_RETYPE, (uint64_t)type | (uint64_t)size_bits << 8, count, cnode,
+	return INVOKE(untyped, UNTYPED_RETYPE,
+	              (uint64_t)type | (uint64_t)size_bits << 8 | (uint64_t)cpu << 16, count, cnode,
 	              first_slot);
 }
 

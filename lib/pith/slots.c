@@ -165,30 +165,39 @@ static uint16_t node_to_cut(unsigned bits, unsigned wanted)
 	return best;
 }
 
-static cptr_t node_retype(uint16_t number, enum object_type type, unsigned size_bits, unsigned bits)
+/* What is cut out of a node. */
+struct wanted {
+	enum object_type type;
+	unsigned size_bits; /* for the kernel: 0 where the type says it */
+	unsigned bits;      /* of the chunk */
+	unsigned cpu;
+};
+
+static cptr_t node_retype(uint16_t number, const struct wanted *wanted)
 {
 	struct node *node = &pool.nodes[number];
 	cptr_t slot = slot_allocate();
 	if (slot == CPTR_NULL)
 		return CPTR_NULL;
-	if (untyped_retype(node->untyped, type, size_bits, 1, CPTR_NULL, slot) != ERR_NONE) {
+	if (untyped_retype(node->untyped, wanted->type, wanted->size_bits, wanted->cpu, 1, CPTR_NULL, slot) !=
+	    ERR_NONE) {
 		slot_free(slot);
 		node->failed = 1;
 		return CPTR_NULL;
 	}
 	if (node->used == 0)
-		node->chunk_bits = (uint8_t)bits;
+		node->chunk_bits = (uint8_t)wanted->bits;
 	node->used++;
 	pool.owner[slot] = number;
 	return slot;
 }
 
-static cptr_t node_allocate(enum object_type type, unsigned size_bits, unsigned bits)
+static cptr_t node_allocate(const struct wanted *wanted)
 {
-	uint16_t number = node_with_chunk(bits);
+	uint16_t number = node_with_chunk(wanted->bits);
 	if (number == NODE_NONE)
-		number = node_to_cut(bits, ladder(bits));
-	return number == NODE_NONE ? CPTR_NULL : node_retype(number, type, size_bits, bits);
+		number = node_to_cut(wanted->bits, ladder(wanted->bits));
+	return number == NODE_NONE ? CPTR_NULL : node_retype(number, wanted);
 }
 
 /* Make a new uncut node of this size out of what is there. */
@@ -196,7 +205,8 @@ static bool node_split(unsigned bits)
 {
 	if (pool.node_count == NODES_MAX || bits > UNTYPED_BITS_MAX)
 		return false;
-	cptr_t untyped = node_allocate(OBJECT_UNTYPED, bits, bits);
+	const struct wanted wanted = {.type = OBJECT_UNTYPED, .size_bits = bits, .bits = bits};
+	cptr_t untyped = node_allocate(&wanted);
 	if (untyped == CPTR_NULL)
 		return false;
 	uint16_t number = node_create(untyped, bits, (uint16_t)pool.owner[untyped]);
@@ -259,29 +269,44 @@ static bool nodes_merge(void)
 	return any;
 }
 
-cptr_t object_create(enum object_type type, unsigned size_bits)
+static bool has_home(enum object_type type)
+{
+	return type == OBJECT_THREAD || type == OBJECT_SCHED_CONTEXT || type == OBJECT_ENDPOINT ||
+	       type == OBJECT_REPLY || type == OBJECT_NOTIFICATION;
+}
+
+cptr_t object_create_on(unsigned cpu, enum object_type type, unsigned size_bits)
 {
 	if (!pool.ready)
 		pool_init();
 	if ((unsigned)type >= OBJECT_TYPE_COUNT)
 		return CPTR_NULL;
-	unsigned bits = fixed_bits[type] ? fixed_bits[type] : size_bits;
-	unsigned argument = fixed_bits[type] ? 0 : size_bits;
-	if (bits < UNTYPED_MIN_BITS || bits > UNTYPED_BITS_MAX)
+	const struct wanted wanted = {
+	        .type = type,
+	        .size_bits = fixed_bits[type] ? 0 : size_bits,
+	        .bits = fixed_bits[type] ? fixed_bits[type] : size_bits,
+	        .cpu = has_home(type) ? cpu : 0,
+	};
+	if (wanted.bits < UNTYPED_MIN_BITS || wanted.bits > UNTYPED_BITS_MAX)
 		return CPTR_NULL;
 	for (int attempt = 0; attempt < 2; attempt++) {
-		cptr_t slot = node_allocate(type, argument, bits);
-		if (slot == CPTR_NULL && node_provide(bits))
-			slot = node_allocate(type, argument, bits);
+		cptr_t slot = node_allocate(&wanted);
+		if (slot == CPTR_NULL && node_provide(wanted.bits))
+			slot = node_allocate(&wanted);
 		if (slot != CPTR_NULL) {
 			if (type != OBJECT_UNTYPED)
-				pool.bytes_used += 1ul << bits;
+				pool.bytes_used += 1ul << wanted.bits;
 			return slot;
 		}
 		if (attempt == 0 && !nodes_merge())
 			break;
 	}
 	return CPTR_NULL;
+}
+
+cptr_t object_create(enum object_type type, unsigned size_bits)
+{
+	return object_create_on(startup()->cpu, type, size_bits);
 }
 
 cptr_t object_untyped(unsigned size_bits)

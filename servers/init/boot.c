@@ -30,6 +30,7 @@ const struct startup *runtime_boot(const void *information, cptr_t *cspace, cptr
 	        .slot_count = 1 << INIT_CNODE_BITS,
 	        .ram_bytes = boot->ram_bytes,
 	        .xsave_bytes = boot->xsave_bytes,
+	        .cpu_count = (unsigned)boot->cpu_count,
 	};
 	*cspace = INIT_SLOT_CNODE;
 	*thread = INIT_SLOT_THREAD;

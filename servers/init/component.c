@@ -58,7 +58,7 @@ bool region_allocate(struct region *region, uint64_t size, struct component *own
 		} else {
 			cptr_t untyped = ram_take(bits), memory = slot_allocate();
 			if (untyped == CPTR_NULL || memory == CPTR_NULL ||
-			    untyped_retype(untyped, OBJECT_MEMORY, bits, 1, CPTR_NULL, memory) != ERR_NONE)
+			    untyped_retype(untyped, OBJECT_MEMORY, bits, 0, 1, CPTR_NULL, memory) != ERR_NONE)
 				return false;
 			region->parts[index].memory = memory;
 		}
@@ -108,13 +108,13 @@ static void lasting_prepare(struct component *component)
 {
 	cptr_t untyped = ram_take(INFO_BITS);
 	component->info = slot_allocate();
-	component->events = object_create(OBJECT_NOTIFICATION, 0);
+	component->events = object_create_on(component->cpu, OBJECT_NOTIFICATION, 0);
 	if (component->manifest->service)
-		component->service = object_create(OBJECT_ENDPOINT, 0);
+		component->service = object_create_on(component->cpu, OBJECT_ENDPOINT, 0);
 	component->fault_endpoint = slot_allocate();
 	component->log_signal = slot_allocate();
 	if (untyped == CPTR_NULL || component->events == CPTR_NULL ||
-	    untyped_retype(untyped, OBJECT_MEMORY, INFO_BITS, 1, CPTR_NULL, component->info) != ERR_NONE ||
+	    untyped_retype(untyped, OBJECT_MEMORY, INFO_BITS, 0, 1, CPTR_NULL, component->info) != ERR_NONE ||
 	    capability_derive(component->fault_endpoint, init.endpoint, RIGHT_WRITE,
 	                      BADGE_FAULT + component->index, 0) != ERR_NONE ||
 	    capability_derive(component->log_signal, init.events, RIGHT_WRITE, EVENT_LOG, 0) != ERR_NONE)
@@ -134,6 +134,7 @@ static void component_prepare(struct component *component, unsigned index)
 	const struct manifest_component *manifest = &init.manifest.components[index];
 	component->manifest = manifest;
 	component->index = index;
+	component->cpu = manifest->cpu % (unsigned)boot_information->cpu_count;
 	program_prepare(component);
 	lasting_prepare(component);
 	component->cnode = backing_add(component, OBJECT_CNODE, size_bits_of(manifest->slots) + SLOT_BITS);
@@ -172,7 +173,7 @@ static void pool_add(unsigned statement, cptr_t untyped, unsigned size_bits)
 	pool->size_bits = size_bits;
 	pool->memory = slot_allocate();
 	enum error error = untyped == CPTR_NULL ? ERR_NO_MEMORY
-	                                        : untyped_retype(untyped, OBJECT_MEMORY, size_bits, 1,
+	                                        : untyped_retype(untyped, OBJECT_MEMORY, size_bits, 0, 1,
 	                                                         CPTR_NULL, pool->memory);
 	if (error != ERR_NONE)
 		boot_fatal("line %u of the manifest: a pool of %lu KiB: %s",

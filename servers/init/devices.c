@@ -16,7 +16,7 @@ static bool untyped_read(uint64_t index, uint64_t physical, void *out, size_t si
 	if (memory == CPTR_NULL)
 		return false;
 	enum error error = untyped_retype((cptr_t)(INIT_SLOT_UNTYPED + index), OBJECT_MEMORY,
-	                                  untyped->size_bits, 1, CPTR_NULL, memory);
+	                                  untyped->size_bits, 0, 1, CPTR_NULL, memory);
 	if (error != ERR_NONE) {
 		log_warning("firmware memory at %#lx: %s", physical, error_text(error));
 		slot_free(memory);

@@ -210,7 +210,7 @@ static bool untyped_give(struct component *component, const char *name, cptr_t p
 	struct startup_entry *entry = entry_add(component, STARTUP_UNTYPED, name);
 	cptr_t cnode = component->backings[component->cnode].object;
 	enum error error =
-	        entry ? untyped_retype(parent, OBJECT_UNTYPED, size_bits, 1, cnode, component->next_slot)
+	        entry ? untyped_retype(parent, OBJECT_UNTYPED, size_bits, 0, 1, cnode, component->next_slot)
 	              : ERR_LIMIT;
 	if (error != ERR_NONE) {
 		log_error("%s: Untyped \"%s\" of 2^%u bytes: %s", component->manifest->name, name, size_bits,
@@ -266,8 +266,11 @@ static bool grant_hardware(struct component *component)
 	if (manifest->irq_control &&
 	    !grant(component, STARTUP_CAPABILITY, "irq-control", INIT_SLOT_IRQ_CONTROL, RIGHT_ALL, 0, 0))
 		return false;
-	return manifest->cpu_time == 0 || grant(component, STARTUP_CAPABILITY, "cpu-time", INIT_SLOT_CPU_TIME,
-	                                        RIGHT_ALL, 1000, manifest->cpu_time);
+	for (unsigned cpu = 0; manifest->cpu_time && cpu < boot_information->cpu_count; cpu++)
+		if (!grant(component, STARTUP_CAPABILITY, "cpu-time", INIT_SLOT_CPU_TIME + cpu, RIGHT_ALL,
+		           1000, manifest->cpu_time))
+			return false;
+	return true;
 }
 
 /* The manifest's text, and for a bus the table of its clients' devices. */
@@ -310,6 +313,8 @@ bool grants_fill(struct component *component)
 	start->log_size = LOG_RING_PAGES * PAGE_SIZE;
 	start->xsave_bytes = boot_information->xsave_bytes;
 	start->ram_bytes = boot_information->ram_bytes;
+	start->cpu = component->cpu;
+	start->cpu_count = (unsigned)boot_information->cpu_count;
 	component->next_slot = 1;
 	if (!grant_own(component) || !grant_endpoints(component) || !grant_channels(component) ||
 	    !grant_memory(component) || !grant_untyped(component) || !grant_hardware(component) ||

@@ -73,6 +73,7 @@ struct component {
 	const struct manifest_component *manifest;
 	struct program program;
 	unsigned index;
+	unsigned cpu; /* where it runs */
 
 	/* made once, outlive the component */
 	cptr_t events, service; /* service: CPTR_NULL without one */

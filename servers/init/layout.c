@@ -95,7 +95,8 @@ cptr_t component_small(struct component *component, enum object_type type)
 	if (component->small_used == SMALL_OBJECTS)
 		return CPTR_NULL;
 	cptr_t slot = component->small_slots[component->small_used];
-	if (untyped_retype(component->backings[component->small].untyped, type, 0, 1, CPTR_NULL, slot) !=
+	unsigned cpu = type == OBJECT_SCHED_CONTEXT ? component->cpu : 0;
+	if (untyped_retype(component->backings[component->small].untyped, type, 0, cpu, 1, CPTR_NULL, slot) !=
 	    ERR_NONE)
 		return CPTR_NULL;
 	component->small_used++;

@@ -38,7 +38,7 @@ static bool block_split(unsigned bits)
 	for (int half = 0; half < 2; half++) {
 		cptr_t slot = slot_allocate();
 		enum error error =
-		        slot ? untyped_retype(untyped, OBJECT_UNTYPED, bits - 1, 1, CPTR_NULL, slot)
+		        slot ? untyped_retype(untyped, OBJECT_UNTYPED, bits - 1, 0, 1, CPTR_NULL, slot)
 		             : ERR_LIMIT;
 		if (error != ERR_NONE) {
 			log_error("splitting RAM: %s", error_text(error));

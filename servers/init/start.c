@@ -12,9 +12,9 @@ static bool objects_make(struct component *component)
 		if (backing->type == OBJECT_UNTYPED)
 			continue;
 		bool sized = backing->type == OBJECT_MEMORY || backing->type == OBJECT_CNODE;
-		enum error error =
-		        untyped_retype(backing->untyped, (enum object_type)backing->type,
-		                       sized ? backing->size_bits : 0, 1, CPTR_NULL, backing->object);
+		enum error error = untyped_retype(
+		        backing->untyped, (enum object_type)backing->type, sized ? backing->size_bits : 0,
+		        backing->type == OBJECT_THREAD ? component->cpu : 0, 1, CPTR_NULL, backing->object);
 		if (error != ERR_NONE) {
 			log_error("%s: making object %u: %s", component->manifest->name, i,
 			          error_text(error));
@@ -50,6 +50,7 @@ static bool thread_start(struct component *component)
 	const struct manifest_component *manifest = component->manifest;
 	cptr_t thread = backings[component->thread].object;
 	cptr_t context = component_small(component, OBJECT_SCHED_CONTEXT);
+	cptr_t time = INIT_SLOT_CPU_TIME + component->cpu;
 	const struct {
 		enum thread_binding binding;
 		cptr_t capability;
@@ -61,13 +62,12 @@ static bool thread_start(struct component *component)
 	        {BIND_NOTIFICATION, component->events},
 	        {BIND_SCHED_CONTEXT, context},
 	};
-	enum error error =
-	        context ? cpu_time_configure(INIT_SLOT_CPU_TIME, context, manifest->budget, manifest->period)
-	                : ERR_NO_MEMORY;
+	enum error error = context ? cpu_time_configure(time, context, manifest->budget, manifest->period)
+	                           : ERR_NO_MEMORY;
 	for (unsigned i = 0; i < sizeof(bindings) / sizeof(bindings[0]) && error == ERR_NONE; i++)
 		error = thread_bind(thread, bindings[i].binding, bindings[i].capability);
 	if (error == ERR_NONE)
-		error = thread_set_priority(thread, INIT_SLOT_CPU_TIME, manifest->priority);
+		error = thread_set_priority(thread, time, manifest->priority);
 	struct thread_registers registers = {
 	        .rip = component->program.entry,
 	        .rsp = LAYOUT_STACK_TOP,

@@ -54,6 +54,7 @@ struct startup {
 	cptr_t slot_count;
 	uint64_t log, log_size;      /* struct log_ring (proto/log.h) shared with the supervisor */
 	uint64_t xsave_bytes, ram_bytes;
+	uint32_t cpu, cpu_count;     /* where its threads and what they wait for live; how many there are */
 	char config[STARTUP_CONFIG]; /* the manifest's `config` text for this component: key=value lines */
 	uint32_t entry_count;
 	struct startup_entry entries[STARTUP_ENTRIES];

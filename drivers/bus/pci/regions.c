@@ -81,7 +81,7 @@ static bool half_make(const struct node *node, struct node *half)
 	cptr_t slot = slot_allocate();
 	if (!slot)
 		return false;
-	enum error error = untyped_retype(node->slot, OBJECT_UNTYPED, bits, 1, CPTR_NULL, slot);
+	enum error error = untyped_retype(node->slot, OBJECT_UNTYPED, bits, 0, 1, CPTR_NULL, slot);
 	if (error) {
 		log_error("splitting device memory at %lx: %s", node->base, error_text(error));
 		slot_free(slot);
@@ -122,7 +122,7 @@ static cptr_t node_memory(struct node *node)
 	cptr_t slot = slot_allocate();
 	if (!slot)
 		return CPTR_NULL;
-	enum error error = untyped_retype(node->slot, OBJECT_MEMORY, node->size_bits, 1, CPTR_NULL, slot);
+	enum error error = untyped_retype(node->slot, OBJECT_MEMORY, node->size_bits, 0, 1, CPTR_NULL, slot);
 	if (error) {
 		log_error("device memory at %lx: %s", node->base, error_text(error));
 		slot_free(slot);

@@ -250,6 +250,16 @@ static bool statement_cpu_time(struct manifest *manifest, struct manifest_compon
 	return true;
 }
 
+static bool statement_cpu(struct manifest *manifest, struct manifest_component *component,
+                          const struct manifest_line *line)
+{
+	uint64_t value;
+	if (!manifest_number(line->words[1], 255, &value))
+		return bad(manifest, line, "the number of a CPU, from 0 to 255");
+	component->cpu = (unsigned)value;
+	return true;
+}
+
 static const struct statement {
 	const char *word;
 	statement_handler *handler;
@@ -272,6 +282,7 @@ static const struct statement {
         {"ports", statement_ports, 3, 3, true},
         {"irq", statement_irq, 2, 4, true},
         {"irq-control", statement_irq_control, 1, 1, false},
+        {"cpu", statement_cpu, 2, 2, false},
         {"cpu-time", statement_cpu_time, 2, 2, false},
         {"essential", statement_essential, 1, 1, false},
 };

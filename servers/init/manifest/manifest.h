@@ -54,6 +54,7 @@ struct manifest_component {
 	char name[MANIFEST_NAME], program[MANIFEST_NAME];
 	unsigned line;
 	unsigned priority;
+	unsigned cpu; /* modulo the number that there are */
 	uint64_t budget, period;     /* ns */
 	uint64_t memory, stack, dma; /* bytes */
 	uint64_t untyped;            /* bytes; or a share of RAM: */

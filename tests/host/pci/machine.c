@@ -206,11 +206,11 @@ void slot_free(cptr_t slot)
 		machine.next_slot = slot;
 }
 
-enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned count,
-                          cptr_t cnode, cptr_t first_slot)
+enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned cpu,
+                          unsigned count, cptr_t cnode, cptr_t first_slot)
 {
 	struct machine_slot *parent = &machine.slots[untyped];
-	if (parent->type != OBJECT_UNTYPED || count != 1 || cnode ||
+	if (parent->type != OBJECT_UNTYPED || count != 1 || cnode || cpu ||
 	    machine.slots[first_slot].type != OBJECT_NULL)
 		abort();
 	if (size_bits > parent->size_bits || size_bits < 12 || parent->size_bits - size_bits > 6)

@@ -44,12 +44,12 @@ static unsigned bits_of(enum object_type type, unsigned size_bits)
 	return fixed[type] ? fixed[type] : size_bits;
 }
 
-enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned count,
-                          cptr_t cnode, cptr_t slot)
+enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned cpu,
+                          unsigned count, cptr_t cnode, cptr_t slot)
 {
 	struct cap *parent = &caps[untyped];
 	unsigned bits = bits_of(type, size_bits);
-	if (parent->type != OBJECT_UNTYPED || count != 1 || cnode != CPTR_NULL)
+	if (parent->type != OBJECT_UNTYPED || count != 1 || cnode != CPTR_NULL || cpu)
 		violation("not an Untyped");
 	if (slot >= info.slot_count || caps[slot].type)
 		violation("the destination is in use");

@@ -4,8 +4,9 @@
 
 #include <pith/syscall.h>
 
-enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned count, cptr_t cnode,
-			  cptr_t first_slot);
+/* cpu: the home of a Thread, SchedContext, Endpoint, Reply or Notification; 0 for everything else. */
+enum error untyped_retype(cptr_t untyped, enum object_type type, unsigned size_bits, unsigned cpu, unsigned count,
+			  cptr_t cnode, cptr_t first_slot);
 struct untyped_info {
 	unsigned size_bits;
 	unsigned chunk_bits; /* 0: uncut */

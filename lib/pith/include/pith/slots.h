@@ -12,6 +12,8 @@ void slot_free(cptr_t slot); /* must be empty */
 
 /* A new object in a fresh slot; CPTR_NULL: no memory or slots. Objects of one size share a chunked Untyped. */
 cptr_t object_create(enum object_type type, unsigned size_bits);
+/* The same for a Thread, SchedContext, Endpoint, Reply or Notification with its home on this CPU (object_create: our own). */
+cptr_t object_create_on(unsigned cpu, enum object_type type, unsigned size_bits);
 /* Deletes the capability (and, being the original, the object) and frees the slot; the Untyped's chunk is reusable. */
 void object_destroy(cptr_t slot);
 /* More Untyped for object_create (the startup entries are taken by themselves). */
