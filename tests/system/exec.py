@@ -209,7 +209,7 @@ def test_instruction_clock_repeats():
 def test_wrong_use_is_refused():
     for arguments, word in ((["exec", "--bogus", "--", "true"], b"--bogus"), (["exec"], b"no command"),
                             (["exec", "--memory", "lots", "--", "true"], b"--memory"),
-                            (["exec", "--cpus", "4", "--", "true"], b"not built yet"),
+                            (["exec", "--cpus", "9", "--", "true"], b"from 1 to 8"),
                             (["exec", "--net", "tcp::1-:2", "--", "true"], b"not built yet"),
                             (["exec", "--add", "/no/such/file", "--", "true"], b"no such file"),
                             (["exec", "--root", "/no/such.img", "--", "true"], b"no such image"),
@@ -221,7 +221,7 @@ def test_wrong_use_is_refused():
     for arguments in (["image"], ["graph"], ["verify"]):
         result = run([PITH, *arguments])
         check(result.status != 0 and b"not built yet" in result.stderr, arguments, result.stderr)
-    for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "2"]):
+    for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "0"]):
         result = run([PITH, *arguments])
         check(result.status == 2 and result.stderr, arguments, result.status, result.stderr)
     for arguments in ([], ["run"], ["exec"], ["test"], ["bench"], ["debug"]):

@@ -44,20 +44,23 @@ def seconds(text):
     return value
 
 
-def one_cpu(text):
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"--cpus takes a number, not {text!r}")
-    if int(text) > 1:
-        raise argparse.ArgumentTypeError("more than one CPU is not built yet")
-    return 1
+def cpu_count(text):
+    import machine
+    if not text.isdigit() or not 1 <= int(text) <= machine.CPUS_MAX:
+        raise argparse.ArgumentTypeError(f"--cpus takes a number from 1 to {machine.CPUS_MAX}, not {text!r}")
+    return int(text)
 
 
 def no_network(text):
     raise argparse.ArgumentTypeError("the network is not built yet")
 
 
+def add_cpus(parser):
+    parser.add_argument("--cpus", type=cpu_count, metavar="N", help="CPUs, 1 to 8 (1)")
+
+
 def add_machine_options(parser):
-    parser.add_argument("--cpus", type=one_cpu, default=1, metavar="N", help="CPUs (1; more are not built yet)")
+    add_cpus(parser)
     parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
     parser.add_argument("--net", type=no_network, metavar="HOSTFWD", help="network (not built yet)")
 
@@ -103,6 +106,8 @@ def other_parsers(parsers):
     parser.add_argument("name", nargs="*", metavar="NAME", help="such as host/ext2, kernel, system, system/exec")
     parser.add_argument("--full", action="store_true", help="also the tests that take long")
     parser.add_argument("--list", action="store_true", help="only list them")
+    parser.add_argument("--cpus", type=cpu_count, metavar="N", help="only what boots Pith, all of it with N CPUs")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="chooses the sample of tests with 4 CPUs")
     parser = parsers.add_parser(
         "bench", help="measure", allow_abbrev=False,
         description="kernel: guest instructions of kernel operations, under -icount. linux: the Linux benchmark "
@@ -110,12 +115,13 @@ def other_parsers(parsers):
     parser.add_argument("what", choices=("kernel", "linux"))
     parser.add_argument("group", nargs="*", metavar="GROUP", help="linux: only these groups of metrics")
     parser.add_argument("--icount", action="store_true", help="linux: count instructions instead of time")
-    parser.add_argument("--cpus", type=one_cpu, default=1, metavar="N", help="CPUs (1; more are not built yet)")
+    add_cpus(parser)
     parser = parsers.add_parser(
         "debug", help="boot stopped, with gdb attached", allow_abbrev=False,
         usage="./pith debug [OPTION]... [-- CMD [ARGUMENT]...]",
         description="Boot as `exec` does (CMD, by default a shell that sleeps) and attach gdb with the symbols of "
                     "the kernel; `pith-symbols NAME` in gdb loads those of a component.")
+    add_cpus(parser)
     parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
     parser.add_argument("--batch", action="append", default=[], metavar="COMMAND",
                         help="run this gdb command and end; may be given several times")
@@ -140,7 +146,7 @@ def parse(arguments):
         before, command = arguments[:split], arguments[split + 1:]
     if before[:1] in (["bench"], ["test"]):
         # argparse takes a list of names only in one piece, so options that stand between come first.
-        names = [a for i, a in enumerate(before) if not a.startswith("-") and before[i - 1:i] != ["--cpus"]]
+        names = [a for i, a in enumerate(before) if not a.startswith("-") and before[i - 1] not in ("--cpus", "--seed")]
         before = names[:1] + [a for a in before if a not in names] + names[1:]
     options = parser.parse_args(before)
     if options.action is None:

@@ -32,7 +32,7 @@ target remote {socket}
 def start_machine(options, socket):
     command = machine.command_line(boot.KERNEL, boot.image("exec", {}), boot.append(), options.memory,
                                    [machine.Disk(images.root_image(), keep=False)],
-                                   extra=["-S", "-gdb", f"unix:{socket},server=on,wait=off"])
+                                   cpus=options.cpus, extra=["-S", "-gdb", f"unix:{socket},server=on,wait=off"])
     return machine.Machine(command)
 
 

@@ -20,7 +20,7 @@ class Options:
 
     def __init__(self, **given):
         self.__dict__ = {"root": None, "disk": [], "add": [], "memory": "512M", "icount": False, "timeout": None,
-                         "log": None, "accel": "auto", "kernel": None, "streams": (0, 1, 2), **given}
+                         "log": None, "cpus": None, "accel": "auto", "kernel": None, "streams": (0, 1, 2), **given}
 
 
 def split_path(text, default):
@@ -116,7 +116,8 @@ def execute(options):
         command = machine.command_line(
             options.kernel or boot.KERNEL, image, boot.append(options.icount), options.memory,
             [root] + [machine.Disk(host) for host, _ in disks],
-            accel=None if options.icount else boot.accelerator(options.accel), icount=options.icount)
+            accel=None if options.icount else boot.accelerator(options.accel), icount=options.icount,
+            cpus=options.cpus)
         with machine.Machine(command) as emulator:
             session = Session(emulator.console, emulator.log, options.command, ENVIRONMENT, options.timeout,
                               options.streams)

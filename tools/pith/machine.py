@@ -23,6 +23,10 @@ ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,cloc
 
 GATHER = 0.001  # seconds
 
+CPUS_MAX = 8
+# What --cpus says if it is not given: the suite runs its tests with several, too.
+CPUS = int(os.environ.get("PITH_CPUS") or 1)
+
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -41,8 +45,8 @@ class Disk:
         self.keep = keep
 
 
-def command_line(kernel, initrd=None, append="", memory="512M", disks=(), accel=None, icount=False, extra=()):
-    command = [QEMU, "-machine", "q35", *(accel or TCG), "-m", memory, "-smp", "1", "-nodefaults", "-no-user-config",
+def command_line(kernel, initrd=None, append="", memory="512M", disks=(), accel=None, icount=False, extra=(), cpus=None):
+    command = [QEMU, "-machine", "q35", *(accel or TCG), "-m", memory, "-smp", str(cpus or CPUS), "-nodefaults", "-no-user-config",
                "-no-reboot", "-display", "none", "-kernel", kernel,
                # The firmware leaves disks alone: it would keep memory for each, from five on where the boot image lies.
                "-boot", "strict=on"]

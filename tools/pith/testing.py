@@ -5,12 +5,15 @@ host/NAME      tests/host/NAME, built with sanitizers: passes with status 0
 tools/NAME     tests/tools/test_NAME.py: this program's own unit tests
 kernel/NAME    a boot image of tests/kernel in QEMU: passes with its result line
 system/FILE.NAME   function test_NAME of tests/system/FILE.py, in a process of its own
+
+What boots Pith is run with one CPU and, as NAME@4, with four: all kernel tests, and of the system tests a sample (all of them with --full).
 """
 
 import ast
 import concurrent.futures
 import glob
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -22,6 +25,8 @@ import images
 from paths import Failure, ROOT, build, root
 
 WORKERS = 2
+SEVERAL = 4          # CPUs of the @4 tests
+SAMPLE = 16          # of the system tests with several CPUs
 SECONDS = 300       # a test's limit on a machine that has nothing else to do, where it names none
 # Limits catch what hangs, so they are stretched, the more the busier the machine is.
 PATIENCE = 2 + os.getloadavg()[0] / (os.cpu_count() or 1)
@@ -35,8 +40,11 @@ getattr(module, sys.argv[2])()
 
 
 class Test:
-    def __init__(self, name, command, full=False, seconds=SECONDS):
-        self.name, self.command, self.full, self.seconds = name, command, full, seconds
+    def __init__(self, name, command, full=False, seconds=SECONDS, cpus=1):
+        self.name, self.command, self.full, self.seconds, self.cpus = name, command, full, seconds, cpus
+
+    def with_cpus(self, cpus):
+        return Test(f"{self.name}@{cpus}", self.command, self.full, self.seconds, cpus)
 
 
 def host_tests():
@@ -80,13 +88,23 @@ def system_tests():
     return tests
 
 
-def discover():
-    return host_tests() + tool_tests() + kernel_tests() + system_tests()
+def discover(options):
+    kernel, system = kernel_tests(), system_tests()
+    if options.cpus:
+        return [test.with_cpus(options.cpus) for test in kernel + system]
+    several = [test.with_cpus(SEVERAL) for test in kernel]
+    sample = [test for test in system if not test.full and test.seconds <= SECONDS]
+    random.Random(options.seed).shuffle(sample)
+    for test in system:
+        several.append(test.with_cpus(SEVERAL))
+        several[-1].full = test not in sample[:SAMPLE]
+    return host_tests() + tool_tests() + kernel + system + several
 
 
-def chosen(tests, names, full):
+def chosen(tests, names, full, cpus):
     def matches(test, name):
-        return test.name == name or test.name.startswith((name + "/", name + ".")) or test.name.startswith(name)
+        """A name means the tests with one CPU, unless it says @4 or --cpus was given."""
+        return test.name == name or test.name.startswith(name) and (test.cpus == 1 or cpus or "@" in name)
     if names:
         for name in names:
             if not any(matches(test, name) for test in tests):
@@ -102,7 +120,7 @@ def run_one(test):
     os.makedirs(folder)
     environment = {**os.environ, "PITH_TEST": folder, "PITH_RUN": os.path.join(folder, "run"),
                    "PYTHONPATH": f"{root('tests/system')}:{root('tools/pith')}", "PYTHONDONTWRITEBYTECODE": "1",
-                   "PITH_PATIENCE": f"{PATIENCE:.1f}", "LC_ALL": "C.UTF-8"}
+                   "PITH_PATIENCE": f"{PATIENCE:.1f}", "PITH_CPUS": str(test.cpus), "LC_ALL": "C.UTF-8"}
     began = time.monotonic()
     output_path = os.path.join(folder, "output")
     with open(output_path, "wb") as output:
@@ -130,7 +148,7 @@ def run_one(test):
 
 
 def run(options):
-    tests = chosen(discover(), options.name, options.full)
+    tests = chosen(discover(options), options.name, options.full, options.cpus)
     if options.list:
         for test in tests:
             print(test.name + (" (--full)" if test.full else ""))
