@@ -21,6 +21,7 @@ LINUX_SECONDS = 900
 # Not `sync`: with a clock that stands still while a device works, its times mean nothing.
 COUNTED_GROUPS = ["sys", "ipc", "sock", "proc", "ctx", "mm", "file", "sig", "timer", "macro"]
 KERNEL_SECONDS = 120
+KERNEL_IMAGE = build("bench", "kernel.img")
 KERNEL_FAILED = re.compile(rb"^bench failed: .*\n", re.M)
 
 
@@ -139,17 +140,23 @@ def bench_linux(options):
     return 0
 
 
-def bench_kernel(options):
-    """Always counts: under icount a nanosecond of the machine's clock is an instruction."""
-    image = build("bench", "kernel.img")
-    boot.make("all", image)
-    command = machine.command_line(boot.KERNEL, image, icount=True,
-                                   extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
+def boot_kernel_bench(append="", extra=()):
+    """{name: (value, unit)}. Always counts: under icount a nanosecond of the machine's clock is an instruction."""
+    command = machine.command_line(boot.KERNEL, KERNEL_IMAGE, append=append, icount=True,
+                                   extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *extra])
     with machine.Machine(command) as emulator:
         _, log = collect(emulator, KERNEL_SECONDS, [PANIC, KERNEL_FAILED])
         if "bench done" not in log:
             raise Failure(f"the kernel benchmark failed:\n{log[-2000:]}\n{emulator.complaint()}")
-    for name, (value, unit) in parse_metrics(log)[0].items():
+    return parse_metrics(log)[0]
+
+
+def bench_kernel(options):
+    boot.make("all", KERNEL_IMAGE)
+    if options.profile:
+        import counting
+        return counting.report(options.profile)
+    for name, (value, unit) in boot_kernel_bench().items():
         print(f"{name:32} {value:8.0f} {unit}")
     return 0
 

@@ -43,6 +43,7 @@ static uint64_t tsc(void)
 }
 
 static uint64_t overhead;
+static const char *command_line;
 
 static void print_metric(const char *name, uint64_t value)
 {
@@ -60,11 +61,50 @@ static uint64_t measure_raw(void (*loop)(uint64_t), uint64_t rounds)
 	return tsc() - begin;
 }
 
-/* Instructions a round; the first rounds, which build what later ones find, do not count. */
-static uint64_t measure(void (*loop)(uint64_t))
+/*
+ * One metric of the command line (`profile=NAME`) can be traced: the plugin of tools/trace counts between
+ * these two. Clocks are read inside of them.
+ */
+__attribute__((noinline)) static void trace_begin(void)
+{
+	__asm__ volatile(".globl trace_from\ntrace_from: nop");
+}
+
+__attribute__((noinline)) static void trace_end(void)
+{
+	__asm__ volatile(".globl trace_until\ntrace_until: nop");
+}
+
+static bool traced(const char *name)
+{
+	const char *wanted = command_line, *key = "profile=";
+
+	while (*key && *key == *wanted)
+		key++, wanted++;
+	while (!*key && *name && *name == *wanted)
+		name++, wanted++;
+	return !*key && !*name && !*wanted;
+}
+
+/* Instructions a round, but for the loop's own two. */
+static void measure(const char *name, void (*loop)(uint64_t), uint64_t rounds, uint64_t parts)
+{
+	uint64_t count;
+
+	if (traced(name))
+		trace_begin();
+	count = measure_raw(loop, rounds);
+	if (traced(name))
+		trace_end();
+	count -= overhead * rounds / ROUNDS;
+	print_metric(name, (count + rounds * parts / 2) / (rounds * parts));
+}
+
+/* The first rounds, which build what later ones find, do not count. */
+static void measure_warm(const char *name, void (*loop)(uint64_t))
 {
 	measure_raw(loop, 10);
-	return (measure_raw(loop, ROUNDS) - overhead + ROUNDS / 2) / ROUNDS;
+	measure(name, loop, ROUNDS, 1);
 }
 
 /* A badged capability to a new Notification, and one to wait on it. */
@@ -102,13 +142,13 @@ static void bench_calls(struct space space)
 	worker_start(&server);
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		bench_client_info = bench_server_info = MESSAGE_INFO(0, sizes[i].words);
-		print_metric(sizes[i].name, measure(client_loop));
+		measure_warm(sizes[i].name, client_loop);
 	}
 	MUST(INIT_SLOT_CNODE, CNODE_DERIVE, passed, CPTR_NULL, bench_endpoint, RIGHT_WRITE);
 	own_buffer->caps[0] = own_buffer->receive_slots[0] = passed;
 	server.buffer->caps[0] = server.buffer->receive_slots[0] = slot_new();
 	bench_client_info = bench_server_info = MESSAGE_INFO_CAPS(0, 0, 1, 1);
-	print_metric("ipc_roundtrip_cap", measure(client_loop));
+	measure_warm("ipc_roundtrip_cap", client_loop);
 	bench_client_info = bench_server_info = 0;
 	stop(&server);
 }
@@ -119,7 +159,7 @@ static void bench_same_space(void)
 
 	new_endpoint();
 	worker_start(&server);
-	print_metric("ipc_roundtrip_same_space", measure(client_loop));
+	measure_warm("ipc_roundtrip_same_space", client_loop);
 	stop(&server);
 }
 
@@ -129,10 +169,10 @@ static void bench_notifications(struct space space)
 
 	notification_new(&bench_ping, &bench_ping_wait);
 	notification_new(&bench_pong, &bench_pong_wait);
-	print_metric("notify_no_waiter", measure(signal_loop));
-	print_metric("poll_empty", measure(poll_loop));
+	measure_warm("notify_no_waiter", signal_loop);
+	measure_warm("poll_empty", poll_loop);
 	worker_start(&peer);
-	print_metric("notify_pingpong", measure(ping_loop));
+	measure_warm("notify_pingpong", ping_loop);
 	stop(&peer);
 }
 
@@ -141,7 +181,8 @@ static void bench_yield(struct space space)
 	struct worker peer = worker_new(space, yielder_loop, PRIORITY_MAX);
 
 	worker_start(&peer);
-	print_metric("yield_oneway", measure(yield_loop) / 2);
+	measure_raw(yield_loop, 10);
+	measure("yield_oneway", yield_loop, ROUNDS, 2);
 	stop(&peer);
 }
 
@@ -155,7 +196,7 @@ static void bench_foreign(struct space space)
 	bench_server_info = MESSAGE_INFO(0, 1);
 	worker_start(&worker);
 	handler_first();
-	print_metric("foreign_syscall", measure(handler_loop));
+	measure_warm("foreign_syscall", handler_loop);
 	stop(&worker);
 }
 
@@ -174,8 +215,7 @@ static void bench_faults(struct space space)
 	bench_server_info = MESSAGE_INFO(REPLY_MAP, 6);
 	worker_start(&worker);
 	handler_first();
-	print_metric("fault_map_reply",
-	             (measure_raw(pager_loop, PAGES / 2) - overhead * (PAGES / 2) / ROUNDS) / (PAGES / 2));
+	measure("fault_map_reply", pager_loop, PAGES / 2, 1);
 	stop(&worker);
 }
 
@@ -187,7 +227,7 @@ static void bench_maps(struct space space)
 	bench_vspace = space.vspace;
 	bench_window = object_new(OBJECT_WINDOW, 0);
 	MUST(bench_window, WINDOW_BIND, memory, space.vspace, RIGHT_READ | RIGHT_WRITE);
-	print_metric("map_unmap_page", measure(map_loop));
+	measure_warm("map_unmap_page", map_loop);
 	for (unsigned i = 0; i < PAGES; i++)
 		own_buffer->scatter[i] = (struct scatter_entry){
 		        .memory_page = i * 37 % PAGES,
@@ -195,7 +235,7 @@ static void bench_maps(struct space space)
 		};
 	measure_raw(scatter_loop, 1);
 	MUST(space.vspace, VSPACE_UNMAP, bench_area, PAGES);
-	print_metric("map_scatter_page", measure_raw(scatter_loop, 1) / PAGES);
+	measure("map_scatter_page", scatter_loop, 1, PAGES);
 }
 
 static void bench_vector(struct space space)
@@ -205,7 +245,7 @@ static void bench_vector(struct space space)
 	new_endpoint();
 	worker_start(&server);
 	__asm__ volatile("pxor %%xmm0, %%xmm0" : : : "memory");
-	print_metric("ipc_roundtrip_fpu", measure(client_loop));
+	measure_warm("ipc_roundtrip_fpu", client_loop);
 	stop(&server);
 }
 
@@ -214,6 +254,7 @@ void bench_main(const struct boot_info *info)
 	struct space other;
 
 	setup("bench", info);
+	command_line = info->command_line;
 	other = space_new();
 	measure_raw(empty_loop, ROUNDS);
 	overhead = measure_raw(empty_loop, ROUNDS);
