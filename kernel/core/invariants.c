@@ -244,7 +244,7 @@ static void check_vspace(const struct slot *original)
 	for (const struct table_page *page = vspace->free; page; page = page->next)
 		free++;
 	require(free == vspace->free_pages && free + vspace->used_pages == pages);
-	for (uint64_t address = 0; address < USER_END;)
+	for (uint64_t address = 0; address < vspace->end;)
 		address = check_leaf(original, vspace, address);
 }
 

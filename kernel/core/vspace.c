@@ -23,9 +23,16 @@ struct vspace *vspace_init(void *object)
 	struct vspace *vspace = (struct vspace *)((char *)object + PAGE_SIZE);
 
 	arch_vspace_init(&vspace->arch, object);
+	vspace->end = USER_END;
+	vspace->root_level = ARCH_ROOT_LEVEL;
 	for (unsigned i = 0; i < VSPACE_FEEDS; i++)
 		vspace->feeds[i].place = (uint8_t)(PLACE_FEED + i);
 	return vspace;
+}
+
+void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size)
+{
+	arch_tlb_flush(&vspace->arch, address, size);
 }
 
 /* ---- table pages ---- */
@@ -78,9 +85,9 @@ void vspace_reset(struct vspace *vspace)
 	uint64_t pages = 0;
 	unsigned missing;
 
-	for (uint64_t address = 0; address < USER_END; address += level_size(ARCH_ROOT_LEVEL))
-		*arch_pte_find(&vspace->arch, address, ARCH_ROOT_LEVEL, &missing) = 0;
-	arch_tlb_flush(&vspace->arch, 0, USER_END);
+	for (uint64_t address = 0; address < vspace->end; address += level_size(vspace->root_level))
+		*arch_pte_find(&vspace->arch, address, vspace->root_level, &missing) = 0;
+	vspace_flush(vspace, 0, vspace->end);
 	vspace->free = NULL;
 	vspace->used_pages = 0;
 	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
@@ -149,7 +156,7 @@ pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level)
 		large = level == 0 ? vspace_find_large(vspace, address) : NULL;
 		if (large) {
 			*large = 0;
-			arch_tlb_flush(&vspace->arch, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
+			vspace_flush(vspace, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
 			continue;
 		}
 		table = table_take(vspace);
@@ -166,7 +173,7 @@ void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address)
 
 	*entry = 0;
 	__builtin_memset(table, 0, PAGE_SIZE);
-	arch_tlb_flush(&vspace->arch, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
+	vspace_flush(vspace, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
 	table_give(vspace, table);
 }
 
@@ -229,7 +236,7 @@ bool vspace_remove(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_
 	/* The whole of a large page goes even if the range begins inside it. */
 	first &= ~(LARGE_PAGE_SIZE - 1);
 	if (count)
-		arch_tlb_flush(&vspace->arch, first, *start - first);
+		vspace_flush(vspace, first, *start - first);
 	*removed += count;
 	return *start >= end;
 }
@@ -273,16 +280,16 @@ static unsigned vspace_reclaim(struct thread *caller, struct vspace *vspace)
 	uint64_t before = vspace->free_pages;
 	bool preempted = false;
 
-	while (level < ARCH_ROOT_LEVEL && !preempted) {
+	while (level < vspace->root_level && !preempted) {
 		address = vspace_reclaim_one(vspace, address, level);
-		if (address >= USER_END) {
+		if (address >= vspace->end) {
 			address = 0;
 			level++;
 		}
-		preempted = level < ARCH_ROOT_LEVEL && arch_interrupt_pending();
+		preempted = level < vspace->root_level && arch_interrupt_pending();
 	}
 	if (vspace->free_pages != before)
-		arch_tlb_flush(&vspace->arch, 0, USER_END);
+		vspace_flush(vspace, 0, vspace->end);
 	caller->progress = (uint64_t)level << 56 | address >> PAGE_BITS;
 	if (preempted)
 		return STATUS_RESTART;
@@ -329,11 +336,11 @@ static enum error vspace_feed(struct thread *caller, struct vspace *vspace)
 	return ERR_NONE;
 }
 
-enum error user_range_check(uint64_t address, uint64_t pages)
+enum error vspace_range_check(const struct vspace *vspace, uint64_t address, uint64_t pages)
 {
 	if (address % PAGE_SIZE)
 		return ERR_ALIGNMENT;
-	if (address < USER_BASE || address >= USER_END || pages > (USER_END - address) >> PAGE_BITS)
+	if (address < USER_BASE || address >= vspace->end || pages > (vspace->end - address) >> PAGE_BITS)
 		return ERR_RANGE;
 	return ERR_NONE;
 }
@@ -346,7 +353,7 @@ static unsigned vspace_unmap(struct thread *caller, struct vspace *vspace)
 
 	if (!arguments_zero(caller, 2))
 		return ERR_ARGUMENT;
-	error = user_range_check(address, pages);
+	error = vspace_range_check(vspace, address, pages);
 	if (error)
 		return error;
 	if (!vspace_remove(vspace, &address, end, 0, 0, &caller->progress)) {
@@ -378,7 +385,7 @@ static unsigned vspace_harvest(struct thread *caller, struct vspace *vspace)
 
 	if (!arguments_zero(caller, 2))
 		return ERR_ARGUMENT;
-	error = user_range_check(address, pages);
+	error = vspace_range_check(vspace, address, pages);
 	if (!error && pages > HARVEST_PAGES)
 		error = ERR_RANGE;
 	if (!error && !buffer)
@@ -393,7 +400,7 @@ static unsigned vspace_harvest(struct thread *caller, struct vspace *vspace)
 		if (i % 64 == 63 && i + 1 < pages && arch_interrupt_pending())
 			break;
 	}
-	arch_tlb_flush(&vspace->arch, address, pages << PAGE_BITS);
+	vspace_flush(vspace, address, pages << PAGE_BITS);
 	if (i < pages) {
 		caller->progress = i + 1;
 		return STATUS_RESTART;

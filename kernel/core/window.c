@@ -78,7 +78,7 @@ static enum error map_check(const struct window *window, const struct map_reques
 		return ERR_ARGUMENT;
 	if (!window_allows(window, request->flags & MAP_RIGHTS))
 		return ERR_RIGHTS;
-	error = user_range_check(request->address, request->pages);
+	error = vspace_range_check(window_vspace(window), request->address, request->pages);
 	if (error)
 		return error;
 	if (request->page > memory || request->pages > memory - request->page)
@@ -139,8 +139,7 @@ static unsigned window_map_pages(struct window *window, const struct map_request
 		}
 	}
 	if (flush)
-		arch_tlb_flush(&vspace->arch, request->address + (first << PAGE_BITS),
-		               (*done - first) << PAGE_BITS);
+		vspace_flush(vspace, request->address + (first << PAGE_BITS), (*done - first) << PAGE_BITS);
 	return status;
 }
 
@@ -205,7 +204,7 @@ static enum error scatter_one(struct window *window, uint64_t base, struct scatt
 		return ERR_ARGUMENT;
 	if (!window_allows(window, rights))
 		return ERR_RIGHTS;
-	if (entry.memory_page >= window->memory.pages || address < USER_BASE || address >= USER_END)
+	if (entry.memory_page >= window->memory.pages || address < USER_BASE || address >= vspace->end)
 		return ERR_RANGE;
 	window_include(window, address, address + PAGE_SIZE);
 	if (*last && address == *last_address + PAGE_SIZE)
@@ -226,6 +225,7 @@ static enum error scatter_one(struct window *window, uint64_t base, struct scatt
 static unsigned window_map_scatter(struct thread *caller, struct window *window)
 {
 	const struct ipc_buffer *buffer = thread_buffer(caller);
+	struct vspace *vspace = window_vspace(window);
 	uint64_t base = argument(caller, 0), count = argument(caller, 1), last_address = 0;
 	unsigned status = ERR_NONE;
 	bool flush = false;
@@ -237,7 +237,7 @@ static unsigned window_map_scatter(struct thread *caller, struct window *window)
 		return ERR_STATE;
 	if (base % PAGE_SIZE)
 		return ERR_ALIGNMENT;
-	if (base >= USER_END)
+	if (base >= vspace->end)
 		return ERR_RANGE;
 	if (!buffer || count > (thread_buffer_bytes(caller) - PAGE_SIZE) / sizeof(struct scatter_entry))
 		return ERR_NO_BUFFER;
@@ -254,7 +254,7 @@ static unsigned window_map_scatter(struct thread *caller, struct window *window)
 		}
 	}
 	if (flush)
-		arch_tlb_flush(&window_vspace(window)->arch, 0, USER_END);
+		vspace_flush(vspace, 0, vspace->end);
 	if (status != STATUS_RESTART)
 		result(caller, 0, caller->progress);
 	return status;
@@ -305,6 +305,7 @@ static unsigned window_protect(struct thread *caller, struct window *window)
 {
 	uint64_t address = argument(caller, 0), pages = argument(caller, 1), rights = argument(caller, 2);
 	uint64_t end = address + (pages << PAGE_BITS), next;
+	struct vspace *vspace = window_vspace(window);
 	enum error error;
 
 	if (!arguments_zero(caller, 3) || rights & ~(uint64_t)MAP_RIGHTS)
@@ -313,7 +314,7 @@ static unsigned window_protect(struct thread *caller, struct window *window)
 		return ERR_STATE;
 	if (!window_allows(window, (unsigned)rights))
 		return ERR_RIGHTS;
-	error = user_range_check(address, pages);
+	error = vspace_range_check(vspace, address, pages);
 	if (error)
 		return error;
 	/* Pages that another Window mapped get this one's rights, so they are this one's to remove as well.
@@ -325,7 +326,7 @@ static unsigned window_protect(struct thread *caller, struct window *window)
 		if (next % (PREEMPT_PAGES * PAGE_SIZE) == 0 && next < end && arch_interrupt_pending())
 			break;
 	}
-	arch_tlb_flush(&window_vspace(window)->arch, address, end - address);
+	vspace_flush(vspace, address, end - address);
 	caller->progress = (next - address) >> PAGE_BITS;
 	return next < end ? STATUS_RESTART : (unsigned)ERR_NONE;
 }

@@ -23,6 +23,8 @@ struct table_page {
 struct vspace {
 	struct arch_vspace arch;
 	struct table_page *free;
+	uint64_t end;                  /* of its addresses: [USER_BASE, end) */
+	unsigned root_level;           /* of the table in the object itself */
 	uint64_t free_pages;           /* in the list, and never used in feeds */
 	uint64_t used_pages;           /* linked as tables, the root not counted */
 	uint64_t carved[VSPACE_FEEDS]; /* pages of each feed that were ever taken */
@@ -39,8 +41,10 @@ void vspace_feed_lost(struct vspace *vspace, struct slot *feed);
 /* No CPU uses it any more. Its slots are empty or about to be. */
 void vspace_destroy(struct vspace *vspace);
 
-/* [address, address + pages) is page-aligned user memory. */
-enum error user_range_check(uint64_t address, uint64_t pages);
+/* [address, address + pages) is page-aligned and below the space's end. */
+enum error vspace_range_check(const struct vspace *vspace, uint64_t address, uint64_t pages);
+/* Tables were changed: forget what [address, address + size) meant. */
+void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size);
 /* The entry for a leaf of this level; makes the tables that are missing, NULL if there is no page for one. */
 pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level);
 /* entry (level 1) points to a table: forget its translations and take it back. */
