@@ -8,6 +8,7 @@
 #include <string.h>
 #include <pith/object.h>
 #include "address_space.h"
+#include "balance.h"
 #include "syscall.h"
 #include "thread.h"
 #include "vfs.h"
@@ -118,6 +119,7 @@ static void copy_thread(struct thread *thread, struct thread *child, const struc
 
 	child->blocked = from->mask_saved ? from->saved_mask : thread->blocked;
 	memcpy(child->comm, thread->comm, sizeof(child->comm));
+	thread_set_affinity(child, from->affinity);
 	/* A copy of the address space still has the alternate stack; a thread in the same one must not share
 	 * it. */
 	if (!(request->flags & CLONE_VM) || request->flags & CLONE_VFORK) {

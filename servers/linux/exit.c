@@ -172,7 +172,7 @@ static void process_release(struct process *process)
 		tty_session_exit(process);
 }
 
-static void stop_kernel_thread(struct thread *thread)
+void thread_stop_call(struct thread *thread)
 {
 	struct thread_private *private = thread->private;
 	struct message stop = {.info = MESSAGE_INFO(REPLY_STOP | REPLY_CONSUME_POKE, 0)};
@@ -200,7 +200,7 @@ void thread_exit(struct thread *thread)
 		process->mm = NULL;
 		waitq_wake_all(&process->vfork_wait);
 	}
-	stop_kernel_thread(thread);
+	thread_stop_call(thread);
 	thread_destroy(thread);
 	if (mm)
 		mm_put(mm); /* after the thread: the kernel stops a thread that loses its address space */

@@ -16,14 +16,15 @@
 static struct {
 	struct kernel_thread **table; /* by number, from 1 */
 	uint32_t count, capacity;
-	struct kernel_thread *free;
-	cptr_t service, cpu_time;
+	struct kernel_thread *free[BALANCE_CPUS];
+	cptr_t service, cpu_time[BALANCE_CPUS];
 } kernel_threads;
 
 void kernel_threads_init(cptr_t service)
 {
 	kernel_threads.service = service;
-	kernel_threads.cpu_time = startup_need("cpu-time", STARTUP_CAPABILITY, 0)->slot;
+	for (unsigned cpu = 0; cpu < BALANCE_CPUS && cpu < startup()->cpu_count; cpu++)
+		kernel_threads.cpu_time[cpu] = startup_need("cpu-time", STARTUP_CAPABILITY, cpu)->slot;
 }
 
 struct kernel_thread *kernel_thread_of(badge_t badge)
@@ -47,7 +48,8 @@ void kernel_thread_set_nice(struct kernel_thread *kernel, int nice)
 {
 	if (kernel->nice == nice)
 		return;
-	if (check(thread_set_priority(kernel->object, kernel_threads.cpu_time, nice_priority(nice)),
+	if (check(thread_set_priority(kernel->object, kernel_threads.cpu_time[kernel->cpu],
+	                              nice_priority(nice)),
 	          "priority"))
 		kernel->nice = nice;
 }
@@ -86,16 +88,16 @@ static bool bind_syscalls(struct kernel_thread *kernel)
 
 static bool configure(struct kernel_thread *kernel)
 {
-	return check(cpu_time_configure(kernel_threads.cpu_time, kernel->sched_context, SLICE_NS, SLICE_NS),
-	             "slice") &&
+	cptr_t time = kernel_threads.cpu_time[kernel->cpu];
+
+	return check(cpu_time_configure(time, kernel->sched_context, SLICE_NS, SLICE_NS), "slice") &&
 	       check(thread_bind(kernel->object, BIND_SCHED_CONTEXT, kernel->sched_context), "bind slice") &&
 	       check(thread_set_foreign(kernel->object, true), "foreign") &&
-	       check(thread_set_priority(kernel->object, kernel_threads.cpu_time, nice_priority(0)),
-	             "priority") &&
+	       check(thread_set_priority(kernel->object, time, nice_priority(0)), "priority") &&
 	       bind_syscalls(kernel);
 }
 
-static struct kernel_thread *kernel_thread_create(void)
+static struct kernel_thread *kernel_thread_create(unsigned cpu)
 {
 	struct kernel_thread *kernel;
 	cptr_t reply;
@@ -106,8 +108,9 @@ static struct kernel_thread *kernel_thread_create(void)
 	if (!kernel)
 		return NULL;
 	kernel->number = kernel_threads.count + 1;
-	kernel->object = object_create(OBJECT_THREAD, 0);
-	kernel->sched_context = object_create(OBJECT_SCHED_CONTEXT, 0);
+	kernel->cpu = cpu;
+	kernel->object = object_create_on(cpu, OBJECT_THREAD, 0);
+	kernel->sched_context = object_create_on(cpu, OBJECT_SCHED_CONTEXT, 0);
 	reply = object_create(OBJECT_REPLY, 0);
 	if (kernel->object && kernel->sched_context && reply && configure(kernel)) {
 		reply_give(reply);
@@ -124,14 +127,14 @@ static struct kernel_thread *kernel_thread_create(void)
 	return NULL;
 }
 
-struct kernel_thread *kernel_thread_take(struct thread *thread)
+struct kernel_thread *kernel_thread_take(struct thread *thread, unsigned cpu)
 {
-	struct kernel_thread *kernel = kernel_threads.free;
+	struct kernel_thread *kernel = kernel_threads.free[cpu];
 
 	if (kernel)
-		kernel_threads.free = kernel->next_free;
+		kernel_threads.free[cpu] = kernel->next_free;
 	else
-		kernel = kernel_thread_create();
+		kernel = kernel_thread_create(cpu);
 	if (kernel) {
 		kernel->thread = thread;
 		kernel_thread_set_nice(kernel, thread->process->nice);
@@ -147,8 +150,8 @@ void kernel_thread_release(struct kernel_thread *kernel)
 	/* The address space may be given away and must not be found again by this thread. */
 	thread_bind(kernel->object, BIND_VSPACE, CPTR_NULL);
 	kernel->vspace = CPTR_NULL;
-	kernel->next_free = kernel_threads.free;
-	kernel_threads.free = kernel;
+	kernel->next_free = kernel_threads.free[kernel->cpu];
+	kernel_threads.free[kernel->cpu] = kernel;
 }
 
 bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space)

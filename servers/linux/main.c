@@ -10,6 +10,7 @@
 #include <pith/slots.h>
 #include <pith/startup.h>
 #include <pith/syscall.h>
+#include "balance.h"
 #include "deadline.h"
 #include "fiber_context.h"
 #include "mm.h"
@@ -94,6 +95,7 @@ int main(void)
 		fatal("out of kernel memory for the Endpoint");
 	pages_init();
 	kernel_threads_init(server.service);
+	balance_init();
 	server.reply = reply_take();
 	fiber_spawn(start_fiber, NULL);
 	fiber_run_all();

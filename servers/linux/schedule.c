@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Priorities and scheduling, as far as one CPU and one policy go. */
+/* Priorities, CPUs and scheduling, as far as one policy goes. */
 #include <errno.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include "balance.h"
 #include "syscall.h"
 #include "thread.h"
 
@@ -20,24 +21,30 @@ static struct thread *thread_named(struct thread *thread, uint64_t tid)
 
 long sys_sched_getaffinity(struct thread *thread, const uint64_t arguments[6])
 {
-	uint64_t mask = 1;
+	const struct thread *target = thread_named(thread, arguments[0]);
+	uint64_t mask;
 
-	if (!thread_named(thread, arguments[0]))
+	if (!target)
 		return -ESRCH;
 	if (arguments[1] < sizeof(mask) || arguments[1] % sizeof(mask))
 		return -EINVAL;
+	mask = target->private->affinity & cpus_online();
 	return copy_to_user(thread, arguments[2], &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
 }
 
 long sys_sched_setaffinity(struct thread *thread, const uint64_t arguments[6])
 {
-	uint8_t mask = 0;
+	struct thread *target = thread_named(thread, arguments[0]);
+	uint64_t mask = 0, size = arguments[1] < sizeof(mask) ? arguments[1] : sizeof(mask);
 
-	if (!thread_named(thread, arguments[0]))
+	if (!target)
 		return -ESRCH;
-	if (arguments[1] && copy_from_user(thread, &mask, arguments[2], 1))
+	if (size && copy_from_user(thread, &mask, arguments[2], size))
 		return -EFAULT;
-	return mask & 1 ? 0 : -EINVAL;
+	if (!(mask & cpus_online()))
+		return -EINVAL;
+	thread_set_affinity(target, mask);
+	return 0;
 }
 
 long sys_sched_getscheduler(struct thread *thread, const uint64_t arguments[6])
@@ -164,9 +171,9 @@ long sys_setpriority(struct thread *thread, const uint64_t arguments[6])
 
 long sys_getcpu(struct thread *thread, const uint64_t arguments[6])
 {
-	uint32_t zero = 0;
+	uint32_t zero = 0, cpu = thread_cpu(thread);
 
-	if (arguments[0] && copy_to_user(thread, arguments[0], &zero, sizeof(zero)))
+	if (arguments[0] && copy_to_user(thread, arguments[0], &cpu, sizeof(cpu)))
 		return -EFAULT;
 	return arguments[1] ? copy_to_user(thread, arguments[1], &zero, sizeof(zero)) : 0;
 }

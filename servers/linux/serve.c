@@ -11,6 +11,7 @@
 #include <pith/slots.h>
 #include <pith/startup.h>
 #include <pith/syscall.h>
+#include "balance.h"
 #include "fault.h"
 #include "fiber_context.h"
 #include "oom.h"
@@ -283,7 +284,9 @@ static void serve_fiber(void *argument)
 		return;
 	}
 	thread->fiber = NULL;
-	answer(thread);
+	balance_note_user();
+	if (!balance_move(thread))
+		answer(thread);
 }
 
 static void take_message(struct thread *thread, cptr_t reply, const struct message *message)
@@ -295,6 +298,7 @@ static void take_message(struct thread *thread, cptr_t reply, const struct messa
 	private->label = message_label(message->info);
 	thread->registers_valid = false;
 	private->registers_changed = false;
+	private->balance.calls++;
 	memcpy(private->words, message->words, sizeof(message->words));
 	private->words[6] = more[6];
 	private->words[7] = more[7];

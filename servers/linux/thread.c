@@ -4,7 +4,9 @@
 #include <string.h>
 #include <pith/log.h>
 #include <pith/object.h>
+#include <pith/startup.h>
 #include "address_space.h"
+#include "balance.h"
 #include "fiber_context.h"
 #include "thread.h"
 
@@ -54,7 +56,9 @@ struct thread *thread_create(struct process *process, int tid)
 	thread->private = &both->private;
 	thread->process = process;
 	thread->tid = tid ? tid : pid_allocate();
-	thread->private->kernel = thread->tid ? kernel_thread_take(thread) : NULL;
+	thread->private->affinity = UINT64_MAX;
+	thread->private->balance.target = (uint8_t)startup()->cpu;
+	thread->private->kernel = thread->tid ? kernel_thread_take(thread, startup()->cpu) : NULL;
 	if (!thread->private->kernel) {
 		free(both);
 		return NULL;
@@ -107,6 +111,7 @@ void thread_begin(struct thread *thread, const struct thread_registers *register
 		log_error("thread %d cannot start: %s", thread->tid, error_text(error));
 	if (thread->private->attention)
 		thread_alert(thread);
+	balance_note_user();
 }
 
 struct thread_registers *thread_registers(struct thread *thread)
@@ -127,6 +132,16 @@ struct thread_registers *thread_registers_change(struct thread *thread)
 	return thread_registers(thread);
 }
 
+void thread_poke_in(struct thread *thread)
+{
+	struct thread_private *private = thread->private;
+
+	if (private->reply || private->poked)
+		return;
+	thread_poke(private->kernel->object);
+	private->poked = true;
+}
+
 void thread_alert(struct thread *thread)
 {
 	struct thread_private *private = thread->private;
@@ -134,8 +149,7 @@ void thread_alert(struct thread *thread)
 	private->attention = true;
 	if (thread->fiber) {
 		fiber_context_interrupt(thread->fiber);
-	} else if (!private->reply && !private->poked) {
-		thread_poke(private->kernel->object);
-		private->poked = true;
+	} else {
+		thread_poke_in(thread);
 	}
 }

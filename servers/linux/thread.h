@@ -21,6 +21,17 @@ struct kernel_thread {
 	uint64_t time_base; /* CPU time of its former users */
 	uint32_t number;    /* the badge of its messages */
 	int nice;
+	unsigned cpu; /* its home */
+};
+
+#define BALANCE_CPUS 8
+
+/* balance.c */
+struct thread_balance {
+	uint32_t calls; /* since the last tick */
+	uint16_t quiet; /* ticks in user mode without a call */
+	uint8_t settled; /* ticks that it stays where it is */
+	uint8_t target; /* the CPU where it should be */
 };
 
 struct thread_private {
@@ -44,10 +55,12 @@ struct thread_private {
 	deadline_t restart_deadline; /* of a call that is made again; 0: none */
 	uint64_t fault_address;      /* of a signal frame's cr2, trap number and error code */
 	uint32_t fault_trap, fault_code;
+	uint64_t affinity; /* bit n: it may run on CPU n */
+	struct thread_balance balance;
 };
 
 /* ---- kernel_thread.c ---- */
-struct kernel_thread *kernel_thread_take(struct thread *thread); /* NULL: out of kernel memory */
+struct kernel_thread *kernel_thread_take(struct thread *thread, unsigned cpu); /* NULL: out of kernel memory */
 void kernel_thread_release(struct kernel_thread *kernel);        /* stopped, not in a call */
 struct kernel_thread *kernel_thread_of(badge_t badge);
 bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space);
@@ -67,6 +80,8 @@ struct thread_registers *thread_registers(struct thread *thread);
 struct thread_registers *thread_registers_change(struct thread *thread);
 /* Have it look at its signals soon, wherever it is. */
 void thread_alert(struct thread *thread);
+/* Have it come in if it is in user mode. */
+void thread_poke_in(struct thread *thread);
 void thread_set_tid(struct thread *thread, int tid);
 
 /* ---- process.c ---- */
@@ -85,6 +100,8 @@ struct process *process_init(void); /* pid 1, or NULL */
 void process_exit_group(struct process *process, int wait_status);
 /* On the thread's own fiber, as the last thing: ends it. */
 void thread_exit(struct thread *thread);
+/* If a call of its kernel thread is being served, that is answered: stop. */
+void thread_stop_call(struct thread *thread);
 void process_reap(struct process *process);
 /* exec: waits until this thread is the only one. false: the process is ending. */
 bool thread_become_only(struct thread *thread);

@@ -61,10 +61,13 @@ static int show_meminfo(struct text *text, const struct pseudo *file)
 static int show_stat(struct text *text, const struct pseudo *file)
 {
 	(void)file;
+	unsigned cpus = startup()->cpu_count;
 	uint64_t up = ticks(time_now()), used = ticks(processes_cpu_time());
-	uint64_t idle = up > used ? up - used : 0;
-	for (int line = 0; line < 2; line++)
-		text_print(text, "cpu%s %lu 0 0 %lu 0 0 0 0 0 0\n", line == 0 ? " " : "0", used, idle);
+	uint64_t idle = up * cpus > used ? up * cpus - used : 0;
+	text_print(text, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", used, idle);
+	/* Which CPU a process used is not recorded: each has its share of the sum. */
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		text_print(text, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", cpu, used / cpus, idle / cpus);
 	text_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked %u\n",
 	           (time_wall() - time_now()) / 1000000000, count_processes(0), count_processes('R'),
 	           count_processes('D'));
@@ -75,7 +78,7 @@ static int show_uptime(struct text *text, const struct pseudo *file)
 {
 	(void)file;
 	uint64_t up = ticks(time_now()), used = ticks(processes_cpu_time());
-	uint64_t idle = up > used ? up - used : 0;
+	uint64_t idle = up * startup()->cpu_count > used ? up * startup()->cpu_count - used : 0;
 	text_print(text, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
 	return 0;
 }
@@ -142,15 +145,16 @@ static void cpu_text(char *out, unsigned leaf, unsigned registers)
 	}
 }
 
-static int show_cpuinfo(struct text *text, const struct pseudo *file)
+struct cpu_flag {
+	uint8_t reg, bit;
+	const char *name;
+};
+
+static void print_cpu(struct text *text, unsigned cpu)
 {
-	(void)file;
 	char vendor[13] = "", brand[49] = "";
 	unsigned a = 0, b = 0, c = 0, d = 0;
-	static const struct {
-		uint8_t reg, bit;
-		const char *name;
-	} flags[] = {
+	static const struct cpu_flag flags[] = {
 	        {3, 0, "fpu"},    {3, 4, "tsc"},     {3, 8, "cx8"},     {3, 15, "cmov"},   {3, 23, "mmx"},
 	        {3, 24, "fxsr"},  {3, 25, "sse"},    {3, 26, "sse2"},   {2, 0, "pni"},     {2, 9, "ssse3"},
 	        {2, 13, "cx16"},  {2, 19, "sse4_1"}, {2, 20, "sse4_2"}, {2, 23, "popcnt"}, {2, 25, "aes"},
@@ -161,17 +165,26 @@ static int show_cpuinfo(struct text *text, const struct pseudo *file)
 		cpu_text(brand + 16 * i, 0x80000002 + i, 4);
 	__get_cpuid(1, &a, &b, &c, &d);
 	text_print(text,
-	           "processor\t: 0\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: "
+	           "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: "
 	           "%s\nstepping\t: %u\n",
-	           vendor, (a >> 8 & 15) + (a >> 20 & 255), (a >> 4 & 15) | (a >> 12 & 0xf0), brand, a & 15);
+	           cpu, vendor, (a >> 8 & 15) + (a >> 20 & 255), (a >> 4 & 15) | (a >> 12 & 0xf0), brand,
+	           a & 15);
 	text_print(text,
-	           "cpu MHz\t\t: %lu.%03lu\nphysical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: "
+	           "cpu MHz\t\t: %lu.%03lu\nphysical id\t: %u\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: "
 	           "1\nflags\t\t:",
-	           startup()->tsc_hz / 1000000, startup()->tsc_hz / 1000 % 1000);
+	           startup()->tsc_hz / 1000000, startup()->tsc_hz / 1000 % 1000, cpu);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if ((flags[i].reg == 2 ? c : d) >> flags[i].bit & 1)
 			text_print(text, " %s", flags[i].name);
 	text_print(text, "\n\n");
+}
+
+/* The CPUs are alike. */
+static int show_cpuinfo(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	for (unsigned cpu = 0; cpu < startup()->cpu_count; cpu++)
+		print_cpu(text, cpu);
 	return 0;
 }
 
