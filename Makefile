@@ -40,7 +40,8 @@ KERNEL_FLAGS   := -O2 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-reg
 KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,$(KERNEL_ARCH)/kernel.ld -Wl,--build-id=none \
                   -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 
-# kernel: what a boot uses; kernel-debug: the same with PITH_DEBUG, which walks all objects and asserts the invariants.
+# kernel: what a boot uses; kernel-debug: the same with PITH_DEBUG, which walks all objects and asserts the invariants;
+# kernel-trace: with PITH_TRACE, which writes down what it does (./pith trace).
 define kernel_variant
 $(1)_OBJECTS := $$(patsubst %,$(B)/$(1)/%.o,$$(KERNEL_SOURCES))
 $(B)/$(1)/%.c.o: %.c $$(MAKEFILES_USED)
@@ -60,6 +61,7 @@ DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(eval $(call kernel_variant,kernel,))
 $(eval $(call kernel_variant,kernel-debug,-DPITH_DEBUG=1))
+$(eval $(call kernel_variant,kernel-trace,-DPITH_TRACE=1))
 
 ifneq ($(and $(wildcard $(KERNEL_ARCH)/kernel.ld),$(wildcard kernel/core/panic.c)),)
 ALL += $(B)/kernel/pith.elf

@@ -11,6 +11,7 @@
 #include <kernel/reply.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
+#include <kernel/trace.h>
 
 static bool message_is_native(const struct thread *sender)
 {
@@ -23,6 +24,8 @@ static bool message_is_native(const struct thread *sender)
  */
 static void endpoint_deliver(struct thread *sender, struct thread *receiver, struct reply *reply)
 {
+	trace(TRACE_MESSAGE, sender->message, sender, (uint64_t)receiver, sender->badge,
+	      *context_info(&sender->context), 0);
 	if (message_is_native(sender))
 		message_transfer(sender, receiver);
 	else

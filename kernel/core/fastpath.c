@@ -16,6 +16,7 @@
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
+#include <kernel/trace.h>
 #include <kernel/vspace.h>
 
 /* Words only: no capabilities, no reserved bits, a user's label. */
@@ -115,6 +116,8 @@ static inline void fast_send(struct thread *sender, const struct slot *slot, enu
 	}
 	*context_cap(&receiver->context) = slot->badge;
 	*context_status(&receiver->context) = ERR_NONE;
+	trace(TRACE_MESSAGE, kind, sender, (uint64_t)receiver, slot->badge, *context_info(&sender->context),
+	      0);
 	leave(sender->cpu, receiver);
 }
 
@@ -173,6 +176,7 @@ static inline void answer(struct thread *replier, struct thread *caller)
 {
 	uint64_t info = *context_info(&replier->context);
 
+	trace(TRACE_REPLY, caller->message, replier, (uint64_t)caller, info, 0, 0);
 	caller->reply = NULL;
 	if (caller->message != MESSAGE_CALL) {
 		if (caller->message == MESSAGE_FOREIGN)

@@ -6,6 +6,7 @@
 #include <kernel/reply.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
+#include <kernel/trace.h>
 
 static void notification_give(struct thread *thread, enum error status, uint64_t bits)
 {
@@ -20,6 +21,8 @@ void notification_signal(struct notification *notification, uint64_t bits)
 	struct thread *waiter = queue_first(&notification->waiters);
 	struct thread *bound = notification->bound;
 
+	trace(TRACE_SIGNAL, 0, this_cpu()->current, (uint64_t)notification, bits,
+	      (uint64_t)(waiter ? waiter : bound), 0);
 	notification->bits |= bits;
 	if (!notification->bits)
 		return;

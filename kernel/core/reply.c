@@ -9,6 +9,7 @@
 #include <kernel/reply.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
+#include <kernel/trace.h>
 #include <kernel/window.h>
 
 #define REPLY_FLAGS_ALL (REPLY_STOP | REPLY_REGISTERS | REPLY_MAP | REPLY_CONSUME_POKE | REPLY_VSPACE)
@@ -166,6 +167,7 @@ static enum error reply_answer(struct thread *thread, struct reply *reply)
 	error = message_check(thread, *context_info(&thread->context), true);
 	if (error)
 		return error;
+	trace(TRACE_REPLY, caller->message, thread, (uint64_t)caller, *context_info(&thread->context), 0, 0);
 	if (caller->message != MESSAGE_CALL)
 		return reply_to_kernel(thread, caller);
 	reply_release(reply);

@@ -5,6 +5,7 @@
 #include <kernel/reply.h>
 #include <kernel/sched.h>
 #include <kernel/delete.h>
+#include <kernel/trace.h>
 
 void thread_init(struct thread *thread)
 {
@@ -13,6 +14,7 @@ void thread_init(struct thread *thread)
 	thread->state = THREAD_STATE_STOPPED;
 	thread->cpu = this_cpu();
 	thread->deadline.kind = DEADLINE_THREAD;
+	trace_name(thread, NULL);
 	for (unsigned i = 0; i < THREAD_BINDING_COUNT; i++)
 		thread->bindings[i].place = (uint8_t)(PLACE_THREAD + i);
 }

@@ -8,6 +8,7 @@
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
 #include <kernel/thread.h>
+#include <kernel/trace.h>
 
 static bool thread_runs(const struct thread *thread)
 {
@@ -243,7 +244,8 @@ unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operat
 {
 	struct thread *thread = slot_object(slot);
 
-	if (operation < THREAD_BIND || operation > THREAD_INFO)
+	if ((operation < THREAD_BIND || operation > THREAD_INFO) &&
+	    (operation != THREAD_NAME || !trace_is_built))
 		return ERR_NO_OPERATION;
 	if (!(slot->rights & RIGHT_MANAGE))
 		return ERR_RIGHTS;
@@ -258,6 +260,9 @@ unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operat
 		return thread_set_foreign(caller, thread);
 	case THREAD_SET_TLS:
 		return thread_set_tls(caller, thread);
+	case THREAD_NAME:
+		trace_name(thread, context_word(&caller->context, 0));
+		return ERR_NONE;
 	default:
 		break;
 	}

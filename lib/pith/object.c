@@ -3,6 +3,7 @@
 /* Parts of this run before thread-local storage, where the canary lives, is set up. */
 #pragma GCC optimize("no-stack-protector")
 
+#include <stdio.h>
 #include <string.h>
 
 #include <pith/object.h>
@@ -147,6 +148,20 @@ enum error thread_set_foreign(cptr_t thread, bool foreign)
 enum error thread_set_tls(cptr_t thread, uint64_t base)
 {
 	return INVOKE(thread, THREAD_SET_TLS, base);
+}
+
+void thread_name(cptr_t thread, const char *name, unsigned number)
+{
+	static bool refused; /* a kernel without a trace is asked once */
+	uint64_t words[MESSAGE_REGISTER_WORDS] = {0};
+
+	if (refused)
+		return;
+	if (number)
+		snprintf((char *)words, sizeof(words), "%s[%u]", name, number);
+	else
+		snprintf((char *)words, sizeof(words), "%s", name);
+	refused = invoke(thread, THREAD_NAME, words) == ERR_NO_OPERATION;
 }
 
 enum error thread_info(cptr_t thread, struct thread_info *info)

@@ -48,6 +48,7 @@ static void own_objects(void)
 		boot_fatal("no RAM");
 	object_feed(untyped, OWN_OBJECTS_BITS);
 	space_init();
+	thread_name(INIT_SLOT_THREAD, "init", 0);
 	init.endpoint = object_create(OBJECT_ENDPOINT, 0);
 	init.events = object_create(OBJECT_NOTIFICATION, 0);
 	if (init.endpoint == CPTR_NULL || init.events == CPTR_NULL ||

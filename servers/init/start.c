@@ -76,6 +76,7 @@ static bool thread_start(struct component *component)
 	};
 	if (error == ERR_NONE)
 		error = thread_write_registers(thread, &registers);
+	thread_name(thread, manifest->name, 0);
 	if (error == ERR_NONE)
 		error = thread_resume(thread);
 	if (error != ERR_NONE)

@@ -176,6 +176,7 @@ static void set_names(struct exec *exec)
 	base = base ? base + 1 : exec->path;
 	snprintf(process->comm, sizeof(process->comm), "%.15s", base);
 	memcpy(exec->thread->comm, process->comm, sizeof(process->comm));
+	thread_tell_name(exec->thread);
 	free(process->exe);
 	process->exe = NULL;
 	if (exec->file->dentry && dentry_path(exec->thread, exec->file->dentry, path, sizeof(path)) >= 0)

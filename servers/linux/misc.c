@@ -158,6 +158,7 @@ static long set_comm(struct thread *thread, uint64_t address)
 	memcpy(thread->comm, name, COMM_SIZE);
 	if (thread->tid == thread->process->pid)
 		memcpy(thread->process->comm, name, COMM_SIZE);
+	thread_tell_name(thread);
 	return 0;
 }
 

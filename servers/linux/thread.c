@@ -98,12 +98,18 @@ void thread_set_tid(struct thread *thread, int tid)
 	hash_insert(thread);
 }
 
+void thread_tell_name(struct thread *thread)
+{
+	thread_name(thread->private->kernel->object, thread->comm, (unsigned)thread->tid);
+}
+
 void thread_begin(struct thread *thread, const struct thread_registers *registers)
 {
 	struct kernel_thread *kernel = thread->private->kernel;
 	enum error error;
 
 	kernel_thread_bind(kernel, thread->process->mm->space);
+	thread_tell_name(thread);
 	error = thread_write_registers(kernel->object, registers);
 	if (error == ERR_NONE)
 		error = thread_resume(kernel->object);

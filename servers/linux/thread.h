@@ -71,6 +71,8 @@ void kernel_threads_init(cptr_t service);
 /* ---- thread.c ---- */
 /* A thread of the process, not running yet. tid 0: a new one. NULL: no memory. */
 struct thread *thread_create(struct process *process, int tid);
+/* Its name, for traces. */
+void thread_tell_name(struct thread *thread);
 void thread_destroy(struct thread *thread);
 /* First run: from these registers. */
 void thread_begin(struct thread *thread, const struct thread_registers *registers);

@@ -20,7 +20,8 @@ class Options:
 
     def __init__(self, **given):
         self.__dict__ = {"root": None, "disk": [], "add": [], "memory": "512M", "icount": False, "timeout": None,
-                         "log": None, "cpus": None, "accel": "auto", "kernel": None, "streams": (0, 1, 2), **given}
+                         "log": None, "cpus": None, "accel": "auto", "kernel": None, "extra": (),
+                         "streams": (0, 1, 2), **given}
 
 
 def split_path(text, default):
@@ -117,7 +118,7 @@ def execute(options):
             options.kernel or boot.KERNEL, image, boot.append(options.icount), options.memory,
             [root] + [machine.Disk(host) for host, _ in disks],
             accel=None if options.icount else boot.accelerator(options.accel), icount=options.icount,
-            cpus=options.cpus)
+            cpus=options.cpus, extra=options.extra)
         with machine.Machine(command) as emulator:
             session = Session(emulator.console, emulator.log, options.command, ENVIRONMENT, options.timeout,
                               options.streams)

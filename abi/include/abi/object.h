@@ -93,6 +93,8 @@ enum object_type {
 	OPERATION(THREAD_SET_TLS, 0x3a)                                                                       \
 	/* -> w0 = CPU time used (ns), w1 = enum thread_state, w2 = priority, w3 = CPU */                             \
 	OPERATION(THREAD_INFO, 0x3b)                                                                          \
+	/* w0 to w5 = a name in its bytes, zeros behind: for the trace; a kernel without one: NO_OPERATION */         \
+	OPERATION(THREAD_NAME, 0x3f)                                                                          \
                                                                                                               \
 	/* CpuTime: w0 = SchedContext, w1 = budget, w2 = period (ns; budget == period: plain round robin with that slice) */ \
 	OPERATION(CPU_TIME_CONFIGURE, 0x40)                                                                   \

@@ -2,6 +2,8 @@
 /* The local APIC: end of interrupt, what is pending, and the one-shot timer. x2APIC where there is one. */
 #include "local.h"
 
+#include <kernel/trace.h>
+
 enum {
 	APIC_ID = 0x20,
 	APIC_TASK_PRIORITY = 0x80,
@@ -105,6 +107,7 @@ bool arch_interrupt_pending(void)
 		if ((irq_words_used | 1u << VECTOR_TIMER / 32) & 1u << word)
 			if (apic_read(APIC_IRR + word * 16) != 0)
 				return true;
+	trace(TRACE_POLL, 0, NULL, 0, 0, 0, 0);
 	return false;
 }
 

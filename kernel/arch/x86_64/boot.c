@@ -6,6 +6,9 @@
  */
 #include "local.h"
 
+#include <kernel/cpu.h>
+#include <kernel/trace.h>
+
 /* Kept from everybody: the firmware's data, and room for the start-up code of other CPUs. */
 #define LOW_RESERVED 0x10000ul
 
@@ -132,6 +135,40 @@ static void rsdp_place(struct range_list *memory)
 	boot.acpi_rsdp = page;
 }
 
+#ifdef PITH_TRACE
+static struct memory_range trace_memory;
+
+/* Not above 4 GiB: there an address is the place in a file of the emulator's memory. */
+static void trace_place(struct range_list *memory)
+{
+	uint64_t ram = 0, bytes;
+
+	for (unsigned i = 0; i < memory->count; i++)
+		ram += memory->ranges[i].end - memory->ranges[i].start;
+	bytes = trace_bytes(ram < BOOT_MAP_END / 2 ? ram : BOOT_MAP_END / 2);
+	trace_memory.start = range_take(memory, bytes, (uint64_t)image_end - KERNEL_IMAGE, BOOT_MAP_END);
+	if (trace_memory.start == 0)
+		panic("boot: no %lu KiB of contiguous memory for the trace", bytes >> 10);
+	trace_memory.end = trace_memory.start + bytes;
+}
+
+static void trace_start(void)
+{
+	unsigned cpus = acpi.cpu_count < CPU_MAX ? acpi.cpu_count : CPU_MAX;
+
+	trace_init(phys_to_virt(trace_memory.start), trace_memory.end - trace_memory.start, cpus ? cpus : 1);
+}
+#else
+static void trace_place(struct range_list *memory)
+{
+	(void)memory;
+}
+
+static void trace_start(void)
+{
+}
+#endif
+
 /* The loader's information is not used any more from here on: its memory may be. */
 static void memory_layout(void)
 {
@@ -160,6 +197,7 @@ static void memory_layout(void)
 	pool = range_take(memory, pool_size, end, BOOT_MAP_END);
 	if (pool == 0)
 		panic("boot: no memory for page tables (%lu KiB)", pool_size >> 10);
+	trace_place(memory);
 	boot.ram_count = memory->count;
 	paging_init(&direct, pool, pool_size);
 }
@@ -183,6 +221,7 @@ _Noreturn void boot_main(unsigned loader, uint64_t physical)
 	rsdp_parse();
 	memory_layout();
 	memory_all();
+	trace_start();
 	vector_cpu_init();
 	time_init();
 	apic_init();

@@ -29,6 +29,24 @@
 	pop	%r15
 	.endm
 
+/*
+ * Kernels with a trace tell it here of every way in and out; rdi and the stack's alignment stay as they are. aligned: rsp is a
+ * multiple of 16, and not 8 off as where C functions begin.
+ */
+	.macro trace_call function, aligned=0
+#ifdef PITH_TRACE
+	push	%rdi
+	.if \aligned
+	push	%rdi
+	.endif
+	call	\function
+	.if \aligned
+	pop	%rdi
+	.endif
+	pop	%rdi
+#endif
+	.endm
+
 	.section .text.hot, "ax"
 
 	.globl entry_syscall
@@ -58,6 +76,7 @@ entry_syscall:
 	movq	$0x100, CTX_VECTOR(%rsp)	/* CONTEXT_SYSCALL */
 	mov	%rsp, %rdi
 	mov	%gs:CPU_STACK_TOP, %rsp
+	trace_call trace_enter
 	jmp	kernel_syscall
 	.size entry_syscall, . - entry_syscall
 
@@ -69,6 +88,7 @@ entry_syscall:
 	.type arch_return_to_user, @function
 	.balign 64
 arch_return_to_user:
+	trace_call trace_exit
 	cmp	%gs:CPU_CURRENT, %rdi
 	.byte	0x0f, 0x85		/* jne with a 32-bit displacement, changed by arch_cpu_init() */
 	.globl switch_jump_target, switch_jump_end
@@ -217,6 +237,7 @@ entry_common:
 	mov	%gs:CPU_STACK_TOP, %rsp
 	push	$2			/* the direction and alignment-check flags may be the user's */
 	popfq
+	trace_call trace_enter
 	jmp	trap_from_user
 
 entry_from_kernel:
@@ -253,6 +274,7 @@ entry_fatal:
 	.globl arch_idle
 	.type arch_idle, @function
 arch_idle:
+	trace_call trace_idle
 	sti
 	hlt
 	cli

@@ -2,6 +2,8 @@
 /* Interrupts and exceptions, after entry.S has saved the registers: who gets them. */
 #include "local.h"
 
+#include <kernel/trace.h>
+
 enum { EXCEPTION_DEBUG = 1, EXCEPTION_NO_VECTOR = 7, EXCEPTION_PAGE_FAULT = 14, EXCEPTIONS = 32 };
 
 enum { PF_PRESENT = 1 << 0, PF_WRITE = 1 << 1, PF_EXECUTE = 1 << 4 };
@@ -79,6 +81,7 @@ void trap_from_kernel(struct arch_context *frame)
 {
 	if (frame->vector < EXCEPTIONS)
 		report(frame);
+	trace(TRACE_ENTER, frame->vector, NULL, 0, 0, 0, frame->rip);
 	interrupt((unsigned)frame->vector);
 }
 

@@ -37,6 +37,8 @@ enum error thread_write_vector(cptr_t thread, const void *data, size_t size);
 enum error thread_poke(cptr_t thread);
 enum error thread_set_foreign(cptr_t thread, bool foreign);
 enum error thread_set_tls(cptr_t thread, uint64_t base);
+/* For `./pith trace`: NAME or, unless the number is 0, NAME[NUMBER]; at most 47 bytes. */
+void thread_name(cptr_t thread, const char *name, unsigned number);
 struct thread_info {
 	uint64_t cpu_time;
 	enum thread_state state;

@@ -2,6 +2,8 @@
 /* Functions of <kernel/arch.h> that are a few instructions long. Included before their declarations there. */
 #pragma once
 
+#include <kernel/trace.h>
+
 static inline struct cpu *arch_this_cpu(void)
 {
 	struct cpu *cpu;
@@ -12,16 +14,22 @@ static inline struct cpu *arch_this_cpu(void)
 }
 
 /* ---- time ---- */
+/* The TSC as it is: the cheapest clock, for what counts only differences. */
+static inline uint64_t arch_cycles(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
 extern uint64_t time_tsc_at_boot;
 extern uint64_t time_scale; /* nanoseconds in a TSC tick, 32.32 fixed point */
 
 static inline uint64_t arch_time(void)
 {
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
 	/* 96 bits at most: no overflow ever. */
-	return (uint64_t)((__uint128_t)(((uint64_t)high << 32 | low) - time_tsc_at_boot) * time_scale >> 32);
+	return (uint64_t)((__uint128_t)(arch_cycles() - time_tsc_at_boot) * time_scale >> 32);
 }
 
 /* ---- page tables ---- */
@@ -81,5 +89,6 @@ static inline void arch_vspace_switch(struct arch_vspace *vspace)
 	if (cpu->cr3 == root)
 		return;
 	cpu->cr3 = root;
+	trace(TRACE_VSPACE, 0, NULL, root, 0, 0, 0);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
 }
