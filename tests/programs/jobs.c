@@ -32,18 +32,25 @@ static void test_stop(void)
 {
 	siginfo_t info;
 	pid_t pid;
+	int ready[2];
+	char byte;
 
+	SHOW(pipe(ready));
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
 		signal(SIGTERM, handler);
 		signal(SIGUSR1, handler);
+		if (write(ready[1], "", 1) != 1)
+			_exit(11);
 		/* In whichever order the handlers run. */
 		while (got != (1 << SIGTERM | 1 << SIGUSR1))
 			usleep(1000);
 		_exit(10);
 	}
-	usleep(10000);
+	TELL(read(ready[0], &byte, 1) == 1);
+	close(ready[0]);
+	close(ready[1]);
 	report("running", pid, WNOHANG | WUNTRACED | WCONTINUED);
 	SHOW(kill(pid, SIGSTOP));
 	SHOW(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT));
