@@ -124,7 +124,7 @@ static void init_objects(struct init *init)
 	init_slot(init, INIT_SLOT_VSPACE, OBJECT_VSPACE, RIGHT_ALL, (uint64_t)init->vspace);
 	page = phys_to_virt(init_take(init, PAGE_SIZE));
 	init->thread = (struct thread *)page;
-	thread_init(init->thread);
+	thread_init(init->thread, this_cpu());
 	init_slot(init, INIT_SLOT_THREAD, OBJECT_THREAD, RIGHT_ALL, (uint64_t)init->thread);
 	context = (struct sched_context *)(page + sizeof(struct thread));
 	sched_context_init(context);
@@ -313,6 +313,7 @@ void kernel_main(const struct boot_data *boot)
 {
 	static struct init init;
 
+	cpu_count = boot->cpu_count;
 	cpu_init(this_cpu());
 	init.boot = boot;
 	init.image = boot_image_find(boot);

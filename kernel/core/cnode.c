@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* CNodes: finding capabilities, and deriving, moving and deleting them. */
 #include <kernel/cnode.h>
+#include <kernel/cpu.h>
 #include <kernel/delete.h>
 #include <kernel/syscall.h>
 
@@ -17,6 +18,14 @@ enum error cspace_find(const struct thread *thread, uint64_t index, unsigned typ
 		return ERR_RIGHTS;
 	*out = slot;
 	return ERR_NONE;
+}
+
+enum error cspace_find_local(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
+                             struct slot **out)
+{
+	enum error error = cspace_find(thread, index, type, rights, out);
+
+	return !error && (*out)->home != this_cpu()->index ? ERR_REMOTE : error;
 }
 
 enum error cspace_find_cnode(const struct thread *thread, uint64_t index, struct slot **out)

@@ -2,6 +2,7 @@
 #include <kernel/cpu.h>
 
 static struct cpu cpus[CPU_MAX];
+unsigned cpu_count;
 
 /* Inlined by nobody: the boot code calls it before there is a stack canary. */
 struct cpu *cpu_at(unsigned index)

@@ -166,10 +166,10 @@ unsigned syscall_recv(struct thread *thread)
 	cptr_t index = (cptr_t)*context_reply(&thread->context);
 	struct slot *slot, *reply = NULL;
 	enum error error =
-	        cspace_find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ, &slot);
+	        cspace_find_local(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ, &slot);
 
 	if (!error && index)
-		error = cspace_find(thread, index, OBJECT_REPLY, 0, &reply);
+		error = cspace_find_local(thread, index, OBJECT_REPLY, 0, &reply);
 	if (!error && reply && ((struct reply *)slot_object(reply))->state != REPLY_IDLE)
 		error = ERR_STATE;
 	return error ? error : endpoint_recv(slot_object(slot), thread, reply ? slot_object(reply) : NULL);

@@ -80,8 +80,8 @@ unsigned syscall_wait(struct thread *thread)
 	deadline_t deadline = *context_deadline(&thread->context);
 	struct notification *notification;
 	struct slot *slot;
-	enum error error =
-	        cspace_find(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_READ, &slot);
+	enum error error = cspace_find_local(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION,
+	                                     RIGHT_READ, &slot);
 
 	if (error)
 		return error;

@@ -197,11 +197,12 @@ unsigned syscall_reply_recv(struct thread *thread)
 	unsigned status;
 	enum error error;
 
-	error = cspace_find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ, &endpoint);
+	error = cspace_find_local(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ,
+	                          &endpoint);
 	if (!error && answer)
-		error = cspace_find(thread, answer, OBJECT_REPLY, 0, &answer_slot);
+		error = cspace_find_local(thread, answer, OBJECT_REPLY, 0, &answer_slot);
 	if (!error)
-		error = cspace_find(thread, receive ? receive : answer, OBJECT_REPLY, 0, &receive_slot);
+		error = cspace_find_local(thread, receive ? receive : answer, OBJECT_REPLY, 0, &receive_slot);
 	if (error)
 		return error;
 	next = slot_object(receive_slot);

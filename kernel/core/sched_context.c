@@ -68,6 +68,8 @@ static enum error cpu_time_configure(struct thread *caller, struct slot *slot)
 	error = cspace_find(caller, argument(caller, 0), OBJECT_SCHED_CONTEXT, RIGHT_MANAGE, &target);
 	if (error)
 		return error;
+	if (target->home != slot->object)
+		return ERR_REMOTE;
 	if (budget < SCHED_SLICE_MIN || budget > period || period > PERIOD_MAX)
 		return ERR_ARGUMENT;
 	/* A plain slice promises no share: it only takes turns. */

@@ -7,12 +7,12 @@
 #include <kernel/delete.h>
 #include <kernel/trace.h>
 
-void thread_init(struct thread *thread)
+void thread_init(struct thread *thread, struct cpu *home)
 {
 	arch_context_init(&thread->context);
 	arch_vector_init(&thread->vector);
 	thread->state = THREAD_STATE_STOPPED;
-	thread->cpu = this_cpu();
+	thread->home = thread->cpu = home;
 	thread->deadline.kind = DEADLINE_THREAD;
 	trace_name(thread, NULL);
 	for (unsigned i = 0; i < THREAD_BINDING_COUNT; i++)

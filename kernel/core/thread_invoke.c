@@ -30,6 +30,9 @@ static const struct {
 
 static enum error thread_binding_check(struct thread *thread, unsigned binding, const struct slot *slot)
 {
+	if ((binding == BIND_NOTIFICATION || binding == BIND_SCHED_CONTEXT) &&
+	    slot->home != thread->home->index)
+		return ERR_REMOTE;
 	switch (binding) {
 	case BIND_IPC_BUFFER:
 		if (slot->flags & SLOT_DEVICE || slot->pages > IPC_BUFFER_PAGES_MAX)

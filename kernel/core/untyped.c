@@ -5,6 +5,7 @@
  * was cleared is remembered in `progress`, for the lowest chunk that is neither used nor clean.
  */
 #include <kernel/cnode.h>
+#include <kernel/cpu.h>
 #include <kernel/endpoint.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
@@ -121,7 +122,7 @@ bool untyped_clear(struct slot *untyped, unsigned chunk_bits, uint64_t count)
 /* ---- retype ---- */
 
 struct retype {
-	unsigned type, size_bits; /* of each object */
+	unsigned type, size_bits, home; /* of each object */
 	uint64_t count;
 	struct slot *cnode;
 	uint64_t first;
@@ -132,9 +133,13 @@ static enum error retype_decode_size(struct retype *retype, uint64_t word)
 #define OBJECT(name, bits) [name] = bits,
 	static const uint8_t fixed_bits[OBJECT_TYPE_COUNT] = {OBJECTS};
 #undef OBJECT
-	uint64_t type = word & 0xff, size_bits = word >> 8;
+	uint64_t type = word & 0xff, size_bits = word >> 8 & 0xff, home = word >> 16;
 
 	if (type == OBJECT_NULL || type > OBJECT_WINDOW)
+		return ERR_ARGUMENT;
+	if (home >= cpu_count)
+		return ERR_RANGE;
+	if (home && !type_has_home((unsigned)type))
 		return ERR_ARGUMENT;
 	if (fixed_bits[type]) {
 		if (size_bits)
@@ -149,6 +154,7 @@ static enum error retype_decode_size(struct retype *retype, uint64_t word)
 		return ERR_RANGE;
 	retype->type = (unsigned)type;
 	retype->size_bits = (unsigned)size_bits;
+	retype->home = (unsigned)home;
 	return ERR_NONE;
 }
 
@@ -210,6 +216,8 @@ static void object_make(struct slot *slot, const struct retype *retype, uint64_t
 	void *object = by_physical ? NULL : phys_to_virt(physical);
 
 	slot->object = by_physical ? physical : (uint64_t)object;
+	if (type_has_home(retype->type))
+		slot->home = retype->home;
 	switch (retype->type) {
 	case OBJECT_UNTYPED:
 		slot->untyped.size_bits = (uint8_t)retype->size_bits;
@@ -221,7 +229,7 @@ static void object_make(struct slot *slot, const struct retype *retype, uint64_t
 		slot->slots = 1u << (retype->size_bits - SLOT_BITS);
 		break;
 	case OBJECT_THREAD:
-		thread_init(object);
+		thread_init(object, cpu_at(retype->home));
 		break;
 	case OBJECT_SCHED_CONTEXT:
 		sched_context_init(object);

@@ -19,6 +19,8 @@ TEST(untyped_retype_errors, "retype refuses what it should and changes nothing")
 	EXPECT(ERR_RANGE, untyped, UNTYPED_RETYPE, OBJECT_MEMORY | 11 << 8, 1, CPTR_NULL, to);
 	EXPECT(ERR_RANGE, untyped, UNTYPED_RETYPE, OBJECT_MEMORY | 17 << 8, 1, CPTR_NULL, to);
 	EXPECT(ERR_RANGE, untyped, UNTYPED_RETYPE, OBJECT_MEMORY | 64 << 8, 1, CPTR_NULL, to);
+	EXPECT(ERR_RANGE, untyped, UNTYPED_RETYPE, OBJECT_ENDPOINT | 255 << 16, 1, CPTR_NULL, to);
+	EXPECT(ERR_RANGE, untyped, UNTYPED_RETYPE, OBJECT_ENDPOINT | 256 << 16, 1, CPTR_NULL, to);
 	EXPECT(ERR_RANGE, untyped, UNTYPED_RETYPE, memory, 1, CPTR_NULL, FAR);
 	EXPECT(ERR_RANGE, untyped, UNTYPED_RETYPE, memory, 1, CPTR_NULL, 1ul << 32);
 	EXPECT(ERR_OCCUPIED, untyped, UNTYPED_RETYPE, memory, 1, CPTR_NULL, untyped);

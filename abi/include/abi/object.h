@@ -49,9 +49,10 @@ enum object_type {
  */
 #define OPERATIONS                                                                                            \
 	/* Untyped. An Untyped is cut into chunks of one size, fixed by its first retype until all are free again; */ \
-	/* sizes differ by at most 2^6. w0 = enum object_type | size_bits << 8 (0 for fixed sizes), w1 = count (1..64), */ \
+	/* sizes differ by at most 2^6. w0 = enum object_type | size_bits << 8 (0 for fixed sizes) | home CPU << 16 (of */ \
+	/* Threads, SchedContexts, Endpoints, Replies, Notifications; else 0; it never changes), w1 = count (1..64), */ \
 	/* w2 = destination CNode (CPTR_NULL: the caller's CSpace), w3 = first destination slot. Clears memory; restartable. */ \
-	/* RANGE (also: it is cut into chunks of another size), ARGUMENT, NO_MEMORY, OCCUPIED, LIMIT (Untypeds nested */   \
+	/* RANGE (also: it is cut into chunks of another size; there is no such CPU), ARGUMENT, NO_MEMORY, OCCUPIED, LIMIT (Untypeds nested */   \
 	/* too deep), STATE (it is being deleted) */                                                                \
 	OPERATION(UNTYPED_RETYPE, 0x10)                                                                       \
 	/* -> w0 = size_bits, w1 = chunk bits (0: uncut), w2 = bitmap of chunks in use, w3 = 1 if device,  */     \
@@ -72,6 +73,7 @@ enum object_type {
 	OPERATION(CNODE_REVOKE, 0x23)                                                                         \
                                                                                                               \
 	/* Thread. w0 = enum thread_binding, w1 = capability (CPTR_NULL: unbind). The kernel keeps a derived one. */   \
+	/* REMOTE: a Notification or SchedContext of another CPU than the thread's */                                 \
 	OPERATION(THREAD_BIND, 0x30)                                                                          \
 	/* w0 = CpuTime, w1 = priority (at most the CpuTime's maximum) */                                            \
 	OPERATION(THREAD_SET_PRIORITY, 0x31)                                                                  \
@@ -96,7 +98,8 @@ enum object_type {
 	/* w0 to w5 = a name in its bytes, zeros behind: for the trace; a kernel without one: NO_OPERATION */         \
 	OPERATION(THREAD_NAME, 0x3f)                                                                          \
                                                                                                               \
-	/* CpuTime: w0 = SchedContext, w1 = budget, w2 = period (ns; budget == period: plain round robin with that slice) */ \
+	/* CpuTime: w0 = SchedContext, w1 = budget, w2 = period (ns; budget == period: plain round robin with that slice). */ \
+	/* REMOTE: the SchedContext is another CPU's */                                                              \
 	OPERATION(CPU_TIME_CONFIGURE, 0x40)                                                                   \
 	/* SchedContext -> w0 = consumed (ns), w1 = budget, w2 = period */                                           \
 	OPERATION(SCHED_CONTEXT_INFO, 0x41)                                                                   \

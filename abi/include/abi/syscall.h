@@ -25,6 +25,7 @@
 	SYSCALL(SYS_SEND, 2)                                                                                 \
 	/* rdi = Endpoint (READ), r14 low half = Reply that will hold the caller (CPTR_NULL: sends only; */   \
 	/* a call that arrives then is answered ERR_STATE). Parks the active Reply of this thread. */        \
+	/* REMOTE: the Endpoint or the Reply is another CPU's than the thread. */                             \
 	SYSCALL(SYS_RECV, 3)                                                                                 \
 	/* r14 = REPLY_PAIR(answer, receive): answer, then receive as SYS_RECV. */                            \
 	SYSCALL(SYS_REPLY_RECV, 4)                                                                           \
@@ -32,7 +33,7 @@
 	SYSCALL(SYS_REPLY, 5)                                                                                \
 	/* rdi = Notification (WRITE): OR the capability's badge into its word. Never waits. */               \
 	SYSCALL(SYS_SIGNAL, 6)                                                                               \
-	/* rdi = Notification (READ): wait for any bit, take and clear all. */                                \
+	/* rdi = Notification (READ): wait for any bit, take and clear all. REMOTE as SYS_RECV. */                                \
 	SYSCALL(SYS_WAIT, 7)                                                                                 \
 	/* Give the CPU to the next thread of the same priority. */                                          \
 	SYSCALL(SYS_YIELD, 8)                                                                                \

@@ -24,6 +24,9 @@ static inline struct slot *cspace_lookup(const struct thread *thread, uint64_t i
 /* The capability at index if it has this type and these rights. */
 enum error cspace_find(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
                        struct slot **out);
+/* The same if its object also lives on this CPU; else ERR_REMOTE. */
+enum error cspace_find_local(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
+                             struct slot **out);
 /* The CNode to read from or to write into: CPTR_NULL is the thread's own CSpace. */
 enum error cspace_find_cnode(const struct thread *thread, uint64_t index, struct slot **out);
 unsigned cnode_invoke(struct thread *caller, struct slot *slot, unsigned operation);

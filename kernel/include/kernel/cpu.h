@@ -31,6 +31,9 @@ struct cpu {
 	unsigned index;
 };
 
+/* Of this machine; boot_data's. */
+extern unsigned cpu_count;
+
 static inline struct cpu *this_cpu(void)
 {
 	return arch_this_cpu();

@@ -7,9 +7,10 @@
  * that clearing a slot has the right side effect).
  *
  * The tree is a forest. Children form a list: `child` is the first, `next` the next sibling; `prev` is the
- * previous sibling or, for the first child, the parent. Roots are children of slot_forest, which is no capability. So a capability moves, and
- * hands its children up, in a constant number of steps; only finding a parent walks the siblings, and only
- * children of Untypeds (at most UNTYPED_CHUNKS siblings) ever ask for theirs.
+ * previous sibling or, for the first child, the parent. Roots are children of slot_forest, which is no
+ * capability. So a capability moves, and hands its children up, in a constant number of steps; only finding a
+ * parent walks the siblings, and only children of Untypeds (at most UNTYPED_CHUNKS siblings) ever ask for
+ * theirs.
  *
  * Invariants: a slot of type OBJECT_NULL has no links; s->child->prev == s; s->next->prev == s; an original
  * (SLOT_ORIGINAL) of a retyped object is a child of the Untyped that it was cut from; Untypeds are always
@@ -58,6 +59,7 @@ struct slot {
 			uint16_t progress;  /* clearing of the first chunk that is neither used nor clean */
 		} untyped;
 		uint32_t slots; /* CNode: how many */
+		uint32_t home;  /* index of the object's CPU: see type_has_home() */
 	};
 	uint64_t object; /* address in the kernel; Untyped, Memory: physical; IoPorts: first port; CpuTime:
 	                    CPU */
@@ -90,6 +92,13 @@ _Static_assert(sizeof(struct slot) == 1 << SLOT_BITS, "a capability slot");
 static inline bool slot_empty(const struct slot *slot)
 {
 	return slot->type == OBJECT_NULL;
+}
+
+/* These objects belong to one CPU, and every capability to one of them says to which. */
+static inline bool type_has_home(unsigned type)
+{
+	return 1u << type & (1u << OBJECT_THREAD | 1u << OBJECT_SCHED_CONTEXT | 1u << OBJECT_ENDPOINT |
+	                     1u << OBJECT_REPLY | 1u << OBJECT_NOTIFICATION);
 }
 
 static inline void *slot_object(const struct slot *slot)

@@ -50,7 +50,8 @@ struct thread {
 	uint32_t flags;
 	struct sched_context *sched; /* == object of bindings[BIND_SCHED_CONTEXT] */
 	struct thread *ready_next, *ready_prev;
-	struct cpu *cpu;
+	struct cpu *home; /* never changes */
+	struct cpu *cpu;  /* owns this thread now: only it touches what belongs to the thread */
 
 	struct heap_node wait; /* in a wait_queue */
 	struct wait_queue *waits_on;
@@ -99,7 +100,7 @@ static inline uint64_t thread_buffer_bytes(const struct thread *thread)
 	return thread->bindings[BIND_IPC_BUFFER].pages << PAGE_BITS; /* an empty slot has none */
 }
 
-void thread_init(struct thread *thread);
+void thread_init(struct thread *thread, struct cpu *home);
 /* The original is being deleted: end every relation to others. */
 void thread_destroy(struct thread *thread);
 /* A binding is about to be cleared, whoever asked for it: undo what it meant. */
