@@ -214,20 +214,28 @@ static bool vspace_has_window(const struct slot *original, uint64_t address, pte
 	return false;
 }
 
-/* Returns the address to look at next. */
-static uint64_t check_leaf(const struct slot *original, struct vspace *vspace, uint64_t address)
+/* Goes through every table once. */
+static void check_leaves(const struct slot *original, struct vspace *vspace)
 {
-	unsigned level, missing = 0;
-	pte_t *pte = NULL;
+	unsigned level = vspace->root_level, missing;
+	const pte_t *at[ARCH_ROOT_LEVEL + 1]; /* the entry that is looked at, of each table on the way down */
 
-	for (level = 0; level <= ARCH_ROOT_LEVEL; level++) {
-		pte = arch_pte_find(&vspace->arch, address, level, &missing);
-		if (pte)
-			break;
+	at[level] = arch_pte_find(&vspace->arch, 0, level, &missing);
+	for (uint64_t address = 0; address < vspace->end;) {
+		bool present = arch_pte_present(*at[level]);
+
+		if (present && !arch_pte_is_leaf(*at[level], level)) {
+			level--;
+			at[level] = arch_pte_find(&vspace->arch, address, level, &missing);
+			continue;
+		}
+		if (present)
+			require(vspace_has_window(original, address, *at[level]));
+		address += PAGE_SIZE << 9 * level;
+		at[level]++;
+		for (; level < vspace->root_level && address % (PAGE_SIZE << 9 * (level + 1)) == 0; level++)
+			at[level + 1]++;
 	}
-	if (arch_pte_present(*pte) && arch_pte_is_leaf(*pte, level))
-		require(vspace_has_window(original, address, *pte));
-	return (address | ((PAGE_SIZE << 9 * level) - 1)) + 1;
 }
 
 static void check_vspace(const struct slot *original)
@@ -244,8 +252,7 @@ static void check_vspace(const struct slot *original)
 	for (const struct table_page *page = vspace->free; page; page = page->next)
 		free++;
 	require(free == vspace->free_pages && free + vspace->used_pages == pages);
-	for (uint64_t address = 0; address < vspace->end;)
-		address = check_leaf(original, vspace, address);
+	check_leaves(original, vspace);
 }
 
 static void check_object(const struct slot *slot)

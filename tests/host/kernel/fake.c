@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kernel/invariants.h>
+
 #include "fake.h"
 #include "world.h"
 
@@ -23,6 +25,20 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";
+}
+
+/* ---- the invariants: of every n-th operation (docs/invariants.md, kernel/core/invariants.c under another
+ * name) ---- */
+unsigned fake_check_every = 1;
+
+void invariants_check(void)
+{
+	static unsigned operations;
+
+	if (++operations >= fake_check_every) {
+		operations = 0;
+		invariants_check_all();
+	}
 }
 
 /* ---- CPU ---- */

@@ -9,3 +9,6 @@ extern jmp_buf fake_user; /* where arch_return_to_user goes: 1; idle for ever: 2
 extern deadline_t fake_timer;
 extern bool fake_irq_masked[ARCH_IRQ_COUNT];
 extern bool fake_expect_panic;
+/* All invariants are checked after every n-th kernel operation. */
+extern unsigned fake_check_every;
+void invariants_check_all(void);

@@ -7,19 +7,24 @@
 #include <kernel/delete.h>
 #include <kernel/irq.h>
 
+#include "compare.h"
 #include "fake.h"
 #include "world.h"
 
 #define ARENA_PHYSICAL 0x100000ul
 #define ARENA_BYTES    (64ul << 20)
+#define ARENA_SMALL    (4ul << 20)
 #define MODULE_BYTES   (3 * PAGE_SIZE)
+#define CALL_IP        0x700002ul /* behind the system call instruction of every thread */
 
 static char *arena;
 static cptr_t next_slot;
 static cptr_t pool;        /* the Untyped that make() cuts */
 static cptr_t cutters[64]; /* by chunk size: the Untyped that is cut into such chunks */
 struct call last;
-unsigned stress_statistics[256][2];
+unsigned world_statistics[256][2];
+unsigned world_cpus = 1;
+uint64_t world_bytes;
 
 static struct slot *init_cnode; /* where init's CNode was made, whatever became of it */
 
@@ -47,7 +52,6 @@ static void make_image(char *module)
 /* Everything that the kernel keeps outside objects. */
 static void kernel_forget(void)
 {
-
 	memset(cpu_at(0), 0, sizeof(struct cpu));
 	memset(irqs, 0, ARCH_IRQ_COUNT * sizeof(struct irq));
 	slot_forest.child = NULL;
@@ -58,15 +62,16 @@ static void kernel_forget(void)
 	fake_log[0] = 0;
 }
 
-void world_boot(void)
+static void world_boot_with(uint64_t bytes)
 {
 	static struct boot_data boot;
-	uint64_t end = ARENA_PHYSICAL + ARENA_BYTES;
+	uint64_t end = ARENA_PHYSICAL + bytes;
 
 	if (!arena)
 		arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	world_bytes = bytes;
 	/* Old memory is full of what must not be trusted. */
-	memset(arena, 0xd5, ARENA_BYTES);
+	memset(arena, 0xd5, bytes);
 	fake_offset = (uint64_t)arena - ARENA_PHYSICAL;
 	kernel_forget();
 	memset(&boot, 0, sizeof(boot));
@@ -75,9 +80,9 @@ void world_boot(void)
 	boot.ram[0] = (struct memory_range){ARENA_PHYSICAL, end - MODULE_BYTES};
 	boot.ram_count = 1;
 	boot.module = (struct memory_range){end - MODULE_BYTES, end};
-	boot.cpu_count = 1;
+	boot.cpu_count = world_cpus;
 	boot.tsc_hz = 1000000000;
-	make_image(arena + ARENA_BYTES - MODULE_BYTES);
+	make_image(arena + bytes - MODULE_BYTES);
 	if (setjmp(fake_user) == 0)
 		kernel_main(&boot);
 	init_cnode = slot_object(&running()->bindings[BIND_CSPACE]);
@@ -94,6 +99,21 @@ void world_boot(void)
 			pool = i;
 	}
 	invariants_check();
+}
+
+void world_boot(void)
+{
+	world_boot_with(ARENA_BYTES);
+}
+
+void world_boot_small(void)
+{
+	world_boot_with(ARENA_SMALL);
+}
+
+void *world_memory(void)
+{
+	return arena;
 }
 
 bool world_panics(void (*function)(void))
@@ -118,6 +138,7 @@ static void load(struct thread *thread, uint64_t number, const struct call *call
 {
 	struct arch_context *c = &thread->context;
 
+	c->rip = CALL_IP;
 	*context_status(c) = number;
 	*context_cap(c) = call->cap;
 	*context_info(c) = call->info;
@@ -127,25 +148,43 @@ static void load(struct thread *thread, uint64_t number, const struct call *call
 		*context_word(c, i) = call->words[i];
 }
 
-/* A restarted call is the one whose instruction pointer went back. */
+bool restarts(const struct thread *thread)
+{
+	uint64_t ip = thread->context.rip;
+	struct arch_context moved = {.rip = CALL_IP};
+
+	context_restart(&moved);
+	return ip == moved.rip;
+}
+
+/* Again for as long as the same thread comes back to make the call that it was interrupted in. */
+void call_again(void)
+{
+	struct thread *thread = running();
+
+	do {
+		thread->context.rip = CALL_IP;
+		if (setjmp(fake_user) == 0)
+			kernel_syscall(thread);
+	} while (running() == thread && restarts(thread));
+}
+
 void enter(uint64_t number, const struct call *call)
 {
 	struct thread *thread = running();
-	uint64_t rip;
-	bool again;
+	bool comparing;
 
 	if (!thread)
 		return; /* all wait: nobody makes this call */
-	rip = thread->context.rip;
-
+	if (restarts(thread)) {
+		call_again(); /* it has another to finish */
+		return;
+	}
 	load(thread, number, call);
-	do {
-		if (setjmp(fake_user) == 0)
-			kernel_syscall(thread);
-		again = running() == thread && thread->context.rip != rip;
-		if (again)
-			thread->context.rip = rip;
-	} while (again);
+	comparing = compare_begin(thread);
+	call_again();
+	if (comparing)
+		compare_end(thread, number, call);
 }
 
 static void unload(const struct thread *thread, struct call *call)
@@ -176,7 +215,7 @@ uint64_t invoke6(uint64_t cap, unsigned operation, uint64_t w0, uint64_t w1, uin
 
 	last = (struct call){.cap = cap, .info = operation, .words = {w0, w1, w2, w3, w4, w5}};
 	status = syscall(SYS_INVOKE, &last);
-	stress_statistics[operation & 0xff][status != ERR_NONE]++;
+	world_statistics[operation & 0xff][status != ERR_NONE]++;
 	return status;
 }
 
@@ -204,6 +243,20 @@ void fault(uint64_t address, unsigned access)
 {
 	if (setjmp(fake_user) == 0)
 		kernel_page_fault(running(), address, access);
+}
+
+void exception(unsigned vector)
+{
+	if (setjmp(fake_user) == 0)
+		kernel_exception(running(), vector, 0);
+}
+
+void irq_fires(unsigned irq)
+{
+	if (setjmp(fake_user) == 0) {
+		kernel_irq(irq);
+		kernel_interrupt_done(running());
+	}
 }
 
 void pass(uint64_t nanoseconds)

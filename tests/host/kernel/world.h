@@ -15,8 +15,13 @@
 #include <kernel/vspace.h>
 #include <kernel/window.h>
 
-/* Boots a fresh kernel; init is current. */
+/* Boots a fresh kernel; init is current. The second has 4 MiB, which boots much faster. */
 void world_boot(void);
+void world_boot_small(void);
+/* All its memory. */
+void *world_memory(void);
+extern uint64_t world_bytes;
+extern unsigned world_cpus; /* of the next world */
 extern uint64_t fake_now;
 /* Every n-th look at pending interrupts finds one; 0: never. Not "always": each call of an operation must get
  * on. */
@@ -34,8 +39,12 @@ struct call {
 	uint64_t reply, deadline;
 };
 /* Enter the kernel with a system call of the running thread; it may be another one that runs afterwards.
- * Repeats a call that was interrupted while the same thread runs. */
+ * Repeats a call that was interrupted while the same thread runs. If the thread has a call of before to
+ * finish, it does that instead. */
 void enter(uint64_t number, const struct call *call);
+/* The thread was interrupted in a call, and makes it again when it runs. */
+bool restarts(const struct thread *thread);
+void call_again(void);
 /* The same for a call that comes back at once: its status. */
 uint64_t syscall(uint64_t number, struct call *call);
 uint64_t invoke6(uint64_t cap, unsigned operation, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3,
@@ -45,7 +54,7 @@ uint64_t invoke6(uint64_t cap, unsigned operation, uint64_t w0, uint64_t w1, uin
 /* Result words of the last invoke6. */
 extern struct call last;
 /* By operation: successes, refusals. */
-extern unsigned stress_statistics[256][2];
+extern unsigned world_statistics[256][2];
 /* The status and badge registers of a thread that came out of a wait. */
 uint64_t status_of(struct thread *thread);
 uint64_t badge_of(struct thread *thread);
@@ -53,6 +62,9 @@ uint64_t word_of(struct thread *thread, unsigned i);
 uint64_t info_of(struct thread *thread);
 /* A page fault of the running thread. */
 void fault(uint64_t address, unsigned access);
+void exception(unsigned vector);
+/* A device's interrupt. */
+void irq_fires(unsigned irq);
 /* Let time pass, and the timer fire if it was set for then. */
 void pass(uint64_t nanoseconds);
 
