@@ -324,5 +324,6 @@ void kernel_main(const struct boot_data *boot)
 	init_map_boot(&init);
 	init_tell(&init);
 	init_start(&init);
+	arch_cpus_start();
 	schedule_and_return();
 }

@@ -10,6 +10,17 @@ struct cpu *cpu_at(unsigned index)
 	return &cpus[index];
 }
 
+/* Nothing runs on the other CPUs yet. */
+void kernel_main_other(void)
+{
+	for (;;)
+		arch_idle();
+}
+
+void kernel_mail(void)
+{
+}
+
 void cpu_init(struct cpu *cpu)
 {
 	cpu->index = (unsigned)(cpu - cpus);

@@ -118,6 +118,7 @@ void panic(const char *format, ...)
 	struct line line = {.length = 0};
 	va_list arguments;
 
+	arch_panic_begin();
 	line_text(&line, "kernel panic: ");
 	va_start(arguments, format);
 	line_format(&line, format, arguments);

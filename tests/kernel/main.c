@@ -151,6 +151,9 @@ void test_main(const struct boot_info *info)
 	unsigned passed = 0, failed = 0;
 
 	setup("kernel tests", info);
+	print("CPUs: ");
+	print_number(info->cpu_count);
+	print("\n");
 	for (const struct test *test = __start_tests; test < __stop_tests; test++) {
 		unsigned before = failures;
 

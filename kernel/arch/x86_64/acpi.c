@@ -93,12 +93,23 @@ static const struct acpi_header *table_at(uint64_t physical)
 	return table;
 }
 
+static void cpu_add(uint32_t id)
+{
+	for (unsigned i = 0; i < acpi.cpu_count; i++)
+		if (acpi.cpus[i] == id)
+			return; /* firmware may list it as a local APIC and as an x2APIC */
+	if (acpi.cpu_count < CPU_MAX)
+		acpi.cpus[acpi.cpu_count++] = id;
+	else
+		acpi.cpus_ignored++;
+}
+
 static void madt_entry(const uint8_t *entry, uint8_t length)
 {
 	switch (entry[0]) {
 	case 0: /* local APIC: processor, id, flags */
 		if (length >= 8 && (entry[4] & 1))
-			acpi.cpu_count++;
+			cpu_add(entry[3]);
 		break;
 	case 1: /* I/O APIC: id, reserved, address, base */
 		if (length >= 12 && acpi.io_apic_count < sizeof(acpi.io_apics) / sizeof(acpi.io_apics[0]))
@@ -118,6 +129,10 @@ static void madt_entry(const uint8_t *entry, uint8_t length)
 	case 5: /* local APIC address override */
 		if (length >= 12)
 			acpi.local_apic = load(entry + 4, 8);
+		break;
+	case 9: /* local x2APIC: reserved, id, flags, processor */
+		if (length >= 16 && (entry[8] & 1))
+			cpu_add((uint32_t)load(entry + 4, 4));
 		break;
 	default:
 		break;

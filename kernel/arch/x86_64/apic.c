@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC: end of interrupt, what is pending, and the one-shot timer. x2APIC where there is one. */
+/* The local APIC: interrupts to and from other CPUs, and the one-shot timer. x2APIC where there is one. */
 #include "local.h"
 
 #include <kernel/trace.h>
@@ -12,6 +12,7 @@ enum {
 	APIC_IRR = 0x200,
 	APIC_ERROR_STATUS = 0x280,
 	APIC_COMMAND = 0x300,
+	APIC_COMMAND_HIGH = 0x310,
 	APIC_LVT_TIMER = 0x320,
 	APIC_LVT_LINT0 = 0x350,
 	APIC_LVT_LINT1 = 0x360,
@@ -24,6 +25,8 @@ enum {
 
 #define LVT_MASKED       (1u << 16)
 #define LVT_TSC_DEADLINE (2u << 17)
+#define COMMAND_PENDING  (1u << 12)
+#define COMMAND_ASSERT   (1u << 14)
 #define COMMAND_SELF     (1u << 18)
 #define APIC_ENABLE      (1u << 8)
 #define DIVIDE_BY_1      0xb
@@ -60,16 +63,19 @@ static void pic_disable(void)
 
 void apic_init(void)
 {
+	pic_disable();
+	if (!cpu_features.x2apic)
+		registers = paging_map_device(acpi.local_apic);
+	apic_cpu_init();
+}
+
+void apic_cpu_init(void)
+{
 	uint64_t base = msr_read(MSR_APIC_BASE);
 
-	pic_disable();
-	if (cpu_features.x2apic) {
-		msr_write(MSR_APIC_BASE, base | BASE_ENABLE);
+	msr_write(MSR_APIC_BASE, base | BASE_ENABLE);
+	if (!registers)
 		msr_write(MSR_APIC_BASE, base | BASE_ENABLE | BASE_X2APIC);
-	} else {
-		msr_write(MSR_APIC_BASE, base | BASE_ENABLE);
-		registers = paging_map_device(acpi.local_apic);
-	}
 	cpu_local()->apic_id = registers ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID);
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 	apic_write(APIC_LVT_LINT0, LVT_MASKED);
@@ -93,6 +99,34 @@ void apic_raise(unsigned vector)
 		apic_write(X2APIC_SELF, vector);
 }
 
+uint32_t apic_id_max(void)
+{
+	return registers ? 0xfe : UINT32_MAX - 1;
+}
+
+/* Bounded: a command that is never accepted must not hang a panic. */
+#define COMMAND_PATIENCE 100000
+
+void apic_send(uint32_t id, unsigned command_and_vector)
+{
+	if (!registers) {
+		/* Unlike a device register's, an MSR's write does not wait for what was stored before. */
+		__asm__ volatile("mfence; lfence" : : : "memory");
+		msr_write(MSR_X2APIC + APIC_COMMAND / 16,
+		          (uint64_t)id << 32 | COMMAND_ASSERT | command_and_vector);
+		return;
+	}
+	for (unsigned i = 0; i < COMMAND_PATIENCE && apic_read(APIC_COMMAND) & COMMAND_PENDING; i++)
+		cpu_pause();
+	apic_write(APIC_COMMAND_HIGH, id << 24);
+	apic_write(APIC_COMMAND, COMMAND_ASSERT | command_and_vector);
+}
+
+void arch_ipi(unsigned cpu)
+{
+	apic_send(cpu_at(cpu)->arch.apic_id, APIC_FIXED | VECTOR_MAIL);
+}
+
 void apic_error_interrupt(void)
 {
 	apic_write(APIC_ERROR_STATUS, 0);
@@ -100,7 +134,7 @@ void apic_error_interrupt(void)
 	apic_eoi();
 }
 
-/* The request bits of the vectors that are in use: the timer's and those of routed interrupts. */
+/* The request bits of the vectors that are in use: the timer's, mail's and those of routed interrupts. */
 bool arch_interrupt_pending(void)
 {
 	for (unsigned word = VECTOR_IRQ / 32; word < 8; word++)
@@ -144,7 +178,7 @@ void apic_timer_init(void)
 
 	if (cpu_features.tsc_deadline) {
 		timer_scale = multiply_divide(time_tsc_hz, 1ul << 32, NS_PER_SECOND);
-		apic_write(APIC_LVT_TIMER, VECTOR_TIMER | LVT_TSC_DEADLINE);
+		apic_timer_cpu_init();
 		return;
 	}
 	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
@@ -159,7 +193,13 @@ void apic_timer_init(void)
 	timer_scale = (ticks << 32) / time;
 	if (ticks == 0 || to.count == 0)
 		panic("apic: the timer does not count");
-	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+	apic_timer_cpu_init();
+}
+
+void apic_timer_cpu_init(void)
+{
+	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
 }
 
 /* The counter has 32 bits: longer times are reached in several steps. */

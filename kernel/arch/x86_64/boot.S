@@ -2,7 +2,7 @@
 /*
  * From the boot loader's 32-bit protected mode to boot_main() in the upper half. Two entries: PVH (QEMU -kernel)
  * and multiboot2 (GRUB). The early page tables map the first 4 GiB at 0 and at KERNEL_OFFSET, and the first 1 GiB
- * at KERNEL_IMAGE; paging.c replaces them.
+ * at KERNEL_IMAGE; paging.c replaces them. The other CPUs start in real mode, and go the same way to boot_other().
  */
 #include <arch/offsets.h>
 
@@ -52,7 +52,6 @@ boot_multiboot:
 boot_32:
 	cli
 	cld
-	mov	$PHYSICAL(cpu_stacks) + STACK_BOOT_TOP, %esp
 	mov	%ebx, %edi
 
 	test	%esi, %esi
@@ -92,7 +91,10 @@ boot_32:
 	mov	%eax, PHYSICAL(early_root) + 256 * 8
 	mov	$PHYSICAL(early_high) + 3, %eax
 	mov	%eax, PHYSICAL(early_root) + 511 * 8
+	xor	%ebp, %ebp
 
+/* ebp: the CPU's index. */
+boot_paging:
 	mov	%cr4, %eax
 	or	$(1 << 5), %eax		/* PAE */
 	mov	%eax, %cr4
@@ -107,6 +109,35 @@ boot_32:
 	mov	%eax, %cr0
 	lgdt	boot_gdt_pointer
 	ljmp	$SELECTOR_KERNEL_CODE, $boot_64
+
+/* Copied to a page below 1 MiB, where a CPU starts in real mode at the interrupt that names it. */
+	.code16
+	.globl boot_start, boot_start_end
+boot_start:
+	cli
+	lgdtl	%cs:boot_start_gdt - boot_start
+	mov	%cr0, %eax
+	or	$1, %eax
+	mov	%eax, %cr0
+	ljmpl	$(boot_gdt_code_32 - boot_gdt), $boot_other_32
+boot_start_gdt:
+	.short	boot_gdt_pointer - boot_gdt - 1
+	.long	boot_gdt
+boot_start_end:
+
+	.code32
+boot_other_32:
+	mov	$(boot_gdt_data_32 - boot_gdt), %eax
+	mov	%eax, %ds
+	mov	%eax, %ss
+	cld
+	/* The index is taken only once: who comes too late finds none. */
+	xor	%ebp, %ebp
+	xchg	%ebp, PHYSICAL(cpus_start_index)
+	test	%ebp, %ebp
+	jnz	boot_paging
+1:	hlt
+	jmp	1b
 
 /* ebp: message. Prints it on COM1 and stops. */
 boot_fail:
@@ -161,6 +192,10 @@ boot_gdt:
 	.quad	0
 	.quad	0x00209b0000000000	/* kernel code */
 	.quad	0x0000930000000000	/* kernel data */
+boot_gdt_code_32:
+	.quad	0x00cf9b000000ffff
+boot_gdt_data_32:
+	.quad	0x00cf93000000ffff
 boot_gdt_pointer:
 	.short	boot_gdt_pointer - boot_gdt - 1
 	.long	boot_gdt
@@ -173,21 +208,28 @@ boot_high:
 	mov	%eax, %ss
 	mov	%eax, %fs
 	mov	%eax, %gs
-	mov	$cpu_stacks + STACK_BOOT_TOP, %rsp
+	mov	%ebp, %r13d		/* index */
+	imul	$STACKS_SIZE, %r13, %rax
+	lea	cpu_stacks + STACK_BOOT_TOP(%rax), %rsp
 	mov	%edi, %ebx		/* information */
 	mov	%esi, %r12d		/* loader */
 	xor	%ebp, %ebp
 	/* GS base before any C: the stack protector's canary is at gs:40. cpu_at() has no canary itself. */
-	xor	%edi, %edi
+	mov	%r13d, %edi
 	call	cpu_at
 	mov	%rax, (%rax)
 	mov	%rax, %rdx
 	shr	$32, %rdx
 	mov	$0xc0000101, %ecx
 	wrmsr
+	mov	%r13d, %edi
+	test	%edi, %edi
+	jnz	1f
 	mov	%r12d, %edi
 	mov	%ebx, %esi
 	call	boot_main
+	ud2
+1:	call	boot_other
 	ud2
 
 	.bss

@@ -183,6 +183,7 @@ static void memory_layout(void)
 	module_check(memory);
 	range_remove(memory, image, end);
 	range_remove(memory, boot.module.start, boot.module.end);
+	cpus_prepare(range_take(memory, PAGE_SIZE, PAGE_SIZE, LOW_RESERVED));
 	range_remove(memory, 0, LOW_RESERVED);
 	rsdp_place(memory);
 
@@ -222,7 +223,7 @@ _Noreturn void boot_main(unsigned loader, uint64_t physical)
 	memory_layout();
 	memory_all();
 	trace_start();
-	vector_cpu_init();
+	vector_init();
 	time_init();
 	apic_init();
 	irq_init();
@@ -230,6 +231,6 @@ _Noreturn void boot_main(unsigned loader, uint64_t physical)
 	boot.tsc_hz = time_tsc_hz;
 	boot.tsc_at_boot = time_tsc_at_boot;
 	boot.xsave_bytes = vector_bytes;
-	boot.cpu_count = 1;
+	boot.cpu_count = cpus_start();
 	kernel_main(&boot);
 }

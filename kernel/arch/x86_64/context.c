@@ -88,6 +88,11 @@ void context_detach(struct arch_context *context)
 	cpu->current = &context_nobody;
 }
 
+void arch_context_detach(struct thread *thread)
+{
+	context_detach((struct arch_context *)thread);
+}
+
 void arch_context_read(const struct arch_context *context, struct thread_registers *out)
 {
 	struct arch_context copy = *context;

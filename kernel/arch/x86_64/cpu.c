@@ -3,7 +3,7 @@
  * MSRs. */
 #include "local.h"
 
-#define CPU_COUNT_MAX 1
+#include <kernel/cpu.h>
 
 #define KERNEL_STACK_SIZE (16 * 1024)
 
@@ -19,9 +19,10 @@ struct cpu_stacks {
 	uint8_t machine_check[PAGE_SIZE];
 };
 /* boot.S starts on the first kernel stack. */
-extern struct cpu_stacks cpu_stacks[CPU_COUNT_MAX];
-struct cpu_stacks cpu_stacks[CPU_COUNT_MAX] __attribute__((aligned(PAGE_SIZE)));
+extern struct cpu_stacks cpu_stacks[CPU_MAX];
+struct cpu_stacks cpu_stacks[CPU_MAX] __attribute__((aligned(PAGE_SIZE)));
 _Static_assert(offsetof(struct cpu_stacks, guard_double_fault) == STACK_BOOT_TOP, "boot.S");
+_Static_assert(sizeof(struct cpu_stacks) == STACKS_SIZE, "boot.S");
 
 enum { IST_DOUBLE_FAULT = 1, IST_NMI, IST_MACHINE_CHECK };
 
@@ -58,6 +59,7 @@ void cpu_detect(void)
 	f->smep = structured.b >> 7 & 1;
 	f->smap = structured.b >> 20 & 1;
 	f->umip = structured.c >> 2 & 1;
+	f->tsc_adjust = structured.b >> 1 & 1;
 	f->large_1g = extended.d >> 26 & 1;
 	f->rdtscp = extended.d >> 27 & 1;
 }
@@ -103,8 +105,6 @@ static void cpu_init_stacks(struct arch_cpu *cpu)
 
 static void idt_init(void)
 {
-	struct table_pointer idtr = {sizeof(idt) - 1, (uint64_t)idt};
-
 	for (unsigned i = 0; i < 256; i++) {
 		uint64_t stub = (uint64_t)entry_vectors + i * 16;
 		/* User mode may only raise int3 itself: any other int, 0x80 too, is a general protection
@@ -122,6 +122,12 @@ static void idt_init(void)
 	idt[8].ist = IST_DOUBLE_FAULT;
 	idt[2].ist = IST_NMI;
 	idt[18].ist = IST_MACHINE_CHECK;
+}
+
+static void cpu_init_idt(void)
+{
+	struct table_pointer idtr = {sizeof(idt) - 1, (uint64_t)idt};
+
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 }
 
@@ -181,10 +187,13 @@ __attribute__((no_stack_protector)) void arch_cpu_init(unsigned index)
 	cpu->current = &context_nobody;
 	cpu->timer_deadline = DEADLINE_NEVER;
 	cpu->cr3 = cr3_read();
-	entry_patch();
+	if (index == 0) {
+		entry_patch();
+		idt_init();
+	}
 	cpu_init_stacks(cpu);
 	cpu_init_segments(cpu);
-	idt_init();
+	cpu_init_idt();
 	cpu_init_control();
 	cpu_init_system_call();
 	if (cpu_features.rdtscp)
@@ -196,13 +205,13 @@ uint64_t stack_guard(unsigned i)
 	struct cpu_stacks *s = &cpu_stacks[i / 4];
 	uint8_t *guards[] = {s->guard_kernel, s->guard_double_fault, s->guard_nmi, s->guard_machine_check};
 
-	return i < CPU_COUNT_MAX * 4 ? (uint64_t)guards[i % 4] : 0;
+	return i < CPU_MAX * 4 ? (uint64_t)guards[i % 4] : 0;
 }
 
 /* The stack that an address lies on: [*low, *high). */
 bool stack_contains(uint64_t address, uint64_t *low, uint64_t *high)
 {
-	for (unsigned i = 0; i < CPU_COUNT_MAX; i++) {
+	for (unsigned i = 0; i < CPU_MAX; i++) {
 		struct cpu_stacks *s = &cpu_stacks[i];
 		const struct {
 			uint8_t *start;

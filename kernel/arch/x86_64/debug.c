@@ -41,12 +41,23 @@ static void uart_write(char c)
 	port_out8(UART_DATA, (uint8_t)c);
 }
 
+/* One text at a time. Held with interrupts off and for a bounded time. */
+static uint32_t uart_lock;
+
+void debug_break(void)
+{
+	__atomic_store_n(&uart_lock, 0, __ATOMIC_RELEASE);
+}
+
 void arch_debug_write(const char *text, size_t length)
 {
 	if (!uart_present)
 		return;
+	while (__atomic_exchange_n(&uart_lock, 1, __ATOMIC_ACQUIRE))
+		cpu_pause();
 	for (size_t i = 0; i < length; i++)
 		uart_write(text[i]);
+	debug_break();
 }
 
 _Noreturn void arch_halt(void)

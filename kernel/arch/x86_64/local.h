@@ -3,6 +3,7 @@
 #pragma once
 
 #include <kernel/arch.h>
+#include <kernel/cpu.h>
 #include <arch/offsets.h>
 
 /* Every thread begins like this. */
@@ -41,6 +42,12 @@ static inline uint64_t msr_read(uint32_t msr)
 static inline void msr_write(uint32_t msr, uint64_t value)
 {
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+/* In every loop that waits for another CPU: the emulator then lets that one run. */
+static inline void cpu_pause(void)
+{
+	__asm__ volatile("pause" : : : "memory");
 }
 
 static inline uint64_t tsc_read(void)
@@ -108,6 +115,7 @@ CONTROL_REGISTER(cr4)
 #define CR4_SMAP       (1ul << 21)
 
 #define MSR_APIC_BASE      0x1b
+#define MSR_TSC_ADJUST     0x3b
 #define MSR_SYSENTER_CS    0x174
 #define MSR_TSC_DEADLINE   0x6e0
 #define MSR_X2APIC         0x800
@@ -129,7 +137,8 @@ extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[
 
 /* ---- cpu.c: what this CPU can do, and its tables ---- */
 struct cpu_features {
-	bool fsgsbase, smep, smap, umip, xsave, xsaveopt, avx, x2apic, tsc_deadline, large_1g, rdtscp, rdrand;
+	bool fsgsbase, smep, smap, umip, xsave, xsaveopt, avx, x2apic, tsc_deadline, tsc_adjust, large_1g,
+	        rdtscp, rdrand;
 };
 extern struct cpu_features cpu_features;
 void cpu_detect(void);
@@ -174,12 +183,16 @@ uint64_t paging_bytes(const struct range_list *ranges);
 void paging_init(const struct range_list *ranges, uint64_t pool, uint64_t pool_size);
 /* Map one page of device registers, for good. After paging_init(). */
 void *paging_map_device(uint64_t physical);
+/* Another CPU than the first: from the early map to the kernel's. */
+void paging_cpu_init(void);
 
 /* ---- acpi.c ---- */
 struct acpi_info {
 	uint64_t local_apic;
 	uint64_t hpet; /* physical address, or 0 */
-	unsigned cpu_count;
+	/* Local APICs of the CPUs that may be started, the first that is running included. */
+	unsigned cpu_count, cpus_ignored;
+	uint32_t cpus[CPU_MAX];
 	unsigned io_apic_count;
 	struct acpi_io_apic {
 		uint32_t address, gsi_base;
@@ -197,12 +210,28 @@ extern struct acpi_info acpi;
 void acpi_parse(const void *root, unsigned size);
 uint64_t acpi_find_rsdp(void);
 
+/* ---- cpus.c ---- */
+/* Copy the start-up code to a page below 1 MiB. While the early map is there. */
+void cpus_prepare(uint64_t page);
+/* Start all that there are, one by one; each is held until arch_cpus_start(). Returns how many run now. */
+unsigned cpus_start(void);
+/* This CPU got an NMI: true if that is because another one panics. */
+bool cpus_stopping(void);
+
 /* ---- apic.c, irq.c, time.c ---- */
 #define NS_PER_SECOND 1000000000ul
+/* Once, then on each CPU. */
 void apic_init(void);
+void apic_cpu_init(void);
 void apic_eoi(void);
 void apic_raise(unsigned vector);
+enum apic_command { APIC_FIXED = 0, APIC_NMI = 4 << 8, APIC_INIT = 5 << 8, APIC_START = 6 << 8 };
+/* The highest local APIC that can be sent to. */
+uint32_t apic_id_max(void);
+/* Interrupt another CPU. */
+void apic_send(uint32_t id, unsigned command_and_vector);
 void apic_timer_init(void);
+void apic_timer_cpu_init(void);
 void apic_timer_interrupt(void);
 void apic_error_interrupt(void);
 void irq_init(void);
@@ -213,6 +242,8 @@ void time_init(void);
 
 /* ---- vector.c ---- */
 extern uint32_t vector_bytes;
+/* Once, then on each CPU. */
+void vector_init(void);
 void vector_cpu_init(void);
 void vector_first_use(struct arch_thread *thread);
 void vector_switch(struct arch_thread *next);
@@ -225,9 +256,13 @@ void context_detach(struct arch_context *context);
 
 /* ---- debug.c ---- */
 void debug_init(void);
+/* Whoever held the debug UART is stopped. */
+void debug_break(void);
 void backtrace_from(uint64_t frame, uint64_t rip);
 
 /* ---- entry.S ---- */
+/* boot.S: the start-up code of other CPUs. */
+extern char boot_start[], boot_start_end[];
 extern char entry_syscall[];
 extern char entry_vectors[]; /* 256 stubs of 16 bytes */
 extern int32_t switch_jump_target;

@@ -128,9 +128,14 @@ void paging_init(const struct range_list *ranges, uint64_t pool, uint64_t pool_s
 		table[entry_index(DEVICE_BASE, 1)] =
 		        ((uint64_t)device_table - KERNEL_IMAGE) | PTE_PRESENT | PTE_WRITE;
 	}
+	paging_cpu_init();
+}
+
+/* The early map has no global pages: nothing of it is left in the TLB. */
+void paging_cpu_init(void)
+{
 	cr3_write(kernel_root);
 	cpu_local()->cr3 = kernel_root;
-	/* The early map had no global pages, so nothing of it is left in the TLB. */
 }
 
 void *paging_map_device(uint64_t physical)

@@ -22,12 +22,14 @@ __attribute__((used)) void *memset(void *to, int value, size_t size)
 static bool page_is_zero(const uint64_t *words)
 {
 	for (unsigned i = 0; i < PAGE_SIZE / 8; i += 8, words += 8)
-		if ((words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7]) != 0)
+		if ((words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7]) !=
+		    0)
 			return false;
 	return true;
 }
 
-/* Looks before it writes: a virtual machine's memory that was never written costs its host nothing until then. */
+/* Looks before it writes: a virtual machine's memory that was never written costs its host nothing until
+ * then. */
 void arch_memory_clear(void *memory, size_t size)
 {
 	uint8_t *bytes = memory;

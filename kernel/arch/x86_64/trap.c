@@ -4,7 +4,13 @@
 
 #include <kernel/trace.h>
 
-enum { EXCEPTION_DEBUG = 1, EXCEPTION_NO_VECTOR = 7, EXCEPTION_PAGE_FAULT = 14, EXCEPTIONS = 32 };
+enum {
+	EXCEPTION_DEBUG = 1,
+	EXCEPTION_NMI = 2,
+	EXCEPTION_NO_VECTOR = 7,
+	EXCEPTION_PAGE_FAULT = 14,
+	EXCEPTIONS = 32
+};
 
 enum { PF_PRESENT = 1 << 0, PF_WRITE = 1 << 1, PF_EXECUTE = 1 << 4 };
 
@@ -20,6 +26,12 @@ static void interrupt(unsigned vector)
 		irq_interrupt(vector - VECTOR_IRQ);
 	else if (vector == VECTOR_ERROR)
 		apic_error_interrupt();
+	else if (vector == VECTOR_WAKE)
+		apic_eoi();
+	else if (vector == VECTOR_MAIL) {
+		apic_eoi();
+		kernel_mail();
+	}
 	/* else spurious, from the local APIC or an 8259: there is nothing to acknowledge */
 }
 
@@ -64,6 +76,7 @@ _Noreturn void trap_from_user(struct arch_context *context)
 
 static _Noreturn void report(const struct arch_context *f)
 {
+	arch_panic_begin();
 	kernel_log("\nkernel exception %lu, error %#lx, cr2 %#lx, cr3 %#lx\n", f->vector, f->error,
 	           cr2_read(), cr3_read());
 	kernel_log("rip %016lx cs %lx flags %06lx rsp %016lx ss %lx\n", f->rip, f->cs, f->rflags, f->rsp,
@@ -88,5 +101,7 @@ void trap_from_kernel(struct arch_context *frame)
 /* Double fault, NMI, machine check. */
 _Noreturn void trap_fatal(struct arch_context *frame)
 {
+	if (frame->vector == EXCEPTION_NMI && cpus_stopping())
+		arch_halt();
 	report(frame);
 }

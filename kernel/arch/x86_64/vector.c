@@ -80,23 +80,29 @@ static void area_clear(struct arch_vector *vector)
 }
 
 /* What no thread could have known before the CPU did: features, sizes, and which MXCSR bits it accepts. */
-void vector_cpu_init(void)
+void vector_init(void)
 {
 	static struct arch_vector probe;
 
 	vector_states = STATE_X87 | STATE_SSE | (cpu_features.avx ? STATE_AVX : 0);
 	vector_bytes = LEGACY_BYTES;
 	access_allow();
-	if (cpu_features.xsave) {
-		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)vector_states), "d"(0));
-		vector_bytes = cpuid(13, 0).b;
-		kernel_assert(vector_bytes <= ARCH_VECTOR_BYTES);
-	}
 	__asm__ volatile("fxsave64 %0" : "=m"(probe.area));
 	mxcsr_mask = *(uint32_t *)(probe.area + 28);
 	if (mxcsr_mask == 0)
 		mxcsr_mask = 0xffbf; /* what a CPU that does not say supports */
 	area_clear(&vector_initial);
+	vector_cpu_init();
+	if (cpu_features.xsave)
+		vector_bytes = cpuid(13, 0).b; /* for the states that are enabled now */
+	kernel_assert(vector_bytes <= ARCH_VECTOR_BYTES);
+}
+
+void vector_cpu_init(void)
+{
+	access_allow();
+	if (cpu_features.xsave)
+		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)vector_states), "d"(0));
 	registers_load(&vector_initial);
 	access_forbid();
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The contract between the portable kernel (core/) and an architecture (arch/ISA/). Nothing else crosses: core/ includes
- * this header and <arch/types.h>; arch/ calls back only the functions under "provided by core".
+ * The contract between the portable kernel (core/) and an architecture (arch/ISA/). Nothing else crosses:
+ * core/ includes this header and <arch/types.h>; arch/ calls back only the functions under "provided by
+ * core".
  *
- * The kernel runs with interrupts off, on one stack a CPU, and never touches a user address: user data reaches it in
- * registers or through Memories that it reads in the direct map (phys_to_virt).
+ * The kernel runs with interrupts off, on one stack a CPU, and never touches a user address: user data
+ * reaches it in registers or through Memories that it reads in the direct map (phys_to_virt).
  */
 #pragma once
 
@@ -12,11 +13,11 @@
 #include <abi/message.h>
 #include <abi/boot.h>
 /* <arch/types.h> defines:
- *   struct arch_context   the user registers of a thread, saved on kernel entry; embedded first in struct thread
- *   struct arch_vector    FPU/AVX state, embedded in struct thread
- *   struct arch_cpu       per-CPU part, embedded first in struct cpu (reached by GS base on x86_64)
- *   struct arch_vspace    the root table's physical address (the table itself is the first page of the VSpace object)
- *   KERNEL_OFFSET         phys_to_virt(p) == (void *)(p + KERNEL_OFFSET) for all RAM
+ *   struct arch_context   the user registers of a thread, saved on kernel entry; embedded first in struct
+ * thread struct arch_vector    FPU/AVX state, embedded in struct thread struct arch_cpu       per-CPU part,
+ * embedded first in struct cpu (reached by GS base on x86_64) struct arch_vspace    the root table's physical
+ * address (the table itself is the first page of the VSpace object) KERNEL_OFFSET         phys_to_virt(p) ==
+ * (void *)(p + KERNEL_OFFSET) for all RAM
  */
 #include <arch/types.h>
 
@@ -46,6 +47,14 @@ void arch_timer_set(deadline_t when);
 /* True if an interrupt is waiting to be taken: long operations poll it at their preemption points. */
 bool arch_interrupt_pending(void);
 
+/* ---- other CPUs ---- */
+/* Let the CPUs that boot_data counts enter kernel_main_other(). */
+void arch_cpus_start(void);
+/* Raise the mail interrupt there: kernel_mail(). */
+void arch_ipi(unsigned cpu);
+/* This CPU panics: stop the others. Returns on one CPU only, even if several panic. */
+void arch_panic_begin(void);
+
 /* ---- leaving the kernel ---- */
 /* Return to user mode in this thread (its context, vector state, TLS; its VSpace is already current). */
 _Noreturn void arch_return_to_user(struct thread *thread);
@@ -60,33 +69,37 @@ void arch_context_read(const struct arch_context *context, struct thread_registe
 /* false: an address is not canonical or not a user address; nothing changed. Flags are sanitised. */
 bool arch_context_write(struct arch_context *context, const struct thread_registers *in);
 void arch_context_set_tls(struct arch_context *context, uint64_t base);
+/* Its registers, vector registers apart, are no longer live in this CPU, and complete in the thread. */
+void arch_context_detach(struct thread *thread);
 /*
- * System call registers of the ABI (<abi/syscall.h>), as names on every architecture. Inline in <arch/types.h>:
- *   uint64_t *context_status(c)   rax: number in, status out      uint64_t *context_cap(c)       rdi
+ * System call registers of the ABI (<abi/syscall.h>), as names on every architecture. Inline in
+ * <arch/types.h>: uint64_t *context_status(c)   rax: number in, status out      uint64_t *context_cap(c) rdi
  *   uint64_t *context_info(c)     rsi                             uint64_t *context_word(c, i)   i in 0..5
  *   uint64_t *context_reply(c)    r14                             uint64_t *context_deadline(c)  r15
  * and for foreign system calls (Linux's convention on this ISA):
- *   uint64_t foreign_number(c), uint64_t foreign_argument(c, i) (i in 0..5), void foreign_set_result(c, value),
- *   uint64_t context_ip(c), uint64_t context_sp(c)
- * A thread that is interrupted in an operation that will be restarted has its ip moved back: context_restart(c);
- * its argument registers, the call number included, must still be (or be again) what the restarted call needs.
+ *   uint64_t foreign_number(c), uint64_t foreign_argument(c, i) (i in 0..5), void foreign_set_result(c,
+ * value), uint64_t context_ip(c), uint64_t context_sp(c) A thread that is interrupted in an operation that
+ * will be restarted has its ip moved back: context_restart(c); its argument registers, the call number
+ * included, must still be (or be again) what the restarted call needs.
  */
 
 /* Vector state: saved and restored eagerly, but only for threads that have any (vector.used). */
 void arch_vector_init(struct arch_vector *vector);
-size_t arch_vector_read(struct thread *thread, void *out, size_t size);            /* bytes written, 0: none */
-bool arch_vector_write(struct thread *thread, const void *in, size_t size);        /* false: malformed */
+size_t arch_vector_read(struct thread *thread, void *out, size_t size);     /* bytes written, 0: none */
+bool arch_vector_write(struct thread *thread, const void *in, size_t size); /* false: malformed */
 /* The thread is being destroyed or its state replaced: the CPU must not keep its registers live. */
 void arch_vector_drop(struct thread *thread);
 
 /* ---- page tables ---- */
-/* A page table page is one PAGE_SIZE page. Levels: 0 holds 4 KiB leaves, 1 holds 2 MiB leaves, up to ARCH_ROOT_LEVEL. */
+/* A page table page is one PAGE_SIZE page. Levels: 0 holds 4 KiB leaves, 1 holds 2 MiB leaves, up to
+ * ARCH_ROOT_LEVEL. */
 /* root: the VSpace's root page, cleared; fills in the kernel's half. */
 void arch_vspace_init(struct arch_vspace *vspace, void *root);
 typedef uint64_t pte_t;
-/* The entry for address in the table of `level` (the entries behind it in the same table page translate the addresses
- * behind it), or NULL if a table is missing: then *missing is the level of the table to be supplied next. A large leaf
- * in the way counts as missing at its own level - use arch_pte_is_leaf on the entry at that level. */
+/* The entry for address in the table of `level` (the entries behind it in the same table page translate the
+ * addresses behind it), or NULL if a table is missing: then *missing is the level of the table to be supplied
+ * next. A large leaf in the way counts as missing at its own level - use arch_pte_is_leaf on the entry at
+ * that level. */
 pte_t *arch_pte_find(struct arch_vspace *vspace, uint64_t address, unsigned level, unsigned *missing);
 /* Link a cleared table page at `level` for address; the levels above must be there. */
 void arch_table_link(struct arch_vspace *vspace, uint64_t address, unsigned level, void *table);
@@ -132,24 +145,30 @@ struct boot_data {
 	uint64_t acpi_rsdp;
 	uint64_t tsc_hz, tsc_at_boot;
 	uint64_t xsave_bytes;
-	unsigned cpu_count; /* usable now: 1 */
+	unsigned cpu_count; /* that came up: indices 0 to cpu_count - 1 */
 	char command_line[BOOT_COMMAND_LINE];
 };
 
 /* ---- provided by core, called by arch with interrupts off on the CPU's stack ---- */
-/* The static storage of this CPU's structure (address arithmetic only: called before anything is initialised). */
+/* The static storage of this CPU's structure (address arithmetic only: called before anything is
+ * initialised). */
 struct cpu *cpu_at(unsigned index);
 /* After arch initialisation; the direct map covers all RAM. */
 _Noreturn void kernel_main(const struct boot_data *boot);
+/* Another CPU, let go by arch_cpus_start(). */
+_Noreturn void kernel_main_other(void);
+/* The mail interrupt: something was left for this CPU. */
+void kernel_mail(void);
 /* The thread's context is saved in it. Each ends by leaving the kernel through schedule_and_return(). */
 _Noreturn void kernel_syscall(struct thread *thread);
-_Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsigned access /* enum fault_access */);
+_Noreturn void kernel_page_fault(struct thread *thread, uint64_t address,
+                                 unsigned access /* enum fault_access */);
 _Noreturn void kernel_exception(struct thread *thread, unsigned vector, uint64_t code);
 /* An Irq's interrupt (already acknowledged at the controller and masked if level-triggered). */
 void kernel_irq(unsigned irq);
 /* The one-shot timer fired. */
 void kernel_timer(void);
-/* After kernel_irq or kernel_timer when user mode (thread) was interrupted. */
+/* After kernel_irq, kernel_timer or kernel_mail when user mode (thread) was interrupted. */
 _Noreturn void kernel_interrupt_done(struct thread *thread);
 _Noreturn void schedule_and_return(void);
 

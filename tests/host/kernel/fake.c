@@ -333,6 +333,14 @@ void arch_backtrace(void)
 {
 }
 
+void arch_cpus_start(void)
+{
+}
+
+void arch_panic_begin(void)
+{
+}
+
 void arch_halt(void)
 {
 	if (fake_expect_panic)

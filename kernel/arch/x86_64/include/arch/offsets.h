@@ -55,11 +55,14 @@
 #define VECTOR_IRQ      32
 #define VECTOR_TIMER    0xe0
 #define VECTOR_ERROR    0xe1 /* the local APIC's error interrupt */
+#define VECTOR_MAIL     0xe2 /* from another CPU */
+#define VECTOR_WAKE     0xe3 /* the same, at boot: end arch_idle() */
 #define VECTOR_PIC      0xf0 /* the masked 8259s can still raise spurious ones: f7, ff */
 #define VECTOR_SPURIOUS 0xff
 
 /* How the kernel was entered (boot.S to boot.c). */
 #define BOOT_PVH        1
 #define BOOT_MULTIBOOT2 2
-/* The first kernel stack's end in cpu_stacks[]. */
+/* The first kernel stack's end in cpu_stacks[], and the size of each element. */
 #define STACK_BOOT_TOP (5 * 4096)
+#define STACKS_SIZE    (11 * 4096)

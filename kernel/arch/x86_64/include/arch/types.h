@@ -98,7 +98,7 @@ struct arch_cpu {
 	uint64_t timer_deadline; /* what the timer is set to, ns; DEADLINE_NEVER: disarmed */
 	uint32_t index;
 	uint32_t apic_id;
-	uint32_t tss_padding; /* makes tss.rsp[] aligned */
+	uint32_t stage; /* of starting: cpus.c; makes tss.rsp[] aligned too */
 	struct arch_tss tss;
 	uint64_t gdt[ARCH_GDT_ENTRIES];
 } __attribute__((aligned(64)));
