@@ -10,15 +10,29 @@
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
 
+/* The line is slow: it is waited for where interrupts are served. What is still to be written then moves to
+ * the front. */
 static unsigned syscall_debug_write(struct thread *thread)
 {
 	uint64_t words[MESSAGE_REGISTER_WORDS], count = *context_cap(&thread->context);
+	char *text = (char *)words;
 
 	if (count > sizeof(words))
 		return ERR_ARGUMENT;
 	for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
 		words[i] = *context_word(&thread->context, i);
-	arch_debug_write((const char *)words, count);
+	for (; count; count--, text++) {
+		while (!arch_debug_ready()) {
+			if (!arch_interrupt_pending())
+				continue;
+			__builtin_memmove(words, text, count);
+			for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
+				*context_word(&thread->context, i) = words[i];
+			*context_cap(&thread->context) = count;
+			return STATUS_RESTART;
+		}
+		arch_debug_write(text, 1);
+	}
 	return ERR_NONE;
 }
 

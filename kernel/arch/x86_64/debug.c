@@ -60,6 +60,25 @@ void arch_debug_write(const char *text, size_t length)
 	debug_break();
 }
 
+/* One that stays busy for longer than a byte takes is stuck. After time_init(). */
+#define UART_STUCK 1000000ul /* ns */
+
+bool arch_debug_ready(void)
+{
+	static uint64_t busy_since; /* 0: it was not */
+
+	if (!uart_present || port_in8(UART_STATUS) & UART_CAN_SEND) {
+		busy_since = 0;
+		return true;
+	}
+	if (!busy_since)
+		busy_since = arch_time();
+	if (arch_time() - busy_since < UART_STUCK)
+		return false;
+	busy_since = 0;
+	return true;
+}
+
 _Noreturn void arch_halt(void)
 {
 	for (;;)

@@ -127,6 +127,8 @@ void arch_port_out_string(uint16_t port, const uint8_t *in, size_t count);
 
 /* ---- debug ---- */
 void arch_debug_write(const char *text, size_t length);
+/* A byte can be written without waiting. */
+bool arch_debug_ready(void);
 _Noreturn void arch_halt(void);
 /* Print a backtrace from the caller on the debug UART. */
 void arch_backtrace(void);

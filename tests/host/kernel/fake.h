@@ -12,3 +12,4 @@ extern bool fake_expect_panic;
 /* All invariants are checked after every n-th kernel operation. */
 extern unsigned fake_check_every;
 void invariants_check_all(void);
+extern unsigned fake_debug_slow; /* the debug line takes a byte at every n-th look; 0: always */

@@ -51,6 +51,25 @@ static void test_call_reply(void)
 	CHECK(status_of(client) == ERR_PEER_DIED);
 }
 
+/* Interrupted in the middle of a text, it goes on where it was. */
+static void test_debug_write(void)
+{
+	static const char text[MESSAGE_REGISTER_WORDS * 8] =
+	        "the quick brown fox jumps over the lazy dog 0123";
+	struct call call = {.cap = sizeof(text)};
+
+	world_boot();
+	memcpy(call.words, text, sizeof(text));
+	fake_log[0] = '\0';
+	fake_debug_slow = 3;
+	fake_interrupt_every = 5;
+	CHECK(syscall(SYS_DEBUG_WRITE, &call) == ERR_NONE);
+	fake_debug_slow = fake_interrupt_every = 0;
+	CHECK(!memcmp(fake_log, text, sizeof(text)) && strlen(fake_log) == sizeof(text));
+	call = (struct call){.cap = sizeof(text) + 1};
+	CHECK(syscall(SYS_DEBUG_WRITE, &call) == ERR_ARGUMENT);
+}
+
 /* Arguments: how many random operations, which random numbers. */
 int main(int argc, char **argv)
 {
@@ -60,6 +79,7 @@ int main(int argc, char **argv)
 	failed += units_boot(&passed);
 	test_boot();
 	test_call_reply();
+	test_debug_write();
 	failed += units_time(&passed);
 	failed += units_stress(&passed, argc > 1 ? strtoul(argv[1], NULL, 0) : 20000,
 	                       argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 1);
