@@ -143,7 +143,7 @@ static uint64_t vspace_skip(struct vspace *vspace, uint64_t address)
 	return (address | (size - 1)) + 1;
 }
 
-pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level)
+static pte_t *vspace_leaf_make(struct vspace *vspace, uint64_t address, unsigned level)
 {
 	for (unsigned i = 0; i <= ARCH_ROOT_LEVEL + 1; i++) {
 		unsigned missing;
@@ -177,6 +177,23 @@ void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address)
 	table_give(vspace, table);
 }
 
+/* The entry of level 0, or NULL if there is no table for it. */
+static inline pte_t *vspace_find_small(struct vspace *vspace, uint64_t address)
+{
+	unsigned missing;
+
+	if (vspace->root_level == ARCH_ROOT_LEVEL)
+		return arch_leaf_find(&vspace->arch, address);
+	return arch_pte_find(&vspace->arch, address, 0, &missing);
+}
+
+pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level)
+{
+	pte_t *leaf = level == 0 ? vspace_find_small(vspace, address) : NULL;
+
+	return leaf ? leaf : vspace_leaf_make(vspace, address, level);
+}
+
 /* ---- removing leaves ---- */
 
 static bool leaf_hits(pte_t pte, unsigned level, uint64_t physical, uint64_t size)
@@ -188,57 +205,64 @@ static bool leaf_hits(pte_t pte, unsigned level, uint64_t physical, uint64_t siz
 	return !size || (start < physical + size && physical < start + level_size(level));
 }
 
-/* Entries of one table from *start on. */
-static uint64_t table_remove(pte_t *pte, uint64_t *start, uint64_t end, uint64_t physical, uint64_t size)
+/* The entries of one table that translate [start, end). */
+static inline uint64_t table_remove(pte_t *pte, uint64_t pages, uint64_t physical, uint64_t size)
 {
 	uint64_t removed = 0;
 
-	do {
+	for (const pte_t *end = pte + pages; pte < end; pte++) {
 		if (leaf_hits(*pte, 0, physical, size)) {
 			*pte = 0;
 			removed++;
 		}
-		pte++;
-		*start += PAGE_SIZE;
-	} while (*start < end && *start % LARGE_PAGE_SIZE);
+	}
 	return removed;
 }
 
-static uint64_t vspace_remove_some(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_t physical,
-                                   uint64_t size)
+/* Where there is no table of level 0. */
+static uint64_t vspace_remove_large(struct vspace *vspace, uint64_t address, uint64_t physical, uint64_t size)
 {
-	unsigned missing;
-	pte_t *pte = arch_pte_find(&vspace->arch, *start, 0, &missing);
-	pte_t *large;
-	uint64_t removed = 0;
+	pte_t *large = vspace_find_large(vspace, address);
 
-	if (pte)
-		return table_remove(pte, start, end, physical, size);
-	large = vspace_find_large(vspace, *start);
-	if (large && leaf_hits(*large, 1, physical, size)) {
-		*large = 0;
-		removed = LARGE_PAGE_SIZE / PAGE_SIZE;
+	if (!large || !leaf_hits(*large, 1, physical, size))
+		return 0;
+	*large = 0;
+	return LARGE_PAGE_SIZE / PAGE_SIZE;
+}
+
+/* From start on, for at most one table: returns how far it came. */
+static inline uint64_t vspace_remove_some(struct vspace *vspace, uint64_t start, uint64_t end,
+                                          uint64_t physical, uint64_t size, uint64_t *removed)
+{
+	pte_t *pte = vspace_find_small(vspace, start);
+	uint64_t next = (start | (LARGE_PAGE_SIZE - 1)) + 1;
+
+	if (!pte) {
+		*removed += vspace_remove_large(vspace, start, physical, size);
+		return vspace_skip(vspace, start);
 	}
-	*start = vspace_skip(vspace, *start);
-	return removed;
+	if (next > end)
+		next = end;
+	*removed += table_remove(pte, (next - start) >> PAGE_BITS, physical, size);
+	return next;
 }
 
 bool vspace_remove(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_t physical, uint64_t size,
                    uint64_t *removed)
 {
-	uint64_t first = *start, count = 0;
+	uint64_t at = *start, count = 0;
 
-	while (*start < end) {
-		count += vspace_remove_some(vspace, start, end, physical, size);
-		if (*start < end && arch_interrupt_pending())
+	while (at < end) {
+		at = vspace_remove_some(vspace, at, end, physical, size, &count);
+		if (at < end && arch_interrupt_pending())
 			break;
 	}
-	/* The whole of a large page goes even if the range begins inside it. */
-	first &= ~(LARGE_PAGE_SIZE - 1);
+	/* Of a large page that the range begins inside of, any address will do. */
 	if (count)
-		vspace_flush(vspace, first, *start - first);
+		vspace_flush(vspace, *start, at - *start);
+	*start = at;
 	*removed += count;
-	return *start >= end;
+	return at >= end;
 }
 
 /* ---- taking back empty tables ---- */
@@ -333,15 +357,6 @@ static enum error vspace_feed(struct thread *caller, struct vspace *vspace)
 	feed->pages = 1ul << (size_bits - PAGE_BITS);
 	vspace->carved[feed - vspace->feeds] = 0;
 	vspace->free_pages += feed->pages;
-	return ERR_NONE;
-}
-
-enum error vspace_range_check(const struct vspace *vspace, uint64_t address, uint64_t pages)
-{
-	if (address % PAGE_SIZE)
-		return ERR_ALIGNMENT;
-	if (address < USER_BASE || address >= vspace->end || pages > (vspace->end - address) >> PAGE_BITS)
-		return ERR_RANGE;
 	return ERR_NONE;
 }
 

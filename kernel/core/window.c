@@ -56,8 +56,7 @@ bool window_unbind(struct window *window)
  * readable. */
 static bool window_allows(const struct window *window, unsigned rights)
 {
-	return !((rights | arch_pte_rights(arch_pte_make(0, rights, 0, false))) &
-	         ~(unsigned)window->memory.rights);
+	return !(arch_pte_effective(rights) & ~(unsigned)window->memory.rights);
 }
 
 /* ---- map ---- */
@@ -67,7 +66,7 @@ static bool window_is_uncached(const struct window *window, uint64_t flags)
 	return flags & MAP_UNCACHED || window->memory.flags & SLOT_DEVICE;
 }
 
-static enum error map_check(const struct window *window, const struct map_request *request)
+static inline enum error map_check(const struct window *window, const struct map_request *request)
 {
 	uint64_t memory = window->memory.pages;
 	enum error error;
@@ -90,56 +89,82 @@ static enum error map_check(const struct window *window, const struct map_reques
 	return ERR_NONE;
 }
 
-/* The leaf to write for this page, found anew or the one behind the last. */
-static pte_t *map_next_leaf(struct vspace *vspace, pte_t *last, uint64_t address, unsigned level)
+/* A large leaf. */
+static bool map_large(struct vspace *vspace, uint64_t address, pte_t pte, pte_t *replaced)
 {
-	if (last && level == 0 && address % LARGE_PAGE_SIZE)
-		return last + 1;
-	return vspace_leaf(vspace, address, level);
-}
+	pte_t *leaf = vspace_leaf(vspace, address, 1);
 
-/* Write one leaf. True: the TLB may hold what was there. */
-static bool map_write(struct vspace *vspace, pte_t *leaf, pte_t pte, uint64_t address, unsigned level)
-{
-	pte_t old = *leaf;
-
-	if (level > 0 && arch_pte_present(old) && !arch_pte_is_leaf(old, level))
+	if (!leaf)
+		return false;
+	*replaced |= *leaf;
+	if (arch_pte_present(*leaf) && !arch_pte_is_leaf(*leaf, 1))
 		vspace_drop_table(vspace, leaf, address);
 	*leaf = pte;
-	return arch_pte_present(old);
+	return true;
+}
+
+/* Consecutive leaves in one table. `replaced` collects what was there. */
+static inline bool map_small(struct vspace *vspace, uint64_t address, pte_t pte, uint64_t pages,
+                             pte_t *replaced)
+{
+	pte_t *leaf = vspace_leaf(vspace, address, 0);
+	uint64_t step = pte ? PAGE_SIZE : 0;
+
+	if (!leaf)
+		return false;
+	for (const pte_t *end = leaf + pages; leaf < end; leaf++) {
+		*replaced |= *leaf;
+		*leaf = pte;
+		pte += step;
+	}
+	return true;
+}
+
+/* Until the end of the table, the next preemption point or the end. */
+static inline uint64_t map_run(uint64_t address, uint64_t pages)
+{
+	uint64_t run = LARGE_PAGES - (address >> PAGE_BITS) % LARGE_PAGES;
+
+	if (run > PREEMPT_PAGES)
+		run = PREEMPT_PAGES;
+	return run < pages ? run : pages;
 }
 
 /* Map from page *done of the request on. ERR_NO_MEMORY or STATUS_RESTART: *done says how far it came. */
-static unsigned window_map_pages(struct window *window, const struct map_request *request, uint64_t *done)
+static inline unsigned window_map_pages(struct window *window, const struct map_request *request,
+                                        uint64_t *done)
 {
 	struct vspace *vspace = window_vspace(window);
-	unsigned level = request->flags & MAP_LARGE ? 1 : 0, rights = request->flags & MAP_RIGHTS;
-	uint64_t step = level ? LARGE_PAGES : 1, first = *done;
+	unsigned level = request->flags & MAP_LARGE ? 1 : 0;
 	uint64_t physical = window->memory.object + (request->page << PAGE_BITS);
-	bool uncached = window_is_uncached(window, request->flags), flush = false;
+	uint64_t at = *done, first = at, pages = request->pages;
+	pte_t pte = arch_pte_make(physical + (at << PAGE_BITS), request->flags & MAP_RIGHTS, level,
+	                          window_is_uncached(window, request->flags));
+	pte_t replaced = 0;
 	unsigned status = ERR_NONE;
-	pte_t *leaf = NULL;
 
-	if (request->pages)
-		window_include(window, request->address, request->address + (request->pages << PAGE_BITS));
-	while (*done < request->pages) {
-		uint64_t offset = *done << PAGE_BITS;
+	if (pages)
+		window_include(window, request->address, request->address + (pages << PAGE_BITS));
+	while (at < pages) {
+		uint64_t address = request->address + (at << PAGE_BITS);
+		uint64_t run = level ? LARGE_PAGES : map_run(address, pages - at);
 
-		leaf = map_next_leaf(vspace, leaf, request->address + offset, level);
-		if (!leaf) {
+		if (!(level ? map_large(vspace, address, pte, &replaced)
+		            : map_small(vspace, address, pte, run, &replaced))) {
 			status = ERR_NO_MEMORY;
 			break;
 		}
-		flush |= map_write(vspace, leaf, arch_pte_make(physical + offset, rights, level, uncached),
-		                   request->address + offset, level);
-		*done += step;
-		if (*done % PREEMPT_PAGES == 0 && *done < request->pages && arch_interrupt_pending()) {
+		at += run;
+		if (pte)
+			pte += run << PAGE_BITS;
+		if (at < pages && arch_interrupt_pending()) {
 			status = STATUS_RESTART;
 			break;
 		}
 	}
-	if (flush)
-		vspace_flush(vspace, request->address + (first << PAGE_BITS), (*done - first) << PAGE_BITS);
+	*done = at;
+	if (arch_pte_present(replaced))
+		vspace_flush(vspace, request->address + (first << PAGE_BITS), (at - first) << PAGE_BITS);
 	return status;
 }
 
@@ -191,45 +216,114 @@ void window_map_for_reply(struct thread *replier, uint64_t window, const struct 
 
 /* ---- scatter ---- */
 
-/* One entry of the list. */
-static enum error scatter_one(struct window *window, uint64_t base, struct scatter_entry entry, bool *flush,
-                              pte_t **last, uint64_t *last_address)
-{
-	struct vspace *vspace = window_vspace(window);
-	uint64_t address = base + (((uint64_t)entry.virtual_page_rights >> 4) << PAGE_BITS);
-	unsigned rights = entry.virtual_page_rights & MAP_RIGHTS;
-	pte_t *leaf;
+/*
+ * The pages of a list usually lie close together, so the table that the last one was in is kept. Offsets
+ * count pages from the call's base address: `table` translates the `pages` ones from `first` on, all of them
+ * user memory, offset 0 at table[0].
+ */
+struct scatter {
+	struct window *window;
+	pte_t leaf[16];     /* by rights, of the Memory's page 0 */
+	uint64_t limit[16]; /* by rights: the Memory's pages; 0: look closer */
+	pte_t *table;
+	uint64_t first, pages;
+	uint64_t low, high; /* offsets that were touched: [low, high] */
+	uint64_t base;      /* page number */
+	pte_t replaced;
+};
 
-	if (entry.virtual_page_rights & 8)
-		return ERR_ARGUMENT;
-	if (!window_allows(window, rights))
-		return ERR_RIGHTS;
-	if (entry.memory_page >= window->memory.pages || address < USER_BASE || address >= vspace->end)
-		return ERR_RANGE;
-	window_include(window, address, address + PAGE_SIZE);
-	if (*last && address == *last_address + PAGE_SIZE)
-		leaf = map_next_leaf(vspace, *last, address, 0);
-	else
-		leaf = vspace_leaf(vspace, address, 0);
+static void scatter_begin(struct scatter *scatter, struct window *window, uint64_t base)
+{
+	*scatter = (struct scatter){.window = window, .base = base >> PAGE_BITS, .low = UINT64_MAX};
+	for (unsigned rights = 1; rights <= MAP_RIGHTS; rights++) {
+		scatter->leaf[rights] =
+		        arch_pte_make(window->memory.object, rights, 0, window_is_uncached(window, 0));
+		if (window_allows(window, rights))
+			scatter->limit[rights] = window->memory.pages;
+	}
+}
+
+static bool scatter_find_table(struct scatter *scatter, uint64_t offset)
+{
+	uint64_t page = scatter->base + offset;
+	uint64_t first = page & ~(LARGE_PAGES - 1), end = first + LARGE_PAGES;
+	struct vspace *vspace = window_vspace(scatter->window);
+	pte_t *leaf = vspace_leaf(vspace, page << PAGE_BITS, 0);
+
 	if (!leaf)
-		return ERR_NO_MEMORY;
-	*flush |= map_write(vspace, leaf,
-	                    arch_pte_make(window->memory.object + ((uint64_t)entry.memory_page << PAGE_BITS),
-	                                  rights, 0, window_is_uncached(window, 0)),
-	                    address, 0);
-	*last = leaf;
-	*last_address = address;
-	return ERR_NONE;
+		return false;
+	if (first < USER_BASE >> PAGE_BITS)
+		first = USER_BASE >> PAGE_BITS;
+	if (end > vspace->end >> PAGE_BITS)
+		end = vspace->end >> PAGE_BITS;
+	scatter->table = leaf - offset;
+	scatter->first = first - scatter->base;
+	scatter->pages = end - first;
+	return true;
+}
+
+/* An entry that is unusual: wrong, without rights, or in another table than the last. */
+static enum error scatter_odd(struct scatter *scatter, unsigned rights, uint64_t memory_page, uint64_t offset)
+{
+	uint64_t page = scatter->base + offset;
+
+	if (rights & ~(unsigned)MAP_RIGHTS)
+		return ERR_ARGUMENT;
+	if (!window_allows(scatter->window, rights))
+		return ERR_RIGHTS;
+	if (memory_page >= scatter->window->memory.pages || page < USER_BASE >> PAGE_BITS ||
+	    page >= window_vspace(scatter->window)->end >> PAGE_BITS)
+		return ERR_RANGE;
+	return scatter_find_table(scatter, offset) ? ERR_NONE : ERR_NO_MEMORY;
+}
+
+/*
+ * Map entries of the list from *at to end, of which the list's owner may change any meanwhile: each is read
+ * once. The hull includes them before the next preemption point.
+ */
+__attribute__((noinline)) static unsigned scatter_some(struct scatter *s, const volatile uint64_t **at,
+                                                       const volatile uint64_t *end)
+{
+	const volatile uint64_t *next = *at;
+	uint64_t low = s->low, high = s->high;
+	pte_t replaced = 0;
+	unsigned status = ERR_NONE;
+
+	for (; next < end; next++) {
+		uint64_t entry = *next, memory_page = (uint32_t)entry, offset = entry >> 36;
+		uint64_t rights = entry >> 32 & 15;
+
+		if (memory_page >= s->limit[rights] || offset - s->first >= s->pages) {
+			status = scatter_odd(s, (unsigned)rights, memory_page, offset);
+			if (status)
+				break;
+			if (!rights)
+				memory_page = 0; /* an empty leaf is zero */
+		}
+		if (offset < low)
+			low = offset;
+		if (offset > high)
+			high = offset;
+		replaced |= s->table[offset];
+		s->table[offset] = s->leaf[rights] + (memory_page << PAGE_BITS);
+	}
+	*at = next;
+	s->low = low;
+	s->high = high;
+	s->replaced |= replaced;
+	if (low <= high)
+		window_include(s->window, (s->base + low) << PAGE_BITS, (s->base + high + 1) << PAGE_BITS);
+	return status;
 }
 
 static unsigned window_map_scatter(struct thread *caller, struct window *window)
 {
 	const struct ipc_buffer *buffer = thread_buffer(caller);
 	struct vspace *vspace = window_vspace(window);
-	uint64_t base = argument(caller, 0), count = argument(caller, 1), last_address = 0;
+	uint64_t base = argument(caller, 0), count = argument(caller, 1);
+	const volatile uint64_t *list, *at, *end;
+	struct scatter scatter;
 	unsigned status = ERR_NONE;
-	bool flush = false;
-	pte_t *last = NULL;
 
 	if (!arguments_zero(caller, 2))
 		return ERR_ARGUMENT;
@@ -241,20 +335,19 @@ static unsigned window_map_scatter(struct thread *caller, struct window *window)
 		return ERR_RANGE;
 	if (!buffer || count > (thread_buffer_bytes(caller) - PAGE_SIZE) / sizeof(struct scatter_entry))
 		return ERR_NO_BUFFER;
-	while (caller->progress < count) {
-		status = scatter_one(window, base, buffer->scatter[caller->progress], &flush, &last,
-		                     &last_address);
-		if (status)
-			break;
-		caller->progress++;
-		if (caller->progress % PREEMPT_PAGES == 0 && caller->progress < count &&
-		    arch_interrupt_pending()) {
+	list = (const uint64_t *)buffer->scatter;
+	at = list + caller->progress;
+	end = list + count;
+	scatter_begin(&scatter, window, base);
+	while (at < end && !status) {
+		status = scatter_some(&scatter, &at, end - at > PREEMPT_PAGES ? at + PREEMPT_PAGES : end);
+		if (!status && at < end && arch_interrupt_pending())
 			status = STATUS_RESTART;
-			break;
-		}
 	}
-	if (flush)
-		vspace_flush(vspace, 0, vspace->end);
+	caller->progress = (uint64_t)(at - list);
+	if (arch_pte_present(scatter.replaced))
+		vspace_flush(vspace, (scatter.base + scatter.low) << PAGE_BITS,
+		             (scatter.high + 1 - scatter.low) << PAGE_BITS);
 	if (status != STATUS_RESTART)
 		result(caller, 0, caller->progress);
 	return status;

@@ -137,10 +137,9 @@ void apic_error_interrupt(void)
 /* The request bits of the vectors that are in use: the timer's, mail's and those of routed interrupts. */
 bool arch_interrupt_pending(void)
 {
-	for (unsigned word = VECTOR_IRQ / 32; word < 8; word++)
-		if ((irq_words_used | 1u << VECTOR_TIMER / 32) & 1u << word)
-			if (apic_read(APIC_IRR + word * 16) != 0)
-				return true;
+	for (unsigned words = irq_words_used | 1u << VECTOR_TIMER / 32; words; words &= words - 1)
+		if (apic_read(APIC_IRR + (unsigned)__builtin_ctz(words) * 16) != 0)
+			return true;
 	trace(TRACE_POLL, 0, NULL, 0, 0, 0, 0);
 	return false;
 }

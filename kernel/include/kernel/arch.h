@@ -101,6 +101,8 @@ typedef uint64_t pte_t;
  * next. A large leaf in the way counts as missing at its own level - use arch_pte_is_leaf on the entry at
  * that level. */
 pte_t *arch_pte_find(struct arch_vspace *vspace, uint64_t address, unsigned level, unsigned *missing);
+/* The same for level 0, without asking what is missing. */
+pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address);
 /* Link a cleared table page at `level` for address; the levels above must be there. */
 void arch_table_link(struct arch_vspace *vspace, uint64_t address, unsigned level, void *table);
 pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, bool uncached);
@@ -108,6 +110,8 @@ bool arch_pte_present(pte_t pte);
 bool arch_pte_is_leaf(pte_t pte, unsigned level);
 uint64_t arch_pte_physical(pte_t pte);
 unsigned arch_pte_rights(pte_t pte);
+/* arch_pte_rights() of a leaf that was made with these rights: never less. */
+unsigned arch_pte_effective(unsigned rights);
 /* Returns 1 accessed | 2 dirty and clears them in *pte. */
 unsigned arch_pte_harvest(pte_t *pte);
 /* Forget translations of [address, address + size) in the current VSpace; a large size may flush all. */

@@ -42,7 +42,14 @@ void vspace_feed_lost(struct vspace *vspace, struct slot *feed);
 void vspace_destroy(struct vspace *vspace);
 
 /* [address, address + pages) is page-aligned and below the space's end. */
-enum error vspace_range_check(const struct vspace *vspace, uint64_t address, uint64_t pages);
+static inline enum error vspace_range_check(const struct vspace *vspace, uint64_t address, uint64_t pages)
+{
+	if (address % PAGE_SIZE)
+		return ERR_ALIGNMENT;
+	if (address < USER_BASE || address >= vspace->end || pages > (vspace->end - address) >> PAGE_BITS)
+		return ERR_RANGE;
+	return ERR_NONE;
+}
 /* Tables were changed: forget what [address, address + size) meant. */
 void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size);
 /* The entry for a leaf of this level; makes the tables that are missing, NULL if there is no page for one. */

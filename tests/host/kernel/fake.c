@@ -248,6 +248,18 @@ unsigned arch_pte_rights(pte_t pte)
 	return RIGHT_READ | (pte & P_WRITE ? RIGHT_WRITE : 0) | (pte & P_NX ? 0 : RIGHT_EXECUTE);
 }
 
+unsigned arch_pte_effective(unsigned rights)
+{
+	return arch_pte_rights(arch_pte_make(0, rights, 0, false));
+}
+
+pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address)
+{
+	unsigned missing;
+
+	return arch_pte_find(vspace, address, 0, &missing);
+}
+
 unsigned arch_pte_harvest(pte_t *pte)
 {
 	unsigned bits = (*pte & P_ACCESSED ? 1 : 0) | (*pte & P_DIRTY ? 2 : 0);

@@ -78,6 +78,32 @@ static inline unsigned arch_pte_rights(pte_t pte)
 	return RIGHT_READ | (pte & PTE_WRITE ? RIGHT_WRITE : 0) | (pte & PTE_NX ? 0 : RIGHT_EXECUTE);
 }
 
+static inline unsigned arch_pte_effective(unsigned rights)
+{
+	return rights ? rights | RIGHT_READ : 0;
+}
+
+/* The entry at byte `offset` (after masking) of the table that this entry points to. */
+static inline pte_t *pte_below(pte_t entry, uint64_t offset)
+{
+	return (pte_t *)((entry & PTE_ADDRESS) + (offset & 0xff8) + KERNEL_OFFSET);
+}
+
+static inline pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address)
+{
+	pte_t entry = *pte_below(vspace->root, address >> 36);
+
+	if (!(entry & PTE_PRESENT))
+		return NULL;
+	entry = *pte_below(entry, address >> 27);
+	if ((entry & (PTE_PRESENT | PTE_LARGE)) != PTE_PRESENT)
+		return NULL;
+	entry = *pte_below(entry, address >> 18);
+	if ((entry & (PTE_PRESENT | PTE_LARGE)) != PTE_PRESENT)
+		return NULL;
+	return pte_below(entry, address >> 9);
+}
+
 /* ---- address spaces ---- */
 extern uint64_t kernel_root; /* physical */
 
