@@ -285,7 +285,7 @@ static void init_start(struct init *init)
 	        .rdi = BOOT_INFO_ADDRESS,
 	};
 
-	init->thread->priority = PRIORITY_MAX;
+	init->thread->base_priority = init->thread->priority = PRIORITY_MAX;
 	sched_context_setup(slot_object(&init->cnode[INIT_SLOT_SCHED_CONTEXT]), INIT_SLICE, INIT_SLICE);
 	init_bind(init, BIND_CSPACE, INIT_SLOT_CNODE);
 	init_bind(init, BIND_VSPACE, INIT_SLOT_VSPACE);

@@ -74,12 +74,15 @@ enum error endpoint_send(struct endpoint *endpoint, struct thread *sender, deadl
 	if (sender_wants_reply(sender) && !receiver->reply)
 		return ERR_STATE;
 	endpoint_take_receiver(receiver, &reply);
-	if (sender_wants_reply(sender)) {
-		sender->state = THREAD_STATE_BLOCKED_REPLY;
-		sched_leave(sender);
+	if (!sender_wants_reply(sender)) {
+		endpoint_deliver(sender, receiver, reply);
+		thread_wake(receiver);
+		return ERR_NONE;
 	}
+	sender->state = THREAD_STATE_BLOCKED_REPLY;
+	sched_leave(sender);
 	endpoint_deliver(sender, receiver, reply);
-	thread_wake(receiver);
+	thread_wake_first(receiver);
 	return ERR_NONE;
 }
 

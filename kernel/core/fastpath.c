@@ -64,7 +64,6 @@ static inline const struct slot *find(const struct thread *thread, uint64_t inde
 
 __attribute__((always_inline)) static inline _Noreturn void leave(struct cpu *cpu, struct thread *thread)
 {
-	sched_set_timer_for_budget(cpu);
 	invariants_check();
 	cpu->vspace = thread_vspace(thread);
 	arch_vspace_switch(&cpu->vspace->arch);
@@ -92,8 +91,13 @@ static inline void fast_send(struct thread *sender, const struct slot *slot, enu
 		return;
 	if (kind == MESSAGE_CALL && !words_can_pass(sender, receiver, *context_info(&sender->context)))
 		return;
-	if (!sched_switch(sender, receiver))
-		return;
+	/* The receiver goes on with the sender's claim to the CPU: nobody that is ready comes before it, and
+	 * the same context pays. */
+	sender->cpu->current = receiver;
+	receiver->state = THREAD_STATE_RUNNING;
+	receiver->sched = sender->sched;
+	if (sender->priority > receiver->priority)
+		receiver->priority = sender->priority;
 	endpoint->receivers.waiting.root = NULL;
 	receiver->wait.rank = 0;
 	receiver->waits_on = NULL;
@@ -197,6 +201,16 @@ static void fast_arm(struct thread *thread)
 	sched_set_timer(thread->cpu);
 }
 
+/* The context that the thread runs on is the caller's, and with it the CPU, unless somebody is ready who
+ * comes first.
+ */
+static inline bool gives_back(const struct thread *thread, const struct thread *caller)
+{
+	if (thread->sched != caller->sched || caller->flags & THREAD_POKED)
+		return false;
+	return thread->priority <= caller->priority || ready_highest(thread->cpu) <= (int)caller->priority;
+}
+
 void fast_reply_recv(struct thread *thread)
 {
 	const struct slot *slot = find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ);
@@ -211,8 +225,12 @@ void fast_reply_recv(struct thread *thread)
 	if (!reply || must_not_wait(thread, endpoint))
 		return;
 	caller = reply->caller;
-	if (!sched_switch(thread, caller))
+	if (!gives_back(thread, caller))
 		return;
+	thread->cpu->current = caller;
+	caller->state = THREAD_STATE_RUNNING;
+	thread->sched = thread->own;
+	thread->priority = thread->base_priority;
 	reply->state = REPLY_EXPECTING;
 	reply->caller = NULL;
 	thread->active = NULL;

@@ -104,6 +104,18 @@ static void check_thread_state(const struct thread *thread)
 		require(!slot_empty(&thread->bindings[BIND_VSPACE]));
 }
 
+/* What the thread runs on and at which priority is what those lend it who wait for it. */
+static void check_inherited(const struct thread *thread)
+{
+	const struct thread *caller = thread->active ? thread->active->caller : NULL;
+	unsigned priority = thread->base_priority;
+
+	if (caller && caller->priority > priority)
+		priority = caller->priority;
+	require(thread->priority == priority);
+	require(thread->sched == (caller ? caller->sched : thread->own));
+}
+
 static void check_thread(const struct thread *thread)
 {
 	const struct slot *context = &thread->bindings[BIND_SCHED_CONTEXT];
@@ -119,9 +131,10 @@ static void check_thread(const struct thread *thread)
 		require(!thread->reply);
 	if (thread->active)
 		require(thread->active->state == REPLY_ACTIVE && thread->active->holder == thread);
-	require(thread->sched == (slot_empty(context) ? NULL : slot_object(context)));
-	if (thread->sched)
-		require(thread->sched->thread == thread);
+	require(thread->own == (slot_empty(context) ? NULL : slot_object(context)));
+	if (thread->own)
+		require(thread->own->thread == thread);
+	check_inherited(thread);
 	if (!slot_empty(notification))
 		require(((struct notification *)slot_object(notification))->bound == thread);
 	for (unsigned i = 0; i < THREAD_BINDING_COUNT; i++)
@@ -179,7 +192,7 @@ static void check_sched_context(const struct sched_context *context)
 	require(context->left <= context->budget && context->budget <= context->period);
 	require(!deadline_armed(&context->refill) || !context->left);
 	if (context->thread)
-		require(context->thread->sched == context);
+		require(context->thread->own == context);
 }
 
 static void check_window(const struct window *window)
@@ -323,6 +336,8 @@ static void check_cpu(const struct cpu *cpu)
 	require(heap_valid(&cpu->deadlines));
 	if (cpu->current)
 		require(cpu->current->state == THREAD_STATE_RUNNING);
+	if (cpu->context)
+		require(cpu->context->thread && cpu->context->thread->cpu == cpu);
 }
 
 void invariants_check(void)

@@ -5,6 +5,7 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
+#include <kernel/inherit.h>
 #include <kernel/message.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -22,19 +23,25 @@ void reply_take(struct reply *reply, struct thread *caller, struct thread *holde
 	reply->holder = holder;
 	caller->reply = reply;
 	holder->active = reply;
+	thread_inherit(holder);
 }
 
 void reply_park(struct reply *reply)
 {
+	struct thread *holder = reply->holder;
+
 	if (reply->state != REPLY_ACTIVE)
 		return;
-	reply->holder->active = NULL;
+	holder->active = NULL;
 	reply->holder = NULL;
 	reply->state = REPLY_PARKED;
+	thread_inherit(holder);
 }
 
 void reply_release(struct reply *reply)
 {
+	struct thread *worker = reply->state == REPLY_ACTIVE ? reply->holder : NULL;
+
 	switch (reply->state) {
 	case REPLY_EXPECTING:
 		reply->holder->reply = NULL;
@@ -51,6 +58,8 @@ void reply_release(struct reply *reply)
 	}
 	reply->state = REPLY_IDLE;
 	reply->caller = reply->holder = NULL;
+	if (worker)
+		thread_inherit(worker);
 }
 
 void reply_fail(struct reply *reply)
@@ -68,7 +77,7 @@ static void reply_to_call(struct thread *replier, struct thread *caller)
 	message_transfer(replier, caller);
 	*context_cap(&caller->context) = 0;
 	*context_status(&caller->context) = ERR_NONE;
-	thread_wake(caller);
+	thread_wake_first(caller);
 }
 
 /* ---- answering a message from the kernel ---- */
@@ -151,7 +160,7 @@ static enum error reply_to_kernel(struct thread *replier, struct thread *caller)
 	if (flags & REPLY_STOP || slot_empty(&caller->bindings[BIND_VSPACE]))
 		caller->state = THREAD_STATE_STOPPED;
 	else
-		thread_wake(caller);
+		thread_wake_first(caller);
 	return ERR_NONE;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <kernel/cpu.h>
 #include <kernel/fault.h>
+#include <kernel/inherit.h>
 #include <kernel/invariants.h>
 #include <kernel/sched.h>
 #include <kernel/vspace.h>
@@ -92,36 +93,36 @@ static void sched_requeue(struct cpu *cpu, struct thread *thread, bool first)
 		sched_enqueue(thread);
 }
 
-static void sched_exhausted(struct cpu *cpu, struct thread *thread, uint64_t now)
+/* A plain slice is used up: whoever runs on it goes behind its equals. */
+static void slice_ends(struct cpu *cpu, struct sched_context *context)
 {
-	struct sched_context *context = thread->sched;
+	struct thread *thread = cpu->current;
 
-	context->left = 0;
-	if (context->budget == context->period) {
-		context->left = context->budget;
-		context->refill_at = 0;
-	} else if (context->refill_at <= now) {
-		context->left = context->budget;
-		context->refill_at = 0;
-	} else {
-		deadline_arm(&context->refill, context->refill_at);
-	}
-	if (thread->state == THREAD_STATE_RUNNING)
+	context->left = context->budget;
+	context->refill_at = 0;
+	if (thread && thread->sched == context && thread->state == THREAD_STATE_RUNNING)
 		sched_requeue(cpu, thread, false);
+}
+
+static void budget_ends(struct sched_context *context, uint64_t now)
+{
+	context->left = 0;
+	if (context->refill_at <= now) {
+		context->left = context->budget;
+		context->refill_at = 0;
+		return;
+	}
+	deadline_arm(&context->refill, context->refill_at);
+	thread_inherit(context->thread);
 }
 
 void sched_charge(struct cpu *cpu)
 {
-	struct thread *thread = cpu->current;
-	struct sched_context *context;
+	struct sched_context *context = cpu->context;
 	uint64_t now = arch_time();
 	uint64_t used = now - cpu->since;
 
 	cpu->since = now;
-	if (!thread)
-		return;
-	thread->cpu_time += used;
-	context = thread->sched;
 	if (!context)
 		return;
 	context->consumed += used;
@@ -129,48 +130,89 @@ void sched_charge(struct cpu *cpu)
 		context->refill_at = now - used + context->period;
 	if (used < context->left)
 		context->left -= used;
+	else if (context->budget == context->period)
+		slice_ends(cpu, context);
 	else if (context->left)
-		sched_exhausted(cpu, thread, now);
+		budget_ends(context, now);
+}
+
+/* The CPU goes on with another context, or none. */
+static void sched_charge_last(struct cpu *cpu)
+{
+	sched_charge(cpu);
+	cpu->context = NULL;
+}
+
+void sched_context_bind(struct sched_context *context, struct thread *thread)
+{
+	context->thread = thread;
+	thread->own = context;
+	thread_inherit(thread);
+}
+
+void sched_context_unbind(struct sched_context *context)
+{
+	struct thread *thread = context->thread;
+
+	if (thread->cpu->context == context)
+		sched_charge_last(thread->cpu);
+	context->thread = NULL;
+	thread->own = NULL;
+	thread_inherit(thread);
+}
+
+uint64_t sched_context_consumed(struct sched_context *context)
+{
+	if (context->thread && context->thread->cpu->context == context)
+		sched_charge(context->thread->cpu);
+	return context->consumed;
 }
 
 void sched_leave(struct thread *thread)
 {
-	struct cpu *cpu = thread->cpu;
-
-	if (cpu->current != thread)
-		return;
-	sched_charge(cpu);
-	cpu->current = NULL;
+	if (thread->cpu->current == thread)
+		thread->cpu->current = NULL;
 }
 
 void sched_yield(struct thread *thread)
 {
-	sched_charge(thread->cpu);
-	if (thread->state == THREAD_STATE_RUNNING)
-		sched_requeue(thread->cpu, thread, false);
+	sched_requeue(thread->cpu, thread, false);
 }
 
-/* Who runs next; becomes current. NULL: nobody. */
-static struct thread *sched_pick(struct cpu *cpu)
+/* Who comes first: the current thread, or the first of a ready queue (and still in it), or NULL. */
+static struct thread *sched_first(struct cpu *cpu)
 {
 	struct thread *current = cpu->current;
 	int highest = ready_highest(cpu);
-	struct thread *next;
 
 	if (current) {
 		if (highest <= (int)current->priority)
 			return current;
-		sched_charge(cpu);
+		sched_charge_last(cpu); /* its slice may be over */
 		if (cpu->current)
 			sched_requeue(cpu, current, true);
 		highest = ready_highest(cpu);
 	}
-	if (highest < 0)
+	return highest < 0 ? NULL : cpu->ready[highest].first;
+}
+
+/* Who runs next; becomes current, and pays from here on. NULL: nobody. */
+static struct thread *sched_pick(struct cpu *cpu)
+{
+	struct thread *next = sched_first(cpu);
+
+	while (cpu->context && (!next || next->sched != cpu->context)) {
+		sched_charge_last(cpu);
+		next = sched_first(cpu);
+	}
+	if (!next)
 		return NULL;
-	next = cpu->ready[highest].first;
-	sched_dequeue(next);
-	next->state = THREAD_STATE_RUNNING;
-	cpu->current = next;
+	if (next != cpu->current) {
+		sched_dequeue(next);
+		next->state = THREAD_STATE_RUNNING;
+		cpu->current = next;
+	}
+	cpu->context = next->sched;
 	return next;
 }
 
@@ -179,8 +221,8 @@ void sched_set_timer(struct cpu *cpu)
 {
 	deadline_t when = deadline_earliest();
 
-	if (cpu->current && cpu->since + cpu->current->sched->left < when)
-		when = cpu->since + cpu->current->sched->left;
+	if (cpu->context && cpu->since + cpu->context->left < when)
+		when = cpu->since + cpu->context->left;
 	if (when >= cpu->timer)
 		return;
 	cpu->timer = when;

@@ -3,6 +3,7 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/cpu_time.h>
+#include <kernel/inherit.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
 
@@ -24,15 +25,12 @@ void sched_context_refill(struct sched_context *context)
 	context->left = context->budget;
 	context->refill_at = 0;
 	if (context->thread)
-		sched_enqueue(context->thread);
+		thread_inherit(context->thread);
 }
 
 void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_t period)
 {
-	struct thread *thread = context->thread;
-
-	if (thread && thread->cpu->current == thread)
-		sched_charge(thread->cpu);
+	sched_context_consumed(context);
 	deadline_disarm(&context->refill);
 	context->budget = budget;
 	context->period = period;
@@ -49,9 +47,7 @@ unsigned sched_context_invoke(struct thread *caller, struct slot *slot, unsigned
 		return ERR_RIGHTS;
 	if (!arguments_zero(caller, 0))
 		return ERR_ARGUMENT;
-	if (context->thread && context->thread->cpu->current == context->thread)
-		sched_charge(context->thread->cpu);
-	result(caller, 0, context->consumed);
+	result(caller, 0, sched_context_consumed(context));
 	result(caller, 1, context->budget);
 	result(caller, 2, context->period);
 	return ERR_NONE;

@@ -48,6 +48,12 @@ void thread_wake(struct thread *thread)
 	sched_enqueue(thread);
 }
 
+void thread_wake_first(struct thread *thread)
+{
+	thread->state = THREAD_STATE_READY;
+	sched_enqueue_first(thread);
+}
+
 static bool thread_waits(const struct thread *thread)
 {
 	return thread->state >= THREAD_STATE_BLOCKED_SEND && thread->state <= THREAD_STATE_BLOCKED_WAIT;
@@ -106,24 +112,11 @@ void thread_binding_filled(struct thread *thread, unsigned binding)
 		((struct notification *)object)->bound = thread;
 		break;
 	case BIND_SCHED_CONTEXT:
-		thread->sched = object;
-		thread->sched->thread = thread;
-		sched_enqueue(thread);
+		sched_context_bind(object, thread);
 		break;
 	default:
 		break;
 	}
-}
-
-static void thread_unbind_sched_context(struct thread *thread)
-{
-	sched_dequeue(thread);
-	if (thread->cpu->current == thread) {
-		thread->state = THREAD_STATE_READY; /* but without a context, so in no queue */
-		sched_leave(thread);
-	}
-	thread->sched->thread = NULL;
-	thread->sched = NULL;
 }
 
 void thread_binding_cleared(struct thread *thread, unsigned binding)
@@ -138,7 +131,7 @@ void thread_binding_cleared(struct thread *thread, unsigned binding)
 		((struct notification *)slot_object(&thread->bindings[binding]))->bound = NULL;
 		break;
 	case BIND_SCHED_CONTEXT:
-		thread_unbind_sched_context(thread);
+		sched_context_unbind(thread->own);
 		break;
 	default:
 		break;

@@ -3,6 +3,7 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/delete.h>
+#include <kernel/inherit.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -90,20 +91,6 @@ static enum error thread_bind(struct thread *caller, struct thread *thread)
 	return ERR_NONE;
 }
 
-static void thread_change_priority(struct thread *thread, unsigned priority)
-{
-	bool queued = thread->queued;
-
-	sched_dequeue(thread);
-	if (thread->waits_on)
-		queue_remove(thread->waits_on, thread);
-	thread->priority = (uint8_t)priority;
-	if (thread->waits_on)
-		queue_insert(thread->waits_on, thread);
-	if (queued)
-		sched_enqueue(thread);
-}
-
 static enum error thread_set_priority(struct thread *caller, struct thread *thread)
 {
 	uint64_t priority = argument(caller, 1);
@@ -119,7 +106,8 @@ static enum error thread_set_priority(struct thread *caller, struct thread *thre
 		return ERR_ARGUMENT;
 	if (priority > time->time.priority)
 		return ERR_LIMIT;
-	thread_change_priority(thread, (unsigned)priority);
+	thread->base_priority = (uint8_t)priority;
+	thread_inherit(thread);
 	return ERR_NONE;
 }
 
@@ -234,9 +222,7 @@ static enum error thread_set_tls(struct thread *caller, struct thread *thread)
 
 static enum error thread_info(struct thread *caller, struct thread *thread)
 {
-	if (thread->cpu->current == thread)
-		sched_charge(thread->cpu);
-	result(caller, 0, thread->cpu_time);
+	result(caller, 0, thread->own ? sched_context_consumed(thread->own) : 0);
 	result(caller, 1, thread->state);
 	result(caller, 2, thread->priority);
 	result(caller, 3, thread->cpu->index);

@@ -9,6 +9,7 @@
 
 #define CPU_MAX 8
 
+struct sched_context;
 struct thread;
 struct vspace;
 
@@ -22,8 +23,11 @@ struct cpu {
 	 * queue. */
 	struct thread *current;
 	struct vspace *vspace; /* whose page tables are in use; NULL: the kernel's own */
-	uint64_t since;        /* current was charged up to this time */
-	deadline_t timer;      /* what the one-shot timer was set to */
+	/* Whose time it is: charged up to `since`. Where the CPU goes on with the same context no clock is
+	 * read. NULL: nobody's. */
+	struct sched_context *context;
+	uint64_t since;
+	deadline_t timer; /* what the one-shot timer was set to */
 	struct heap deadlines;
 	struct ready_queue ready[PRIORITY_COUNT];
 	uint64_t ready_bits[PRIORITY_COUNT / 64]; /* bit set: that queue is not empty */

@@ -34,8 +34,8 @@ static inline void fast_return(struct thread *thread)
 {
 	struct cpu *cpu = this_cpu();
 
-	if (cpu->current != thread || cpu->vspace != thread_vspace(thread) || thread_is_foreign(thread) ||
-	    ready_highest(cpu) > (int)thread->priority)
+	if (cpu->current != thread || cpu->context != thread->sched || cpu->vspace != thread_vspace(thread) ||
+	    thread_is_foreign(thread) || ready_highest(cpu) > (int)thread->priority)
 		return;
 	sched_set_timer_for_budget(cpu);
 	arch_return_to_user(thread);

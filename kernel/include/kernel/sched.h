@@ -39,6 +39,9 @@ void sched_context_destroy(struct sched_context *context);
 /* A new budget, full. */
 void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_t period);
 void sched_context_refill(struct sched_context *context);
+/* It gets a thread, or loses the one that it has. */
+void sched_context_bind(struct sched_context *context, struct thread *thread);
+void sched_context_unbind(struct sched_context *context);
 unsigned sched_context_invoke(struct thread *caller, struct slot *slot, unsigned operation);
 
 /* Put a READY thread where it belongs, if it may run: behind its equals, or before them. */
@@ -49,8 +52,10 @@ void sched_dequeue(struct thread *thread);
 void sched_leave(struct thread *thread);
 /* Make sure that the timer fires for the earliest deadline and for the end of the budget. */
 void sched_set_timer(struct cpu *cpu);
-/* Charge the current thread for its time up to now. */
+/* Charge the CPU's context up to now. */
 void sched_charge(struct cpu *cpu);
+/* What a context has consumed, up to now. */
+uint64_t sched_context_consumed(struct sched_context *context);
 void sched_yield(struct thread *thread);
 
 /* ---- inline, for the fast path ---- */
@@ -66,38 +71,9 @@ static inline int ready_highest(const struct cpu *cpu)
 	return (int)(word * 64 + 63 - (unsigned)__builtin_clzl(cpu->ready_bits[word]));
 }
 
-/*
- * The running thread `from`, which is about to block, hands the CPU to `to`, which waits and is about to be
- * able to run. The caller sets from's state. False, and nothing changed: another thread comes first, or one
- * of them has no budget.
- */
-static inline bool sched_switch(struct thread *from, struct thread *to)
-{
-	struct cpu *cpu = from->cpu;
-	struct sched_context *context = from->sched;
-	uint64_t now, used;
-
-	if (!sched_context_usable(to->sched) || to->flags & THREAD_POKED ||
-	    ready_highest(cpu) > (int)to->priority)
-		return false;
-	now = arch_time();
-	used = now - cpu->since;
-	if (used >= context->left)
-		return false;
-	cpu->since = now;
-	from->cpu_time += used;
-	context->consumed += used;
-	context->left -= used;
-	if (!context->refill_at)
-		context->refill_at = now - used + context->period;
-	cpu->current = to;
-	to->state = THREAD_STATE_RUNNING;
-	return true;
-}
-
 /* The same as sched_set_timer() when no deadline was armed since the timer was last right. */
 static inline void sched_set_timer_for_budget(struct cpu *cpu)
 {
-	if (cpu->since + cpu->current->sched->left < cpu->timer)
+	if (cpu->since + cpu->context->left < cpu->timer)
 		sched_set_timer(cpu);
 }

@@ -2,7 +2,7 @@
 /*
  * Threads: registers, bindings, what they wait for.
  *
- * Invariants: a thread is in a ready queue iff its state is READY and it has a scheduling context with
+ * Invariants: a thread is in a ready queue iff its state is READY and it runs on a scheduling context with
  * budget; it is in the wait queue of `waits_on` iff it is BLOCKED_SEND, BLOCKED_RECV or BLOCKED_WAIT; `reply`
  * is set iff it is BLOCKED_REPLY (the Reply that holds it) or BLOCKED_RECV (the Reply that will hold its
  * caller; may be NULL); `active` is the Reply of its current job; the deadline is armed only while it waits.
@@ -44,11 +44,13 @@ struct thread {
 	struct arch_context context; /* first */
 	struct arch_vector vector;   /* second: where the architecture expects it */
 	uint8_t state;               /* enum thread_state */
-	uint8_t priority;
-	uint8_t message; /* enum message_kind, while BLOCKED_SEND or BLOCKED_REPLY */
-	uint8_t queued;  /* is in a ready queue */
+	uint8_t priority;            /* effective: base, or that of one who waits for it */
+	uint8_t message;             /* enum message_kind, while BLOCKED_SEND or BLOCKED_REPLY */
+	uint8_t queued;              /* is in a ready queue */
+	uint8_t base_priority;
 	uint32_t flags;
-	struct sched_context *sched; /* == object of bindings[BIND_SCHED_CONTEXT] */
+	struct sched_context *sched; /* that it runs on: lent by its caller, or its own; inherit.h */
+	struct sched_context *own;   /* == object of bindings[BIND_SCHED_CONTEXT] */
 	struct thread *ready_next, *ready_prev;
 	struct cpu *home; /* never changes */
 	struct cpu *cpu;  /* owns this thread now: only it touches what belongs to the thread */
@@ -61,7 +63,6 @@ struct thread {
 	struct deadline deadline;
 
 	uint64_t progress; /* of a restarted operation */
-	uint64_t cpu_time; /* ns */
 	struct thread_fault fault;
 	struct slot bindings[THREAD_BINDING_COUNT];
 };
@@ -117,6 +118,8 @@ void thread_unqueue(struct thread *thread);
 void thread_cancel(struct thread *thread, enum error status);
 /* Its wait has ended and it is in no queue any more: it may run. */
 void thread_wake(struct thread *thread);
+/* The same for one that goes on with a context that had the CPU: before its equals. */
+void thread_wake_first(struct thread *thread);
 /* It waits for nothing: run no more until resumed. */
 void thread_stop(struct thread *thread);
 /* Cancel and stop. */
