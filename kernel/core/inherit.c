@@ -9,6 +9,15 @@ static struct thread *thread_caller(const struct thread *thread)
 	return thread->active ? thread->active->caller : NULL;
 }
 
+/* Who lends it a context: its caller, if that lives on the same CPU. Priority crosses CPUs, contexts do not.
+ */
+struct thread *thread_lender(const struct thread *thread)
+{
+	struct thread *caller = thread_caller(thread);
+
+	return caller && caller->home == thread->home ? caller : NULL;
+}
+
 /* The thread that it waits for; NULL: none, or one that nobody knows yet. */
 static struct thread *thread_waits_for(const struct thread *thread)
 {
@@ -50,7 +59,7 @@ void thread_inherit(struct thread *thread)
 			priority = caller->priority;
 		if (thread->priority != priority)
 			thread_change_priority(thread, priority);
-		thread->sched = caller ? caller->sched : thread->own;
+		thread->sched = thread_lender(thread) ? caller->sched : thread->own;
 		thread_place(thread);
 	}
 }

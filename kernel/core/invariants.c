@@ -9,6 +9,7 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
+#include <kernel/inherit.h>
 #include <kernel/irq.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
@@ -113,7 +114,7 @@ static void check_inherited(const struct thread *thread)
 	if (caller && caller->priority > priority)
 		priority = caller->priority;
 	require(thread->priority == priority);
-	require(thread->sched == (caller ? caller->sched : thread->own));
+	require(thread->sched == (thread_lender(thread) ? caller->sched : thread->own));
 }
 
 static void check_thread(const struct thread *thread)

@@ -224,8 +224,9 @@ static enum error thread_info(struct thread *caller, struct thread *thread)
 {
 	result(caller, 0, thread->own ? sched_context_consumed(thread->own) : 0);
 	result(caller, 1, thread->state);
-	result(caller, 2, thread->priority);
+	result(caller, 2, thread->base_priority);
 	result(caller, 3, thread->cpu->index);
+	result(caller, 4, thread->priority);
 	return ERR_NONE;
 }
 

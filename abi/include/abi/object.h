@@ -93,7 +93,8 @@ enum object_type {
 	OPERATION(THREAD_SET_FOREIGN, 0x39)                                                                   \
 	/* w0 = FS base (any thread; also the caller's own) */                                                       \
 	OPERATION(THREAD_SET_TLS, 0x3a)                                                                       \
-	/* -> w0 = CPU time used (ns), w1 = enum thread_state, w2 = priority, w3 = CPU */                             \
+	/* -> w0 = CPU time used by its own scheduling context (ns), w1 = enum thread_state, w2 = priority, w3 = CPU, */ \
+	/* w4 = effective priority: its own, or inherited from those that wait for it */                             \
 	OPERATION(THREAD_INFO, 0x3b)                                                                          \
 	/* w0 to w5 = a name in its bytes, zeros behind: for the trace; a kernel without one: NO_OPERATION */         \
 	OPERATION(THREAD_NAME, 0x3f)                                                                          \
