@@ -7,13 +7,16 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from paths import Failure  # noqa: E402
+from paths import Failure, build  # noqa: E402
 
 NOT_YET = {
     "image": "bootable images for real machines",
     "graph": "the manifest as a picture",
     "verify": "proofs and models",
 }
+
+
+TIMELINE = build("trace", "timeline")
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,7 +43,7 @@ def seconds(text):
     except ValueError:
         value = 0
     if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"--timeout takes a number of seconds, not {text!r}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
 
 
@@ -48,6 +51,12 @@ def cpu_count(text):
     import machine
     if not text.isdigit() or not 1 <= int(text) <= machine.CPUS_MAX:
         raise argparse.ArgumentTypeError(f"--cpus takes a number from 1 to {machine.CPUS_MAX}, not {text!r}")
+    return int(text)
+
+
+def positive(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
     return int(text)
 
 
@@ -75,15 +84,7 @@ def run_parser(parsers):
     parser.add_argument("--fresh", action="store_true", help="start with a new disk; what is on the old one is lost")
 
 
-def exec_parser(parsers):
-    parser = parsers.add_parser(
-        "exec", help="run one program and exit with its status", allow_abbrev=False,
-        usage="./pith exec [OPTION]... -- CMD [ARGUMENT]...",
-        description="Boot without a terminal, run CMD as root in /, with our standard input, output and error, and "
-                    "exit with its status: 128+n if signal n ended it, 124 after the timeout, 125 if Pith failed, "
-                    "126 if CMD cannot be executed, 127 if it is not found. Nothing that CMD writes to the root file "
-                    "system stays; what it writes to a --disk does. Ctrl-C and SIGTERM go to CMD; then everything is "
-                    "unmounted and the machine stopped.")
+def add_exec_options(parser):
     parser.bad_usage = 125
     parser.add_argument("--root", metavar="IMG", help="the ext2 image to boot from (never changed)")
     parser.add_argument("--disk", action="append", default=[], metavar="IMG[:PATH]",
@@ -94,8 +95,35 @@ def exec_parser(parsers):
     parser.add_argument("--icount", action="store_true", help="a clock that counts instructions: runs repeat")
     parser.add_argument("--timeout", type=seconds, metavar="S", help="end CMD after S seconds, with status 124")
     parser.add_argument("--log", metavar="FILE", help="keep the log of the kernel and the components there")
+
+
+def exec_parser(parsers):
+    parser = parsers.add_parser(
+        "exec", help="run one program and exit with its status", allow_abbrev=False,
+        usage="./pith exec [OPTION]... -- CMD [ARGUMENT]...",
+        description="Boot without a terminal, run CMD as root in /, with our standard input, output and error, and "
+                    "exit with its status: 128+n if signal n ended it, 124 after the timeout, 125 if Pith failed, "
+                    "126 if CMD cannot be executed, 127 if it is not found. Nothing that CMD writes to the root file "
+                    "system stays; what it writes to a --disk does. Ctrl-C and SIGTERM go to CMD; then everything is "
+                    "unmounted and the machine stopped.")
+    add_exec_options(parser)
     parser.add_argument("--accel", choices=("auto", "tcg", "kvm"), default="auto",
                         help="how QEMU runs it: by default KVM where it was seen to work, else TCG")
+
+
+def trace_parser(parsers):
+    parser = parsers.add_parser(
+        "trace", help="run one program and show what ran when, and who used the time", allow_abbrev=False,
+        usage="./pith trace [OPTION]... -- CMD [ARGUMENT]...",
+        description="Run CMD as `exec` does, on a kernel that writes down each of its entries and exits, messages and "
+                    "signals. Afterwards a profile by component goes to standard error, and a timeline to a file. An eighth of "
+                    "the machine's memory keeps the latest events. With --icount all numbers are instructions.")
+    add_exec_options(parser)
+    parser.add_argument("--timeline", metavar="FILE", default=TIMELINE, help="where the timeline goes (build/trace/timeline)")
+    parser.add_argument("--json", metavar="FILE", help="the same for Perfetto or Chrome's tracing (trace-event format)")
+    parser.add_argument("--boot", action="store_true", help="show also what came before CMD")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="only the last S seconds of the machine's time")
+    parser.add_argument("--events", type=positive, metavar="N", help="only the last N events")
 
 
 def other_parsers(parsers):
@@ -135,14 +163,15 @@ def other_parsers(parsers):
 def parse(arguments):
     parser = Parser(prog="./pith", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
                     description="Pith: a capability microkernel that runs unmodified Linux programs.")
-    if arguments[:1] == ["exec"]:
+    if arguments[:1] in (["exec"], ["trace"]):
         parser.bad_usage = 125
     parsers = parser.add_subparsers(dest="action", metavar="COMMAND", parser_class=Parser)
     run_parser(parsers)
     exec_parser(parsers)
+    trace_parser(parsers)
     other_parsers(parsers)
     before, command = arguments, None
-    if arguments[:1] in (["exec"], ["debug"]) and "--" in arguments:
+    if arguments[:1] in (["exec"], ["trace"], ["debug"]) and "--" in arguments:
         split = arguments.index("--")
         before, command = arguments[:split], arguments[split + 1:]
     if before[:1] in (["bench"], ["test"]):
@@ -155,9 +184,9 @@ def parse(arguments):
         sys.exit(2)
     if options.action == "debug":
         options.command = command
-    if options.action == "exec":
+    if options.action in ("exec", "trace"):
         if not command:
-            print("./pith exec: no command: ./pith exec [OPTION]... -- CMD [ARGUMENT]...", file=sys.stderr)
+            print(f"./pith {options.action}: no command: ./pith {options.action} [OPTION]... -- CMD [ARGUMENT]...", file=sys.stderr)
             sys.exit(125)
         options.command = command
     return options
@@ -181,6 +210,9 @@ def act(options):
     if options.action == "exec":
         import execute
         return execute.execute(execute.Options(**vars(options)))
+    if options.action == "trace":
+        import trace
+        return trace.run(options)
     if options.action == "bench":
         import bench
         return bench.run(options)
@@ -194,7 +226,7 @@ def main():
         status = act(options)
     except Failure as failure:
         print(f"pith: {failure}", file=sys.stderr)
-        status = 125 if options.action == "exec" else failure.status
+        status = 125 if options.action in ("exec", "trace") else failure.status
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:

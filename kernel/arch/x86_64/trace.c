@@ -11,7 +11,11 @@ void trace_idle(void);
 
 void trace_enter(const struct arch_context *context)
 {
-	trace(TRACE_ENTER, context->vector, context, context->rax, context->rdi, context->rsi, context->rip);
+	if (context->vector < 32)
+		trace(TRACE_ENTER, context->vector, context, cr2_read(), context->error, 0, context->rip);
+	else
+		trace(TRACE_ENTER, context->vector, context, context->rax, context->rdi, context->rsi,
+		      context->rip);
 }
 
 void trace_exit(const struct arch_context *context)

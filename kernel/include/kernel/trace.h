@@ -11,18 +11,19 @@
 
 #include <abi/types.h>
 
+/* What `detail` and `words` hold stands behind each. */
 enum trace_kind {
-	TRACE_ENTER = 1, /* detail = vector, 0x100: system call; thread, NULL: the CPU was idle; rax, rdi,
-	                    rsi, rip */
-	TRACE_EXIT,      /* thread; rax, rip */
+	/* From user mode, or (thread NULL) while idle. The vector, 0x100 for a system call; of calls and
+	 * interrupts rax, rdi, rsi, of exceptions address, error code, 0; and rip. */
+	TRACE_ENTER = 1,
+	TRACE_EXIT, /* rax, rip */
 	TRACE_IDLE,
 	TRACE_POLL,    /* a preemption point; no interrupt waits */
-	TRACE_VSPACE,  /* page tables change: root */
-	TRACE_MESSAGE, /* detail = enum message_kind; thread = sender; receiver, badge, info */
-	TRACE_REPLY,   /* detail = enum message_kind of what is answered; thread = replier; caller, info */
-	TRACE_SIGNAL, /* thread: the CPU's current one, or NULL; notification, bits, who waits or is bound, or
-	                 0 */
-	TRACE_MARK,   /* twice at boot: what lies between is what an event costs */
+	TRACE_VSPACE,  /* the page tables are changed: root */
+	TRACE_MESSAGE, /* enum message_kind; receiver, badge, info. thread is the sender */
+	TRACE_REPLY,   /* enum message_kind of what is answered; caller, info. thread is who answers */
+	TRACE_SIGNAL, /* notification, bits, who waits or is bound. thread is the CPU's current one or NULL */
+	TRACE_MARK,   /* twice at boot: what lies between is the cost of an event */
 };
 
 struct trace_event {
