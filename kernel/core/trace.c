@@ -7,6 +7,8 @@
 #define TRACE_MAGIC 0x3145434152544950ul /* "PITRACE1" */
 #define TRACE_NAMES 8192                 /* a power of two */
 
+#define TRACE_MARKS 32 /* the first are slow, and an emulator may pause in any */
+
 /* What the host looks for. */
 struct trace_state {
 	uint64_t magic, cpus;
@@ -47,9 +49,14 @@ void trace_init(void *memory, uint64_t bytes, unsigned cpus)
 		ring->events = (struct trace_event *)(trace_state.names + TRACE_NAMES) + i * ring->capacity;
 	}
 	trace_state.magic = TRACE_MAGIC;
-	for (unsigned i = 0; i < 2; i++)
+	trace_state.cost = UINT64_MAX;
+	for (unsigned i = 0; i < TRACE_MARKS; i++) {
+		const struct trace_event *event = &trace_state.rings[0].events[i];
+
 		trace(TRACE_MARK, 0, NULL, 0, 0, 0, 0);
-	trace_state.cost = trace_state.rings[0].events[1].time - trace_state.rings[0].events[0].time;
+		if (i && event->time - event[-1].time < trace_state.cost)
+			trace_state.cost = event->time - event[-1].time;
+	}
 }
 
 /*

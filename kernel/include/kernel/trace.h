@@ -23,7 +23,7 @@ enum trace_kind {
 	TRACE_MESSAGE, /* enum message_kind; receiver, badge, info. thread is the sender */
 	TRACE_REPLY,   /* enum message_kind of what is answered; caller, info. thread is who answers */
 	TRACE_SIGNAL, /* notification, bits, who waits or is bound. thread is the CPU's current one or NULL */
-	TRACE_MARK,   /* twice at boot: what lies between is the cost of an event */
+	TRACE_MARK,   /* some at boot: what lies between two is the cost of an event */
 };
 
 struct trace_event {
