@@ -144,6 +144,7 @@ def other_parsers(parsers):
     parser.add_argument("group", nargs="*", metavar="GROUP", help="linux: only these groups of metrics")
     parser.add_argument("--icount", action="store_true", help="linux: count instructions instead of time")
     add_cpus(parser)
+    parser.add_argument("--operations", action="store_true", help="kernel: only the counted operations, not sizes, boot and wall time")
     parser.add_argument("--profile", metavar="METRIC", help="kernel: where this metric's instructions go")
     parser = parsers.add_parser(
         "debug", help="boot stopped, with gdb attached", allow_abbrev=False,

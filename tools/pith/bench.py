@@ -140,9 +140,9 @@ def bench_linux(options):
     return 0
 
 
-def boot_kernel_bench(append="", extra=()):
-    """{name: (value, unit)}. Always counts: under icount a nanosecond of the machine's clock is an instruction."""
-    command = machine.command_line(boot.KERNEL, KERNEL_IMAGE, append=append, icount=True,
+def boot_kernel_bench(append="", extra=(), icount=True):
+    """{name: (value, unit)}. Under icount a tick of the TSC is an instruction."""
+    command = machine.command_line(boot.KERNEL, KERNEL_IMAGE, append=append, icount=icount,
                                    extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *extra])
     with machine.Machine(command) as emulator:
         _, log = collect(emulator, KERNEL_SECONDS, [PANIC, KERNEL_FAILED])
@@ -157,7 +157,11 @@ def bench_kernel(options):
         import counting
         return counting.report(options.profile)
     for name, (value, unit) in boot_kernel_bench().items():
-        print(f"{name:32} {value:8.0f} {unit}")
+        print(f"{name:32} {value:8.0f} {unit}", flush=True)
+    if not options.operations:
+        import kernel_report
+        for name, value, unit in kernel_report.metrics():
+            print(f"{name:32} {value:8.0f} {unit}", flush=True)
     return 0
 
 

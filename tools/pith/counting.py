@@ -20,26 +20,32 @@ def symbols(path):
     return [(int(w[0], 16), w[2]) for w in words if len(w) == 3 and w[1] in "tTiI"]
 
 
+def count(begin, end, append="", extra=()):
+    """[(address, executions, bytes, text)] of what is executed from one address to another, and the benchmark's metrics."""
+    boot.make(PLUGIN, bench.KERNEL_IMAGE, boot.KERNEL)
+    out = build("bench", f"trace.{os.getpid()}")
+    plugin = f"file={PLUGIN},from={begin:#x},until={end:#x},out={out}"
+    try:
+        metrics = bench.boot_kernel_bench(append, ["-plugin", plugin, *extra])
+        with open(out) as file:
+            words = [line.split(None, 3) for line in file]
+    except FileNotFoundError:
+        raise Failure("the emulator wrote no trace") from None
+    finally:
+        if os.path.exists(out):
+            os.unlink(out)
+    return sorted((int(w[0], 16), int(w[1]), bytes.fromhex(w[2]), w[3].strip()) for w in words), metrics
+
+
 class Trace:
     """.instructions: [(address, executions, bytes, text)] by address; .total."""
 
     def __init__(self, metric, extra=()):
-        boot.make(PLUGIN, bench.KERNEL_IMAGE, boot.KERNEL)
+        boot.make(bench.KERNEL_IMAGE)
         program = {name: address for address, name in symbols(PROGRAM)}
-        out = build("bench", f"trace.{os.getpid()}")
-        plugin = f"file={PLUGIN},from={program['trace_from']:#x},until={program['trace_until']:#x},out={out}"
-        try:
-            self.metrics = bench.boot_kernel_bench(f"profile={metric}", ["-plugin", plugin, *extra])
-            with open(out) as file:
-                words = [line.split(None, 3) for line in file]
-        except FileNotFoundError:
-            raise Failure("the emulator wrote no trace") from None
-        finally:
-            if os.path.exists(out):
-                os.unlink(out)
+        self.instructions, self.metrics = count(program["trace_from"], program["trace_until"], f"profile={metric}", extra)
         if metric not in self.metrics:
             raise Failure(f"no such metric: {metric}")
-        self.instructions = sorted((int(w[0], 16), int(w[1]), bytes.fromhex(w[2]), w[3].strip()) for w in words)
         self.total = sum(count for _, count, _, _ in self.instructions)
         self.names = sorted(symbols(boot.KERNEL) + symbols(PROGRAM))
 

@@ -64,7 +64,8 @@ def kernel_tests():
     return [Test("kernel/calls", [sys.executable, "-B", script, "kernel"]),
             Test("kernel/calls-invariants", [sys.executable, "-B", script, "kernel", "debug"]),
             Test("kernel/objects", [sys.executable, "-B", script, "kernel-objects"]),
-            Test("kernel/objects-invariants", [sys.executable, "-B", script, "kernel-objects", "debug"])]
+            Test("kernel/objects-invariants", [sys.executable, "-B", script, "kernel-objects", "debug"]),
+            Test("kernel/irqs-off", [sys.executable, "-B", root("tools/pith/kernel_report.py")])]
 
 
 def system_tests():

@@ -62,6 +62,12 @@ class Memory:
         os.close(self.descriptor)
 
 
+def kernel_word(memory, kernel, name):
+    """A 64-bit variable of a kernel that runs or ran in this memory."""
+    address = dict((symbol, address) for address, symbol in symbols_of(kernel))[name] - KERNEL_IMAGE
+    return struct.unpack("<Q", os.pread(memory.descriptor, 8, address))[0]
+
+
 class Trace:
     """The rings and names that a kernel left in memory."""
 
@@ -72,7 +78,7 @@ class Trace:
         magic, self.cpus, self.offset, names, capacity, written, self.cost = STATE.unpack_from(self.map, state)
         if magic != MAGIC:
             raise Failure("there is no trace: the kernel did not get that far")
-        self.hz = struct.unpack_from("<Q", self.map, self.symbols["time_tsc_hz"] - KERNEL_IMAGE)[0] or 10**9
+        self.hz = kernel_word(memory, kernel, "time_tsc_hz") or 10**9
         self.rings = [self.read_ring(state + STATE.size + i * RING_BYTES) for i in range(self.cpus)]
         self.read_names(names - self.offset, capacity, written)
 
@@ -133,10 +139,12 @@ class Trace:
 
 # ---- words for what the numbers mean ----
 
-def macro_names(path, macro):
-    """{number: NAME} of an X-macro list or a .def file."""
+def macro_names(path, macro, keyed_by_name=False):
+    """{number: NAME} of an X-macro list or a .def file, or {NAME: number}."""
     with open(path) as f:
         pairs = re.findall(rf"\b{macro}\((\w+), *(\w+)\)", f.read())
+    if keyed_by_name:
+        return {a: int(b, 0) for a, b in pairs if re.match(r"\d", b)}
     return {int(b, 0): a for a, b in pairs if re.match(r"\d", b)} or {int(a, 0): b for a, b in pairs if re.match(r"\d", a)}
 
 

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""What `./pith bench kernel` says of the kernel as a whole: sizes, boot, wall time, and how long it keeps interrupts out.
+
+As a program: the test that no stretch with interrupts off is longer than it may be.
+"""
+
+import os
+import subprocess
+import sys
+
+import bench
+import boot
+import kernel_test
+import machine
+import trace
+from paths import Failure, build, root
+
+IRQS_OFF_LIMIT = 20000
+TEST_PROGRAMS = ("kernel", "kernel-objects")
+WALL_RUNS = 3
+
+
+def sections():
+    """{section: bytes} of the kernel's file."""
+    lines = subprocess.run(["size", "-A", boot.KERNEL], check=True, capture_output=True, text=True).stdout.splitlines()
+    return {words[0]: int(words[1]) for words in map(str.split, lines) if len(words) == 3 and words[1].isdigit()}
+
+
+def sizes():
+    """Text is rounded up to pages; read-only data holds the names of all functions, for backtraces."""
+    found = sections()
+    yield "kernel_text", found[".boot"] + found[".text"], "bytes"
+    yield "kernel_rodata", found[".rodata"], "bytes"
+    yield "kernel_data", found[".data"] + found[".bss"], "bytes"
+
+
+def lines():
+    files = [path for folder, _, names in os.walk(root("kernel")) for path in (os.path.join(folder, n) for n in names)]
+    count = {".c": 0, ".S": 0, ".h": 0}
+    for path in files:
+        ending = os.path.splitext(path)[1]
+        if ending in count:
+            with open(path) as f:
+                count[ending] += len(f.readlines())
+    yield "kernel_lines", count[".c"] + count[".S"], "lines"
+    yield "kernel_header_lines", count[".h"], "lines"
+
+
+def objects():
+    names = trace.macro_names(root("abi", "include", "abi", "object.h"), "OBJECT", keyed_by_name=True)
+    for name, bits in names.items():
+        if bits:
+            yield f"object_{name.removeprefix('OBJECT_').lower()}", 1 << bits, "bytes"
+    yield "object_slot", 64, "bytes"
+
+
+def boot_to_user():
+    """From the kernel's first instruction to that of the first component: most of it waits for the clock that the TSC is
+    measured with."""
+    import counting
+    kernel, program = (dict((name, address) for address, name in counting.symbols(path)) for path in (boot.KERNEL, counting.PROGRAM))
+    counted, _ = counting.count(kernel["boot_pvh"], program["_start"])
+    yield "boot_to_user", sum(count for _, count, _, _ in counted), "instructions"
+
+
+def wall_times():
+    """The counted operations again, on a clock of ours: the best of some runs."""
+    best = {}
+    for _ in range(WALL_RUNS):
+        memory = trace.Memory("512M")
+        try:
+            ticks = bench.boot_kernel_bench(icount=False, extra=memory.options())
+            hz = trace.kernel_word(memory, boot.KERNEL, "time_tsc_hz")
+        finally:
+            memory.close()
+        for name, (value, _) in ticks.items():
+            best[name] = min(best.get(name, value * 1e9 / hz), value * 1e9 / hz)
+    for name, value in best.items():
+        yield f"wall_{name}", value, "ns"
+
+
+def irqs_off(program):
+    """(instructions, words): the longest time that an interrupt can have waited in one of the kernel's test programs. What the
+    trace itself costs is in it."""
+    image = build("tests", f"{program}.img")
+    boot.make(trace.KERNEL, image)
+    memory = trace.Memory("128M")
+    try:
+        command = machine.command_line(trace.KERNEL, image, memory="128M", icount=True,
+                                       extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *memory.options()])
+        with machine.Machine(command) as emulator:
+            _, log = bench.collect(emulator, kernel_test.SECONDS, [bench.PANIC, kernel_test.GIVEN_UP])
+        if not kernel_test.RESULT.search(log):
+            raise Failure(f"the kernel's tests have no result with the trace:\n{log[-2000:]}")
+        traced = trace.Trace(memory)
+        ticks, entered = traced.longest()
+        return ticks, f"{program}: {trace.Words().entry(entered, False)}, capability {entered.b}, at {entered.d:#x}"
+    finally:
+        memory.close()
+
+
+def irqs_off_max():
+    worst, where = max(irqs_off(program) for program in TEST_PROGRAMS)
+    yield "irqs_off_max", worst, "instructions"
+    print(f"irqs_off_max: in {where}", file=sys.stderr)
+
+
+def metrics():
+    for part in (sizes, lines, objects, boot_to_user, irqs_off_max, wall_times):
+        yield from part()
+
+
+def main():
+    failed = False
+    for program in TEST_PROGRAMS:
+        ticks, where = irqs_off(program)
+        print(f"interrupts off for at most {ticks} instructions: {where}")
+        failed |= not 0 < ticks <= IRQS_OFF_LIMIT
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"kernel tests: {failure}")
