@@ -230,7 +230,7 @@ guests: $(foreach name,$(GUESTS),$(B)/guest/$(name)) $(foreach name,$(filter-out
 
 # ---- what other folders add (ALL, DEPENDENCIES, rules of their own) ---------------------------------------------
 
-include $(wildcard kernel/build.mk lib/*/build.mk servers/*/build.mk drivers/*/*/build.mk tools/*/build.mk tests/kernel/build.mk tests/bench/*/build.mk)
+include $(wildcard kernel/build.mk lib/*/build.mk servers/*/build.mk drivers/*/*/build.mk tools/*/build.mk tests/kernel/build.mk tests/fuzz/build.mk tests/bench/*/build.mk)
 
 .PHONY: all host-tests clean
 all: $(ALL)

@@ -14,7 +14,7 @@ unsigned compare_every;
 unsigned long compare_count;
 static unsigned calls;
 static uint64_t began;
-static char memory[COMPARE_BYTES];
+static char memory[COMPARE_BYTES] __attribute__((aligned(4096)));
 static struct irq irqs_before[ARCH_IRQ_COUNT];
 static struct cpu cpus_before[CPU_MAX];
 

@@ -13,7 +13,7 @@
 
 uint64_t fake_offset, fake_now;
 unsigned fake_interrupt_every;
-static unsigned interrupt_looks;
+unsigned fake_interrupt_looks;
 deadline_t fake_timer = DEADLINE_NEVER;
 char fake_log[4096];
 jmp_buf fake_user;
@@ -59,7 +59,7 @@ void arch_timer_set(deadline_t when)
 
 bool arch_interrupt_pending(void)
 {
-	return fake_interrupt_every && ++interrupt_looks % fake_interrupt_every == 0;
+	return fake_interrupt_every && ++fake_interrupt_looks % fake_interrupt_every == 0;
 }
 
 void arch_return_to_user(struct thread *thread)

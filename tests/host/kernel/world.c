@@ -57,7 +57,7 @@ static void kernel_forget(void)
 	slot_forest.child = NULL;
 	slot_dying.dying.next = slot_dying.dying.prev = &slot_dying;
 	fake_timer = DEADLINE_NEVER;
-	fake_interrupt_every = 0;
+	fake_interrupt_every = fake_interrupt_looks = 0;
 	fake_now = 1;
 	fake_log[0] = 0;
 }
