@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libFuzzer's target: each input is a world of the generator (tests/host/kernel/generate.h), whose numbers are the
- * input's bytes and, when they are used up, random ones that the input is the seed of: libFuzzer likes short inputs, but
- * worlds become interesting when they are old. Run by `./pith fuzz`, which says in the environment how much:
- *   PITH_FUZZ_OPERATIONS   ends, successfully, after so many; 0 or none: libFuzzer decides
- *   PITH_FUZZ_CHECK        all invariants after every n-th operation (1)
+ * libFuzzer's target: each input is a world of the generator (tests/host/kernel/generate.h), whose numbers
+ * are the input's bytes and, when they are used up, random ones that the input is the seed of: libFuzzer
+ * likes short inputs, but worlds become interesting when they are old. Run by `./pith fuzz`, which says in
+ * the environment how much: PITH_FUZZ_OPERATIONS   ends, successfully, after so many; 0 or none: libFuzzer
+ * decides PITH_FUZZ_CHECK        all invariants after every n-th operation (1)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +65,8 @@ static void report(void)
 	unsigned long elapsed = milliseconds() - began + 1;
 
 	fprintf(stderr,
-	        "fuzz: %lu operations in %lu worlds, %lu a second; memory compared behind %lu refused calls\n",
+	        "fuzz: %lu operations in %lu worlds, %lu a second; memory compared behind %lu refused "
+	        "calls\n",
 	        s->operations, s->worlds, s->operations * 1000 / elapsed, s->compared);
 }
 

@@ -126,6 +126,21 @@ def trace_parser(parsers):
     parser.add_argument("--events", type=positive, metavar="N", help="only the last N events")
 
 
+def fuzz_parser(parsers):
+    parser = parsers.add_parser(
+        "fuzz", help="random operations on the kernel", allow_abbrev=False,
+        description="Drive the kernel's core, built for the host with sanitizers, with random operations, and check its "
+                    "invariants. Ends at the first failure. A run with --seed repeats; others go on from what earlier "
+                    "ones found interesting (build/fuzz/corpus).")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--operations", type=positive, metavar="N", help="end after N operations")
+    length.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds (60)")
+    length.add_argument("--input", metavar="FILE", help="only this input, such as build/fuzz/crash-*")
+    parser.add_argument("--seed", type=positive, metavar="X", help="of the random numbers")
+    parser.add_argument("--check", type=positive, metavar="N",
+                        help="check all invariants after every Nth operation (1; 16 from a million operations on)")
+
+
 def other_parsers(parsers):
     parser = parsers.add_parser(
         "test", help="run the tests", allow_abbrev=False,
@@ -170,6 +185,7 @@ def parse(arguments):
     run_parser(parsers)
     exec_parser(parsers)
     trace_parser(parsers)
+    fuzz_parser(parsers)
     other_parsers(parsers)
     before, command = arguments, None
     if arguments[:1] in (["exec"], ["trace"], ["debug"]) and "--" in arguments:
@@ -201,6 +217,9 @@ def act(options):
     if options.action == "test":
         import testing
         return testing.run(options)
+    if options.action == "fuzz":
+        import fuzz
+        return fuzz.run(options)
     boot.make()
     if options.action == "build":
         boot.make("host-tests")

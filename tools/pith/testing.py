@@ -3,6 +3,7 @@
 
 host/NAME      tests/host/NAME, built with sanitizers: passes with status 0
 tools/NAME     tests/tools/test_NAME.py: this program's own unit tests
+fuzz/NAME      ./pith fuzz, short and always the same
 kernel/NAME    a boot image of tests/kernel in QEMU: passes with its result line
 system/FILE.NAME   function test_NAME of tests/system/FILE.py, in a process of its own
 
@@ -57,6 +58,10 @@ def tool_tests():
             for path in sorted(glob.glob(root("tests/tools/test_*.py")))]
 
 
+def fuzz_tests():
+    return [Test("fuzz/host", [root("pith"), "fuzz", "--seed", "1", "--operations", "100000"])]
+
+
 def kernel_tests():
     if not glob.glob(root("tests/kernel/*.c")):
         return []
@@ -99,7 +104,7 @@ def discover(options):
     for test in system:
         several.append(test.with_cpus(SEVERAL))
         several[-1].full = test not in sample[:SAMPLE]
-    return host_tests() + tool_tests() + kernel + system + several
+    return host_tests() + tool_tests() + fuzz_tests() + kernel + system + several
 
 
 def chosen(tests, names, full, cpus):
@@ -169,7 +174,7 @@ def run(options):
             print(f"{'ok  ' if good else 'FAIL'} {test.name} ({seconds:.1f} s)", flush=True)
             passed += good
             failed += not good
-            summary = [line for line in output.splitlines() if line.startswith("coverage:")]
+            summary = [line for line in output.splitlines() if line.startswith(("coverage:", "fuzz:"))]
             for line in (summary if good else output.splitlines()[-60:]):
                 print(f"     | {line}", flush=True)
     if failed:
