@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Call and reply_recv between threads that are ready for each other: the CPU goes straight from one to the
- * other, past the run queues. A path first looks at everything that it needs; if anything is not as usual it
- * returns, having changed nothing, and the general code does the same work (and gives the errors). What it
- * does is exactly what endpoint_send(), endpoint_recv() and reply_answer() would do.
+ * The front of the kernel: system calls of native threads arrive here, and what is usual is done at once,
+ * past run queues and general code. A path first looks at everything that it needs; if anything is not as
+ * usual it returns, having changed nothing, and the general code (syscall.c, fault.c) does the same work and
+ * gives the errors. What it does is exactly what endpoint_send(), endpoint_recv(), reply_answer(),
+ * notification_signal(), syscall_wait() and sched_yield() would do.
+ *
+ * Compiled with all registers caller-saved (Makefile): functions with external linkage never return.
  */
 #include <abi/syscall.h>
 
@@ -16,230 +19,501 @@
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
+#include <kernel/syscall.h>
 #include <kernel/trace.h>
 #include <kernel/vspace.h>
 
-/* Words only: no capabilities, no reserved bits, a user's label. */
-static inline bool info_is_plain(uint64_t info)
+#define INLINE   __attribute__((always_inline)) static inline
+#define NOINLINE __attribute__((noinline)) static
+
+/* Of the types that are looked for here no capability ever lies in slot 0 (delete.c). */
+INLINE const struct slot *find(const struct thread *thread, uint64_t index, unsigned type, unsigned rights)
 {
-	return (uint32_t)info <= MESSAGE_WORDS && message_label(info) < LABEL_KERNEL;
+	const struct slot *cnode = &thread->bindings[BIND_CSPACE];
+	const struct slot *slot = (const struct slot *)cnode->object + index;
+
+	if (index >= cnode->slots || !slot_allows(slot, type, rights) || slot->home != this_cpu()->index)
+		return NULL;
+	return slot;
 }
 
-/* In registers, or both have IPC buffers. */
-static inline bool words_can_pass(const struct thread *from, const struct thread *to, uint64_t info)
+/* ---- leaving ---- */
+
+/* To the thread that came; nothing has changed that decides who runs. */
+INLINE _Noreturn void leave_same(struct thread *thread, uint64_t status)
 {
-	return message_words(info) <= MESSAGE_REGISTER_WORDS || (thread_buffer(from) && thread_buffer(to));
-}
-
-static void copy_long(struct thread *from, struct thread *to, unsigned words)
-{
-	const uint64_t *source = thread_buffer(from)->words;
-	uint64_t *target = thread_buffer(to)->words;
-
-	for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
-		*context_word(&to->context, i) = *context_word(&from->context, i);
-	for (unsigned i = MESSAGE_REGISTER_WORDS; i < words; i++)
-		target[i] = source[i];
-}
-
-static inline void copy_words(struct thread *from, struct thread *to, uint64_t info)
-{
-	unsigned words = message_words(info);
-
-	if (words > MESSAGE_REGISTER_WORDS) {
-		copy_long(from, to, words);
-		return;
-	}
-	for (unsigned i = 0; i < words; i++)
-		*context_word(&to->context, i) = *context_word(&from->context, i);
-}
-
-static inline const struct slot *find(const struct thread *thread, uint64_t index, unsigned type,
-                                      unsigned right)
-{
-	const struct slot *slot = cnode_slot(&thread->bindings[BIND_CSPACE], index);
-
-	return slot && slot->type == type && (slot->rights & right) == right ? slot : NULL;
-}
-
-__attribute__((always_inline)) static inline _Noreturn void leave(struct cpu *cpu, struct thread *thread)
-{
+	*context_status(&thread->context) = status;
 	invariants_check();
-	cpu->vspace = thread_vspace(thread);
-	arch_vspace_switch(&cpu->vspace->arch);
 	arch_return_to_user(thread);
 }
 
-/* The only receiver that waits, if it has a Reply for a caller. */
-static struct thread *only_receiver(const struct endpoint *endpoint)
+INLINE _Noreturn void leave(struct cpu *cpu, struct thread *thread)
 {
-	struct heap_node *node = endpoint->receivers.waiting.root;
+	struct vspace *vspace = thread_vspace(thread);
 
-	if (!node || node->left || endpoint->closed || !thread_of_wait(node)->reply)
-		return NULL;
-	return thread_of_wait(node);
+	invariants_check();
+	if (!vspace)
+		__builtin_unreachable(); /* it may run, so it has one */
+	cpu->vspace = vspace;
+	arch_vspace_switch(&vspace->arch);
+	arch_return_to_user(thread);
 }
 
-/* A call, or a foreign system call, meets a receiver that waits. */
-static inline void fast_send(struct thread *sender, const struct slot *slot, enum message_kind kind)
-{
-	struct endpoint *endpoint = slot_object(slot);
-	struct thread *receiver = only_receiver(endpoint);
-	struct reply *reply;
+/* ---- queues ---- */
 
-	if (!receiver)
+/* The only thread that waits in the queue, or NULL. */
+INLINE struct thread *queue_only(const struct wait_queue *queue)
+{
+	struct heap_node *node = queue->waiting.root;
+
+	return node && !node->left ? thread_of_wait(node) : NULL;
+}
+
+/* It leaves the queue in which it is alone. */
+INLINE void queue_take_only(struct wait_queue *queue, struct thread *thread)
+{
+	queue->waiting.root = NULL;
+	thread->wait.rank = 0;
+	thread->waits_on = NULL;
+	if (deadline_armed(&thread->deadline))
+		deadline_disarm(&thread->deadline);
+}
+
+INLINE void queue_enter(struct wait_queue *queue, struct thread *thread, unsigned state)
+{
+	thread->state = (uint8_t)state;
+	thread->waits_on = queue;
+	if (queue->waiting.root)
+		queue_insert(queue, thread);
+	else
+		heap_insert_only(&queue->waiting, &thread->wait, queue_order(thread->priority));
+}
+
+/* ---- the next thread ---- */
+
+/* The CPU's time becomes the next thread's. False, and nothing has changed: that takes more. */
+INLINE bool charge_and_switch(struct cpu *cpu, const struct thread *next)
+{
+	struct sched_context *context = cpu->context;
+	uint64_t now, used;
+
+	if (next->flags & THREAD_POKED || !context)
+		return false;
+	if (context == next->sched)
+		return true;
+	now = arch_time();
+	used = now - cpu->since;
+	if (used >= context->left)
+		return false;
+	context->left -= used;
+	context->consumed += used;
+	if (!context->refill_at)
+		context->refill_at = now - used + context->period;
+	cpu->since = now;
+	cpu->context = next->sched;
+	if (now + next->sched->left < cpu->timer)
+		sched_set_timer(cpu);
+	return true;
+}
+
+INLINE _Noreturn void run(struct cpu *cpu, struct thread *next)
+{
+	next->state = THREAD_STATE_RUNNING;
+	cpu->current = next;
+	leave(cpu, next);
+}
+
+/* The current thread has begun to wait; nobody came in its place. */
+INLINE _Noreturn void run_first_ready(struct cpu *cpu)
+{
+	int highest = ready_highest(cpu);
+
+	cpu->current = NULL;
+	if (highest >= 0) {
+		struct thread *next = cpu->ready[highest].first;
+
+		if (charge_and_switch(cpu, next)) {
+			ready_take_first(cpu, (unsigned)highest);
+			run(cpu, next);
+		}
+	}
+	invariants_check();
+	schedule_and_return();
+}
+
+INLINE void fast_yield(struct thread *thread)
+{
+	struct cpu *cpu = this_cpu();
+	struct thread *next;
+
+	if (ready_highest(cpu) < (int)thread->priority)
+		leave_same(thread, ERR_NONE);
+	next = cpu->ready[thread->priority].first;
+	if (ready_highest(cpu) > (int)thread->priority || !charge_and_switch(cpu, next))
 		return;
-	if (kind == MESSAGE_CALL && !words_can_pass(sender, receiver, *context_info(&sender->context)))
+	*context_status(&thread->context) = ERR_NONE;
+	thread->state = THREAD_STATE_READY;
+	ready_rotate(cpu, thread);
+	run(cpu, next);
+}
+
+/* ---- notifications ---- */
+
+INLINE void fast_signal(struct thread *thread)
+{
+	const struct slot *slot =
+	        find(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_WRITE);
+	struct notification *notification;
+	struct thread *waiter;
+	uint64_t bits;
+
+	if (!slot)
 		return;
-	/* The receiver goes on with the sender's claim to the CPU: nobody that is ready comes before it, and
-	 * the same context pays. */
-	sender->cpu->current = receiver;
+	notification = slot_object(slot);
+	bits = notification->bits | slot->badge;
+	if (!notification->waiters.waiting.root) {
+		if (notification->bound && notification->bound->state == THREAD_STATE_BLOCKED_RECV)
+			return;
+		trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, slot->badge, 0, 0);
+		notification->bits = bits;
+		leave_same(thread, ERR_NONE);
+	}
+	waiter = queue_only(&notification->waiters);
+	if (!waiter || !bits || waiter->priority > thread->priority || !sched_context_usable(waiter->sched))
+		return;
+	trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, slot->badge, (uint64_t)waiter, 0);
+	queue_take_only(&notification->waiters, waiter);
+	*context_status(&waiter->context) = ERR_NONE;
+	*context_cap(&waiter->context) = bits;
+	*context_info(&waiter->context) = 0;
+	waiter->state = THREAD_STATE_READY;
+	ready_add_last(this_cpu(), waiter);
+	leave_same(thread, ERR_NONE);
+}
+
+INLINE void fast_wait(struct thread *thread)
+{
+	const struct slot *slot =
+	        find(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_READ);
+	deadline_t deadline = *context_deadline(&thread->context);
+	struct notification *notification;
+
+	if (!slot)
+		return;
+	notification = slot_object(slot);
+	if (notification->bits) {
+		*context_cap(&thread->context) = notification->bits;
+		notification->bits = 0;
+		leave_same(thread, ERR_NONE);
+	}
+	if (deadline == DEADLINE_POLL)
+		leave_same(thread, ERR_TIMEOUT);
+	if (deadline != DEADLINE_NEVER)
+		return;
+	queue_enter(&notification->waiters, thread, THREAD_STATE_BLOCKED_WAIT);
+	run_first_ready(this_cpu());
+}
+
+/* ---- messages ---- */
+
+/*
+ * Messages come in two sizes, and so do the paths, as constant `bulky`: words in registers only, no reserved
+ * bits, a user's label; or also words in IPC buffers and capabilities.
+ */
+INLINE bool info_is_slim(uint64_t info)
+{
+	return (uint32_t)info <= MESSAGE_REGISTER_WORDS && message_label(info) < LABEL_KERNEL;
+}
+
+/* Nothing moves that this very call needs, and no job is handed over. */
+INLINE bool caps_are_plain(const struct thread *from, const struct slot *needed, uint64_t info)
+{
+	const struct ipc_buffer *buffer = thread_buffer(from);
+
+	for (unsigned i = 0; i < message_caps(info); i++) {
+		const struct slot *slot = cspace_lookup(from, buffer->caps[i]);
+
+		if (!slot || slot == needed || slot->type == OBJECT_REPLY)
+			return false;
+	}
+	return true;
+}
+
+INLINE bool message_can_pass(struct thread *from, const struct thread *to, const struct slot *needed,
+                             bool can_grant, bool bulky)
+{
+	uint64_t info = *context_info(&from->context);
+
+	if (!bulky)
+		return info_is_slim(info);
+	return !message_check(from, info, can_grant) && thread_buffer(from) && thread_buffer(to) &&
+	       caps_are_plain(from, needed, info);
+}
+
+INLINE void copy_registers(struct thread *from, struct thread *to, unsigned words)
+{
+	switch (words) {
+	default:
+		*context_word(&to->context, 5) = *context_word(&from->context, 5);
+		__attribute__((fallthrough));
+	case 5:
+		*context_word(&to->context, 4) = *context_word(&from->context, 4);
+		__attribute__((fallthrough));
+	case 4:
+		*context_word(&to->context, 3) = *context_word(&from->context, 3);
+		__attribute__((fallthrough));
+	case 3:
+		*context_word(&to->context, 2) = *context_word(&from->context, 2);
+		__attribute__((fallthrough));
+	case 2:
+		*context_word(&to->context, 1) = *context_word(&from->context, 1);
+		__attribute__((fallthrough));
+	case 1:
+		*context_word(&to->context, 0) = *context_word(&from->context, 0);
+		__attribute__((fallthrough));
+	case 0:
+		break;
+	}
+}
+
+INLINE void copy_message(struct thread *from, struct thread *to, bool bulky)
+{
+	uint64_t info = *context_info(&from->context);
+
+	*context_status(&to->context) = ERR_NONE;
+	if (bulky) {
+		message_transfer(from, to);
+		return;
+	}
+	*context_info(&to->context) = info;
+	copy_registers(from, to, message_words(info));
+}
+
+/* ---- calls, foreign system calls and faults ---- */
+
+/* The only receiver that waits, if it has a Reply for a caller. */
+INLINE struct thread *only_receiver(const struct endpoint *endpoint)
+{
+	struct thread *receiver = queue_only(&endpoint->receivers);
+
+	return receiver && !endpoint->closed && receiver->reply ? receiver : NULL;
+}
+
+/*
+ * The receiver goes on with the sender's claim to the CPU: nobody that is ready comes before it, and the same
+ * context pays.
+ */
+INLINE void lend(struct thread *sender, struct thread *receiver, enum message_kind kind)
+{
+	struct reply *reply = receiver->reply;
+
+	this_cpu()->current = receiver;
 	receiver->state = THREAD_STATE_RUNNING;
 	receiver->sched = sender->sched;
 	if (sender->priority > receiver->priority)
 		receiver->priority = sender->priority;
-	endpoint->receivers.waiting.root = NULL;
-	receiver->wait.rank = 0;
-	receiver->waits_on = NULL;
-	if (deadline_armed(&receiver->deadline))
-		deadline_disarm(&receiver->deadline);
-	reply = receiver->reply;
+	queue_take_only(receiver->waits_on, receiver);
 	receiver->reply = NULL;
 	receiver->active = reply;
 	reply->state = REPLY_ACTIVE;
 	reply->caller = sender;
 	sender->state = THREAD_STATE_BLOCKED_REPLY;
 	sender->message = (uint8_t)kind;
-	sender->badge = slot->badge;
 	sender->reply = reply;
-	if (kind == MESSAGE_CALL) {
-		copy_words(sender, receiver, *context_info(&sender->context));
-		*context_info(&receiver->context) = *context_info(&sender->context);
-	} else {
-		message_transfer_kernel(sender, receiver);
-	}
-	*context_cap(&receiver->context) = slot->badge;
-	*context_status(&receiver->context) = ERR_NONE;
-	trace(TRACE_MESSAGE, kind, sender, (uint64_t)receiver, slot->badge, *context_info(&sender->context),
-	      0);
-	leave(sender->cpu, receiver);
 }
 
-void fast_call(struct thread *thread)
+INLINE void fast_call(struct thread *thread, bool bulky)
 {
 	const struct slot *slot = find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE);
+	struct thread *receiver;
+	badge_t badge;
 
-	if (slot && info_is_plain(*context_info(&thread->context)))
-		fast_send(thread, slot, MESSAGE_CALL);
+	if (!slot)
+		return;
+	badge = slot->badge;
+	receiver = only_receiver(slot_object(slot));
+	if (!receiver || !message_can_pass(thread, receiver, NULL, slot->rights & RIGHT_GRANT, bulky))
+		return;
+	trace(TRACE_MESSAGE, MESSAGE_CALL, thread, (uint64_t)receiver, badge, *context_info(&thread->context),
+	      0);
+	lend(thread, receiver, MESSAGE_CALL);
+	copy_message(thread, receiver, bulky);
+	*context_cap(&receiver->context) = badge;
+	leave(this_cpu(), receiver);
 }
 
-void fast_foreign(struct thread *thread)
+/* The thread's handler, if it waits for this message of the kernel. */
+INLINE struct thread *handler(const struct thread *thread, unsigned binding)
 {
-	const struct slot *slot = &thread->bindings[BIND_SYSCALL];
+	const struct slot *slot = &thread->bindings[binding];
 
-	if (!slot_empty(slot))
-		fast_send(thread, slot, MESSAGE_FOREIGN);
+	return slot_empty(slot) || slot->home != this_cpu()->index ? NULL : only_receiver(slot_object(slot));
 }
 
-void fast_fault(struct thread *thread, const struct slot *slot)
+INLINE _Noreturn void deliver_kernel(struct thread *thread, struct thread *receiver, unsigned binding)
 {
-	fast_send(thread, slot, MESSAGE_FAULT);
+	badge_t badge = thread->bindings[binding].badge;
+
+	trace(TRACE_MESSAGE, thread->message, thread, (uint64_t)receiver, badge,
+	      *context_info(&receiver->context), 0);
+	*context_cap(&receiver->context) = badge;
+	*context_status(&receiver->context) = ERR_NONE;
+	leave(this_cpu(), receiver);
 }
 
-/* The Reply that is the thread's current job and will hold its next caller; the caller is one to answer
- * simply. */
-static inline struct reply *job_to_answer(const struct thread *thread)
+_Noreturn void kernel_foreign_syscall(struct thread *thread)
 {
-	uint64_t pair = *context_reply((struct arch_context *)&thread->context);
-	uint64_t info = *context_info((struct arch_context *)&thread->context);
+	struct thread *receiver = handler(thread, BIND_SYSCALL);
+
+	if (!receiver)
+		foreign_syscall_slow(thread);
+	lend(thread, receiver, MESSAGE_FOREIGN);
+	message_transfer_foreign(thread, receiver);
+	deliver_kernel(thread, receiver, BIND_SYSCALL);
+}
+
+_Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsigned access)
+{
+	unsigned binding = thread_is_foreign(thread) ? BIND_SYSCALL : BIND_FAULT;
+	struct thread *receiver = handler(thread, binding);
+
+	if (!receiver)
+		page_fault_slow(thread, address, access);
+	lend(thread, receiver, MESSAGE_FAULT);
+	*context_word(&receiver->context, 0) = address;
+	*context_word(&receiver->context, 1) = access;
+	*context_word(&receiver->context, 2) = context_ip(&thread->context);
+	*context_word(&receiver->context, 3) = context_sp(&thread->context);
+	*context_info(&receiver->context) = MESSAGE_INFO(LABEL_PAGE_FAULT, 4);
+	deliver_kernel(thread, receiver, binding);
+}
+
+/* ---- answers ---- */
+
+/* The Reply that is the thread's current job and will hold its next caller. */
+INLINE struct reply *job_to_answer(const struct thread *thread, uint64_t pair)
+{
 	const struct slot *slot = find(thread, (cptr_t)pair, OBJECT_REPLY, 0);
-	struct reply *reply;
 
-	if (!slot || (pair >> 32 && pair >> 32 != (cptr_t)pair) || !info_is_plain(info))
+	if (!slot || (pair >> 32 && pair >> 32 != (cptr_t)pair) || slot_object(slot) != thread->active)
 		return NULL;
-	reply = slot_object(slot);
-	if (reply != thread->active)
-		return NULL;
-	if (reply->caller->message == MESSAGE_CALL)
-		return words_can_pass(thread, reply->caller, info) ? reply : NULL;
-	/* Of the answers to the kernel's messages, those that at most map pages or give a result. */
-	return !(message_label(info) & ~(uint32_t)REPLY_MAP) ? reply : NULL;
+	return thread->active;
 }
 
-static inline bool must_not_wait(const struct thread *thread, const struct endpoint *endpoint)
+/* Of the answers to the kernel's messages, those that at most map pages or give a result. */
+INLINE bool answer_is_plain(struct thread *thread, const struct thread *caller, const struct slot *endpoint,
+                            bool bulky)
+{
+	uint64_t info = *context_info(&thread->context);
+
+	if (caller->message == MESSAGE_CALL)
+		return message_can_pass(thread, caller, endpoint, true, bulky);
+	return info_is_slim(info) && !(message_label(info) & ~(uint32_t)REPLY_MAP);
+}
+
+INLINE bool must_not_wait(const struct thread *thread, const struct endpoint *endpoint)
 {
 	const struct notification *notification = slot_object(&thread->bindings[BIND_NOTIFICATION]);
-	deadline_t deadline = *context_deadline((struct arch_context *)&thread->context);
 
-	if (endpoint->senders.waiting.root || (notification && notification->bits))
-		return true;
-	return deadline != DEADLINE_NEVER && (!deadline || deadline <= arch_time());
+	return endpoint->senders.waiting.root || (notification && notification->bits);
 }
 
-static inline void answer(struct thread *replier, struct thread *caller)
+/* The context that the thread runs on is the caller's, and with it the CPU, unless somebody is ready who
+ * comes first. */
+INLINE bool gives_back(const struct thread *thread, const struct thread *caller)
+{
+	if (thread->sched != caller->sched || caller->flags & THREAD_POKED)
+		return false;
+	return thread->priority <= caller->priority || ready_highest(this_cpu()) <= (int)caller->priority;
+}
+
+INLINE void answer(struct thread *replier, struct thread *caller, bool bulky)
 {
 	uint64_t info = *context_info(&replier->context);
 
 	trace(TRACE_REPLY, caller->message, replier, (uint64_t)caller, info, 0, 0);
-	caller->reply = NULL;
-	if (caller->message != MESSAGE_CALL) {
-		if (caller->message == MESSAGE_FOREIGN)
-			foreign_set_result(&caller->context, *context_word(&replier->context, 0));
-		if (message_label(info) & REPLY_MAP)
-			reply_map(replier);
+	if (caller->message == MESSAGE_CALL) {
+		copy_message(replier, caller, bulky);
+		*context_cap(&caller->context) = 0;
 		return;
 	}
-	copy_words(replier, caller, info);
-	*context_info(&caller->context) = info;
-	*context_cap(&caller->context) = 0;
-	*context_status(&caller->context) = ERR_NONE;
+	if (caller->message == MESSAGE_FOREIGN)
+		foreign_set_result(&caller->context, *context_word(&replier->context, 0));
+	if (message_label(info) & REPLY_MAP)
+		reply_map(replier);
 }
 
-static void fast_arm(struct thread *thread)
+/* Wait no longer than this. False, and nothing has changed: it is over already. */
+INLINE bool deadline_is_ahead(deadline_t deadline)
 {
-	deadline_arm(&thread->deadline, *context_deadline(&thread->context));
+	return deadline == DEADLINE_NEVER || (deadline && deadline > arch_time());
+}
+
+NOINLINE void arm(struct thread *thread, deadline_t deadline)
+{
+	deadline_arm(&thread->deadline, deadline);
 	sched_set_timer(thread->cpu);
 }
 
-/* The context that the thread runs on is the caller's, and with it the CPU, unless somebody is ready who
- * comes first.
- */
-static inline bool gives_back(const struct thread *thread, const struct thread *caller)
-{
-	if (thread->sched != caller->sched || caller->flags & THREAD_POKED)
-		return false;
-	return thread->priority <= caller->priority || ready_highest(thread->cpu) <= (int)caller->priority;
-}
-
-void fast_reply_recv(struct thread *thread)
+INLINE void fast_reply_recv(struct thread *thread, bool bulky)
 {
 	const struct slot *slot = find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ);
+	struct reply *reply = job_to_answer(thread, *context_reply(&thread->context));
+	deadline_t deadline = *context_deadline(&thread->context);
 	struct endpoint *endpoint;
-	struct reply *reply;
 	struct thread *caller;
 
-	if (!slot)
+	if (!slot || !reply || !deadline_is_ahead(deadline))
 		return;
 	endpoint = slot_object(slot);
-	reply = job_to_answer(thread);
-	if (!reply || must_not_wait(thread, endpoint))
-		return;
 	caller = reply->caller;
-	if (!gives_back(thread, caller))
+	if (must_not_wait(thread, endpoint) || !gives_back(thread, caller) ||
+	    !answer_is_plain(thread, caller, slot, bulky))
 		return;
-	thread->cpu->current = caller;
+	this_cpu()->current = caller;
 	caller->state = THREAD_STATE_RUNNING;
+	caller->reply = NULL;
 	thread->sched = thread->own;
 	thread->priority = thread->base_priority;
-	reply->state = REPLY_EXPECTING;
-	reply->caller = NULL;
 	thread->active = NULL;
 	thread->reply = reply;
-	thread->state = THREAD_STATE_BLOCKED_RECV;
-	thread->waits_on = &endpoint->receivers;
-	queue_insert(&endpoint->receivers, thread);
-	if (*context_deadline(&thread->context) != DEADLINE_NEVER)
-		fast_arm(thread);
-	answer(thread, caller);
-	leave(thread->cpu, caller);
+	reply->state = REPLY_EXPECTING;
+	reply->caller = NULL;
+	queue_enter(&endpoint->receivers, thread, THREAD_STATE_BLOCKED_RECV);
+	if (deadline != DEADLINE_NEVER)
+		arm(thread, deadline);
+	answer(thread, caller, bulky);
+	leave(this_cpu(), caller);
+}
+
+/* ---- the entry ---- */
+
+NOINLINE void bulky_call(struct thread *thread)
+{
+	fast_call(thread, true);
+}
+
+NOINLINE void bulky_reply_recv(struct thread *thread)
+{
+	fast_reply_recv(thread, true);
+}
+
+_Noreturn void kernel_syscall(struct thread *thread)
+{
+	uint64_t number = *context_status(&thread->context);
+
+	if (number == SYS_CALL) {
+		fast_call(thread, false);
+		bulky_call(thread);
+	} else if (number == SYS_REPLY_RECV) {
+		fast_reply_recv(thread, false);
+		bulky_reply_recv(thread);
+	} else if (number == SYS_SIGNAL) {
+		fast_signal(thread);
+	} else if (number == SYS_WAIT) {
+		fast_wait(thread);
+	} else if (number == SYS_YIELD) {
+		fast_yield(thread);
+	}
+	syscall_slow(thread);
 }

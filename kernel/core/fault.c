@@ -32,8 +32,6 @@ static void thread_send_message(struct thread *thread, enum message_kind kind)
 
 	thread->message = (uint8_t)kind;
 	thread->badge = slot->badge;
-	if (!slot_empty(slot) && kind == MESSAGE_FAULT)
-		fast_fault(thread, slot);
 	if (!slot_empty(slot))
 		error = endpoint_send(slot_object(slot), thread, DEADLINE_NEVER);
 	if (!error)
@@ -58,6 +56,13 @@ void foreign_syscall(struct thread *thread)
 	thread_send_message(thread, MESSAGE_FOREIGN);
 }
 
+void foreign_syscall_slow(struct thread *thread)
+{
+	foreign_syscall(thread);
+	invariants_check();
+	schedule_and_return();
+}
+
 void thread_send_interrupted(struct thread *thread)
 {
 	const uint64_t words[] = {context_ip(&thread->context), context_sp(&thread->context)};
@@ -66,7 +71,7 @@ void thread_send_interrupted(struct thread *thread)
 	thread_send_fault(thread, LABEL_INTERRUPTED, words, 2);
 }
 
-void kernel_page_fault(struct thread *thread, uint64_t address, unsigned access)
+void page_fault_slow(struct thread *thread, uint64_t address, unsigned access)
 {
 	const uint64_t words[] = {address, access, context_ip(&thread->context),
 	                          context_sp(&thread->context)};

@@ -57,7 +57,6 @@ void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key)
 	kernel_assert(!heap_node_linked(node));
 	node->key = key;
 	node->rank = 1;
-	node->left = node->right = node->parent = NULL;
 	heap->root = heap->root ? heap_merge(heap->root, node, NULL) : node;
 }
 
@@ -73,6 +72,7 @@ void heap_remove(struct heap *heap, struct heap_node *node)
 	else if (rest)
 		rest->parent = parent;
 	node->rank = 0;
+	node->left = node->right = node->parent = NULL;
 	if (!parent) {
 		heap->root = rest;
 		return;

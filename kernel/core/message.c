@@ -62,8 +62,8 @@ static unsigned message_copy_buffer(struct thread *from, struct thread *to, unsi
 		return words;
 	if (!source || !target)
 		return MESSAGE_REGISTER_WORDS;
-	for (unsigned i = MESSAGE_REGISTER_WORDS; i < words; i++)
-		target->words[i] = source->words[i];
+	arch_copy_words(target->words + MESSAGE_REGISTER_WORDS, source->words + MESSAGE_REGISTER_WORDS,
+	                words - MESSAGE_REGISTER_WORDS);
 	return words;
 }
 
@@ -114,23 +114,6 @@ void message_transfer(struct thread *sender, struct thread *receiver)
 	if (message_caps(info))
 		caps = message_transfer_caps(sender, receiver, info);
 	*context_info(&receiver->context) = MESSAGE_INFO_CAPS(message_label(info), words, caps, 0);
-}
-
-static void message_transfer_foreign(struct thread *sender, struct thread *receiver)
-{
-	struct ipc_buffer *buffer = thread_buffer(receiver);
-	unsigned words = MESSAGE_REGISTER_WORDS;
-
-	*context_word(&receiver->context, 0) = foreign_number(&sender->context);
-	for (unsigned i = 0; i < 5; i++)
-		*context_word(&receiver->context, i + 1) = foreign_argument(&sender->context, i);
-	if (buffer) {
-		buffer->words[6] = foreign_argument(&sender->context, 5);
-		buffer->words[7] = context_ip(&sender->context);
-		buffer->words[8] = context_sp(&sender->context);
-		words = 9;
-	}
-	*context_info(&receiver->context) = MESSAGE_INFO(LABEL_FOREIGN_SYSCALL, words);
 }
 
 static void message_transfer_fault(struct thread *sender, struct thread *receiver)

@@ -3,16 +3,11 @@
 #include <kernel/queue.h>
 #include <kernel/thread.h>
 
-#define ARRIVAL_BITS 56
-
-/* Arrivals are counted for all queues together; 2^56 of them take longer than hardware lasts. */
-static uint64_t arrivals;
+uint64_t queue_arrivals;
 
 void queue_insert(struct wait_queue *queue, struct thread *thread)
 {
-	uint64_t order = (uint64_t)(PRIORITY_MAX - thread->priority) << ARRIVAL_BITS;
-
-	heap_insert(&queue->waiting, &thread->wait, order | (++arrivals & ((1ul << ARRIVAL_BITS) - 1)));
+	heap_insert(&queue->waiting, &thread->wait, queue_order(thread->priority));
 }
 
 void queue_remove(struct wait_queue *queue, struct thread *thread)

@@ -11,19 +11,6 @@
 #include <kernel/sched.h>
 #include <kernel/vspace.h>
 
-static void ready_mark(struct cpu *cpu, unsigned priority)
-{
-	cpu->ready_bits[priority / 64] |= 1ul << priority % 64;
-	cpu->ready_words |= 1ul << priority / 64;
-}
-
-static void ready_unmark(struct cpu *cpu, unsigned priority)
-{
-	cpu->ready_bits[priority / 64] &= ~(1ul << priority % 64);
-	if (!cpu->ready_bits[priority / 64])
-		cpu->ready_words &= ~(1ul << priority / 64);
-}
-
 static bool sched_may_queue(const struct thread *thread)
 {
 	return thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched);
@@ -31,19 +18,8 @@ static bool sched_may_queue(const struct thread *thread)
 
 void sched_enqueue(struct thread *thread)
 {
-	struct ready_queue *queue = &thread->cpu->ready[thread->priority];
-
-	if (!sched_may_queue(thread) || thread->queued)
-		return;
-	thread->queued = true;
-	thread->ready_next = NULL;
-	thread->ready_prev = queue->last;
-	if (queue->last)
-		queue->last->ready_next = thread;
-	else
-		queue->first = thread;
-	queue->last = thread;
-	ready_mark(thread->cpu, thread->priority);
+	if (sched_may_queue(thread) && !thread->queued)
+		ready_add_last(thread->cpu, thread);
 }
 
 void sched_enqueue_first(struct thread *thread)

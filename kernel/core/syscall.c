@@ -83,11 +83,22 @@ void syscall_run(struct thread *thread)
 		*context_status(&thread->context) = status;
 }
 
-void kernel_syscall(struct thread *thread)
+/* Back to the thread that made it, if nothing speaks against that. */
+static inline void return_early(struct thread *thread)
 {
-	fastpath(thread);
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->current != thread || cpu->context != thread->sched || cpu->vspace != thread_vspace(thread) ||
+	    ready_highest(cpu) > (int)thread->priority)
+		return;
+	sched_set_timer_for_budget(cpu);
+	arch_return_to_user(thread);
+}
+
+void syscall_slow(struct thread *thread)
+{
 	syscall_run(thread);
 	invariants_check();
-	fast_return(thread);
+	return_early(thread);
 	schedule_and_return();
 }

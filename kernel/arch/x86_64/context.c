@@ -2,6 +2,8 @@
 /* A thread's general registers, read and written from outside. */
 #include "local.h"
 
+#include <kernel/thread.h>
+
 #define ASSERT_OFFSET(type, field, offset) _Static_assert(offsetof(type, field) == (offset), #field)
 ASSERT_OFFSET(struct arch_context, fs_base, CTX_FS_BASE);
 ASSERT_OFFSET(struct arch_context, gs_base, CTX_GS_BASE);
@@ -31,6 +33,8 @@ ASSERT_OFFSET(struct arch_context, general[CONTEXT_GENERAL_RAX], CTX_RAX);
 ASSERT_OFFSET(struct arch_context, general[CONTEXT_GENERAL_RDI], CTX_RDI);
 ASSERT_OFFSET(struct arch_context, general[CONTEXT_GENERAL_RDX], CTX_RDX);
 ASSERT_OFFSET(struct arch_thread, vector.used, VEC_USED);
+ASSERT_OFFSET(struct thread, flags, THREAD_FLAGS);
+_Static_assert(THREAD_FOREIGN == 1, "entry.S");
 ASSERT_OFFSET(struct arch_cpu, self, CPU_SELF);
 ASSERT_OFFSET(struct arch_cpu, current, CPU_CURRENT);
 ASSERT_OFFSET(struct arch_cpu, stack_top, CPU_STACK_TOP);

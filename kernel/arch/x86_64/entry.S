@@ -60,8 +60,7 @@ entry_syscall:
 	mov	%gs:CPU_SCRATCH, %rcx
 	mov	%r11, CTX_RFLAGS(%rsp)
 	mov	%rcx, CTX_RSP(%rsp)
-	mov	%rbx, CTX_RBX(%rsp)
-	mov	%rbp, CTX_RBP(%rsp)
+	testb	$1, THREAD_FLAGS(%rsp)	/* THREAD_FOREIGN */
 	mov	%rax, CTX_RAX(%rsp)
 	mov	%rdi, CTX_RDI(%rsp)
 	mov	%rsi, CTX_RSI(%rsp)
@@ -73,11 +72,18 @@ entry_syscall:
 	mov	%r13, CTX_R13(%rsp)
 	mov	%r14, CTX_R14(%rsp)
 	mov	%r15, CTX_R15(%rsp)
-	movq	$0x100, CTX_VECTOR(%rsp)	/* CONTEXT_SYSCALL */
+	jnz	1f
 	mov	%rsp, %rdi
 	mov	%gs:CPU_STACK_TOP, %rsp
 	trace_call trace_enter
 	jmp	kernel_syscall
+/* Foreign threads keep all registers. What native ones find in rbx and rbp is old, but their own. */
+1:	mov	%rbx, CTX_RBX(%rsp)
+	mov	%rbp, CTX_RBP(%rsp)
+	mov	%rsp, %rdi
+	mov	%gs:CPU_STACK_TOP, %rsp
+	trace_call trace_enter
+	jmp	kernel_foreign_syscall
 	.size entry_syscall, . - entry_syscall
 
 /*
@@ -120,6 +126,7 @@ leave:
 	sysretq
 
 leave_by_iret:
+	movq	$0x100, CTX_VECTOR(%rdi)	/* until it is interrupted again it can only come by a system call */
 	lea	CTX_RBX(%rdi), %rsp
 	pop_general
 	add	$16, %rsp

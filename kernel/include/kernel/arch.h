@@ -37,6 +37,7 @@ static inline uint64_t virt_to_phys(const void *address)
 
 /* Zero memory in the direct map, aligned to 8 bytes. Cheap for pages that are zero already. */
 void arch_memory_clear(void *memory, size_t size);
+void arch_copy_words(uint64_t *to, const uint64_t *from, uint64_t count);
 
 /* ---- this CPU ---- */
 struct cpu *arch_this_cpu(void);
@@ -166,7 +167,8 @@ _Noreturn void kernel_main_other(void);
 /* The mail interrupt: something was left for this CPU. */
 void kernel_mail(void);
 /* The thread's context is saved in it. Each ends by leaving the kernel through schedule_and_return(). */
-_Noreturn void kernel_syscall(struct thread *thread);
+_Noreturn void kernel_syscall(struct thread *thread);         /* of a native thread */
+_Noreturn void kernel_foreign_syscall(struct thread *thread); /* of a foreign one */
 _Noreturn void kernel_page_fault(struct thread *thread, uint64_t address,
                                  unsigned access /* enum fault_access */);
 _Noreturn void kernel_exception(struct thread *thread, unsigned vector, uint64_t code);

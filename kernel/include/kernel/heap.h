@@ -10,6 +10,7 @@
 struct heap_node {
 	struct heap_node *parent, *left, *right;
 	uint64_t key;
+	/* In no heap all links are NULL. */
 	uint64_t rank; /* 0: in no heap; else 1 + length of the shortest way down to a missing child */
 };
 
@@ -20,6 +21,14 @@ struct heap {
 static inline bool heap_node_linked(const struct heap_node *node)
 {
 	return node->rank != 0;
+}
+
+/* The first node of an empty heap. */
+static inline void heap_insert_only(struct heap *heap, struct heap_node *node, uint64_t key)
+{
+	node->key = key;
+	node->rank = 1;
+	heap->root = node;
 }
 
 void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key);

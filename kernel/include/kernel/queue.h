@@ -17,6 +17,16 @@ static inline bool queue_empty(const struct wait_queue *queue)
 	return queue->waiting.root == NULL;
 }
 
+/* Arrivals are counted for all queues together; 2^56 of them take longer than hardware lasts. */
+#define ARRIVAL_BITS 56
+extern uint64_t queue_arrivals;
+
+/* The key of one that comes now: priority first, then arrival. */
+static inline uint64_t queue_order(unsigned priority)
+{
+	return ((uint64_t)(PRIORITY_MAX - priority) << ARRIVAL_BITS) + ++queue_arrivals;
+}
+
 void queue_insert(struct wait_queue *queue, struct thread *thread);
 void queue_remove(struct wait_queue *queue, struct thread *thread);
 struct thread *queue_first(const struct wait_queue *queue);

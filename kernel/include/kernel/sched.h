@@ -58,7 +58,68 @@ void sched_charge(struct cpu *cpu);
 uint64_t sched_context_consumed(struct sched_context *context);
 void sched_yield(struct thread *thread);
 
-/* ---- inline, for the fast path ---- */
+/* ---- ready queues ---- */
+
+static inline void ready_mark(struct cpu *cpu, unsigned priority)
+{
+	cpu->ready_bits[priority / 64] |= 1ul << priority % 64;
+	cpu->ready_words |= 1ul << priority / 64;
+}
+
+static inline void ready_unmark(struct cpu *cpu, unsigned priority)
+{
+	cpu->ready_bits[priority / 64] &= ~(1ul << priority % 64);
+	if (!cpu->ready_bits[priority / 64])
+		cpu->ready_words &= ~(1ul << priority / 64);
+}
+
+/* A READY thread that is in no queue. */
+static inline void ready_add_last(struct cpu *cpu, struct thread *thread)
+{
+	struct ready_queue *queue = &cpu->ready[thread->priority];
+
+	thread->queued = true;
+	thread->ready_next = NULL;
+	thread->ready_prev = queue->last;
+	if (queue->last)
+		queue->last->ready_next = thread;
+	else
+		queue->first = thread;
+	queue->last = thread;
+	ready_mark(cpu, thread->priority);
+}
+
+/* The first of the queue, which is not empty, leaves it. */
+static inline void ready_take_first(struct cpu *cpu, unsigned priority)
+{
+	struct ready_queue *queue = &cpu->ready[priority];
+	struct thread *first = queue->first;
+
+	first->queued = false;
+	queue->first = first->ready_next;
+	if (queue->first) {
+		queue->first->ready_prev = NULL;
+	} else {
+		queue->last = NULL;
+		ready_unmark(cpu, priority);
+	}
+}
+
+/* `last` goes behind its equals, of whom there is one; the first of them leaves the queue. */
+static inline void ready_rotate(struct cpu *cpu, struct thread *last)
+{
+	struct ready_queue *queue = &cpu->ready[last->priority];
+	struct thread *first = queue->first;
+
+	last->queued = true;
+	last->ready_next = NULL;
+	last->ready_prev = queue->last;
+	queue->last->ready_next = last;
+	queue->last = last;
+	first->queued = false;
+	queue->first = first->ready_next;
+	queue->first->ready_prev = NULL;
+}
 
 /* The highest priority that is ready, or -1. */
 static inline int ready_highest(const struct cpu *cpu)

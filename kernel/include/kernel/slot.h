@@ -101,6 +101,16 @@ static inline bool type_has_home(unsigned type)
 	                     1u << OBJECT_REPLY | 1u << OBJECT_NOTIFICATION);
 }
 
+/* It is of this type and has these rights: the first two bytes, looked at together. */
+static inline bool slot_allows(const struct slot *slot, unsigned type, unsigned rights)
+{
+	uint16_t head;
+
+	__builtin_memcpy(&head, slot, sizeof(head));
+	return (head & (0xff | rights << 8)) == (type | rights << 8);
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "slot_allows()");
+
 static inline void *slot_object(const struct slot *slot)
 {
 	return (void *)slot->object;

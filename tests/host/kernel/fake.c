@@ -52,6 +52,11 @@ uint64_t arch_time(void)
 	return ++fake_now;
 }
 
+void arch_copy_words(uint64_t *to, const uint64_t *from, uint64_t count)
+{
+	memcpy(to, from, count * sizeof(*to));
+}
+
 void arch_timer_set(deadline_t when)
 {
 	fake_timer = when;

@@ -165,7 +165,7 @@ void call_again(void)
 	do {
 		thread->context.rip = CALL_IP;
 		if (setjmp(fake_user) == 0)
-			kernel_syscall(thread);
+			thread_is_foreign(thread) ? kernel_foreign_syscall(thread) : kernel_syscall(thread);
 	} while (running() == thread && restarts(thread));
 }
 

@@ -171,7 +171,7 @@ static uint64_t foreign_call(uint64_t number, uint64_t a, uint64_t b)
 	register uint64_t r8 __asm__("r8") = 4;
 	register uint64_t r9 __asm__("r9") = 5;
 
-	__asm__ volatile("syscall"
+	__asm__ volatile("movq %%rbp, -136(%%rsp); syscall; movq -136(%%rsp), %%rbp"
 	                 : "+a"(number)
 	                 : "D"(a), "S"(b), "d"(2), "r"(r10), "r"(r8), "r"(r9)
 	                 : "rcx", "r11", "memory");

@@ -41,7 +41,7 @@ struct result invoke(cptr_t cap, enum operation operation, uint64_t w0, uint64_t
 	register uint64_t r15 __asm__("r15") = 0;
 	uint64_t rdi = cap, rsi = operation;
 
-	__asm__ volatile("syscall"
+	__asm__ volatile("movq %%rbp, -136(%%rsp); syscall; movq -136(%%rsp), %%rbp"
 	                 : "+a"(r.status), "+D"(rdi), "+S"(rsi), "+d"(w0), "+r"(r10), "+r"(r8), "+r"(r9),
 	                   "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15)
 	                 :
@@ -76,7 +76,7 @@ void print(const char *text)
 		register uint64_t r12 __asm__("r12") = words[4];
 		register uint64_t r13 __asm__("r13") = words[5];
 
-		__asm__ volatile("syscall"
+		__asm__ volatile("movq %%rbp, -136(%%rsp); syscall; movq -136(%%rsp), %%rbp"
 		                 : "+a"(status), "+D"(count), "+S"(info), "+d"(words[0]), "+r"(r10), "+r"(r8),
 		                   "+r"(r9), "+r"(r12), "+r"(r13)
 		                 :

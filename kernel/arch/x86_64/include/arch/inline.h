@@ -13,6 +13,11 @@ static inline struct cpu *arch_this_cpu(void)
 	return cpu;
 }
 
+static inline void arch_copy_words(uint64_t *to, const uint64_t *from, uint64_t count)
+{
+	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
 /* ---- time ---- */
 /* The TSC as it is: the cheapest clock, for what counts only differences. */
 static inline uint64_t arch_cycles(void)
@@ -114,7 +119,7 @@ static inline void arch_vspace_switch(struct arch_vspace *vspace)
 
 	if (cpu->cr3 == root)
 		return;
-	cpu->cr3 = root;
 	trace(TRACE_VSPACE, 0, NULL, root, 0, 0, 0);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
+	cpu->cr3 = root; /* only now are the old tables out of use */
 }

@@ -31,6 +31,8 @@
 
 /* struct arch_vector, behind the context in every thread */
 #define VEC_USED CTX_SIZE
+/* struct thread's flags, behind both */
+#define THREAD_FLAGS (CTX_SIZE + 896)
 
 /* struct arch_cpu */
 #define CPU_SELF         0

@@ -45,7 +45,10 @@ struct arch_context {
 	uint64_t rip, cs, rflags, rsp, ss;
 } __attribute__((aligned(16)));
 
-/* context.vector after the syscall instruction: the way back is sysret, which replaces rcx and r11. */
+/*
+ * context.vector after the syscall instruction: the way back is sysret, which replaces rcx and r11. Not stored by that
+ * entry: it is there whenever user mode runs, and only the entry of an interrupt or exception changes it.
+ */
 #define CONTEXT_SYSCALL 0x100
 /* context.vector when registers were written by another thread: the way back is iret, which restores all. */
 #define CONTEXT_WRITTEN 0x101
