@@ -2,7 +2,7 @@
 /* The kernel's own messages: a small formatter on the debug UART. */
 #include <stdarg.h>
 
-#include <kernel/arch.h>
+#include <kernel/cpu.h>
 
 #define LINE_BYTES 256
 
@@ -115,16 +115,21 @@ void kernel_log(const char *format, ...)
 
 void panic(const char *format, ...)
 {
+	static bool panicked; /* when a panic panics, its backtrace may be why */
 	struct line line = {.length = 0};
 	va_list arguments;
+	bool again;
 
 	arch_panic_begin();
-	line_text(&line, "kernel panic: ");
+	line_text(&line, "\nkernel panic: ");
 	va_start(arguments, format);
 	line_format(&line, format, arguments);
 	va_end(arguments);
-	line_put(&line, '\n');
 	arch_debug_write(line.text, line.length);
-	arch_backtrace();
+	kernel_log(" (CPU %u)\n", (unsigned)(this_cpu() - cpu_at(0)));
+	again = __atomic_exchange_n(&panicked, true, __ATOMIC_RELAXED);
+	if (!again)
+		arch_backtrace();
+	kernel_log("halted\n");
 	arch_halt();
 }

@@ -14,7 +14,7 @@ import images
 import linux_guest
 import machine
 from paths import Failure, build
-from session import PANIC, Lost, Session, receive
+from session import HALTED, Lost, Session, receive
 
 LBENCH = build("guest", "lbench")
 LINUX_SECONDS = 900
@@ -145,7 +145,7 @@ def boot_kernel_bench(append="", extra=(), icount=True):
     command = machine.command_line(boot.KERNEL, KERNEL_IMAGE, append=append, icount=icount,
                                    extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *extra])
     with machine.Machine(command) as emulator:
-        _, log = collect(emulator, KERNEL_SECONDS, [PANIC, KERNEL_FAILED])
+        _, log = collect(emulator, KERNEL_SECONDS, [HALTED, KERNEL_FAILED])
         if "bench done" not in log:
             raise Failure(f"the kernel benchmark failed:\n{log[-2000:]}\n{emulator.complaint()}")
     return parse_metrics(log)[0]

@@ -25,6 +25,7 @@ BOOT_SECONDS = 300   # to the guest's READY
 SIGNAL_GRACE = 10    # from a signal to the program to the next, stronger means
 OUTPUT_HIGH = 1 << 20
 PANIC = re.compile(rb"kernel panic:")
+HALTED = re.compile(rb"^halted\r?\n", re.M)  # the last line of a panic
 
 
 class Lost(Exception):

@@ -79,7 +79,7 @@ void apic_cpu_init(void)
 	cpu_local()->apic_id = registers ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID);
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 	apic_write(APIC_LVT_LINT0, LVT_MASKED);
-	apic_write(APIC_LVT_LINT1, LVT_MASKED);
+	apic_write(APIC_LVT_LINT1, APIC_NMI); /* as wired in every PC: a button that tells where the kernel hangs */
 	apic_write(APIC_LVT_ERROR, VECTOR_ERROR);
 	apic_write(APIC_TASK_PRIORITY, 0);
 	apic_write(APIC_SPURIOUS, APIC_ENABLE | VECTOR_SPURIOUS);

@@ -138,7 +138,7 @@ static void cpu_init_control(void)
 
 	cr0 &= ~(CR0_EM | CR0_NW | CR0_CD);
 	cr0_write(cr0 | CR0_MP | CR0_NE | CR0_WP | CR0_TS);
-	cr4 |= CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	cr4 |= CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	cr4 |= (f->fsgsbase ? CR4_FSGSBASE : 0) | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) |
 	       (f->umip ? CR4_UMIP : 0) | (f->xsave ? CR4_OSXSAVE : 0);
 	cr4_write(cr4);

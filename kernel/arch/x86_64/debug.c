@@ -115,7 +115,7 @@ static void print_address(uint64_t address)
 
 /* Frames are { caller's frame, return address }, at rising addresses of one stack; anything else ends the
  * list. */
-void backtrace_from(uint64_t frame, uint64_t rip)
+static void backtrace_from(uint64_t frame, uint64_t rip)
 {
 	uint64_t low, high;
 
@@ -137,11 +137,43 @@ void backtrace_from(uint64_t frame, uint64_t rip)
 	}
 }
 
+/* What panics: an exception's frame, or NULL: whoever called panic(). */
+static const struct arch_context *panic_frame;
+
+void backtrace_begin_at(const struct arch_context *frame)
+{
+	if (!panic_frame)
+		panic_frame = frame;
+}
+
+static void print_registers(const struct arch_context *f)
+{
+	kernel_log("  rip %016lx  rsp %016lx  flags %06lx  cs %lx  ss %lx\n", f->rip, f->rsp, f->rflags,
+	           f->cs, f->ss);
+	kernel_log("  rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
+	kernel_log("  rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
+	kernel_log("  r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
+	kernel_log("  r13 %016lx  r14 %016lx  r15 %016lx\n", f->r13, f->r14, f->r15);
+}
+
+/* The kernel's registers, those of the thread that was last in user mode here, and how the kernel got there.
+ */
 void arch_backtrace(void)
 {
 	const uint64_t *frame = __builtin_frame_address(0);
+	const struct arch_context *user = cpu_local()->current;
 
-	backtrace_from(frame[0], frame[1]);
+	kernel_log("cr0 %lx  cr2 %016lx  cr3 %lx  cr4 %lx\n", cr0_read(), cr2_read(), cr3_read(), cr4_read());
+	if (panic_frame)
+		print_registers(panic_frame);
+	if (user && user != &context_nobody) {
+		kernel_log("thread %p, in user mode (entered by %#lx):\n", (const void *)user, user->vector);
+		print_registers(user);
+	}
+	if (panic_frame)
+		backtrace_from(panic_frame->rbp, panic_frame->rip);
+	else
+		backtrace_from(frame[0], frame[1]);
 }
 
 /* The stack protector's verdict. */

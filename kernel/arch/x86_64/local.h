@@ -105,6 +105,7 @@ CONTROL_REGISTER(cr4)
 #define CR0_NW (1ul << 29)
 #define CR0_CD (1ul << 30)
 
+#define CR4_MCE        (1ul << 6)
 #define CR4_PGE        (1ul << 7)
 #define CR4_OSFXSR     (1ul << 9)
 #define CR4_OSXMMEXCPT (1ul << 10)
@@ -258,7 +259,8 @@ void context_detach(struct arch_context *context);
 void debug_init(void);
 /* Whoever held the debug UART is stopped. */
 void debug_break(void);
-void backtrace_from(uint64_t frame, uint64_t rip);
+/* What arch_backtrace() tells of is not its caller but what was interrupted by an exception. */
+void backtrace_begin_at(const struct arch_context *frame);
 
 /* ---- entry.S ---- */
 /* boot.S: the start-up code of other CPUs. */

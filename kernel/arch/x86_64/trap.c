@@ -8,6 +8,7 @@ enum {
 	EXCEPTION_DEBUG = 1,
 	EXCEPTION_NMI = 2,
 	EXCEPTION_NO_VECTOR = 7,
+	EXCEPTION_DOUBLE_FAULT = 8,
 	EXCEPTION_PAGE_FAULT = 14,
 	EXCEPTIONS = 32
 };
@@ -74,19 +75,17 @@ _Noreturn void trap_from_user(struct arch_context *context)
 	}
 }
 
-static _Noreturn void report(const struct arch_context *f)
+static _Noreturn void report(const struct arch_context *frame)
 {
-	arch_panic_begin();
-	kernel_log("\nkernel exception %lu, error %#lx, cr2 %#lx, cr3 %#lx\n", f->vector, f->error,
-	           cr2_read(), cr3_read());
-	kernel_log("rip %016lx cs %lx flags %06lx rsp %016lx ss %lx\n", f->rip, f->cs, f->rflags, f->rsp,
-	           f->ss);
-	kernel_log("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
-	kernel_log("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
-	kernel_log("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
-	kernel_log("r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
-	backtrace_from(f->rbp, f->rip);
-	panic("exception %lu in the kernel", f->vector);
+	static const char *const names[EXCEPTIONS] = {
+	        [EXCEPTION_NMI] = " (NMI)",     [EXCEPTION_DOUBLE_FAULT] = " (double fault)",
+	        [13] = " (general protection)", [EXCEPTION_PAGE_FAULT] = " (page fault)",
+	        [18] = " (machine check)",
+	};
+	const char *name = names[frame->vector];
+
+	backtrace_begin_at(frame);
+	panic("exception %lu%s in the kernel, error %#lx", frame->vector, name ? name : "", frame->error);
 }
 
 /* An interrupt in arch_idle(), or a bug. */

@@ -135,7 +135,7 @@ void arch_debug_write(const char *text, size_t length);
 /* A byte can be written without waiting. */
 bool arch_debug_ready(void);
 _Noreturn void arch_halt(void);
-/* Print a backtrace from the caller on the debug UART. */
+/* Print registers and a backtrace from the caller on the debug UART. */
 void arch_backtrace(void);
 
 /* ---- what the boot code found, handed to core's kernel_main ---- */
