@@ -144,12 +144,12 @@ INLINE _Noreturn void run_first_ready(struct cpu *cpu)
 INLINE void fast_yield(struct thread *thread)
 {
 	struct cpu *cpu = this_cpu();
-	struct thread *next;
+	struct thread *next = cpu->ready[thread->priority].first;
 
-	if (ready_highest(cpu) < (int)thread->priority)
+	/* Nobody that is ready comes before one that runs. */
+	if (!next)
 		leave_same(thread, ERR_NONE);
-	next = cpu->ready[thread->priority].first;
-	if (ready_highest(cpu) > (int)thread->priority || !charge_and_switch(cpu, next))
+	if (!charge_and_switch(cpu, next))
 		return;
 	*context_status(&thread->context) = ERR_NONE;
 	thread->state = THREAD_STATE_READY;

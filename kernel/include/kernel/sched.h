@@ -122,7 +122,7 @@ static inline void ready_rotate(struct cpu *cpu, struct thread *last)
 }
 
 /* The highest priority that is ready, or -1. */
-static inline int ready_highest(const struct cpu *cpu)
+__attribute__((always_inline)) static inline int ready_highest(const struct cpu *cpu)
 {
 	unsigned word;
 

@@ -112,7 +112,7 @@ static inline pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address
 /* ---- address spaces ---- */
 extern uint64_t kernel_root; /* physical */
 
-static inline void arch_vspace_switch(struct arch_vspace *vspace)
+__attribute__((always_inline)) static inline void arch_vspace_switch(struct arch_vspace *vspace)
 {
 	struct arch_cpu *cpu = (struct arch_cpu *)arch_this_cpu();
 	uint64_t root = vspace ? vspace->root : kernel_root;
