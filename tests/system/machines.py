@@ -13,10 +13,10 @@ IMAGE = build("tests", "kernel.img")
 END = re.compile(rb"^kernel tests(:| failed).*\n|^Pith: .*\n|panic", re.M)
 
 
-def log_of(chipset="q35", cpu="max,-la57", memory="128M", extra=()):
+def log_of(chipset="q35", cpu="max,-la57", memory="128M", cpus=1, icount=True, extra=()):
     """What the machine says on COM1, up to the tests' last line."""
     boot.make(boot.KERNEL, IMAGE)
-    command = machine.command_line(boot.KERNEL, IMAGE, memory=memory, accel=["-accel", "tcg", "-cpu", cpu], icount=True,
+    command = machine.command_line(boot.KERNEL, IMAGE, memory=memory, cpus=cpus, accel=["-accel", "tcg", "-cpu", cpu], icount=icount,
                                    extra=["-machine", chipset, "-device", "isa-debug-exit,iobase=0xf4,iosize=1", *extra])
     with machine.Machine(command) as emulator:
         return bench.collect(emulator, 100, [END])[1]
@@ -31,6 +31,8 @@ def starts(**machine_options):
     """The first component runs; too little or too much memory for its tests is its own business."""
     log = log_of(**machine_options)
     check("kernel tests" in log and "panic" not in log, machine_options, log[-3000:])
+    check(f"CPUs: {machine_options.get('cpus', 1)}\n" in log, machine_options, log[:3000])
+    return log
 
 
 def test_old_chipset():
@@ -40,6 +42,19 @@ def test_old_chipset():
 def test_simple_cpu():
     """No FSGSBASE, XSAVE, SMEP, SMAP: MSRs and FXSAVE instead."""
     passes(cpu="qemu64")
+
+
+def test_several_cpus():
+    """All are there, in turn (icount) and at the same time; with FXSAVE too, which each sets up for itself."""
+    for cpus in (2, 4, 8):
+        check("cpus:" not in starts(cpus=cpus), "a CPU or its clock made trouble")
+        check("cpus:" not in starts(cpus=cpus, icount=False), "a CPU or its clock made trouble")
+    starts(cpus=3, cpu="qemu64", chipset="pc")
+
+
+def test_more_cpus_than_it_can_use():
+    log = log_of(cpus=10)
+    check("cpus: 2 more than the 8 that Pith can use are ignored" in log and "CPUs: 8\n" in log, log[:2000])
 
 
 def test_without_hpet():

@@ -46,18 +46,17 @@ static uint32_t uart_lock;
 
 void debug_break(void)
 {
-	__atomic_store_n(&uart_lock, 0, __ATOMIC_RELEASE);
+	spin_unlock(&uart_lock);
 }
 
 void arch_debug_write(const char *text, size_t length)
 {
 	if (!uart_present)
 		return;
-	while (__atomic_exchange_n(&uart_lock, 1, __ATOMIC_ACQUIRE))
-		cpu_pause();
+	spin_lock(&uart_lock);
 	for (size_t i = 0; i < length; i++)
 		uart_write(text[i]);
-	debug_break();
+	spin_unlock(&uart_lock);
 }
 
 /* One that stays busy for longer than a byte takes is stuck. After time_init(). */

@@ -20,6 +20,9 @@ static struct irq_route {
 	bool pending; /* a message came while it was masked */
 } routes[ARCH_IRQ_COUNT];
 
+/* Guards routes[] and the I/O APICs: a line's interrupt is taken on one CPU while another one unmasks it. */
+static uint32_t irq_lock;
+
 uint32_t irq_words_used;
 
 #define IO_APIC_VERSION     1
@@ -110,10 +113,12 @@ bool arch_irq_route_line(unsigned irq, unsigned gsi, unsigned flags)
 			continue;
 		route.pin = (uint8_t)(gsi - io->gsi_base);
 		override_apply(&route, gsi);
+		spin_lock(&irq_lock);
 		irq_use(irq, route);
 		/* The high half first: the target CPU, before the line can fire. */
 		io_apic_write(io, IO_APIC_REDIRECTION + 2 * route.pin + 1, cpu_local()->apic_id << 24);
 		line_write(irq);
+		spin_unlock(&irq_lock);
 		return true;
 	}
 	return false;
@@ -121,7 +126,9 @@ bool arch_irq_route_line(unsigned irq, unsigned gsi, unsigned flags)
 
 void arch_irq_message(unsigned irq, uint64_t *address, uint64_t *data)
 {
+	spin_lock(&irq_lock);
 	irq_use(irq, (struct irq_route){.kind = IRQ_MESSAGE});
+	spin_unlock(&irq_lock);
 	*address = 0xfee00000ul | (uint64_t)cpu_local()->apic_id << 12;
 	*data = VECTOR_IRQ + irq;
 }
@@ -135,31 +142,38 @@ static void irq_set_masked(unsigned irq, bool masked)
 
 void arch_irq_mask(unsigned irq)
 {
+	spin_lock(&irq_lock);
 	irq_set_masked(irq, true);
+	spin_unlock(&irq_lock);
 }
 
 void arch_irq_unmask(unsigned irq)
 {
+	bool pending;
+
+	spin_lock(&irq_lock);
 	irq_set_masked(irq, false);
-	if (routes[irq].pending) {
-		routes[irq].pending = false;
+	pending = routes[irq].pending;
+	routes[irq].pending = false;
+	spin_unlock(&irq_lock);
+	if (pending)
 		apic_raise(VECTOR_IRQ + irq);
-	}
 }
 
 void irq_interrupt(unsigned irq)
 {
 	struct irq_route *route = &routes[irq];
-	bool masked = route->masked;
+	bool wanted;
 
+	spin_lock(&irq_lock);
+	wanted = route->kind != IRQ_UNUSED && !route->masked;
+	if (route->kind != IRQ_UNUSED && route->masked)
+		route->pending = !route->level; /* there is no other trace of a message or an edge */
 	if (route->kind == IRQ_LINE && route->level)
 		irq_set_masked(irq, true);
+	spin_unlock(&irq_lock);
 	apic_eoi();
-	if (route->kind == IRQ_UNUSED)
-		return;
-	if (masked)
-		route->pending = !route->level; /* there is no other trace of a message or an edge */
-	else
+	if (wanted)
 		kernel_irq(irq);
 }
 

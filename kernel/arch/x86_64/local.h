@@ -50,6 +50,18 @@ static inline void cpu_pause(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
+/* For a few instructions' work on a device that all CPUs share. Interrupts are off. */
+static inline void spin_lock(uint32_t *lock)
+{
+	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+		cpu_pause();
+}
+
+static inline void spin_unlock(uint32_t *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
 static inline uint64_t tsc_read(void)
 {
 	uint32_t low, high;

@@ -254,6 +254,138 @@ static void test_multiboot(void)
 	CHECK(!parse(boot_multiboot_parse));
 }
 
+/* ---- ACPI: which CPUs there are ---- */
+#define MADT_HEAD 44
+
+static size_t madt_end;
+
+static void madt_begin(void)
+{
+	blob_size = 4096;
+	blob = realloc(blob, blob_size);
+	memset(blob, 0, blob_size);
+	acpi = (struct acpi_info){0};
+	madt_end = 0x200 + MADT_HEAD;
+}
+
+static void madt_local_apic(uint8_t id, bool enabled)
+{
+	const uint8_t entry[8] = {0, 8, id, id, enabled};
+
+	memcpy(blob + madt_end, entry, 8);
+	madt_end += 8;
+}
+
+static void madt_x2apic(uint32_t id, bool enabled)
+{
+	const uint8_t entry[16] = {
+	        9,      16, 0, 0, (uint8_t)id, (uint8_t)(id >> 8), (uint8_t)(id >> 16), (uint8_t)(id >> 24),
+	        enabled};
+
+	memcpy(blob + madt_end, entry, 16);
+	madt_end += 16;
+}
+
+/* The byte at `at` makes these sum to zero. */
+static void sum(size_t from, size_t size, size_t at)
+{
+	uint8_t total = 0;
+
+	for (size_t i = 0; i < size; i++)
+		total = (uint8_t)(total + blob[from + i]);
+	blob[at] = (uint8_t)(blob[at] - total);
+}
+
+static void madt_parse_all(void)
+{
+	memcpy(blob + 0x200, "APIC", 4);
+	put(0x204, (uint32_t)(madt_end - 0x200), 4);
+	sum(0x200, madt_end - 0x200, 0x209);
+	memcpy(blob + 0x100, "RSDT", 4);
+	put(0x104, 40, 4);
+	put(0x124, BLOB_AT + 0x200, 4);
+	sum(0x100, 40, 0x109);
+	memcpy(blob, "RSD PTR ", 8);
+	put(16, BLOB_AT + 0x100, 4);
+	sum(0, 20, 8);
+	acpi_parse(blob, 36);
+}
+
+static void test_cpus(void)
+{
+	madt_begin();
+	for (uint8_t i = 0; i < 4; i++)
+		madt_local_apic((uint8_t)(2 * i), i != 2);
+	madt_parse_all();
+	CHECK(acpi.cpu_count == 3 && acpi.cpus[0] == 0 && acpi.cpus[1] == 2 && acpi.cpus[2] == 6);
+	CHECK(acpi.cpus_ignored == 0);
+
+	/* Both kinds, one CPU in both, one that only x2APIC reaches. */
+	madt_begin();
+	madt_local_apic(1, true);
+	madt_x2apic(1, true);
+	madt_x2apic(0x12345, true);
+	madt_x2apic(7, false);
+	madt_parse_all();
+	CHECK(acpi.cpu_count == 2 && acpi.cpus[0] == 1 && acpi.cpus[1] == 0x12345);
+
+	madt_begin();
+	for (uint8_t i = 0; i < CPU_MAX + 3; i++)
+		madt_local_apic(i, true);
+	madt_parse_all();
+	CHECK(acpi.cpu_count == CPU_MAX && acpi.cpus_ignored == 3);
+
+	/* An entry that is too short for its kind, and one that goes beyond the table. */
+	madt_begin();
+	madt_local_apic(0, true);
+	memcpy(blob + madt_end, (uint8_t[]){9, 4, 0, 0}, 4);
+	madt_end += 4;
+	memcpy(blob + madt_end, (uint8_t[]){0, 8, 1, 1}, 4);
+	madt_end += 4;
+	madt_parse_all();
+	CHECK(acpi.cpu_count == 1);
+
+	/* Tables whose sum is wrong are as good as none. */
+	madt_begin();
+	madt_local_apic(5, true);
+	blob[0x209] = 1;
+	madt_parse_all();
+	CHECK(acpi.cpu_count == 1);
+	madt_begin();
+	madt_local_apic(5, true);
+	madt_parse_all();
+	acpi = (struct acpi_info){0};
+	blob[0x200 + MADT_HEAD + 3]++;
+	acpi_parse(blob, 36);
+	CHECK(acpi.cpu_count == 0 && acpi.local_apic == 0xfee00000 && acpi.io_apic_count == 1);
+}
+
+/* Whatever the tables say, it ends, and reads nothing beyond them. */
+static void test_damaged_tables(void)
+{
+	for (unsigned round = 0; round < 5000; round++) {
+		madt_begin();
+		for (uint8_t i = 0; i < 6; i++)
+			madt_local_apic(i, true);
+		madt_x2apic(9, true);
+		madt_parse_all();
+		acpi = (struct acpi_info){0};
+		for (int n = rand() % 6 + 1; n > 0; n--) {
+			static const size_t areas[][2] = {{0, 36}, {0x100, 40}, {0x200, 120}};
+			const size_t *area = areas[rand() % 3];
+
+			blob[area[0] + (size_t)rand() % area[1]] = (uint8_t)rand();
+		}
+		/* Mostly believable ones. */
+		blob[8] = blob[0x109] = blob[0x209] = 0;
+		sum(0, 20, 8);
+		sum(0x100, 40, 0x109);
+		sum(0x200, madt_end - 0x200, 0x209);
+		acpi_parse(blob, 36);
+		CHECK(acpi.cpu_count <= CPU_MAX && acpi.io_apic_count >= 1 && acpi.io_apic_count <= 8);
+	}
+}
+
 static void test_damaged(void (*make)(void), void (*parser)(uint64_t, struct loader_info *))
 {
 	unsigned refused = 0;
@@ -280,6 +412,8 @@ int main(void)
 	test_multiboot();
 	test_damaged(pvh_make, boot_pvh_parse);
 	test_damaged(multiboot_make, boot_multiboot_parse);
+	test_cpus();
+	test_damaged_tables();
 	free(blob);
 	return checks_report();
 }
