@@ -137,7 +137,7 @@ static bool object_destroy(struct slot *slot)
 		sched_context_destroy(object);
 		return true;
 	case OBJECT_ENDPOINT:
-		return !endpoint_fail_one(object, true);
+		return endpoint_destroy(object);
 	case OBJECT_NOTIFICATION:
 		return !notification_fail_one(object);
 	case OBJECT_REPLY:

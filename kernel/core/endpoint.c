@@ -38,6 +38,18 @@ static void endpoint_deliver(struct thread *sender, struct thread *receiver, str
 	}
 }
 
+/* Can this call be received, with this Reply? */
+static enum error endpoint_check_call(const struct thread *sender, const struct thread *receiver,
+                                      const struct reply *reply)
+{
+	if (!reply)
+		return ERR_STATE;
+	/* No context crosses CPUs, and the receiver has none of its own. */
+	if (sender->home != receiver->home && !receiver->own)
+		return ERR_REMOTE;
+	return sender->depth < CHAIN_MAX ? ERR_NONE : ERR_LIMIT;
+}
+
 static bool sender_wants_reply(const struct thread *sender)
 {
 	return sender->message != MESSAGE_SEND;
@@ -68,11 +80,17 @@ enum error endpoint_send(struct endpoint *endpoint, struct thread *sender, deadl
 	if (!receiver) {
 		if (deadline != DEADLINE_NEVER && deadline <= arch_time())
 			return ERR_TIMEOUT;
+		if (!chain_extend(endpoint, sender))
+			return ERR_LIMIT;
 		thread_block(sender, THREAD_STATE_BLOCKED_SEND, &endpoint->senders, deadline);
 		return ERR_NONE;
 	}
-	if (sender_wants_reply(sender) && !receiver->reply)
-		return ERR_STATE;
+	if (sender_wants_reply(sender)) {
+		enum error error = endpoint_check_call(sender, receiver, receiver->reply);
+
+		if (error)
+			return error;
+	}
 	endpoint_take_receiver(receiver, &reply);
 	if (!sender_wants_reply(sender)) {
 		endpoint_deliver(sender, receiver, reply);
@@ -125,8 +143,11 @@ unsigned syscall_send(struct thread *thread)
 /* Take one queued message. False: it had to be refused. */
 static bool endpoint_accept(struct thread *sender, struct thread *receiver, struct reply *reply)
 {
-	if (sender_wants_reply(sender) && !reply) {
-		thread_cancel(sender, ERR_STATE);
+	enum error error =
+	        sender_wants_reply(sender) ? endpoint_check_call(sender, receiver, reply) : ERR_NONE;
+
+	if (error) {
+		thread_cancel(sender, error);
 		return false;
 	}
 	thread_unqueue(sender);
@@ -145,6 +166,7 @@ unsigned endpoint_recv(struct endpoint *endpoint, struct thread *receiver, struc
 
 	if (receiver->active)
 		reply_park(receiver->active);
+	endpoint_set_owner(endpoint, receiver);
 	if (notification_take_bound(receiver))
 		return RECV_NOTIFICATION;
 	while ((sender = queue_first(&endpoint->senders))) {
@@ -189,6 +211,14 @@ bool endpoint_fail_one(struct endpoint *endpoint, bool receivers_too)
 	if (!thread)
 		return false;
 	thread_cancel(thread, ERR_CLOSED);
+	return true;
+}
+
+bool endpoint_destroy(struct endpoint *endpoint)
+{
+	if (endpoint_fail_one(endpoint, true))
+		return false;
+	endpoint_set_owner(endpoint, NULL);
 	return true;
 }
 

@@ -291,12 +291,18 @@ INLINE void copy_message(struct thread *from, struct thread *to, bool bulky)
 
 /* ---- calls, foreign system calls and faults ---- */
 
-/* The only receiver that waits, if it has a Reply for a caller. */
-INLINE struct thread *only_receiver(const struct endpoint *endpoint)
+/*
+ * The only receiver that waits, if it has a Reply for a caller and the chain behind the sender is not too
+ * long. Without inheritance (a kernel for tests) the receiver might not come next.
+ */
+INLINE struct thread *only_receiver(const struct thread *sender, const struct endpoint *endpoint)
 {
 	struct thread *receiver = queue_only(&endpoint->receivers);
 
-	return receiver && !endpoint->closed && receiver->reply ? receiver : NULL;
+	if (!receiver || endpoint->closed || !receiver->reply || sender->depth >= CHAIN_MAX ||
+	    (!INHERIT && receiver->priority < sender->priority))
+		return NULL;
+	return receiver;
 }
 
 /*
@@ -310,7 +316,8 @@ INLINE void lend(struct thread *sender, struct thread *receiver, enum message_ki
 	this_cpu()->current = receiver;
 	receiver->state = THREAD_STATE_RUNNING;
 	receiver->sched = sender->sched;
-	if (sender->priority > receiver->priority)
+	receiver->depth = (uint8_t)(sender->depth + 1);
+	if (INHERIT && sender->priority > receiver->priority)
 		receiver->priority = sender->priority;
 	queue_take_only(receiver->waits_on, receiver);
 	receiver->reply = NULL;
@@ -331,7 +338,7 @@ INLINE void fast_call(struct thread *thread, bool bulky)
 	if (!slot)
 		return;
 	badge = slot->badge;
-	receiver = only_receiver(slot_object(slot));
+	receiver = only_receiver(thread, slot_object(slot));
 	if (!receiver || !message_can_pass(thread, receiver, NULL, slot->rights & RIGHT_GRANT, bulky))
 		return;
 	trace(TRACE_MESSAGE, MESSAGE_CALL, thread, (uint64_t)receiver, badge, *context_info(&thread->context),
@@ -347,7 +354,8 @@ INLINE struct thread *handler(const struct thread *thread, unsigned binding)
 {
 	const struct slot *slot = &thread->bindings[binding];
 
-	return slot_empty(slot) || slot->home != this_cpu()->index ? NULL : only_receiver(slot_object(slot));
+	return slot_empty(slot) || slot->home != this_cpu()->index ? NULL
+	                                                           : only_receiver(thread, slot_object(slot));
 }
 
 INLINE _Noreturn void deliver_kernel(struct thread *thread, struct thread *receiver, unsigned binding)
@@ -415,7 +423,8 @@ INLINE bool must_not_wait(const struct thread *thread, const struct endpoint *en
 {
 	const struct notification *notification = slot_object(&thread->bindings[BIND_NOTIFICATION]);
 
-	return endpoint->senders.waiting.root || (notification && notification->bits);
+	return endpoint->owner != thread || endpoint->senders.waiting.root ||
+	       (notification && notification->bits);
 }
 
 /* The context that the thread runs on is the caller's, and with it the CPU, unless somebody is ready who
@@ -475,6 +484,7 @@ INLINE void fast_reply_recv(struct thread *thread, bool bulky)
 	caller->reply = NULL;
 	thread->sched = thread->own;
 	thread->priority = thread->base_priority;
+	thread->depth = 0;
 	thread->active = NULL;
 	thread->reply = reply;
 	reply->state = REPLY_EXPECTING;

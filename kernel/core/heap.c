@@ -95,8 +95,8 @@ static bool heap_node_valid(const struct heap_node *node)
 	return rank(left) >= rank(right) && node->rank == rank(right) + 1;
 }
 
-/* The next node in preorder. */
-static const struct heap_node *heap_next(const struct heap_node *node)
+/* Preorder. */
+const struct heap_node *heap_next(const struct heap_node *node)
 {
 	if (node->left)
 		return node->left; /* leftist: without a left child there is no right one */

@@ -1,40 +1,126 @@
 /* SPDX-License-Identifier: MIT */
+/* Every loop along a chain ends after CHAIN_MAX hops: chain_extend() and endpoint_check_call() let none grow
+ * longer. */
 #include <kernel/cpu.h>
+#include <kernel/endpoint.h>
 #include <kernel/inherit.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
 
-static struct thread *thread_caller(const struct thread *thread)
-{
-	return thread->active ? thread->active->caller : NULL;
-}
+/* ---- chains ---- */
 
-/* Who lends it a context: its caller, if that lives on the same CPU. Priority crosses CPUs, contexts do not.
- */
-struct thread *thread_lender(const struct thread *thread)
+static bool thread_sends(const struct thread *thread)
 {
-	struct thread *caller = thread_caller(thread);
-
-	return caller && caller->home == thread->home ? caller : NULL;
+	return thread->state == THREAD_STATE_BLOCKED_SEND && thread->waits_on;
 }
 
 /* The thread that it waits for; NULL: none, or one that nobody knows yet. */
 static struct thread *thread_waits_for(const struct thread *thread)
 {
+	if (thread_sends(thread))
+		return endpoint_of_senders(thread->waits_on)->owner;
 	return thread->state == THREAD_STATE_BLOCKED_REPLY && thread->reply ? thread->reply->holder : NULL;
 }
+
+bool chain_extend(struct endpoint *endpoint, struct thread *sender)
+{
+	const struct thread *thread = endpoint->owner;
+	unsigned hops = sender->depth + 1;
+
+	while (thread && thread != sender && hops <= CHAIN_MAX) {
+		/* Also who waits for nobody yet will wait for somebody. */
+		hops += thread_sends(thread) || thread_waits_for(thread);
+		thread = thread_waits_for(thread);
+	}
+	if (thread == sender) {
+		endpoint_set_owner(endpoint, NULL);
+		return true;
+	}
+	return hops <= CHAIN_MAX;
+}
+
+/* ---- what is lent ---- */
+
+static const struct thread *thread_caller(const struct thread *thread)
+{
+	return thread->active ? thread->active->caller : NULL;
+}
+
+static unsigned inherited_priority(const struct thread *thread)
+{
+	const struct thread *caller = thread_caller(thread);
+	const struct thread *first = thread->owns ? queue_first(&thread->owns->senders) : NULL;
+	unsigned priority = thread->base_priority;
+
+	if (INHERIT && caller && caller->priority > priority)
+		priority = caller->priority;
+	if (INHERIT && first && first->priority > priority)
+		priority = first->priority;
+	return priority;
+}
+
+static unsigned inherited_depth(const struct thread *thread)
+{
+	const struct thread *caller = thread_caller(thread);
+	unsigned depth = caller ? caller->depth + 1 : 0;
+	unsigned queued = thread->owns && !queue_empty(&thread->owns->senders) ? CHAIN_MAX : 0;
+
+	while (queued > depth && !thread->owns->depths[queued - 1])
+		queued--;
+	return queued > depth ? queued : depth;
+}
+
+/* A queued sender that can pay for the thread, the most urgent one. Contexts do not cross CPUs. */
+static struct sched_context *helping_context(const struct thread *thread)
+{
+	const struct heap_node *best = NULL, *node = thread->owns ? thread->owns->senders.waiting.root : NULL;
+
+	for (unsigned i = 0; node && i < CHAIN_HELPERS; i++, node = heap_next(node)) {
+		const struct thread *sender = thread_of_wait((struct heap_node *)node);
+
+		if (sender->home == thread->home && sched_context_usable(sender->sched) &&
+		    (!best || node->key < best->key))
+			best = node;
+	}
+	return best ? thread_of_wait((struct heap_node *)best)->sched : NULL;
+}
+
+static struct sched_context *inherited_context(const struct thread *thread)
+{
+	const struct thread *caller = thread_caller(thread);
+	bool lent = caller && caller->home == thread->home;
+	struct sched_context *usual = lent ? caller->sched : thread->own, *helping;
+
+	if (sched_context_usable(usual))
+		return usual;
+	helping = helping_context(thread);
+	if (helping)
+		return helping;
+	return lent && sched_context_usable(thread->own) ? thread->own : usual;
+}
+
+/* ---- making it so ---- */
 
 static void thread_change_priority(struct thread *thread, unsigned priority)
 {
 	sched_dequeue(thread);
-	if (thread->waits_on)
-		queue_remove(thread->waits_on, thread);
 	thread->priority = (uint8_t)priority;
 	if (thread->waits_on)
-		queue_insert(thread->waits_on, thread);
+		queue_rekey(thread->waits_on, thread);
 }
 
-/* Its state says that it may run: does the scheduler agree? */
+static void thread_change_depth(struct thread *thread, unsigned depth)
+{
+	if (thread_sends(thread)) {
+		struct endpoint *endpoint = endpoint_of_senders(thread->waits_on);
+
+		endpoint->depths[thread->depth]--;
+		endpoint->depths[depth]++;
+	}
+	thread->depth = (uint8_t)depth;
+}
+
+/* Its context or priority has changed: may it run, and where is its place? */
 static void thread_place(struct thread *thread)
 {
 	if (thread->state == THREAD_STATE_RUNNING && !sched_context_usable(thread->sched)) {
@@ -52,14 +138,46 @@ static void thread_place(struct thread *thread)
 void thread_inherit(struct thread *thread)
 {
 	for (; thread; thread = thread_waits_for(thread)) {
-		const struct thread *caller = thread_caller(thread);
-		unsigned priority = thread->base_priority;
+		unsigned priority = inherited_priority(thread), depth = inherited_depth(thread);
 
-		if (caller && caller->priority > priority)
-			priority = caller->priority;
 		if (thread->priority != priority)
 			thread_change_priority(thread, priority);
-		thread->sched = thread_lender(thread) ? caller->sched : thread->own;
+		if (thread->depth != depth)
+			thread_change_depth(thread, depth);
+		thread->sched = inherited_context(thread);
 		thread_place(thread);
 	}
+}
+
+/* ---- endpoints and their owners ---- */
+
+void endpoint_set_owner(struct endpoint *endpoint, struct thread *owner)
+{
+	struct thread *before = endpoint->owner;
+
+	if (before == owner)
+		return;
+	if (before)
+		before->owns = NULL;
+	if (owner && owner->owns)
+		owner->owns->owner = NULL;
+	endpoint->owner = owner;
+	if (before)
+		thread_inherit(before);
+	if (owner) {
+		owner->owns = endpoint;
+		thread_inherit(owner);
+	}
+}
+
+void endpoint_sender_came(struct endpoint *endpoint, struct thread *sender)
+{
+	endpoint->depths[sender->depth]++;
+	thread_inherit(endpoint->owner);
+}
+
+void endpoint_sender_left(struct endpoint *endpoint, struct thread *sender)
+{
+	endpoint->depths[sender->depth]--;
+	thread_inherit(endpoint->owner);
 }

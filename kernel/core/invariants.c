@@ -105,16 +105,56 @@ static void check_thread_state(const struct thread *thread)
 		require(!slot_empty(&thread->bindings[BIND_VSPACE]));
 }
 
-/* What the thread runs on and at which priority is what those lend it who wait for it. */
+/* The most urgent of all that wait in front of the endpoint and could pay. */
+static const struct thread *check_helper(const struct thread *thread)
+{
+	const struct heap_node *best = NULL, *node = thread->owns ? thread->owns->senders.waiting.root : NULL;
+	unsigned count = 0;
+
+	for (; node && count < CHAIN_HELPERS; node = heap_next(node), count++) {
+		const struct thread *sender = thread_of_wait((struct heap_node *)node);
+
+		if (sender->home == thread->home && sched_context_usable(sender->sched) &&
+		    (!best || node->key < best->key))
+			best = node;
+	}
+	return best ? thread_of_wait((struct heap_node *)best) : NULL;
+}
+
+static const struct sched_context *check_payer(const struct thread *thread)
+{
+	const struct thread *caller = thread->active ? thread->active->caller : NULL;
+	bool lent = caller && caller->home == thread->home;
+	const struct sched_context *usual = lent ? caller->sched : thread->own;
+
+	if (sched_context_usable(usual))
+		return usual;
+	if (check_helper(thread))
+		return check_helper(thread)->sched;
+	return lent && sched_context_usable(thread->own) ? thread->own : usual;
+}
+
+/* Priority, context and depth of the thread are what those lend it who wait for it. */
 static void check_inherited(const struct thread *thread)
 {
 	const struct thread *caller = thread->active ? thread->active->caller : NULL;
-	unsigned priority = thread->base_priority;
+	const struct thread *first = thread->owns ? queue_first(&thread->owns->senders) : NULL;
+	unsigned priority = thread->base_priority, depth = 0;
 
-	if (caller && caller->priority > priority)
+	if (INHERIT && caller && caller->priority > priority)
 		priority = caller->priority;
+	if (INHERIT && first && first->priority > priority)
+		priority = first->priority;
 	require(thread->priority == priority);
-	require(thread->sched == (thread_lender(thread) ? caller->sched : thread->own));
+	require(thread->sched == check_payer(thread));
+	if (caller)
+		depth = caller->depth + 1u;
+	for (unsigned i = 0; thread->owns && i < CHAIN_MAX; i++) {
+		if (thread->owns->depths[i] && i + 1 > depth)
+			depth = i + 1;
+	}
+	require(thread->depth == depth && depth <= CHAIN_MAX);
+	require(!thread->owns || thread->owns->owner == thread);
 }
 
 static void check_thread(const struct thread *thread)
@@ -172,10 +212,21 @@ static void check_queue(const struct wait_queue *queue, unsigned state)
 
 static void check_endpoint(const struct endpoint *endpoint)
 {
+	uint32_t depths[CHAIN_MAX] = {0};
+
 	check_queue(&endpoint->senders, THREAD_STATE_BLOCKED_SEND);
 	check_queue(&endpoint->receivers, THREAD_STATE_BLOCKED_RECV);
 	if (!queue_empty(&endpoint->senders))
 		require(queue_empty(&endpoint->receivers));
+	for (const struct heap_node *node = endpoint->senders.waiting.root; node; node = heap_next(node)) {
+		const struct thread *sender = thread_of_wait((struct heap_node *)node);
+
+		require(sender->depth < CHAIN_MAX);
+		depths[sender->depth]++;
+	}
+	for (unsigned i = 0; i < CHAIN_MAX; i++)
+		require(depths[i] == endpoint->depths[i]);
+	require(!endpoint->owner || endpoint->owner->owns == endpoint);
 }
 
 static void check_notification(const struct notification *notification)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads: their states and bindings. The operations on their capability are in thread_invoke.c. */
 #include <kernel/cpu.h>
+#include <kernel/endpoint.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -28,6 +29,8 @@ void thread_block(struct thread *thread, unsigned state, struct wait_queue *queu
 	if (queue) {
 		thread->waits_on = queue;
 		queue_insert(queue, thread);
+		if (state == THREAD_STATE_BLOCKED_SEND)
+			endpoint_sender_came(endpoint_of_senders(queue), thread);
 	}
 	if (deadline != DEADLINE_NEVER)
 		deadline_arm(&thread->deadline, deadline);
@@ -35,9 +38,13 @@ void thread_block(struct thread *thread, unsigned state, struct wait_queue *queu
 
 void thread_unqueue(struct thread *thread)
 {
-	if (thread->waits_on) {
-		queue_remove(thread->waits_on, thread);
+	struct wait_queue *queue = thread->waits_on;
+
+	if (queue) {
+		queue_remove(queue, thread);
 		thread->waits_on = NULL;
+		if (thread->state == THREAD_STATE_BLOCKED_SEND)
+			endpoint_sender_left(endpoint_of_senders(queue), thread);
 	}
 	deadline_disarm(&thread->deadline);
 }
@@ -143,6 +150,8 @@ void thread_destroy(struct thread *thread)
 	thread_suspend(thread);
 	if (thread->active)
 		reply_fail(thread->active);
+	if (thread->owns)
+		endpoint_set_owner(thread->owns, NULL);
 	arch_vector_drop(thread);
 	thread->state = THREAD_STATE_DEAD;
 	for (unsigned i = 0; i < THREAD_BINDING_COUNT; i++)

@@ -20,12 +20,15 @@
 /* SYSCALL(name, number) */
 #define SYSCALLS                                                                                             \
 	/* rdi = Endpoint (WRITE): send and wait for the reply. Deadline covers the time in the queue only. */ \
+	/* The server runs on the caller's scheduling context and at no lower priority. LIMIT: the chain of threads   */ \
+	/* that wait for each other would be longer than 16 hops. REMOTE: a server of another CPU without a context. */ \
 	SYSCALL(SYS_CALL, 1)                                                                                 \
 	/* rdi = Endpoint (WRITE): send, wait until it is received (deadline), expect no reply. */           \
 	SYSCALL(SYS_SEND, 2)                                                                                 \
 	/* rdi = Endpoint (READ), r14 low half = Reply that will hold the caller (CPTR_NULL: sends only; */   \
 	/* a call that arrives then is answered ERR_STATE). Parks the active Reply of this thread. */        \
 	/* REMOTE: the Endpoint or the Reply is another CPU's than the thread. */                             \
+	/* Makes it the endpoint's owner, which inherits the priority of the senders that are queued.            */ \
 	SYSCALL(SYS_RECV, 3)                                                                                 \
 	/* r14 = REPLY_PAIR(answer, receive): answer, then receive as SYS_RECV. */                            \
 	SYSCALL(SYS_REPLY_RECV, 4)                                                                           \

@@ -33,5 +33,7 @@ static inline void heap_insert_only(struct heap *heap, struct heap_node *node, u
 
 void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key);
 void heap_remove(struct heap *heap, struct heap_node *node);
+/* All nodes, in no particular order, parents before children: begin with the root, NULL ends it. */
+const struct heap_node *heap_next(const struct heap_node *node);
 /* For checks: visits all nodes. */
 bool heap_valid(const struct heap *heap);

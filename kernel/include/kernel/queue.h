@@ -21,12 +21,20 @@ static inline bool queue_empty(const struct wait_queue *queue)
 #define ARRIVAL_BITS 56
 extern uint64_t queue_arrivals;
 
-/* The key of one that comes now: priority first, then arrival. */
+/* Priority first, then arrival. */
+static inline uint64_t queue_key(unsigned priority, uint64_t arrival)
+{
+	return ((uint64_t)(PRIORITY_MAX - priority) << ARRIVAL_BITS) + arrival;
+}
+
+/* The key of one that comes now. */
 static inline uint64_t queue_order(unsigned priority)
 {
-	return ((uint64_t)(PRIORITY_MAX - priority) << ARRIVAL_BITS) + ++queue_arrivals;
+	return queue_key(priority, ++queue_arrivals);
 }
 
 void queue_insert(struct wait_queue *queue, struct thread *thread);
 void queue_remove(struct wait_queue *queue, struct thread *thread);
+/* The thread's priority has changed: its place among its new equals is by arrival. */
+void queue_rekey(struct wait_queue *queue, struct thread *thread);
 struct thread *queue_first(const struct wait_queue *queue);

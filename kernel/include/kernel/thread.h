@@ -15,6 +15,7 @@
 #include <kernel/slot.h>
 
 struct cpu;
+struct endpoint;
 struct reply;
 struct sched_context;
 
@@ -49,6 +50,7 @@ struct thread {
 	uint8_t message;             /* enum message_kind, while BLOCKED_SEND or BLOCKED_REPLY */
 	uint8_t queued;              /* is in a ready queue */
 	uint8_t base_priority;
+	uint8_t depth;               /* the longest chain of threads that wait for it, CHAIN_MAX at most */
 	struct sched_context *sched; /* that it runs on: lent by its caller, or its own; inherit.h */
 	struct sched_context *own;   /* == object of bindings[BIND_SCHED_CONTEXT] */
 	struct thread *ready_next, *ready_prev;
@@ -59,7 +61,8 @@ struct thread {
 	struct wait_queue *waits_on;
 	struct reply *reply;
 	struct reply *active;
-	badge_t badge; /* of the message that it sends */
+	struct endpoint *owns; /* that it last asked to receive from, unless another thread did since */
+	badge_t badge;         /* of the message that it sends */
 	struct deadline deadline;
 
 	uint64_t progress; /* of a restarted operation */

@@ -3,6 +3,8 @@
  * one. */
 #include <string.h>
 
+#include <kernel/endpoint.h>
+
 #include "../check.h"
 #include "fake.h"
 #include "units.h"
@@ -164,9 +166,266 @@ static void test_chain(void)
 	CHECK(s1.thread->priority == 25 && s2.thread->priority == 25 && running() == s2.thread);
 	INVOKE(cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 3);
 	CHECK(s1.thread->priority == 6 && s2.thread->priority == 6 && running() == s2.thread);
-	/* The client goes: nobody lends anything to s1 any more. */
+	/* The client goes: nobody lends anything to s1 any more, so s2 pays for itself. */
 	INVOKE(cap, THREAD_SUSPEND);
 	CHECK(!s1.thread->sched && s1.thread->priority == 6 && client->state == THREAD_STATE_STOPPED);
+	CHECK(running() == s2.thread && s2.thread->sched == s2.thread->own);
+}
+
+/*
+ * A server of priority 5 that works for `client`; after it, `others` threads of priorities 30, 31 ... are
+ * ready to run and nothing else.
+ */
+struct scene {
+	struct server s;
+	cptr_t client_cap, other_caps[4];
+	struct thread *client, *others[4];
+};
+
+static struct scene serve(unsigned others)
+{
+	struct scene x;
+
+	begin();
+	x.s = new_server(90);
+	x.client_cap = make_thread(80);
+	x.client = thread_at(x.client_cap);
+	for (unsigned i = 0; i < others; i++) {
+		x.other_caps[i] = make_thread(1);
+		x.others[i] = thread_at(x.other_caps[i]);
+	}
+	block_for_ever();
+	receives(&x.s, x.s.reply);
+	CHECK(running() == x.client);
+	INVOKE(x.s.cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 5);
+	INVOKE(x.client_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 20);
+	calls(x.s.endpoint);
+	CHECK(running() == x.s.thread);
+	for (unsigned i = others; i-- > 0;)
+		INVOKE(x.other_caps[i], THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 30 + i);
+	return x;
+}
+
+static void sends_until(cptr_t endpoint, deadline_t deadline)
+{
+	enter(SYS_CALL, &(struct call){.cap = endpoint, .deadline = deadline});
+}
+
+/* Who is queued lends its priority to the owner, until it leaves the queue: received, timed out, suspended,
+ * gone. */
+static void test_queued_caller_lends_priority(void)
+{
+	struct scene x = serve(3);
+
+	CHECK(running() == x.others[2] && x.s.thread->priority == 20);
+	sends_until(x.s.endpoint, fake_now + MS);
+	CHECK(running() == x.s.thread && x.s.thread->priority == 32);
+	CHECK(x.s.thread->sched == x.client->own && x.s.thread->depth == 1);
+	pass(2 * MS);
+	CHECK(running() == x.others[2] && status_of(x.others[2]) == ERR_TIMEOUT);
+	CHECK(x.s.thread->priority == 20);
+	calls(x.s.endpoint);
+	CHECK(running() == x.s.thread);
+	INVOKE(x.other_caps[2], THREAD_SUSPEND);
+	CHECK(running() == x.others[1] && x.s.thread->priority == 20);
+	calls(x.s.endpoint);
+	CHECK(running() == x.s.thread && x.s.thread->priority == 31);
+	INVOKE(x.other_caps[1], THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 40);
+	CHECK(running() == x.s.thread && x.s.thread->priority == 40);
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, x.other_caps[1]) == ERR_NONE);
+	CHECK(running() == x.others[0] && x.s.thread->priority == 20);
+	calls(x.s.endpoint);
+	CHECK(running() == x.s.thread && x.s.thread->priority == 30);
+	/* It answers; whom it receives next lends the same, and now the context too. */
+	answers_and_receives(&x.s);
+	CHECK(running() == x.s.thread && x.s.thread->priority == 30);
+	CHECK(x.s.thread->sched == x.others[0]->own && x.client->state == THREAD_STATE_READY);
+	answers_and_receives(&x.s);
+	CHECK(running() == x.others[0] && x.s.thread->priority == 5 && !x.s.thread->depth);
+}
+
+/* Through a server that itself waits: for its reply, then in a queue. */
+static void test_chain_of_queues(void)
+{
+	struct scene x = serve(2);
+	struct server t;
+
+	t = new_server(90);
+	interrupt();
+	CHECK(running() == t.thread);
+	receives(&t, t.reply);
+	INVOKE(t.cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 4);
+	CHECK(running() == x.others[1]);
+	enter(SYS_WAIT, &(struct call){.cap = rest, .deadline = fake_now + MS});
+	CHECK(running() == x.others[0]);
+	calls(t.endpoint);
+	CHECK(running() == t.thread && t.thread->priority == 30);
+	/* s is to be queued at t: it may run while t waits. */
+	enter(SYS_WAIT, &(struct call){.cap = rest, .deadline = fake_now + MS / 2});
+	CHECK(running() == x.s.thread);
+	calls(t.endpoint);
+	/* Nobody was ready: the clock went on to t's deadline. */
+	CHECK(running() == t.thread && t.thread->priority == 30 && t.thread->depth == 2);
+	pass(MS);
+	CHECK(running() == x.others[1]);
+	/* The last one waits in s's queue: s in t's queue, t in others[0]'s job. */
+	calls(x.s.endpoint);
+	CHECK(running() == t.thread && t.thread->priority == 31 && x.s.thread->priority == 31);
+	INVOKE(x.other_caps[1], THREAD_SUSPEND);
+	CHECK(t.thread->priority == 30 && x.s.thread->priority == 20);
+}
+
+/* Budgets: the caller's, then those of queued threads by priority, then the server's own. */
+static void test_helping(void)
+{
+	struct scene x = serve(2);
+
+	CHECK(running() == x.others[1]);
+	sched_context_setup(x.client->own, MS, 100 * MS);
+	sched_context_setup(x.others[0]->own, MS, 100 * MS);
+	sched_context_setup(x.others[1]->own, 2 * MS, 100 * MS);
+	sched_context_setup(x.s.thread->own, MS, 200 * MS);
+	calls(x.s.endpoint);
+	CHECK(running() == x.s.thread && x.s.thread->priority == 31 && x.s.thread->sched == x.client->own);
+	pass(MS + 1000);
+	CHECK(running() == x.s.thread && x.s.thread->sched == x.others[1]->own);
+	pass(2 * MS + 1000);
+	CHECK(running() == x.s.thread && x.s.thread->sched == x.s.thread->own);
+	/* A helper that comes later comes before the server's own. */
+	INVOKE(x.other_caps[0], THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 35);
+	interrupt();
+	CHECK(running() == x.others[0]);
+	calls(x.s.endpoint);
+	CHECK(running() == x.s.thread && x.s.thread->sched == x.others[0]->own);
+	pass(MS + 1000);
+	CHECK(running() == x.s.thread && x.s.thread->sched == x.s.thread->own);
+	pass(MS + 1000);
+	/* Nobody has any left: the first of them that is refilled finds the server. */
+	CHECK(fake_now >= 100 * MS && fake_now < 101 * MS);
+	CHECK(running() == x.s.thread && x.s.thread->sched == x.client->own);
+	answers_and_receives(&x.s);
+	CHECK(x.s.thread->active);
+}
+
+/* A chain of servers that call each other as long as that is allowed. */
+static void test_chain_limit(void)
+{
+	struct server servers[CHAIN_MAX + 2];
+	struct thread *client;
+	unsigned i;
+
+	begin();
+	for (i = 0; i < CHAIN_MAX + 2; i++)
+		servers[i] = new_server(100);
+	client = thread_at(make_thread(50));
+	block_for_ever();
+	for (i = 0; i < CHAIN_MAX + 2; i++)
+		receives(&servers[i], servers[i].reply);
+	CHECK(running() == client);
+	for (i = 0; i < CHAIN_MAX; i++) {
+		calls(servers[i].endpoint);
+		CHECK(running() == servers[i].thread && servers[i].thread->depth == i + 1);
+		CHECK(servers[i].thread->sched == client->own);
+	}
+	calls(servers[i].endpoint);
+	CHECK(running() == servers[i - 1].thread && status_of(running()) == ERR_LIMIT);
+	/* Nor in a queue, where nobody waits to receive it. */
+	INVOKE(servers[i].cap, THREAD_SUSPEND);
+	calls(servers[i].endpoint);
+	CHECK(running() == servers[i - 1].thread && status_of(running()) == ERR_LIMIT);
+	/* A send that is received at once waits for nobody. */
+	enter(SYS_SEND, &(struct call){.cap = servers[i + 1].endpoint, .deadline = DEADLINE_NEVER});
+	CHECK(servers[i - 1].thread->state == THREAD_STATE_READY || running() == servers[i - 1].thread);
+}
+
+/* A chain that grows at its end by a queued client. */
+static void test_chain_limit_behind(void)
+{
+	struct server servers[CHAIN_MAX];
+	struct thread *client, *late;
+	cptr_t late_cap;
+	unsigned i;
+
+	begin();
+	for (i = 0; i < CHAIN_MAX; i++)
+		servers[i] = new_server(100);
+	client = thread_at(make_thread(50));
+	late_cap = make_thread(60);
+	late = thread_at(late_cap);
+	block_for_ever();
+	for (i = 0; i < CHAIN_MAX; i++)
+		receives(&servers[i], servers[i].reply);
+	CHECK(running() == late);
+	enter(SYS_WAIT, &(struct call){.cap = rest, .deadline = fake_now + MS});
+	CHECK(running() == client);
+	for (i = 0; i < CHAIN_MAX; i++)
+		calls(servers[i].endpoint);
+	CHECK(running() == servers[CHAIN_MAX - 1].thread);
+	pass(2 * MS);
+	INVOKE(late_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 120);
+	CHECK(running() == late);
+	calls(servers[1].endpoint);
+	CHECK(late->state == THREAD_STATE_BLOCKED_SEND && servers[1].thread->priority == 120);
+	CHECK(running() == servers[CHAIN_MAX - 1].thread && running()->priority == 120);
+	CHECK(running()->depth == CHAIN_MAX);
+}
+
+/* Two servers that call each other: neither owns an endpoint for the other's sake any more, and a timeout
+ * ends it. */
+static void test_cycle(void)
+{
+	struct server a, b;
+	struct thread *hog;
+
+	begin();
+	a = new_server(101);
+	b = new_server(100);
+	hog = thread_at(make_thread(10));
+	block_for_ever();
+	enter(SYS_RECV, &(struct call){.cap = a.endpoint, .reply = a.reply, .deadline = DEADLINE_POLL});
+	CHECK(running() == a.thread && a.thread->owns);
+	sends_until(b.endpoint, fake_now + MS);
+	CHECK(running() == b.thread && b.thread->depth == 0);
+	enter(SYS_RECV, &(struct call){.cap = b.endpoint, .reply = b.reply, .deadline = DEADLINE_POLL});
+	CHECK(running() == b.thread && b.thread->active && b.thread->priority == 101);
+	sends_until(a.endpoint, fake_now + 2 * MS);
+	CHECK(running() == hog && a.thread->state == THREAD_STATE_BLOCKED_REPLY);
+	CHECK(!a.thread->owns && a.thread->depth == 0 && b.thread->depth == 1);
+	pass(3 * MS);
+	CHECK(running() == b.thread && status_of(b.thread) == ERR_TIMEOUT);
+	answers_and_receives(&b);
+	CHECK(running() == a.thread && b.thread->priority == 100);
+}
+
+/* Owner or endpoint die: who is queued stays queued, or is told; nothing is inherited from it any more. */
+static void test_owner_dies(void)
+{
+	struct scene x = serve(2);
+	struct endpoint *endpoint = slot_object(init_slot_at(x.s.endpoint));
+	struct server heir;
+
+	CHECK(running() == x.others[1]);
+	calls(x.s.endpoint);
+	CHECK(running() == x.s.thread && endpoint->owner == x.s.thread);
+	heir = new_server(33);
+	interrupt();
+	CHECK(running() == heir.thread);
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, x.s.cap) == ERR_NONE);
+	CHECK(!endpoint->owner && status_of(x.client) == ERR_PEER_DIED);
+	CHECK(x.others[1]->state == THREAD_STATE_BLOCKED_SEND);
+	INVOKE(heir.cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 7);
+	CHECK(running() == x.others[0]);
+	INVOKE(x.other_caps[0], THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 6);
+	INVOKE(x.client_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 3);
+	CHECK(running() == heir.thread);
+	enter(SYS_RECV, &(struct call){.cap = x.s.endpoint, .deadline = DEADLINE_POLL});
+	/* Without a Reply the call is refused. */
+	CHECK(status_of(x.others[1]) == ERR_STATE && running() == x.others[1]);
+	calls(x.s.endpoint);
+	CHECK(running() == heir.thread && heir.thread->priority == 31 && endpoint->owner == heir.thread);
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, x.s.endpoint) == ERR_NONE);
+	CHECK(running() == x.others[1] && status_of(running()) == ERR_CLOSED);
+	CHECK(!heir.thread->owns && heir.thread->priority == 7);
 }
 
 unsigned units_inherit(unsigned *passed)
@@ -175,6 +434,13 @@ unsigned units_inherit(unsigned *passed)
 	test_passive_server();
 	test_parking_gives_back();
 	test_chain();
+	test_queued_caller_lends_priority();
+	test_chain_of_queues();
+	test_helping();
+	test_chain_limit();
+	test_chain_limit_behind();
+	test_cycle();
+	test_owner_dies();
 	*passed += checks_passed;
 	return checks_failed;
 }
