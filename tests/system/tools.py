@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """`./pith debug` and `./pith bench`: that they do what they say."""
 
-from support import PITH, check, run
+import os
+import re
+import signal
+
+from support import PITH, Shell, check, equal, run
 
 
 def test_debugger_knows_kernel_and_components():
@@ -14,6 +18,36 @@ def test_debugger_knows_kernel_and_components():
     check("kernel_main in section" in text, "the kernel's first function", text)
     check('Symbol "vfs_init" is a function' in text, "a symbol of linux", text)
     check("#0  vfs_init" in text, "a breakpoint in linux", text)
+
+
+def test_debugger_on_four_cpus():
+    """As a user at a terminal: boot, stop by Ctrl-C, look at CPUs and threads, go on, until all of the system is there."""
+    wanted = {"init", "pci", "uart", "virtio-blk", "ext2", "linux", "(a Linux program)"}
+    gdb = Shell(command=[PITH, "debug", "--cpus", "4"])
+    try:
+        gdb.expect(r"\(gdb\) ")
+        gdb.send("set style enabled off\nset width 0\nhbreak kernel_main\ncontinue\n")
+        gdb.expect(r"hit Breakpoint \d, .*kernel_main")
+        gdb.send("delete\npith-threads\n")
+        for _ in range(60):
+            gdb.send("continue\n")
+            gdb.expect("Continuing")
+            gdb.pump(1)  # it says nothing more until it is stopped
+            os.killpg(gdb.process.pid, signal.SIGINT)
+            gdb.expect("received signal SIGINT")
+            gdb.send("info threads\n")
+            cpus = gdb.expect(r"CPU#0(.|\n)*CPU#3(.|\n)*?\(gdb\) ")[0]
+            equal(sorted(set(re.findall(r"CPU#(\d)", cpus))), list("0123"), "threads of the debugger")
+            gdb.send("pith-threads\n")
+            threads = gdb.expect(r"thread +state(.|\n)*?\(gdb\) ")[0]
+            if wanted <= set(re.findall(r" 0x[0-9a-f]+  (.+?)\r?\n", threads)):
+                break
+        else:
+            raise AssertionError(f"not all of {wanted} in\n{threads}")
+        gdb.send("quit\n")
+        gdb.wait_end()
+    finally:
+        gdb.__exit__(None)
 
 
 def test_kernel_benchmark():

@@ -164,8 +164,9 @@ def other_parsers(parsers):
     parser = parsers.add_parser(
         "debug", help="boot stopped, with gdb attached", allow_abbrev=False,
         usage="./pith debug [OPTION]... [-- CMD [ARGUMENT]...]",
-        description="Boot as `exec` does (CMD, by default a shell that sleeps) and attach gdb with the symbols of "
-                    "the kernel; `pith-symbols NAME` in gdb loads those of a component.")
+        description="Boot as `exec` does (CMD, by default a program that sleeps) and attach gdb with the symbols of "
+                    "the kernel. In gdb, `info threads` lists the CPUs, `pith-threads` the system's threads, and "
+                    "`pith-symbols NAME` loads the symbols of a component.")
     add_cpus(parser)
     parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
     parser.add_argument("--batch", action="append", default=[], metavar="COMMAND",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`./pith debug`: a machine that waits at its first instruction, and gdb with the symbols of kernel and components."""
 
-import glob
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,7 +10,7 @@ import boot
 import images
 import machine
 from execute import ENVIRONMENT
-from paths import ROOT, build
+from paths import ROOT, build, root
 from session import Lost, Session
 
 GDB_COMMANDS = """\
@@ -18,13 +18,7 @@ set confirm off
 set pagination off
 set architecture i386:x86-64
 set disassemble-next-line off
-define pith-symbols
-  add-symbol-file {components}/$arg0.elf
-end
-document pith-symbols
-pith-symbols NAME: add the symbols of a component ({names}).
-Components' address spaces overlap: load the one that you look at.
-end
+source {commands}
 target remote {socket}
 """
 
@@ -36,22 +30,38 @@ def start_machine(options, socket):
     return machine.Machine(command)
 
 
+class LoggedSession(Session):
+    """Writes the log down as it comes: somebody looks at it while the machine is stopped."""
+
+    def __init__(self, file, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.file, self.written = file, 0
+
+    def write_log(self):
+        self.file.write(self.log_text[self.written:])
+        self.written = len(self.log_text)
+
+    def read_log(self):
+        super().read_log()
+        self.write_log()
+
+
 def serve(emulator, command):
     """The other side of the console and the log, in a process of its own: gdb has the terminal."""
     child = os.fork()
     if child:
         return child
     machine.die_with_parent()
-    with open(build("debug", "console"), "wb", 0) as output, open(os.devnull, "rb") as null:
-        session = Session(emulator.console, emulator.log, command, ENVIRONMENT,
-                          streams=(null.fileno(), output.fileno(), output.fileno()), patience=None)
+    with open(build("debug", "console"), "wb", 0) as output, open(os.devnull, "rb") as null, \
+            open(build("debug", "log"), "wb", 0) as log:
+        session = LoggedSession(log, emulator.console, emulator.log, command, ENVIRONMENT,
+                                streams=(null.fileno(), output.fileno(), output.fileno()), patience=None)
         try:
             session.run()
         except Lost as lost:
             output.write(f"\n{lost}\n".encode())
         finally:
-            with open(build("debug", "log"), "wb") as log:
-                log.write(session.log_text)
+            session.write_log()
             os._exit(0)
 
 
@@ -59,11 +69,9 @@ def run(options):
     os.makedirs(build("debug"), exist_ok=True)
     socket = build("debug", f"gdb.{os.getpid()}")
     script = build("debug", f"commands.{os.getpid()}")
-    names = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(boot.COMPONENTS, "*.elf")))
     with open(script, "w") as f:
         # Relative: a socket's name is limited to some hundred bytes.
-        f.write(GDB_COMMANDS.format(components=boot.COMPONENTS, names=", ".join(names),
-                                    socket=os.path.relpath(socket, ROOT)))
+        f.write(GDB_COMMANDS.format(commands=root("tools", "pith", "gdb_commands.py"), socket=os.path.relpath(socket, ROOT)))
     with start_machine(options, os.path.relpath(socket, ROOT)) as emulator:
         helper = serve(emulator, options.command or ["sleep", "100000"])
         command = ["gdb", "-q", "-nx", "-x", script]
@@ -72,8 +80,10 @@ def run(options):
         if options.batch:
             command.append("-batch")
         try:
-            print("pith: `continue` boots; console and log are in build/debug; `pith-symbols NAME` adds a component's "
-                  "symbols", file=sys.stderr)
+            print("pith: `continue` boots, Ctrl-C stops; console and log are in build/debug; `info threads` lists the CPUs, "
+                  "`pith-threads` the system's threads; `pith-symbols NAME` adds a component's symbols", file=sys.stderr)
+            # Ctrl-C is for gdb, which shares the terminal with us.
+            signal.signal(signal.SIGINT, lambda number, stack: None)
             return subprocess.run([*command, boot.KERNEL], cwd=ROOT).returncode
         finally:
             emulator.stop()
