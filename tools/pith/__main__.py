@@ -12,7 +12,6 @@ from paths import Failure, build  # noqa: E402
 NOT_YET = {
     "image": "bootable images for real machines",
     "graph": "the manifest as a picture",
-    "verify": "proofs and models",
 }
 
 
@@ -152,6 +151,12 @@ def other_parsers(parsers):
     parser.add_argument("--cpus", type=cpu_count, metavar="N", help="only what boots Pith, all of it with N CPUs")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="chooses the sample of tests with 4 CPUs")
     parser = parsers.add_parser(
+        "verify", help="models and proofs", allow_abbrev=False,
+        description="Check the models of tests/models (SPIN) and the proofs of tests/proofs about the kernel's sources "
+                    "(CBMC), and that each finds its seeded mutants. The last line is `N passed, N failed`.")
+    parser.add_argument("name", nargs="*", metavar="NAME", help="such as models, proofs/slot or tlb")
+    parser.add_argument("--full", action="store_true", help="also the sizes that take long")
+    parser = parsers.add_parser(
         "bench", help="measure", allow_abbrev=False,
         description="kernel: guest instructions of kernel operations, under -icount. linux: the Linux benchmark "
                     "program on Pith and on Debian's kernel, in the same emulator.")
@@ -192,7 +197,7 @@ def parse(arguments):
     if arguments[:1] in (["exec"], ["trace"], ["debug"]) and "--" in arguments:
         split = arguments.index("--")
         before, command = arguments[:split], arguments[split + 1:]
-    if before[:1] in (["bench"], ["test"]):
+    if before[:1] in (["bench"], ["test"], ["verify"]):
         # argparse takes a list of names only in one piece, so options that stand between come first.
         names = [a for i, a in enumerate(before) if not a.startswith("-") and before[i - 1] not in ("--cpus", "--seed")]
         before = names[:1] + [a for a in before if a not in names] + names[1:]
@@ -221,6 +226,9 @@ def act(options):
     if options.action == "fuzz":
         import fuzz
         return fuzz.run(options)
+    if options.action == "verify":
+        import verify
+        return verify.run(options)
     boot.make()
     if options.action == "build":
         boot.make("host-tests")
