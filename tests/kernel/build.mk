@@ -36,3 +36,14 @@ $(B)/tests/kernel-objects.elf: $(KOBJECTS)
 		-Wl,-Ttext-segment=0x400000 -o $@ $^ $(LIBGCC)
 $(B)/tests/kernel-objects.img: $(B)/tests/kernel-objects.elf $(KTEST)/pack.py
 	@$(PYTHON) $(KTEST)/pack.py $< $@
+
+# And for the third, fuzz/: random system calls.
+KFUZZ        := $(patsubst $(KTEST)/%,$(B)/tests/kernel/%.o,$(wildcard $(KTEST)/fuzz/*.c) $(KTEST)/start.S $(KTEST)/support/setup.c)
+DEPENDENCIES += $(KFUZZ:.o=.d)
+
+$(B)/tests/kernel-fuzz.elf: $(KFUZZ)
+	$(call say,LD,$@)
+	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+		-Wl,-Ttext-segment=0x400000 -o $@ $^ $(LIBGCC)
+$(B)/tests/kernel-fuzz.img: $(B)/tests/kernel-fuzz.elf $(KTEST)/pack.py
+	@$(PYTHON) $(KTEST)/pack.py $< $@
