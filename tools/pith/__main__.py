@@ -128,16 +128,20 @@ def trace_parser(parsers):
 def fuzz_parser(parsers):
     parser = parsers.add_parser(
         "fuzz", help="random operations on the kernel", allow_abbrev=False,
-        description="Drive the kernel's core, built for the host with sanitizers, with random operations, and check its "
-                    "invariants. Ends at the first failure. A run with --seed repeats; others go on from what earlier "
-                    "ones found interesting (build/fuzz/corpus).")
+        description="host: drive the kernel's core, built for the host with sanitizers, with random operations, and check "
+                    "its invariants. A run with --seed repeats; others go on from what earlier ones found interesting "
+                    "(build/fuzz/corpus). system-calls: random system calls by several threads inside the emulator. Both "
+                    "end at the first failure.")
+    parser.add_argument("what", nargs="?", choices=("host", "system-calls"), default="host")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--operations", type=positive, metavar="N", help="end after N operations")
     length.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds (60)")
     length.add_argument("--input", metavar="FILE", help="only this input, such as build/fuzz/crash-*")
     parser.add_argument("--seed", type=positive, metavar="X", help="of the random numbers")
     parser.add_argument("--check", type=positive, metavar="N",
-                        help="check all invariants after every Nth operation (1; 16 from a million operations on)")
+                        help="host: check all invariants after every Nth operation (1; 16 from a million operations on)")
+    parser.add_argument("--debug", action="store_true", help="system-calls: on the kernel that checks its invariants")
+    add_cpus(parser)
 
 
 def other_parsers(parsers):

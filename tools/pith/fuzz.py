@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""`./pith fuzz`: random operations on the kernel's core, driven by libFuzzer on the host (tests/fuzz/host.c)."""
+"""`./pith fuzz`: random operations on the kernel's core, driven by libFuzzer on the host (tests/fuzz/host.c); or random
+system calls inside QEMU, on one or several CPUs (tests/kernel/fuzz)."""
 
 import os
 import random
+import re
 import subprocess
 import sys
+import time
 
+import bench
 import boot
-from paths import ROOT, build
+import machine
+from paths import ROOT, Failure, build
 
 TARGET = build("fuzz", "host")
 SECONDS = 60
@@ -38,8 +43,14 @@ def command_line(options, seed):
 
 
 def run(options):
-    boot.make(TARGET)
     seed = options.seed if options.seed is not None else random.randrange(1, 1 << 31)
+    if options.what == "system-calls":
+        return run_system_calls(options, seed)
+    return run_host(options, seed)
+
+
+def run_host(options, seed):
+    boot.make(TARGET)
     print(f"pith: fuzzing with seed {seed}; what fails is kept as build/fuzz/crash-*, for --input", file=sys.stderr)
     log = build("fuzz", f"log.{os.getpid()}")
     with open(log, "wb") as output:
@@ -53,3 +64,45 @@ def run(options):
     else:
         print(*[line for line in text.splitlines() if line.startswith("fuzz:")][-1:], sep="\n")
     return 1 if status else 0
+
+
+# ---- system calls in QEMU ----
+
+IMAGE = build("tests", "kernel-fuzz.img")
+ROUNDS, ROUNDS_DEBUG = 20, 5    # of one boot
+BOOT_SECONDS = 600
+DONE = re.compile(r"^fuzz: (\d+) system calls .*$", re.M)
+PASSED = re.compile(r"^kernel tests: 1 passed, 0 failed$", re.M)
+GIVEN_UP = re.compile(rb"^kernel tests failed: .*\n", re.M)
+
+
+def boot_once(options, kernel, seed):
+    """The machine's log. One CPU counts instructions, so that a seed repeats; several run as the host lets them."""
+    cpus = options.cpus or machine.CPUS
+    command = machine.command_line(kernel, IMAGE, append=f"fuzz={seed},{ROUNDS_DEBUG if options.debug else ROUNDS}",
+                                   memory="128M", cpus=cpus, icount=cpus == 1,
+                                   extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
+    with machine.Machine(command) as emulator:
+        _, log = bench.collect(emulator, BOOT_SECONDS, [bench.HALTED, GIVEN_UP])
+    return log
+
+
+def run_system_calls(options, seed):
+    if options.input or options.check:
+        raise Failure("fuzz: --input and --check are for the host fuzzer", 2)
+    kernel = build("kernel-debug", "pith.elf") if options.debug else boot.KERNEL
+    boot.make(kernel, IMAGE)
+    calls, boots, began = 0, 0, time.monotonic()
+    while boots == 0 or (calls < options.operations if options.operations else
+                         time.monotonic() - began < (options.seconds or SECONDS)):
+        log = boot_once(options, kernel, seed + boots)
+        done = DONE.search(log)
+        if not done or not PASSED.search(log):
+            print(log[-6000:])
+            print(f"fuzz: failed with seed {seed + boots}")
+            return 1
+        boots += 1
+        calls += int(done[1])
+        print(done[0], flush=True)
+    print(f"fuzz: {calls} system calls in {boots} boots, seeds from {seed}")
+    return 0
