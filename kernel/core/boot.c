@@ -137,6 +137,9 @@ static void init_objects(struct init *init)
 	}
 	init_slot(init, INIT_SLOT_IRQ_CONTROL, OBJECT_IRQ_CONTROL, RIGHT_ALL, 0);
 	init_slot(init, INIT_SLOT_IO_PORTS, OBJECT_IO_PORTS, RIGHT_ALL, 0)->ports = 65536;
+	if (arch_io.end)
+		init_slot(init, INIT_SLOT_IO_SPACE_CONTROL, OBJECT_IO_SPACE_CONTROL, RIGHT_ALL, 0)->ports =
+		        IO_REQUESTERS;
 	for (unsigned i = 0; i < init->boot->cpu_count; i++) {
 		struct slot *time = init_slot(init, INIT_SLOT_CPU_TIME + i, OBJECT_CPU_TIME, RIGHT_ALL, i);
 

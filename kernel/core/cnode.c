@@ -136,6 +136,7 @@ static enum error derive_data(struct thread *caller, const struct slot *from, st
 	case OBJECT_MEMORY:
 		return derive_memory(from, scratch, w4, w5);
 	case OBJECT_IO_PORTS:
+	case OBJECT_IO_SPACE_CONTROL:
 		return derive_ports(from, scratch, w4, w5);
 	case OBJECT_CPU_TIME:
 		return derive_time(from, scratch, w4, w5);

@@ -29,6 +29,7 @@
 #include <kernel/cpu.h>
 #include <kernel/delete.h>
 #include <kernel/endpoint.h>
+#include <kernel/io_space.h>
 #include <kernel/irq.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
@@ -90,6 +91,8 @@ static bool derived_remove(struct slot *slot)
 		return window_unbind((struct window *)((char *)slot - offsetof(struct window, memory)));
 	} else if (slot->place == PLACE_WINDOW_VSPACE) {
 		return window_unbind((struct window *)((char *)slot - offsetof(struct window, vspace)));
+	} else if (slot->place == PLACE_IO_SPACE) {
+		io_space_detached((struct io_space *)((char *)slot - offsetof(struct io_space, control)));
 	} else if (slot->place == PLACE_IRQ) {
 		irq_unbind((struct irq *)((char *)slot - offsetof(struct irq, notification)));
 	}
@@ -117,6 +120,8 @@ static void original_finish(struct slot *slot)
 
 static void vspace_release(struct vspace *vspace)
 {
+	if (vspace->io)
+		slot_unbind(&io_space_of(vspace)->control);
 	vspace_destroy(vspace);
 	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
 		if (!slot_empty(&vspace->feeds[i]))
@@ -144,6 +149,7 @@ static bool object_destroy(struct slot *slot)
 		reply_fail(object);
 		return true;
 	case OBJECT_VSPACE:
+	case OBJECT_IO_SPACE:
 		vspace_release(object);
 		return true;
 	case OBJECT_WINDOW:
@@ -356,8 +362,9 @@ bool slot_delete(struct slot *slot)
 {
 	bool drain = slot_empty(slot) || slot->flags & SLOT_ORIGINAL;
 
-	/* An original VSpace goes as a whole: no need to look for the leaves of each of its Windows. */
-	if (slot->flags & SLOT_ORIGINAL && slot->type == OBJECT_VSPACE)
+	/* An original VSpace or IoSpace goes as a whole: no need to look for the leaves of each of its
+	 * Windows. */
+	if (slot->flags & SLOT_ORIGINAL && (slot->type == OBJECT_VSPACE || slot->type == OBJECT_IO_SPACE))
 		vspace_reset(slot_object(slot));
 	while (!slot_empty(slot)) {
 		if (drain && !dying_drain())

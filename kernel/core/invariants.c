@@ -10,6 +10,7 @@
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
 #include <kernel/inherit.h>
+#include <kernel/io_space.h>
 #include <kernel/irq.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
@@ -42,6 +43,7 @@ static void check_derived(const struct slot *slot, const struct slot *parent)
 		        parent->object + (parent->pages << PAGE_BITS));
 		break;
 	case OBJECT_IO_PORTS:
+	case OBJECT_IO_SPACE_CONTROL:
 		require(slot->object >= parent->object);
 		require(slot->object + slot->ports <= parent->object + parent->ports);
 		break;
@@ -318,6 +320,8 @@ static void check_vspace(const struct slot *original)
 		free++;
 	require(free == vspace->free_pages && free + vspace->used_pages == pages);
 	check_leaves(original, vspace);
+	if (vspace->io)
+		require(slot_empty(&io_space_of(vspace)->control) == !io_space_of(vspace)->domain);
 }
 
 static void check_object(const struct slot *slot)
@@ -347,6 +351,7 @@ static void check_object(const struct slot *slot)
 		check_window(object);
 		break;
 	case OBJECT_VSPACE:
+	case OBJECT_IO_SPACE:
 		check_vspace(slot);
 		break;
 	default:

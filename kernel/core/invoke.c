@@ -4,6 +4,7 @@
 #include <kernel/cpu_time.h>
 #include <kernel/endpoint.h>
 #include <kernel/io_ports.h>
+#include <kernel/io_space.h>
 #include <kernel/irq.h>
 #include <kernel/memory.h>
 #include <kernel/sched.h>
@@ -19,7 +20,8 @@ static unsigned (*const invocations[OBJECT_TYPE_COUNT])(struct thread *caller, s
         [OBJECT_ENDPOINT] = endpoint_invoke,       [OBJECT_VSPACE] = vspace_invoke,
         [OBJECT_MEMORY] = memory_invoke,           [OBJECT_WINDOW] = window_invoke,
         [OBJECT_IRQ_CONTROL] = irq_control_invoke, [OBJECT_IRQ] = irq_invoke,
-        [OBJECT_IO_PORTS] = io_ports_invoke,       [OBJECT_CPU_TIME] = cpu_time_invoke,
+        [OBJECT_IO_PORTS] = io_ports_invoke,       [OBJECT_IO_SPACE] = io_space_invoke,
+        [OBJECT_CPU_TIME] = cpu_time_invoke,
 };
 
 unsigned invoke(struct thread *thread)

@@ -7,6 +7,7 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
+#include <kernel/io_space.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -135,12 +136,14 @@ static enum error retype_decode_size(struct retype *retype, uint64_t word)
 #undef OBJECT
 	uint64_t type = word & 0xff, size_bits = word >> 8 & 0xff, home = word >> 16;
 
-	if (type == OBJECT_NULL || type > OBJECT_WINDOW)
+	if (type == OBJECT_NULL || (type > OBJECT_WINDOW && type != OBJECT_IO_SPACE))
 		return ERR_ARGUMENT;
 	if (home >= cpu_count)
 		return ERR_RANGE;
 	if (home && !type_has_home((unsigned)type))
 		return ERR_ARGUMENT;
+	if (type == OBJECT_IO_SPACE && !arch_io.end)
+		return ERR_STATE;
 	if (fixed_bits[type]) {
 		if (size_bits)
 			return ERR_ARGUMENT;
@@ -236,6 +239,9 @@ static void object_make(struct slot *slot, const struct retype *retype, uint64_t
 		break;
 	case OBJECT_VSPACE:
 		slot->object = (uint64_t)vspace_init(object);
+		break;
+	case OBJECT_IO_SPACE:
+		slot->object = (uint64_t)io_space_init(object);
 		break;
 	case OBJECT_WINDOW:
 		window_init(object);

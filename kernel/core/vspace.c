@@ -5,6 +5,7 @@
  */
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
+#include <kernel/io_space.h>
 #include <kernel/syscall.h>
 #include <kernel/untyped.h>
 #include <kernel/vspace.h>
@@ -18,6 +19,12 @@ static uint64_t level_size(unsigned level)
 	return 1ul << (PAGE_BITS + 9 * level);
 }
 
+void vspace_init_feeds(struct vspace *vspace)
+{
+	for (unsigned i = 0; i < VSPACE_FEEDS; i++)
+		vspace->feeds[i].place = (uint8_t)(PLACE_FEED + i);
+}
+
 struct vspace *vspace_init(void *object)
 {
 	struct vspace *vspace = (struct vspace *)((char *)object + PAGE_SIZE);
@@ -25,14 +32,17 @@ struct vspace *vspace_init(void *object)
 	arch_vspace_init(&vspace->arch, object);
 	vspace->end = USER_END;
 	vspace->root_level = ARCH_ROOT_LEVEL;
-	for (unsigned i = 0; i < VSPACE_FEEDS; i++)
-		vspace->feeds[i].place = (uint8_t)(PLACE_FEED + i);
+	vspace->map_flags = VSPACE_MAP_FLAGS;
+	vspace_init_feeds(vspace);
 	return vspace;
 }
 
 void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size)
 {
-	arch_tlb_flush(&vspace->arch, address, size);
+	if (vspace->io)
+		arch_io_flush(io_space_of(vspace)->domain);
+	else
+		arch_tlb_flush(&vspace->arch, address, size);
 }
 
 /* ---- table pages ---- */
@@ -64,6 +74,8 @@ static void *table_take(struct vspace *vspace)
 	}
 	if (!page)
 		return NULL;
+	if (vspace->io)
+		arch_io_page(page);
 	vspace->free_pages--;
 	vspace->used_pages++;
 	return page;

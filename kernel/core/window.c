@@ -11,7 +11,6 @@
 #include <kernel/window.h>
 
 #define MAP_RIGHTS      (RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE)
-#define MAP_FLAGS       (MAP_RIGHTS | MAP_LARGE | MAP_UNCACHED)
 #define LARGE_PAGES     (LARGE_PAGE_SIZE / PAGE_SIZE)
 #define PREEMPT_PAGES   64
 #define REPLY_MAP_PAGES 64
@@ -73,7 +72,7 @@ static inline enum error map_check(const struct window *window, const struct map
 
 	if (slot_empty(&window->vspace))
 		return ERR_STATE;
-	if (request->flags & ~(uint64_t)MAP_FLAGS)
+	if (request->flags & ~(uint64_t)window_vspace(window)->map_flags)
 		return ERR_ARGUMENT;
 	if (!window_allows(window, request->flags & MAP_RIGHTS))
 		return ERR_RIGHTS;
@@ -87,6 +86,12 @@ static inline enum error map_check(const struct window *window, const struct map
 	     request->address % LARGE_PAGE_SIZE || request->pages % LARGE_PAGES))
 		return ERR_ALIGNMENT;
 	return ERR_NONE;
+}
+
+/* Whether the TLB may know better than the tables. An IOMMU may also remember that nothing was there. */
+static inline bool is_stale(const struct vspace *vspace, pte_t replaced)
+{
+	return arch_pte_present(replaced) || vspace->io;
 }
 
 /* A large leaf. */
@@ -163,7 +168,7 @@ static inline unsigned window_map_pages(struct window *window, const struct map_
 		}
 	}
 	*done = at;
-	if (arch_pte_present(replaced))
+	if (is_stale(vspace, replaced))
 		vspace_flush(vspace, request->address + (first << PAGE_BITS), (at - first) << PAGE_BITS);
 	return status;
 }
@@ -345,7 +350,7 @@ static unsigned window_map_scatter(struct thread *caller, struct window *window)
 			status = STATUS_RESTART;
 	}
 	caller->progress = (uint64_t)(at - list);
-	if (arch_pte_present(scatter.replaced))
+	if (is_stale(vspace, scatter.replaced))
 		vspace_flush(vspace, (scatter.base + scatter.low) << PAGE_BITS,
 		             (scatter.high + 1 - scatter.low) << PAGE_BITS);
 	if (status != STATUS_RESTART)
@@ -432,9 +437,16 @@ void window_attach(struct window *window, struct slot *memory, struct slot *vspa
 	slot_derive(vspace, &window->vspace, RIGHT_MANAGE);
 }
 
+static unsigned target_type(const struct thread *caller, uint64_t target)
+{
+	const struct slot *slot = cspace_lookup(caller, target);
+
+	return slot && slot->type == OBJECT_IO_SPACE ? OBJECT_IO_SPACE : OBJECT_VSPACE;
+}
+
 static enum error window_bind(struct thread *caller, struct window *window)
 {
-	uint64_t rights = argument(caller, 2);
+	uint64_t rights = argument(caller, 2), target = argument(caller, 1);
 	struct slot *memory, *vspace;
 	enum error error;
 
@@ -442,7 +454,7 @@ static enum error window_bind(struct thread *caller, struct window *window)
 		return ERR_ARGUMENT;
 	error = cspace_find(caller, argument(caller, 0), OBJECT_MEMORY, RIGHT_MANAGE, &memory);
 	if (!error)
-		error = cspace_find(caller, argument(caller, 1), OBJECT_VSPACE, RIGHT_MANAGE, &vspace);
+		error = cspace_find(caller, target, target_type(caller, target), RIGHT_MANAGE, &vspace);
 	if (error)
 		return error;
 	if (rights & ~(uint64_t)memory->rights)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The kernel boots on every machine that it should: chipsets, CPUs, clocks, memory sizes. Its tests are the program."""
 
+import os
 import re
 
 import bench
 import boot
+import execute
+import kernel_test
 import machine
 from paths import build
-from support import check, seconds
+from support import check, equal, file_path, seconds
 
 IMAGE = build("tests", "kernel.img")
 END = re.compile(rb"^kernel tests(:| failed).*\n|^Pith: .*\n|panic", re.M)
@@ -77,3 +80,26 @@ def test_much_memory():
 
 def test_32_bit_cpu():
     check("no 64-bit mode" in log_of(cpu="qemu64,-lm"))
+
+
+def test_iommu_that_remembers_absence():
+    """As under other hypervisors: what was not there is remembered, too."""
+    passes(extra=kernel_test.iommu("39,caching-mode=on"))
+
+
+def test_iommu_without_pass_through():
+    """It would cut off the devices that have no IoSpace, so it stays off."""
+    log = log_of(extra=["-device", "intel-iommu,pt=off"])
+    check("iommu: it cannot be used" in log and ", 0 failed" in log, log[-3000:])
+
+
+def test_system_with_iommu():
+    """Drivers that know nothing of IoSpaces work as without."""
+    path = file_path("out")
+    with open(path, "wb") as out, open(os.devnull) as nothing:
+        status = execute.execute(execute.Options(command=["sh", "-c", "echo $((6 * 7)) >/tmp/x && cat /tmp/x"], accel="tcg", timeout=200,
+                                                 extra=["-device", "intel-iommu"], streams=(nothing.fileno(), out.fileno(), 2),
+                                                 log=file_path("log")))
+    with open(path) as out, open(file_path("log")) as log:
+        equal((status, out.read()), (0, "42\n"))
+        check("iommu: 1 unit" in log.read())

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Boots a program of the kernel's tests (`kernel`: tests/kernel, `kernel-objects`: tests/kernel/objects) and passes with its
-last line. `debug`: on the kernel that checks all invariants after every operation. Under icount, so that runs repeat whatever else the host does."""
+last line. `debug`: on the kernel that checks all invariants after every operation. `iommu`: on a machine with an IOMMU that has as many
+bits of address as the number behind it says. Under icount, so that runs repeat whatever else the host does."""
 
 import re
+import struct
 import sys
 
 import bench
@@ -13,15 +15,28 @@ from paths import Failure, build
 KERNELS = {"": boot.KERNEL, "debug": build("kernel-debug", "pith.elf")}
 SECONDS = 300
 RESULT = re.compile(r"^kernel tests: \d+ passed, (\d+) failed$", re.M)
+# A second table beside QEMU's own: firmware has memory for device 1e.7 of bus 0.
+DMAR = struct.pack("<BB10x", 38, 0) + struct.pack("<HHHHQQ", 1, 32, 0, 0, 0x1000, 0x1FFF) + struct.pack("<BBHBBBB", 1, 8, 0, 0, 0, 0x1E, 7)
 GIVEN_UP = re.compile(rb"^kernel tests failed: .*\n", re.M)
 
 
-def main(program="kernel", variant=""):
+def iommu(bits):
+    """The IOMMU and devices for tests/kernel/io_space.c, the last behind a bridge."""
+    table = build("tests", "dmar.bin")
+    with open(table, "wb") as f:
+        f.write(DMAR)
+    return ["-device", f"intel-iommu,aw-bits={bits}", "-acpitable", f"sig=DMAR,rev=1,data={table}",
+            "-device", "edu,addr=10", "-device", "edu,addr=11", "-device", "edu,addr=12",
+            "-device", "pcie-root-port,id=bridge,addr=13,chassis=1", "-device", "edu,bus=bridge,addr=0"]
+
+
+def main(program="kernel", *variants):
     image = build("tests", f"{program}.img")
-    kernel = KERNELS[variant]
+    kernel = KERNELS["debug" if "debug" in variants else ""]
+    devices = [option for variant in variants if variant.startswith("iommu") for option in iommu(variant[5:])]
     boot.make(kernel, image)
     command = machine.command_line(kernel, image, memory="128M", icount=True,
-                                   extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
+                                   extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *devices])
     with machine.Machine(command) as emulator:
         _, log = bench.collect(emulator, SECONDS, [bench.HALTED, GIVEN_UP])
         print(log, end="" if log.endswith("\n") else "\n")

@@ -68,6 +68,8 @@ def kernel_tests():
     script = root("tools/pith/kernel_test.py")
     return [Test("kernel/calls", [sys.executable, "-B", script, "kernel"]),
             Test("kernel/calls-invariants", [sys.executable, "-B", script, "kernel", "debug"]),
+            Test("kernel/iommu", [sys.executable, "-B", script, "kernel", "iommu39"]),
+            Test("kernel/iommu-invariants", [sys.executable, "-B", script, "kernel", "iommu48", "debug"]),
             Test("kernel/objects", [sys.executable, "-B", script, "kernel-objects"]),
             Test("kernel/objects-invariants", [sys.executable, "-B", script, "kernel-objects", "debug"]),
             Test("kernel/fuzz", [root("pith"), "fuzz", "system-calls", "--seed", "1", "--operations", "1"]),

@@ -50,6 +50,7 @@ enum init_slot {
 	INIT_SLOT_CPU_TIME,    /* CpuTime of CPU 0; CPU n at + n */
 	INIT_SLOT_PRIVATE = 18, /* Memory of its segments, in order, and then its stack */
 	INIT_SLOT_WINDOWS = 19, /* INIT_WINDOWS Windows, through which all of this is mapped */
+	INIT_SLOT_IO_SPACE_CONTROL = 23, /* all requesters; empty without an IOMMU */
 	INIT_SLOT_UNTYPED = 32 /* the first of boot_info.untyped_count */
 };
 #define INIT_WINDOWS          4

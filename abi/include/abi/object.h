@@ -29,8 +29,9 @@
 	OBJECT(OBJECT_IRQ_CONTROL, 0)                                                                        \
 	OBJECT(OBJECT_IRQ, 0)                                                                                \
 	OBJECT(OBJECT_IO_PORTS, 0)                                                                           \
-	OBJECT(OBJECT_IO_SPACE, 0)                                                                           \
-	OBJECT(OBJECT_CPU_TIME, 0)
+	OBJECT(OBJECT_IO_SPACE, 13)      /* a device's address space; only where there is an IOMMU */        \
+	OBJECT(OBJECT_CPU_TIME, 0)                                                                           \
+	OBJECT(OBJECT_IO_SPACE_CONTROL, 0) /* the right to attach IoSpaces to a range of requesters */
 
 enum object_type {
 #define OBJECT(name, bits) name,
@@ -53,7 +54,7 @@ enum object_type {
 	/* Threads, SchedContexts, Endpoints, Replies, Notifications; else 0; it never changes), w1 = count (1..64), */ \
 	/* w2 = destination CNode (CPTR_NULL: the caller's CSpace), w3 = first destination slot. Clears memory; restartable. */ \
 	/* RANGE (also: it is cut into chunks of another size; there is no such CPU), ARGUMENT, NO_MEMORY, OCCUPIED, LIMIT (Untypeds nested */   \
-	/* too deep), STATE (it is being deleted) */                                                                \
+	/* too deep), STATE (it is being deleted; an IoSpace without an IOMMU) */                                  \
 	OPERATION(UNTYPED_RETYPE, 0x10)                                                                       \
 	/* -> w0 = size_bits, w1 = chunk bits (0: uncut), w2 = bitmap of chunks in use, w3 = 1 if device,  */     \
 	/* w4 = physical address (needs DMA) */                                                                     \
@@ -62,7 +63,8 @@ enum object_type {
 	/* CNode: the invoked CNode holds the destination. w0 = destination slot, w1 = source CNode (CPTR_NULL: the */ \
 	/* caller's CSpace), w2 = source slot, w3 = rights mask. By type of the source: w4 = badge (Endpoint, */      \
 	/* Notification; only of an unbadged one, 0 keeps), w4 = first page and w5 = pages (Memory; 0,0 keeps), w4 = first */ \
-	/* port, w5 = count (IoPorts; 0,0 keeps), w4 = share in 1/1000 and w5 = maximum priority (CpuTime; 0,0 keeps). */ \
+	/* port, w5 = count (IoPorts; 0,0 keeps), w4 = share in 1/1000 and w5 = maximum priority (CpuTime; 0,0 keeps), */ \
+	/* w4 = first requester, w5 = count (IoSpaceControl; 0,0 keeps). */                                         \
 	/* Untyped, Reply: ERR_WRONG_TYPE (move them). NO_CAPABILITY, OCCUPIED, RANGE, ARGUMENT */                  \
 	OPERATION(CNODE_DERIVE, 0x20)                                                                         \
 	/* w0 = destination slot, w1 = source CNode, w2 = source slot */                                             \
@@ -109,12 +111,13 @@ enum object_type {
 	OPERATION(ENDPOINT_CLOSE, 0x50)                                                                       \
 	OPERATION(ENDPOINT_OPEN, 0x51)                                                                        \
                                                                                                               \
-	/* VSpace: w0 = Untyped, w1 = size_bits: cut one chunk of that size out of it for page-table pages. */           \
+	/* VSpace, IoSpace: w0 = Untyped, w1 = size_bits: cut one chunk of that size out of it for page-table pages. */           \
 	/* At most VSPACE_FEEDS times. RANGE, LIMIT, NO_MEMORY */                                                   \
 	OPERATION(VSPACE_FEED, 0x60)                                                                          \
 	/* w0 = address, w1 = pages -> w0 = pages that were present */                                              \
 	OPERATION(VSPACE_UNMAP, 0x61)                                                                         \
-	/* w0 = address, w1 = pages (at most 12288): IPC buffer data = two bits a page: accessed, dirty; clears them */ \
+	/* w0 = address, w1 = pages (at most 12288): IPC buffer data = two bits a page: accessed, dirty; clears them. */ \
+	/* Not of an IoSpace (NO_OPERATION). */                                                                     \
 	OPERATION(VSPACE_HARVEST, 0x62)                                                                       \
 	/* Take back page-table pages that map nothing -> w0 = free page-table pages now */                           \
 	OPERATION(VSPACE_RECLAIM, 0x63)                                                                       \
@@ -124,10 +127,11 @@ enum object_type {
 	/* Memory -> w0 = pages, w1 = 1 if device, w2 = physical address (needs DMA; else 0). Any right. */            \
 	OPERATION(MEMORY_INFO, 0x70)                                                                          \
                                                                                                               \
-	/* Window: w0 = Memory (MANAGE), w1 = VSpace (MANAGE), w2 = rights (of the Memory's). Once. OCCUPIED */          \
+	/* Window: w0 = Memory (MANAGE), w1 = VSpace or IoSpace (MANAGE), w2 = rights (of the Memory's). Once. OCCUPIED */          \
 	OPERATION(WINDOW_BIND, 0x80)                                                                          \
 	/* w0 = address, w1 = first page of the Memory, w2 = pages, w3 = rights | enum map_flags. Replaces what is there. */ \
-	/* NO_MEMORY: w0 = pages done; feed the VSpace and go on. RIGHTS, RANGE, ALIGNMENT, STATE (not bound) */          \
+	/* NO_MEMORY: w0 = pages done; feed the VSpace and go on. RIGHTS, RANGE, ALIGNMENT, STATE (not bound), ARGUMENT */ \
+	/* (also: MAP_LARGE where the IOMMU knows no large pages) */                                                \
 	OPERATION(WINDOW_MAP, 0x81)                                                                           \
 	/* w0 = base address, w1 = entries of the IPC buffer's scatter list; errors as WINDOW_MAP, w0 = entries done */    \
 	OPERATION(WINDOW_MAP_SCATTER, 0x82)                                                                   \
@@ -150,7 +154,18 @@ enum object_type {
 	OPERATION(IO_PORTS_OUT, 0xa1)                                                                         \
 	/* w0 = port, w1 = count (at most 3072): bytes to / from one port, in IPC buffer data */                        \
 	OPERATION(IO_PORTS_IN_STRING, 0xa2)                                                                   \
-	OPERATION(IO_PORTS_OUT_STRING, 0xa3)
+	OPERATION(IO_PORTS_OUT_STRING, 0xa3)                                                                  \
+                                                                                                              \
+	/* IoSpace (also the operations of a VSpace): w0 = IoSpaceControl (MANAGE), w1 = requester (bus << 8 | device << 3 | */ \
+	/* function): from now on this device reaches what is mapped here and nothing else. OCCUPIED (either is attached), */ \
+	/* RANGE (not the IoSpaceControl's), STATE (firmware reserves memory for the device), LIMIT (too many devices or */ \
+	/* buses). Revoking the IoSpaceControl detaches.             */                                             \
+	OPERATION(IO_SPACE_ATTACH, 0xb0)                                                                      \
+	/* The device reaches nothing until an IoSpace is attached to it again. STATE: it is not attached */        \
+	OPERATION(IO_SPACE_DETACH, 0xb1)                                                                      \
+	/* -> w0 = 1 if attached, w1 = requester, w2 = its faults since then (at most IO_SPACE_FAULTS: later ones are not */ \
+	/* recorded), w3 = the space's end, w4 = 1 if MAP_LARGE is possible */                                      \
+	OPERATION(IO_SPACE_INFO, 0xb2)
 
 enum operation {
 #define OPERATION(name, number) name = number,
@@ -190,4 +205,6 @@ enum irq_flags {
 	IRQ_ACTIVE_LOW = 1 << 1,
 };
 
-#define VSPACE_FEEDS 32
+#define VSPACE_FEEDS    32
+#define IO_REQUESTERS   65536
+#define IO_SPACE_FAULTS 15

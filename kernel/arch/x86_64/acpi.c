@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The little of ACPI that the kernel must read itself: CPUs, interrupt controllers, the HPET. Runs once,
+ * The little of ACPI that the kernel must read itself: CPUs, interrupt controllers, the HPET, IOMMUs. Runs once,
  * while the early map (the first 4 GiB) is there. Everything in the tables is checked; what is bad is ignored
  * and said.
  */
@@ -165,6 +165,8 @@ static void table_parse(const struct acpi_header *table)
 		return;
 	if (is_text(table->signature, "APIC", 4)) {
 		madt_parse((const struct acpi_madt *)table);
+	} else if (is_text(table->signature, "DMAR", 4)) {
+		dmar_parse(&acpi.dmar, table, table->length);
 	} else if (is_text(table->signature, "HPET", 4)) {
 		const struct acpi_hpet *hpet = (const struct acpi_hpet *)table;
 

@@ -16,6 +16,7 @@ static struct boot_data boot;
 static struct memory_range reserved_ranges[BOOT_RANGES];
 static struct memory_range direct_ranges[BOOT_RANGES];
 static struct loader_info info;
+static uint64_t iommu_memory;
 
 _Noreturn void boot_main(unsigned loader, uint64_t physical);
 
@@ -199,6 +200,8 @@ static void memory_layout(void)
 	if (pool == 0)
 		panic("boot: no memory for page tables (%lu KiB)", pool_size >> 10);
 	trace_place(memory);
+	if (iommu_bytes())
+		iommu_memory = range_take(memory, iommu_bytes(), end, UINT64_MAX);
 	boot.ram_count = memory->count;
 	paging_init(&direct, pool, pool_size);
 }
@@ -228,6 +231,8 @@ _Noreturn void boot_main(unsigned loader, uint64_t physical)
 	apic_init();
 	irq_init();
 	apic_timer_init();
+	if (iommu_bytes())
+		iommu_init(iommu_memory);
 	boot.tsc_hz = time_tsc_hz;
 	boot.tsc_at_boot = time_tsc_at_boot;
 	boot.xsave_bytes = vector_bytes;

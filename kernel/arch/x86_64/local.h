@@ -199,10 +199,37 @@ void *paging_map_device(uint64_t physical);
 /* Another CPU than the first: from the early map to the kernel's. */
 void paging_cpu_init(void);
 
+/* ---- dmar.c ---- */
+#define DMAR_UNITS    16
+#define DMAR_RESERVED 64
+struct dmar_info {
+	unsigned unit_count;
+	uint64_t units[DMAR_UNITS]; /* physical addresses of their registers */
+	unsigned reserved_count;
+	struct dmar_reserved {
+		uint8_t bus;    /* of the device, or of the first bridge on the way to it */
+		uint8_t device; /* and function */
+		bool direct;    /* no bridge on the way */
+		bool bridge;    /* all devices behind it are meant */
+	} reserved[DMAR_RESERVED];
+};
+void dmar_parse(struct dmar_info *dmar, const void *table, uint32_t size);
+/* Firmware uses memory together with this device: it must go on reaching it. */
+bool dmar_reserves(const struct dmar_info *dmar, unsigned requester);
+
+/* ---- iommu.c ---- */
+#define IOMMU_BUSES 32 /* on which devices can be attached to IoSpaces */
+/* How much memory iommu_init() takes; 0: there is no IOMMU. After acpi_parse(). */
+uint64_t iommu_bytes(void);
+/* memory: page-aligned, or 0 if there was none. After apic_init() and time_init(). */
+void iommu_init(uint64_t memory);
+void iommu_interrupt(void);
+
 /* ---- acpi.c ---- */
 struct acpi_info {
 	uint64_t local_apic;
 	uint64_t hpet; /* physical address, or 0 */
+	struct dmar_info dmar;
 	/* Local APICs of the CPUs that may be started, the first that is running included. */
 	unsigned cpu_count, cpus_ignored;
 	uint32_t cpus[CPU_MAX];

@@ -27,6 +27,8 @@ static void interrupt(unsigned vector)
 		irq_interrupt(vector - VECTOR_IRQ);
 	else if (vector == VECTOR_ERROR)
 		apic_error_interrupt();
+	else if (vector == VECTOR_IOMMU)
+		iommu_interrupt();
 	else if (vector == VECTOR_WAKE)
 		apic_eoi();
 	else if (vector == VECTOR_MAIL) {

@@ -12,12 +12,13 @@
 #include <abi/types.h>
 #include <abi/message.h>
 #include <abi/boot.h>
+#include <abi/error.h>
 /* <arch/types.h> defines:
- *   struct arch_context   the user registers of a thread, saved on kernel entry; embedded first in struct
- * thread struct arch_vector    FPU/AVX state, embedded in struct thread struct arch_cpu       per-CPU part,
- * embedded first in struct cpu (reached by GS base on x86_64) struct arch_vspace    the root table's physical
- * address (the table itself is the first page of the VSpace object) KERNEL_OFFSET         phys_to_virt(p) ==
- * (void *)(p + KERNEL_OFFSET) for all RAM
+ * - struct arch_context: the user registers of a thread, saved on kernel entry; first in struct thread
+ * - struct arch_vector: FPU and AVX state, in struct thread
+ * - struct arch_cpu: the per-CPU part, first in struct cpu (reached by GS base on x86_64)
+ * - struct arch_vspace: the root table's physical address (the VSpace object's first page)
+ * - KERNEL_OFFSET: phys_to_virt(p) == (void *)(p + KERNEL_OFFSET) for all RAM
  */
 #include <arch/types.h>
 
@@ -118,6 +119,31 @@ unsigned arch_pte_harvest(pte_t *pte);
 /* Forget translations of [address, address + size) in the current VSpace; a large size may flush all. */
 void arch_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size);
 
+/* ---- the IOMMU ---- */
+/* Its tables have the CPU's entries and levels: arch_pte_*() serve them too. */
+struct arch_io {
+	uint64_t end;        /* of the addresses that it translates; 0: there is none that can be used */
+	unsigned root_level; /* of the table that it begins with */
+	bool large;          /* it knows 2 MiB pages */
+};
+extern struct arch_io arch_io;
+/* root: a cleared page, the table of arch_io.root_level; top: the first word of another page. */
+void arch_io_space_init(struct arch_vspace *space, void *root, pte_t *top);
+/* A page that was cleared is going to be a table: let the IOMMU see it. */
+void arch_io_page(void *page);
+/* This requester (0 .. IO_REQUESTERS - 1) is translated by these tables from now on. *domain: how to call
+ * them. ERR_OCCUPIED, ERR_STATE, ERR_LIMIT: see IO_SPACE_ATTACH. */
+enum error arch_io_attach(unsigned requester, void *root, unsigned *domain);
+/* It reaches nothing any more. The domain is gone. */
+void arch_io_detach(unsigned requester, unsigned domain);
+/* Tables were changed by this CPU: let the IOMMU see it and forget what it knew. Domain 0: attached to
+ * nothing. */
+void arch_io_flush(unsigned domain);
+/* Log what the IOMMU recorded. */
+void arch_io_report(void);
+/* Since it was attached; at most IO_SPACE_FAULTS. */
+unsigned arch_io_faults(unsigned requester);
+
 /* ---- interrupts and ports ---- */
 #define ARCH_IRQ_COUNT 192 /* Irq objects are a static table, one a vector */
 /* Route a GSI to vector slot irq (masked). false: no such line. */
@@ -176,6 +202,8 @@ _Noreturn void kernel_exception(struct thread *thread, unsigned vector, uint64_t
 void kernel_irq(unsigned irq);
 /* The one-shot timer fired. */
 void kernel_timer(void);
+/* The IOMMU recorded a fault. */
+void kernel_io_fault(void);
 /* After kernel_irq, kernel_timer or kernel_mail when user mode (thread) was interrupted. */
 _Noreturn void kernel_interrupt_done(struct thread *thread);
 _Noreturn void schedule_and_return(void);

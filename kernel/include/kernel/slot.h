@@ -35,6 +35,7 @@ enum slot_place {
 	PLACE_WINDOW_MEMORY = PLACE_THREAD + THREAD_BINDING_COUNT,
 	PLACE_WINDOW_VSPACE,
 	PLACE_IRQ,
+	PLACE_IO_SPACE, /* the IoSpaceControl that it is attached by */
 	PLACE_FEED, /* + index of the feed */
 };
 
@@ -61,8 +62,8 @@ struct slot {
 		uint32_t slots; /* CNode: how many */
 		uint32_t home;  /* index of the object's CPU: see type_has_home() */
 	};
-	uint64_t object; /* address in the kernel; Untyped, Memory: physical; IoPorts: first port; CpuTime:
-	                    CPU */
+	uint64_t object; /* address in the kernel; Untyped, Memory: physical; IoPorts: first port;
+	                    IoSpaceControl: first requester; CpuTime: CPU */
 	union {
 		struct {
 			uint64_t used;  /* bitmap of chunks in use */
@@ -70,7 +71,7 @@ struct slot {
 		} chunks;               /* Untyped */
 		badge_t badge;          /* Endpoint, Notification */
 		uint64_t pages;         /* Memory, CAP_TABLE_PAGES */
-		uint64_t ports;         /* IoPorts: count */
+		uint64_t ports;         /* IoPorts, IoSpaceControl: count */
 		struct {
 			uint64_t share; /* in 1/1000 */
 			uint64_t priority;

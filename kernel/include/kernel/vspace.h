@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces.
+ * Address spaces: a VSpace is one for threads, an IoSpace (io_space.h) contains one for a device.
  *
  * A VSpace object is two pages: the root table, and struct vspace. Its page-table pages come from feeds:
  * chunks of Untyped that its owner gave it; pages that were used and are free again form a list through their
@@ -25,6 +25,8 @@ struct vspace {
 	struct table_page *free;
 	uint64_t end;                  /* of its addresses: [USER_BASE, end) */
 	unsigned root_level;           /* of the table in the object itself */
+	unsigned map_flags;            /* that its pages can have */
+	bool io;                       /* it is inside an IoSpace */
 	uint64_t free_pages;           /* in the list, and never used in feeds */
 	uint64_t used_pages;           /* linked as tables, the root not counted */
 	uint64_t carved[VSPACE_FEEDS]; /* pages of each feed that were ever taken */
@@ -32,8 +34,11 @@ struct vspace {
 };
 _Static_assert(sizeof(struct vspace) <= PAGE_SIZE, "the second page of a VSpace object");
 
+#define VSPACE_MAP_FLAGS (RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE | MAP_LARGE | MAP_UNCACHED)
+
 /* object: the two pages, zero. */
 struct vspace *vspace_init(void *object);
+void vspace_init_feeds(struct vspace *vspace);
 /* Forget all translations and take all table pages back. */
 void vspace_reset(struct vspace *vspace);
 /* A feed's slot is about to be cleared: the same, without its pages. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Windows: pages of this Memory may appear in this VSpace with at most these rights. */
+/* Windows: pages of this Memory may appear in this VSpace or IoSpace with at most these rights. */
 #pragma once
 
 #include <kernel/slot.h>
@@ -8,7 +8,7 @@
 
 struct window {
 	struct slot memory;
-	struct slot vspace;
+	struct slot vspace; /* of a VSpace or an IoSpace: the object is a struct vspace */
 	uint64_t hull_start, hull_end; /* virtual; every leaf that was made through it lies inside */
 };
 _Static_assert(sizeof(struct window) <= 1 << 8, "Window object");

@@ -9,6 +9,7 @@
 
 #include "compare.h"
 #include "fake.h"
+#include "fake_io.h"
 #include "generate.h"
 
 #define ROOT_BITS  20
@@ -92,6 +93,8 @@ static void table_make(void)
 	table_give(TABLE_VSPACE, INIT_SLOT_VSPACE);
 	table_give(TABLE_IRQ_CONTROL, INIT_SLOT_IRQ_CONTROL);
 	table_give(TABLE_IO_PORTS, INIT_SLOT_IO_PORTS);
+	if (arch_io.end)
+		table_give(TABLE_IO_SPACE_CONTROL, INIT_SLOT_IO_SPACE_CONTROL);
 	for (cptr_t i = 0; i < world_cpus; i++)
 		table_give(TABLE_CPU_TIME + i, INIT_SLOT_CPU_TIME + i);
 }
@@ -143,6 +146,8 @@ static void objects_make(void)
 	hand_over(take(root, OBJECT_MEMORY, CHUNK_BITS));
 	chunk = take(root, OBJECT_UNTYPED, CHUNK_BITS);
 	hand_over(take(chunk, OBJECT_VSPACE, 0));
+	if (arch_io.end)
+		hand_over(take(chunk, OBJECT_IO_SPACE, 0));
 	hand_over(chunk);
 }
 
@@ -168,6 +173,7 @@ void generate_begin(void)
 
 	/* What every world begins with needs no check after each step. */
 	fake_check_every = UINT32_MAX;
+	world_io_level = draw(4) ? 2 + (unsigned)draw(2) : 0;
 	world_boot_small();
 	generate_statistics.worlds++;
 	init = running();
@@ -201,6 +207,16 @@ static void players_revive(void)
 		pass(30000);
 }
 
+/* Devices do as they like, mostly at addresses where something is mapped. */
+static void devices_run(void)
+{
+	uint64_t from = draw(24);
+
+	for (uint64_t i = 0; i < 16; i++)
+		generate_statistics.accesses += !!fake_io_dma((unsigned)draw(FAKE_REQUESTERS),
+		                                              0x40000000 + (from + i) * PAGE_SIZE, i % 2);
+}
+
 bool generate_step(void)
 {
 	generate_statistics.operations++;
@@ -212,6 +228,8 @@ bool generate_step(void)
 		generate_statistics.stuck++;
 		return false;
 	}
+	if (fake_io_attached())
+		devices_run();
 	fake_interrupt_every = draw(3) ? 0 : 1 + (unsigned)draw(4);
 	if (restarts(running()))
 		call_again();
@@ -254,6 +272,7 @@ void generate_end(void)
 		require(slot == init_slot_at(root) || !in_root(slot));
 	for (unsigned i = 0; i < ARCH_IRQ_COUNT; i++)
 		require(!irqs[i].used);
+	require(!fake_io_attached() && fake_io_sound());
 	invariants_check_all();
 	generate_statistics.compared = compare_count;
 }

@@ -20,6 +20,7 @@ enum table_slot {
 	TABLE_VSPACE,
 	TABLE_IRQ_CONTROL,
 	TABLE_IO_PORTS,
+	TABLE_IO_SPACE_CONTROL, /* empty in a world without an IOMMU */
 	TABLE_CPU_TIME, /* of CPU 0; CPU n at + n */
 	TABLE_FREE = TABLE_CPU_TIME + CPU_MAX,
 };
@@ -27,6 +28,7 @@ enum table_slot {
 struct generate_statistics {
 	unsigned long operations; /* system calls, faults, interrupts */
 	unsigned long worlds, stuck;
+	unsigned long accesses; /* by devices, to memory that they may reach */
 	unsigned long compared; /* refused calls behind which all memory was compared */
 };
 extern struct generate_statistics generate_statistics;

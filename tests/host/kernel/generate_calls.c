@@ -6,6 +6,7 @@
 #include <kernel/irq.h>
 
 #include "fake.h"
+#include "fake_io.h"
 #include "generate.h"
 
 static cptr_t any(void)
@@ -54,6 +55,16 @@ static cptr_t some_cnode(void)
 	return draw(3) ? CPTR_NULL : some(OBJECT_CNODE);
 }
 
+static cptr_t some_space(void)
+{
+	return some(draw(2) ? OBJECT_VSPACE : OBJECT_IO_SPACE);
+}
+
+static cptr_t some_control(void)
+{
+	return draw(2) ? TABLE_IO_SPACE_CONTROL : some(OBJECT_IO_SPACE_CONTROL);
+}
+
 static cptr_t some_cpu_time(void)
 {
 	return draw(8) ? TABLE_CPU_TIME + (cptr_t)draw(world_cpus) : some(OBJECT_CPU_TIME);
@@ -85,11 +96,11 @@ static uint64_t some_rights(void)
 
 static void op_retype(void)
 {
-	static const uint8_t types[] = {OBJECT_UNTYPED,  OBJECT_CNODE,    OBJECT_THREAD,
-	                                OBJECT_THREAD,   OBJECT_ENDPOINT, OBJECT_NOTIFICATION,
-	                                OBJECT_REPLY,    OBJECT_WINDOW,   OBJECT_SCHED_CONTEXT,
-	                                OBJECT_ENDPOINT, OBJECT_REPLY,    OBJECT_NOTIFICATION,
-	                                OBJECT_VSPACE,   OBJECT_MEMORY,   OBJECT_WINDOW};
+	static const uint8_t types[] = {
+	        OBJECT_UNTYPED,       OBJECT_CNODE,        OBJECT_THREAD, OBJECT_THREAD,
+	        OBJECT_ENDPOINT,      OBJECT_NOTIFICATION, OBJECT_REPLY,  OBJECT_WINDOW,
+	        OBJECT_SCHED_CONTEXT, OBJECT_ENDPOINT,     OBJECT_REPLY,  OBJECT_NOTIFICATION,
+	        OBJECT_VSPACE,        OBJECT_MEMORY,       OBJECT_WINDOW, OBJECT_IO_SPACE};
 	unsigned type = types[draw(sizeof(types))];
 	uint64_t bits = 0;
 	bool inner = draw(6);
@@ -306,7 +317,7 @@ static void op_window(void)
 
 	switch (draw(5)) {
 	case 0:
-		INVOKE(window, WINDOW_BIND, some(OBJECT_MEMORY), some(OBJECT_VSPACE), draw(8));
+		INVOKE(window, WINDOW_BIND, some(OBJECT_MEMORY), some_space(), draw(8));
 		break;
 	case 1:
 		INVOKE(window, WINDOW_PROTECT, some_address(), draw(3000), draw(8));
@@ -322,7 +333,7 @@ static void op_window(void)
 
 static void op_vspace(void)
 {
-	cptr_t vspace = some(OBJECT_VSPACE);
+	cptr_t vspace = some_space();
 
 	switch (draw(5)) {
 	case 0:
@@ -344,6 +355,42 @@ static void op_vspace(void)
 }
 
 /* ---- devices, and anything ---- */
+
+static void op_io_space(void)
+{
+	cptr_t space = some(OBJECT_IO_SPACE);
+
+	switch (draw(6)) {
+	case 0:
+		INVOKE(TABLE_CNODE, CNODE_DERIVE, empty(), CPTR_NULL, some_control(), RIGHT_ALL, draw(8),
+		       draw(8));
+		break;
+	case 1:
+		INVOKE(TABLE_CNODE, CNODE_REVOKE, some_control());
+		break;
+	case 2:
+		INVOKE(space, IO_SPACE_DETACH);
+		break;
+	case 3:
+		INVOKE(space, IO_SPACE_INFO);
+		break;
+	default:
+		INVOKE(space, IO_SPACE_ATTACH, some_control(), draw(FAKE_REQUESTERS));
+		break;
+	}
+}
+
+/* A whole space at once, or hardly anything is ever mapped. */
+static void op_make_space(void)
+{
+	cptr_t space = some_space(), window = some(OBJECT_WINDOW);
+
+	for (unsigned i = 0; i < 3; i++)
+		INVOKE(space, VSPACE_FEED, some(OBJECT_UNTYPED), 12 + draw(2));
+	INVOKE(window, WINDOW_BIND, some(OBJECT_MEMORY), space, RIGHT_READ | RIGHT_WRITE);
+	INVOKE(window, WINDOW_MAP, 0x40000000 + draw(32) * PAGE_SIZE, 0, 1 + draw(3), 1 + draw(3));
+	INVOKE(space, IO_SPACE_ATTACH, TABLE_IO_SPACE_CONTROL, draw(FAKE_REQUESTERS));
+}
 
 static void op_irq(void)
 {
@@ -425,10 +472,11 @@ static void op_exception(void)
 void generate_call(void)
 {
 	static void (*const calls[])(void) = {
-	        op_retype, op_retype, op_derive, op_derive,    op_move,        op_delete,   op_delete,
-	        op_bind,   op_thread, op_thread, op_configure, op_make_thread, op_ipc,      op_ipc,
-	        op_ipc,    op_ipc,    op_ipc,    op_ipc,       op_notify,      op_notify,   op_window,
-	        op_window, op_vspace, op_irq,    op_hostile,   op_hostile,     op_exception};
+	        op_retype,  op_retype,  op_derive,    op_derive,   op_move,      op_delete,
+	        op_delete,  op_bind,    op_thread,    op_thread,   op_configure, op_make_thread,
+	        op_ipc,     op_ipc,     op_ipc,       op_ipc,      op_ipc,       op_ipc,
+	        op_notify,  op_notify,  op_window,    op_window,   op_vspace,    op_irq,
+	        op_hostile, op_hostile, op_exception, op_io_space, op_make_space};
 
 	calls[draw(sizeof(calls) / sizeof(calls[0]))]();
 }

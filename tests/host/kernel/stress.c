@@ -21,6 +21,7 @@ static void print_statistics(void)
 {
 	const struct generate_statistics *s = &generate_statistics;
 
+	printf("devices reached memory %lu times\n", s->accesses);
 	printf("%lu operations in %lu worlds (%lu ended early), memory compared behind %lu refused calls\n",
 	       s->operations, s->worlds, s->stuck, s->compared);
 	for (unsigned i = 0; i < 256; i++)
@@ -42,6 +43,7 @@ unsigned units_stress(unsigned *passed, unsigned long operations, unsigned seed)
 	}
 	print_statistics();
 	compare_every = 0;
+	CHECK(generate_statistics.accesses > operations / 1000);
 	CHECK(generate_statistics.compared > operations / 100);
 	*passed += checks_passed;
 	return checks_failed;

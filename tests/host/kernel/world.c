@@ -9,6 +9,7 @@
 
 #include "compare.h"
 #include "fake.h"
+#include "fake_io.h"
 #include "world.h"
 
 #define ARENA_PHYSICAL 0x100000ul
@@ -25,6 +26,7 @@ struct call last;
 unsigned world_statistics[256][2];
 unsigned world_cpus = 1;
 uint64_t world_bytes;
+unsigned world_io_level;
 
 static struct slot *init_cnode; /* where init's CNode was made, whatever became of it */
 
@@ -56,6 +58,7 @@ static void kernel_forget(void)
 	memset(irqs, 0, ARCH_IRQ_COUNT * sizeof(struct irq));
 	slot_forest.child = NULL;
 	slot_dying.dying.next = slot_dying.dying.prev = &slot_dying;
+	fake_io_reset(world_io_level);
 	fake_timer = DEADLINE_NEVER;
 	fake_interrupt_every = fake_interrupt_looks = 0;
 	fake_now = 1;
@@ -166,6 +169,8 @@ void call_again(void)
 		thread->context.rip = CALL_IP;
 		if (setjmp(fake_user) == 0)
 			thread_is_foreign(thread) ? kernel_foreign_syscall(thread) : kernel_syscall(thread);
+		/* Also between the parts of an operation: no device may reach what it should not. */
+		kernel_assert(fake_io_sound());
 	} while (running() == thread && restarts(thread));
 }
 

@@ -22,6 +22,8 @@ void world_boot_small(void);
 void *world_memory(void);
 extern uint64_t world_bytes;
 extern unsigned world_cpus; /* of the next world */
+/* What fake IOMMU the next one has: the level that its tables begin at, or 0: none. */
+extern unsigned world_io_level;
 extern uint64_t fake_now;
 /* Every n-th look at pending interrupts finds one; 0: never. Not "always": each call of an operation must get
  * on. */

@@ -50,6 +50,8 @@ struct result invoke(cptr_t cap, enum operation operation, uint64_t w0, uint64_t
 	r.words[1] = r10;
 	r.words[2] = r8;
 	r.words[3] = r9;
+	r.words[4] = r12;
+	r.words[5] = r13;
 	return r;
 }
 

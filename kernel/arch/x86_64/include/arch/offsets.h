@@ -59,6 +59,7 @@
 #define VECTOR_ERROR    0xe1 /* the local APIC's error interrupt */
 #define VECTOR_MAIL     0xe2 /* from another CPU */
 #define VECTOR_WAKE     0xe3 /* the same, at boot: end arch_idle() */
+#define VECTOR_IOMMU    0xef /* the IOMMU recorded a fault */
 #define VECTOR_PIC      0xf0 /* the masked 8259s can still raise spurious ones: f7, ff */
 #define VECTOR_SPURIOUS 0xff
 
