@@ -27,12 +27,13 @@
 #define NOINLINE __attribute__((noinline)) static
 
 /* Of the types that are looked for here no capability ever lies in slot 0 (delete.c). */
-INLINE const struct slot *find(const struct thread *thread, uint64_t index, unsigned type, unsigned rights)
+INLINE const struct slot *find(const struct cpu *cpu, const struct thread *thread, uint64_t index,
+                               unsigned type, unsigned rights)
 {
 	const struct slot *cnode = &thread->bindings[BIND_CSPACE];
 	const struct slot *slot = (const struct slot *)cnode->object + index;
 
-	if (index >= cnode->slots || !slot_allows(slot, type, rights) || slot->home != this_cpu()->index)
+	if (index >= cnode->slots || !slot_allows(slot, type, rights) || slot->home != cpu->index)
 		return NULL;
 	return slot;
 }
@@ -47,16 +48,35 @@ INLINE _Noreturn void leave_same(struct thread *thread, uint64_t status)
 	arch_return_to_user(thread);
 }
 
-INLINE _Noreturn void leave(struct cpu *cpu, struct thread *thread)
+INLINE void load_vspace(struct cpu *cpu, const struct thread *thread)
 {
 	struct vspace *vspace = thread_vspace(thread);
 
 	invariants_check();
-	if (!vspace)
-		__builtin_unreachable(); /* it may run, so it has one */
 	cpu->vspace = vspace;
-	arch_vspace_switch(&vspace->arch);
+	arch_vspace_load(&cpu->arch, &vspace->arch);
+}
+
+INLINE _Noreturn void leave(struct cpu *cpu, struct thread *thread)
+{
+	load_vspace(cpu, thread);
 	arch_return_to_user(thread);
+}
+
+/* From a native thread to a native thread that waits in a system call. */
+INLINE _Noreturn void leave_native(struct cpu *cpu, struct thread *thread)
+{
+	load_vspace(cpu, thread);
+	arch_switch_native(thread);
+}
+
+/* A zero that the compiler keeps in one register. */
+INLINE uint64_t zero(void)
+{
+	uint64_t value = 0;
+
+	__asm__("" : "+r"(value));
+	return value;
 }
 
 /* ---- queues ---- */
@@ -70,23 +90,22 @@ INLINE struct thread *queue_only(const struct wait_queue *queue)
 }
 
 /* It leaves the queue in which it is alone. */
-INLINE void queue_take_only(struct wait_queue *queue, struct thread *thread)
+INLINE void queue_take_only(struct wait_queue *queue, struct thread *thread, uint64_t none)
 {
-	queue->waiting.root = NULL;
-	thread->wait.rank = 0;
-	thread->waits_on = NULL;
+	queue->waiting.root = (struct heap_node *)none;
+	thread->wait.rank = none;
+	thread->waits_on = (struct wait_queue *)none;
 	if (deadline_armed(&thread->deadline))
 		deadline_disarm(&thread->deadline);
 }
 
-INLINE void queue_enter(struct wait_queue *queue, struct thread *thread, unsigned state)
+INLINE void queue_enter(struct wait_queue *queue, struct thread *thread)
 {
-	thread->state = (uint8_t)state;
 	thread->waits_on = queue;
 	if (queue->waiting.root)
 		queue_insert(queue, thread);
 	else
-		heap_insert_only(&queue->waiting, &thread->wait, queue_order(thread->priority));
+		queue->waiting.root = &thread->wait;
 }
 
 /* ---- the next thread ---- */
@@ -97,7 +116,7 @@ INLINE bool charge_and_switch(struct cpu *cpu, const struct thread *next)
 	struct sched_context *context = cpu->context;
 	uint64_t now, used;
 
-	if (next->flags & THREAD_POKED || !context)
+	if (next->flags & THREAD_POKED)
 		return false;
 	if (context == next->sched)
 		return true;
@@ -162,7 +181,7 @@ INLINE void fast_yield(struct thread *thread)
 INLINE void fast_signal(struct thread *thread)
 {
 	const struct slot *slot =
-	        find(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_WRITE);
+	        find(this_cpu(), thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_WRITE);
 	struct notification *notification;
 	struct thread *waiter;
 	uint64_t bits;
@@ -182,7 +201,7 @@ INLINE void fast_signal(struct thread *thread)
 	if (!waiter || !bits || waiter->priority > thread->priority || !sched_context_usable(waiter->sched))
 		return;
 	trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, slot->badge, (uint64_t)waiter, 0);
-	queue_take_only(&notification->waiters, waiter);
+	queue_take_only(&notification->waiters, waiter, 0);
 	*context_status(&waiter->context) = ERR_NONE;
 	*context_cap(&waiter->context) = bits;
 	*context_info(&waiter->context) = 0;
@@ -194,7 +213,7 @@ INLINE void fast_signal(struct thread *thread)
 INLINE void fast_wait(struct thread *thread)
 {
 	const struct slot *slot =
-	        find(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_READ);
+	        find(this_cpu(), thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_READ);
 	deadline_t deadline = *context_deadline(&thread->context);
 	struct notification *notification;
 
@@ -210,7 +229,8 @@ INLINE void fast_wait(struct thread *thread)
 		leave_same(thread, ERR_TIMEOUT);
 	if (deadline != DEADLINE_NEVER)
 		return;
-	queue_enter(&notification->waiters, thread, THREAD_STATE_BLOCKED_WAIT);
+	thread->state = THREAD_STATE_BLOCKED_WAIT;
+	queue_enter(&notification->waiters, thread);
 	run_first_ready(this_cpu());
 }
 
@@ -222,8 +242,10 @@ INLINE void fast_wait(struct thread *thread)
  */
 INLINE bool info_is_slim(uint64_t info)
 {
-	return (uint32_t)info <= MESSAGE_REGISTER_WORDS && message_label(info) < LABEL_KERNEL;
+	/* Half of all labels are looked at more closely. */
+	return (uint32_t)info <= MESSAGE_REGISTER_WORDS && (int64_t)info >= 0;
 }
+_Static_assert((int32_t)LABEL_KERNEL < 0, "labels of the kernel's");
 
 /* Nothing moves that this very call needs, and no job is handed over. */
 INLINE bool caps_are_plain(const struct thread *from, const struct slot *needed, uint64_t info)
@@ -253,7 +275,7 @@ INLINE bool message_can_pass(struct thread *from, const struct thread *to, const
 INLINE void copy_registers(struct thread *from, struct thread *to, unsigned words)
 {
 	switch (words) {
-	default:
+	case 6:
 		*context_word(&to->context, 5) = *context_word(&from->context, 5);
 		__attribute__((fallthrough));
 	case 5:
@@ -273,6 +295,8 @@ INLINE void copy_registers(struct thread *from, struct thread *to, unsigned word
 		__attribute__((fallthrough));
 	case 0:
 		break;
+	default:
+		__builtin_unreachable();
 	}
 }
 
@@ -286,7 +310,7 @@ INLINE void copy_message(struct thread *from, struct thread *to, bool bulky)
 		return;
 	}
 	*context_info(&to->context) = info;
-	copy_registers(from, to, message_words(info));
+	copy_registers(from, to, (uint32_t)info);
 }
 
 /* ---- calls, foreign system calls and faults ---- */
@@ -309,56 +333,62 @@ INLINE struct thread *only_receiver(const struct thread *sender, const struct en
  * The receiver goes on with the sender's claim to the CPU: nobody that is ready comes before it, and the same
  * context pays.
  */
-INLINE void lend(struct thread *sender, struct thread *receiver, enum message_kind kind)
+INLINE void lend(struct cpu *cpu, struct thread *sender, struct thread *receiver, struct wait_queue *queue,
+                 enum message_kind kind)
 {
 	struct reply *reply = receiver->reply;
+	uint64_t none = zero();
 
-	this_cpu()->current = receiver;
+	cpu->current = receiver;
+	queue_take_only(queue, receiver, none);
+	receiver->reply = (struct reply *)none;
+	receiver->active = reply;
 	receiver->state = THREAD_STATE_RUNNING;
-	receiver->sched = sender->sched;
 	receiver->depth = (uint8_t)(sender->depth + 1);
+	receiver->sched = sender->sched;
 	if (INHERIT && sender->priority > receiver->priority)
 		receiver->priority = sender->priority;
-	queue_take_only(receiver->waits_on, receiver);
-	receiver->reply = NULL;
-	receiver->active = reply;
 	reply->state = REPLY_ACTIVE;
 	reply->caller = sender;
-	sender->state = THREAD_STATE_BLOCKED_REPLY;
 	sender->message = (uint8_t)kind;
+	sender->state = THREAD_STATE_BLOCKED_REPLY;
 	sender->reply = reply;
 }
 
 INLINE void fast_call(struct thread *thread, bool bulky)
 {
-	const struct slot *slot = find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE);
+	struct cpu *cpu = this_cpu();
+	const struct slot *slot =
+	        find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE);
+	struct endpoint *endpoint;
 	struct thread *receiver;
 	badge_t badge;
 
 	if (!slot)
 		return;
 	badge = slot->badge;
-	receiver = only_receiver(thread, slot_object(slot));
+	endpoint = slot_object(slot);
+	receiver = only_receiver(thread, endpoint);
 	if (!receiver || !message_can_pass(thread, receiver, NULL, slot->rights & RIGHT_GRANT, bulky))
 		return;
 	trace(TRACE_MESSAGE, MESSAGE_CALL, thread, (uint64_t)receiver, badge, *context_info(&thread->context),
 	      0);
-	lend(thread, receiver, MESSAGE_CALL);
+	lend(cpu, thread, receiver, &endpoint->receivers, MESSAGE_CALL);
 	copy_message(thread, receiver, bulky);
 	*context_cap(&receiver->context) = badge;
-	leave(this_cpu(), receiver);
+	leave_native(cpu, receiver);
 }
 
 /* The thread's handler, if it waits for this message of the kernel. */
-INLINE struct thread *handler(const struct thread *thread, unsigned binding)
+INLINE struct thread *handler(const struct cpu *cpu, const struct thread *thread, unsigned binding)
 {
 	const struct slot *slot = &thread->bindings[binding];
 
-	return slot_empty(slot) || slot->home != this_cpu()->index ? NULL
-	                                                           : only_receiver(thread, slot_object(slot));
+	return slot_empty(slot) || slot->home != cpu->index ? NULL : only_receiver(thread, slot_object(slot));
 }
 
-INLINE _Noreturn void deliver_kernel(struct thread *thread, struct thread *receiver, unsigned binding)
+INLINE _Noreturn void deliver_kernel(struct cpu *cpu, struct thread *thread, struct thread *receiver,
+                                     unsigned binding)
 {
 	badge_t badge = thread->bindings[binding].badge;
 
@@ -366,46 +396,49 @@ INLINE _Noreturn void deliver_kernel(struct thread *thread, struct thread *recei
 	      *context_info(&receiver->context), 0);
 	*context_cap(&receiver->context) = badge;
 	*context_status(&receiver->context) = ERR_NONE;
-	leave(this_cpu(), receiver);
+	leave(cpu, receiver);
 }
 
 _Noreturn void kernel_foreign_syscall(struct thread *thread)
 {
-	struct thread *receiver = handler(thread, BIND_SYSCALL);
+	struct cpu *cpu = this_cpu();
+	struct thread *receiver = handler(cpu, thread, BIND_SYSCALL);
 
 	if (!receiver)
 		foreign_syscall_slow(thread);
-	lend(thread, receiver, MESSAGE_FOREIGN);
+	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FOREIGN);
 	message_transfer_foreign(thread, receiver);
-	deliver_kernel(thread, receiver, BIND_SYSCALL);
+	deliver_kernel(cpu, thread, receiver, BIND_SYSCALL);
 }
 
 _Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsigned access)
 {
 	unsigned binding = thread_is_foreign(thread) ? BIND_SYSCALL : BIND_FAULT;
-	struct thread *receiver = handler(thread, binding);
+	struct cpu *cpu = this_cpu();
+	struct thread *receiver = handler(cpu, thread, binding);
 
 	if (!receiver)
 		page_fault_slow(thread, address, access);
-	lend(thread, receiver, MESSAGE_FAULT);
+	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FAULT);
 	*context_word(&receiver->context, 0) = address;
 	*context_word(&receiver->context, 1) = access;
 	*context_word(&receiver->context, 2) = context_ip(&thread->context);
 	*context_word(&receiver->context, 3) = context_sp(&thread->context);
 	*context_info(&receiver->context) = MESSAGE_INFO(LABEL_PAGE_FAULT, 4);
-	deliver_kernel(thread, receiver, binding);
+	deliver_kernel(cpu, thread, receiver, binding);
 }
 
 /* ---- answers ---- */
 
-/* The Reply that is the thread's current job and will hold its next caller. */
-INLINE struct reply *job_to_answer(const struct thread *thread, uint64_t pair)
+/* Is the Reply the thread's current job, which will hold its next caller? */
+INLINE bool is_job(const struct cpu *cpu, const struct thread *thread, uint64_t pair, bool bulky)
 {
-	const struct slot *slot = find(thread, (cptr_t)pair, OBJECT_REPLY, 0);
+	const struct slot *slot;
 
-	if (!slot || (pair >> 32 && pair >> 32 != (cptr_t)pair) || slot_object(slot) != thread->active)
-		return NULL;
-	return thread->active;
+	if (bulky && pair >> 32 == (cptr_t)pair)
+		pair = (cptr_t)pair;
+	slot = find(cpu, thread, pair, OBJECT_REPLY, 0);
+	return slot && slot_object(slot) == thread->active;
 }
 
 /* Of the answers to the kernel's messages, those that at most map pages or give a result. */
@@ -429,14 +462,14 @@ INLINE bool must_not_wait(const struct thread *thread, const struct endpoint *en
 
 /* The context that the thread runs on is the caller's, and with it the CPU, unless somebody is ready who
  * comes first. */
-INLINE bool gives_back(const struct thread *thread, const struct thread *caller)
+INLINE bool gives_back(const struct cpu *cpu, const struct thread *thread, const struct thread *caller)
 {
 	if (thread->sched != caller->sched || caller->flags & THREAD_POKED)
 		return false;
-	return thread->priority <= caller->priority || ready_highest(this_cpu()) <= (int)caller->priority;
+	return thread->priority <= caller->priority || ready_highest(cpu) <= (int)caller->priority;
 }
 
-INLINE void answer(struct thread *replier, struct thread *caller, bool bulky)
+INLINE _Noreturn void answer(struct cpu *cpu, struct thread *replier, struct thread *caller, bool bulky)
 {
 	uint64_t info = *context_info(&replier->context);
 
@@ -444,12 +477,13 @@ INLINE void answer(struct thread *replier, struct thread *caller, bool bulky)
 	if (caller->message == MESSAGE_CALL) {
 		copy_message(replier, caller, bulky);
 		*context_cap(&caller->context) = 0;
-		return;
+		leave_native(cpu, caller);
 	}
 	if (caller->message == MESSAGE_FOREIGN)
 		foreign_set_result(&caller->context, *context_word(&replier->context, 0));
 	if (message_label(info) & REPLY_MAP)
 		reply_map(replier);
+	leave(cpu, caller);
 }
 
 /* Wait no longer than this. False, and nothing has changed: it is over already. */
@@ -466,34 +500,39 @@ NOINLINE void arm(struct thread *thread, deadline_t deadline)
 
 INLINE void fast_reply_recv(struct thread *thread, bool bulky)
 {
-	const struct slot *slot = find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ);
-	struct reply *reply = job_to_answer(thread, *context_reply(&thread->context));
+	struct cpu *cpu = this_cpu();
+	const struct slot *slot =
+	        find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ);
 	deadline_t deadline = *context_deadline(&thread->context);
+	struct reply *reply = thread->active;
 	struct endpoint *endpoint;
 	struct thread *caller;
+	uint64_t none;
 
-	if (!slot || !reply || !deadline_is_ahead(deadline))
+	if (!slot || !is_job(cpu, thread, *context_reply(&thread->context), bulky) ||
+	    !deadline_is_ahead(deadline))
 		return;
 	endpoint = slot_object(slot);
 	caller = reply->caller;
-	if (must_not_wait(thread, endpoint) || !gives_back(thread, caller) ||
+	if (must_not_wait(thread, endpoint) || !gives_back(cpu, thread, caller) ||
 	    !answer_is_plain(thread, caller, slot, bulky))
 		return;
-	this_cpu()->current = caller;
+	none = zero();
+	cpu->current = caller;
 	caller->state = THREAD_STATE_RUNNING;
-	caller->reply = NULL;
+	caller->reply = (struct reply *)none;
 	thread->sched = thread->own;
 	thread->priority = thread->base_priority;
-	thread->depth = 0;
-	thread->active = NULL;
+	thread->active = (struct reply *)none;
 	thread->reply = reply;
+	thread->state = THREAD_STATE_BLOCKED_RECV;
+	thread->depth = 0;
 	reply->state = REPLY_EXPECTING;
-	reply->caller = NULL;
-	queue_enter(&endpoint->receivers, thread, THREAD_STATE_BLOCKED_RECV);
+	reply->caller = (struct thread *)none;
+	queue_enter(&endpoint->receivers, thread);
 	if (deadline != DEADLINE_NEVER)
 		arm(thread, deadline);
-	answer(thread, caller, bulky);
-	leave(this_cpu(), caller);
+	answer(cpu, thread, caller, bulky);
 }
 
 /* ---- the entry ---- */

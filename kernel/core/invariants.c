@@ -98,7 +98,9 @@ static void check_thread_state(const struct thread *thread)
 	                thread->state == THREAD_STATE_BLOCKED_WAIT;
 
 	require(thread->state <= THREAD_STATE_BLOCKED_WAIT);
-	require(in_queue == (thread->waits_on != NULL) && in_queue == heap_node_linked(&thread->wait));
+	require(in_queue == (thread->waits_on != NULL));
+	require(in_queue ? heap_node_linked(&thread->wait) || thread->waits_on->waiting.root == &thread->wait
+	                 : !heap_node_linked(&thread->wait));
 	require(!deadline_armed(&thread->deadline) || in_queue);
 	require((thread->state == THREAD_STATE_RUNNING) == (thread->cpu->current == thread));
 	require(thread->queued ==
@@ -207,7 +209,7 @@ static void check_queue(const struct wait_queue *queue, unsigned state)
 {
 	const struct thread *first = queue_first(queue);
 
-	require(heap_valid(&queue->waiting));
+	require(queue_valid(queue));
 	if (first)
 		require(first->waits_on == queue && first->state == state);
 }

@@ -159,8 +159,14 @@ static void cpu_init_system_call(void)
 /* Before the kernel's text becomes read-only. */
 static void entry_patch(void)
 {
-	if (cpu_features.fsgsbase)
+	int32_t distance = (int32_t)(switch_bases_msr - (switch_native_begin + 5));
+
+	if (cpu_features.fsgsbase) {
 		switch_jump_target = (int32_t)(switch_bases_instructions - switch_jump_end);
+		return;
+	}
+	switch_native_begin[0] = (char)0xe9; /* jmp */
+	__builtin_memcpy(switch_native_begin + 1, &distance, sizeof(distance));
 }
 
 static uint64_t random_canary(void)

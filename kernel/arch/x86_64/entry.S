@@ -47,6 +47,27 @@
 #endif
 	.endm
 
+/* Of the thread rdi, whose bases are in place. */
+	.macro load_by_sysret
+	mov	CTX_RIP(%rdi), %rcx
+	mov	CTX_RFLAGS(%rdi), %r11
+	mov	CTX_RBX(%rdi), %rbx
+	mov	CTX_RBP(%rdi), %rbp
+	mov	CTX_RAX(%rdi), %rax
+	mov	CTX_RSI(%rdi), %rsi
+	mov	CTX_RDX(%rdi), %rdx
+	mov	CTX_R10(%rdi), %r10
+	mov	CTX_R8(%rdi), %r8
+	mov	CTX_R9(%rdi), %r9
+	mov	CTX_R12(%rdi), %r12
+	mov	CTX_R13(%rdi), %r13
+	mov	CTX_R14(%rdi), %r14
+	mov	CTX_R15(%rdi), %r15
+	mov	CTX_RSP(%rdi), %rsp
+	mov	CTX_RDI(%rdi), %rdi
+	sysretq
+	.endm
+
 	.section .text.hot, "ax"
 
 	.globl entry_syscall
@@ -107,23 +128,7 @@ return_to_current:
 leave:
 	cmpl	$0x100, CTX_VECTOR(%rdi)	/* CONTEXT_SYSCALL */
 	jne	leave_by_iret
-	mov	CTX_RIP(%rdi), %rcx
-	mov	CTX_RFLAGS(%rdi), %r11
-	mov	CTX_RBX(%rdi), %rbx
-	mov	CTX_RBP(%rdi), %rbp
-	mov	CTX_RAX(%rdi), %rax
-	mov	CTX_RSI(%rdi), %rsi
-	mov	CTX_RDX(%rdi), %rdx
-	mov	CTX_R10(%rdi), %r10
-	mov	CTX_R8(%rdi), %r8
-	mov	CTX_R9(%rdi), %r9
-	mov	CTX_R12(%rdi), %r12
-	mov	CTX_R13(%rdi), %r13
-	mov	CTX_R14(%rdi), %r14
-	mov	CTX_R15(%rdi), %r15
-	mov	CTX_RSP(%rdi), %rsp
-	mov	CTX_RDI(%rdi), %rdi
-	sysretq
+	load_by_sysret
 
 leave_by_iret:
 	movq	$0x100, CTX_VECTOR(%rdi)	/* until it is interrupted again it can only come by a system call */
@@ -177,6 +182,7 @@ switch_bases_instructions:
 	jmp	1b
 
 /* A CPU without these instructions: user mode cannot change its bases, the contexts have them. */
+	.globl switch_bases_msr
 	.balign 32
 switch_bases_msr:
 	mov	CTX_FS_BASE(%rdi), %rax
@@ -191,6 +197,33 @@ switch_bases_msr:
 	jz	return_to_current
 	call_vector_switch
 	jmp	return_to_current
+
+/*
+ * void arch_switch_native(struct thread *): see <kernel/arch.h>. What arch_return_to_user() would ask is known: another thread than last
+ * time, and both are native, so the last one's bases need not be read back, and this one came by the syscall instruction. Without the
+ * instructions for bases, arch_cpu_init() makes the first one a jump to switch_bases_msr.
+ */
+	.section .text.hot, "ax"
+	.globl arch_switch_native
+	.type arch_switch_native, @function
+	.balign 64
+arch_switch_native:
+	trace_call trace_exit
+switch_native_begin:
+	.globl switch_native_begin
+	mov	CTX_FS_BASE(%rdi), %rcx
+	wrfsbase %rcx
+	mov	CTX_GS_BASE(%rdi), %rcx
+	set_current
+	jnz	2f
+1:	swapgs
+	wrgsbase %rcx
+	load_by_sysret
+2:	push	%rcx
+	call_vector_switch
+	pop	%rcx
+	jmp	1b
+	.size arch_switch_native, . - arch_switch_native
 
 /* ---- interrupts and exceptions ---- */
 	.text

@@ -307,4 +307,4 @@ extern char boot_start[], boot_start_end[];
 extern char entry_syscall[];
 extern char entry_vectors[]; /* 256 stubs of 16 bytes */
 extern int32_t switch_jump_target;
-extern char switch_jump_end[], switch_bases_instructions[];
+extern char switch_jump_end[], switch_bases_instructions[], switch_bases_msr[], switch_native_begin[];

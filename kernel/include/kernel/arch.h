@@ -60,10 +60,18 @@ void arch_panic_begin(void);
 /* ---- leaving the kernel ---- */
 /* Return to user mode in this thread (its context, vector state, TLS; its VSpace is already current). */
 _Noreturn void arch_return_to_user(struct thread *thread);
+/*
+ * The same from one native thread, which has made a system call, to another, which waits in one. What a native thread
+ * did to its TLS base itself may be lost.
+ */
+_Noreturn void arch_switch_native(struct thread *thread);
 /* Halt until an interrupt arrives and handle it; interrupts are off again on return. */
 void arch_idle(void);
 /* Make a VSpace current; NULL: the kernel's own. Writes CR3 only if it changes. */
 void arch_vspace_switch(struct arch_vspace *vspace);
+
+/* The same where this CPU is at hand and the VSpace is not NULL. */
+void arch_vspace_load(struct arch_cpu *cpu, const struct arch_vspace *vspace);
 
 /* ---- a thread's registers ---- */
 void arch_context_init(struct arch_context *context);

@@ -23,14 +23,6 @@ static inline bool heap_node_linked(const struct heap_node *node)
 	return node->rank != 0;
 }
 
-/* The first node of an empty heap. */
-static inline void heap_insert_only(struct heap *heap, struct heap_node *node, uint64_t key)
-{
-	node->key = key;
-	node->rank = 1;
-	heap->root = node;
-}
-
 void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key);
 void heap_remove(struct heap *heap, struct heap_node *node);
 /* All nodes, in no particular order, parents before children: begin with the root, NULL ends it. */

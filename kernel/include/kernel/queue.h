@@ -33,8 +33,14 @@ static inline uint64_t queue_order(unsigned priority)
 	return queue_key(priority, ++queue_arrivals);
 }
 
+/*
+ * Whoever waits alone may do so without a key and with rank 0 (fastpath.c): it gets both when another comes.
+ * For all others queue membership and rank agree.
+ */
 void queue_insert(struct wait_queue *queue, struct thread *thread);
 void queue_remove(struct wait_queue *queue, struct thread *thread);
 /* The thread's priority has changed: its place among its new equals is by arrival. */
 void queue_rekey(struct wait_queue *queue, struct thread *thread);
+/* For checks. */
+bool queue_valid(const struct wait_queue *queue);
 struct thread *queue_first(const struct wait_queue *queue);

@@ -45,12 +45,12 @@ struct thread {
 	struct arch_context context; /* first */
 	struct arch_vector vector;   /* second: where the architecture expects it */
 	uint32_t flags;              /* enum thread_flags; third: entry code looks at them */
-	uint8_t state;               /* enum thread_state */
-	uint8_t priority;            /* effective: base, or that of one who waits for it */
 	uint8_t message;             /* enum message_kind, while BLOCKED_SEND or BLOCKED_REPLY */
-	uint8_t queued;              /* is in a ready queue */
-	uint8_t base_priority;
+	uint8_t state;               /* enum thread_state */
 	uint8_t depth;               /* the longest chain of threads that wait for it, CHAIN_MAX at most */
+	uint8_t priority;            /* effective: base, or that of one who waits for it */
+	uint8_t base_priority;
+	uint8_t queued;              /* is in a ready queue */
 	struct sched_context *sched; /* that it runs on: lent by its caller, or its own; inherit.h */
 	struct sched_context *own;   /* == object of bindings[BIND_SCHED_CONTEXT] */
 	struct thread *ready_next, *ready_prev;

@@ -73,6 +73,12 @@ void arch_return_to_user(struct thread *thread)
 	longjmp(fake_user, 1);
 }
 
+void arch_switch_native(struct thread *thread)
+{
+	kernel_assert(!thread_is_foreign(thread));
+	arch_return_to_user(thread);
+}
+
 void arch_idle(void)
 {
 	if (fake_timer == DEADLINE_NEVER)
@@ -86,6 +92,12 @@ void arch_idle(void)
 void arch_vspace_switch(struct arch_vspace *vspace)
 {
 	current_vspace = vspace;
+}
+
+void arch_vspace_load(struct arch_cpu *cpu, const struct arch_vspace *vspace)
+{
+	(void)cpu;
+	arch_vspace_switch((struct arch_vspace *)vspace);
 }
 
 /* ---- registers ---- */

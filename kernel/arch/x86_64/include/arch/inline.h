@@ -112,14 +112,23 @@ static inline pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address
 /* ---- address spaces ---- */
 extern uint64_t kernel_root; /* physical */
 
-__attribute__((always_inline)) static inline void arch_vspace_switch(struct arch_vspace *vspace)
+__attribute__((always_inline)) static inline void arch_cpu_vspace_switch(struct arch_cpu *cpu, uint64_t root)
 {
-	struct arch_cpu *cpu = (struct arch_cpu *)arch_this_cpu();
-	uint64_t root = vspace ? vspace->root : kernel_root;
-
 	if (cpu->cr3 == root)
 		return;
 	trace(TRACE_VSPACE, 0, NULL, root, 0, 0, 0);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
 	cpu->cr3 = root; /* only now are the old tables out of use */
+}
+
+static inline void arch_vspace_switch(struct arch_vspace *vspace)
+{
+	arch_cpu_vspace_switch((struct arch_cpu *)arch_this_cpu(), vspace ? vspace->root : kernel_root);
+}
+
+/* The same where the CPU is at hand and the VSpace not NULL. */
+__attribute__((always_inline)) static inline void arch_vspace_load(struct arch_cpu *cpu,
+                                                                   const struct arch_vspace *vspace)
+{
+	arch_cpu_vspace_switch(cpu, vspace->root);
 }
