@@ -8,6 +8,7 @@
 #ifdef PITH_DEBUG
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
+#include <kernel/delete.h>
 #include <kernel/endpoint.h>
 #include <kernel/inherit.h>
 #include <kernel/io_space.h>
@@ -70,6 +71,24 @@ static uint64_t original_address(const struct slot *slot)
 	return virt_to_phys(slot_object(slot));
 }
 
+static bool is_zero(uint64_t physical, uint64_t size)
+{
+	const uint64_t *words = phys_to_virt(physical);
+
+	/* A few words stand for all: what was used is dirty nearly everywhere. */
+	return !size || (!words[0] && !words[size / 16] && !words[size / 8 - 1]);
+}
+
+/* What is said to be cleared is. */
+static void check_clean(const struct slot *slot)
+{
+	uint64_t clean = slot->chunks.clean, chunk = 1ul << slot->untyped.chunk_bits;
+
+	require(!(slot->chunks.used & clean));
+	for (; clean; clean &= clean - 1)
+		require(is_zero(slot->object + (uint64_t)__builtin_ctzl(clean) * chunk, chunk));
+}
+
 /* Each child has a chunk of its own, and nothing else is in use. */
 static void check_untyped(const struct slot *slot)
 {
@@ -77,7 +96,7 @@ static void check_untyped(const struct slot *slot)
 
 	if (slot->flags & (SLOT_DYING | SLOT_DOOMED))
 		return;
-	require(!(slot->chunks.used & slot->chunks.clean));
+	check_clean(slot);
 	for (const struct slot *child = slot->child; child; child = child->next) {
 		uint64_t offset = original_address(child) - slot->object, bit;
 
@@ -89,7 +108,52 @@ static void check_untyped(const struct slot *slot)
 	require(used == slot->chunks.used);
 }
 
+#define SLOTS_A_CHECK 64
+static uint32_t rounds; /* of the checker */
+
+/* Empty slots have no links. A part each time: there are many. */
+static void check_cnode(const struct slot *cnode)
+{
+	const struct slot *slots = slot_object(cnode);
+
+	if (cnode->flags & SLOT_DYING || !cnode->slots)
+		return;
+	for (uint32_t i = 0; i < SLOTS_A_CHECK; i++) {
+		const struct slot *slot = &slots[(rounds * SLOTS_A_CHECK + i) % cnode->slots];
+
+		require(slot->place == PLACE_CNODE);
+		require(!slot_empty(slot) || (!slot->child && !slot->next && !slot->prev));
+	}
+}
+
+static bool lies_in(const void *object, const void *start, uint64_t bytes)
+{
+	return (uint64_t)object - (uint64_t)start < bytes;
+}
+
+static void check_dying(const struct slot *slot)
+{
+	require(slot->flags & SLOT_DYING && slot->flags & SLOT_ORIGINAL);
+	require(slot->dying.next->dying.prev == slot && slot->dying.prev->dying.next == slot);
+	if (slot->type == OBJECT_CNODE) {
+		require(slot_object(slot) == slot);
+		return;
+	}
+	require(slot->type == OBJECT_UNTYPED && slot->flags & SLOT_DOOMED);
+	if (slot->flags & SLOT_SELF_HELD)
+		require(lies_in(slot, phys_to_virt(slot->object), 1ul << slot->untyped.size_bits));
+	else
+		require(slot->holder->doomed && slot->holder->flags & SLOT_DYING);
+}
+
 /* ---- objects ---- */
+
+static const struct heap_node *heap_root(const struct heap_node *node)
+{
+	while (node->parent)
+		node = node->parent;
+	return node;
+}
 
 static void check_thread_state(const struct thread *thread)
 {
@@ -105,6 +169,12 @@ static void check_thread_state(const struct thread *thread)
 	require((thread->state == THREAD_STATE_RUNNING) == (thread->cpu->current == thread));
 	require(thread->queued ==
 	        (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
+	if (thread->queued && thread->ready_prev)
+		require(thread->ready_prev->ready_next == thread);
+	else if (thread->queued)
+		require(thread->cpu->ready[thread->priority].first == thread);
+	if (thread->waits_on)
+		require(heap_root(&thread->wait) == thread->waits_on->waiting.root);
 	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)
 		require(!slot_empty(&thread->bindings[BIND_VSPACE]));
 }
@@ -207,11 +277,12 @@ static void check_reply(const struct reply *reply)
 
 static void check_queue(const struct wait_queue *queue, unsigned state)
 {
-	const struct thread *first = queue_first(queue);
-
 	require(queue_valid(queue));
-	if (first)
-		require(first->waits_on == queue && first->state == state);
+	for (const struct heap_node *node = queue->waiting.root; node; node = heap_next(node)) {
+		const struct thread *thread = thread_of_wait((struct heap_node *)node);
+
+		require(thread->waits_on == queue && thread->state == state);
+	}
 }
 
 static void check_endpoint(const struct endpoint *endpoint)
@@ -318,8 +389,10 @@ static void check_vspace(const struct slot *original)
 		pages += vspace->feeds[i].pages;
 		free += vspace->feeds[i].pages - vspace->carved[i];
 	}
-	for (const struct table_page *page = vspace->free; page; page = page->next)
+	for (const struct table_page *page = vspace->free; page; page = page->next) {
+		require(is_zero(virt_to_phys(page) + 8, PAGE_SIZE - 8));
 		free++;
+	}
 	require(free == vspace->free_pages && free + vspace->used_pages == pages);
 	check_leaves(original, vspace);
 	if (vspace->io)
@@ -333,6 +406,9 @@ static void check_object(const struct slot *slot)
 	switch (slot->type) {
 	case OBJECT_UNTYPED:
 		check_untyped(slot);
+		break;
+	case OBJECT_CNODE:
+		check_cnode(slot);
 		break;
 	case OBJECT_THREAD:
 		check_thread(object);
@@ -401,8 +477,11 @@ static void check_cpu(const struct cpu *cpu)
 
 void invariants_check(void)
 {
+	rounds++;
 	for (const struct slot *slot = slot_forest.child; slot; slot = slot_next_below(slot, &slot_forest))
 		check_slot(slot);
+	for (const struct slot *slot = slot_dying.dying.next; slot != &slot_dying; slot = slot->dying.next)
+		check_dying(slot);
 	check_cpu(this_cpu());
 }
 #endif

@@ -67,9 +67,19 @@ bool arch_interrupt_pending(void)
 	return fake_interrupt_every && ++fake_interrupt_looks % fake_interrupt_every == 0;
 }
 
+/* On the way to user mode the timer is set for the next thing that has to happen. */
+static void timer_check(const struct cpu *cpu)
+{
+	const struct heap_node *first = cpu->deadlines.root;
+
+	kernel_assert(!first || fake_timer <= first->key);
+	kernel_assert(!cpu->context || fake_timer <= cpu->since + cpu->context->left);
+}
+
 void arch_return_to_user(struct thread *thread)
 {
 	(void)thread;
+	timer_check(cpu_at(0));
 	longjmp(fake_user, 1);
 }
 
