@@ -30,19 +30,12 @@
 	.endm
 
 /*
- * Kernels with a trace tell it here of every way in and out; rdi and the stack's alignment stay as they are. aligned: rsp is a
- * multiple of 16, and not 8 off as where C functions begin.
+ * Kernels with a trace tell it here of every way in and out. rdi stays; rsp is 8 off a multiple of 16, as where C functions begin.
  */
-	.macro trace_call function, aligned=0
+	.macro trace_call function
 #ifdef PITH_TRACE
 	push	%rdi
-	.if \aligned
-	push	%rdi
-	.endif
 	call	\function
-	.if \aligned
-	pop	%rdi
-	.endif
 	pop	%rdi
 #endif
 	.endm
