@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""kernel-abi.py: writes docs/kernel-abi.md out of the headers in abi/include/abi, whose comments are the reference.
+"""kernel-abi.py: writes docs/kernel-abi.md out of the headers in abi/include/abi, whose comments are the reference; of
+tests/kernel/documented.h, whose errors the kernel's tests see; and of docs/kernel-costs.txt, which they measure.
 
 With --check it only says whether the page is up to date (tests/tools/test_kernel_abi.py does that).
 """
@@ -57,6 +58,31 @@ def enum_entries(text, name):
     return entries
 
 
+def documented_errors():
+    """{NAME: [error]} of the kernel's tests."""
+    with open(os.path.join(ROOT, "tests", "kernel", "documented.h")) as f:
+        text = f.read()
+    general = re.search(r"#define GENERAL (.*)", text)[1]
+    return {name: [error.strip() for error in errors.replace("GENERAL", general).split(",")]
+            for name, errors in re.findall(r"^DOCUMENTED\((\w+),\s*([^)]*)\)", text, re.M)}
+
+
+def costs():
+    """{name: (typical, most)}."""
+    with open(os.path.join(ROOT, "docs", "kernel-costs.txt")) as f:
+        rows = [line.split() for line in f if not line.startswith("#")]
+    return {name: (int(typical), int(most)) for name, typical, most in rows}
+
+
+def facts(name, errors, cost):
+    """The lines on errors and cost below a call."""
+    if name in errors:
+        yield f"Errors: {', '.join(error.removeprefix('ERR_') for error in errors[name])}."
+    typical, most = cost.get(name, cost.get(name.lower().removeprefix("sys_"), (0, 0)))
+    if typical:
+        yield f"Cost: {typical:,} instructions" + (f", {most:,} at most in the kernel's tests" if most > 2 * typical else "") + "."
+
+
 def escape(text):
     return text.replace("|", "\\|").replace("<", "&lt;")
 
@@ -69,11 +95,14 @@ def table(title, rows):
 def page():
     syscalls, objects, message, types, errors = (header(name) for name in
                                                  ("syscall.h", "object.h", "message.h", "types.h", "error.def"))
+    errors_of, cost = documented_errors(), costs()
     out = ["# Kernel ABI", "", "<!-- Written by tools/kernel-abi.py out of abi/include/abi: change the headers, then run it. -->",
            "", "## System calls", "", "```", syscalls[syscalls.index("/*\n") + 3:syscalls.index(" */\n#pragma")].rstrip()
-           .replace("\n * ", "\n").replace("\n *", "\n").removeprefix(" * "), "```", ""]
+           .replace("\n * ", "\n").replace("\n *", "\n").removeprefix(" * "), "```", "",
+           "Costs are instructions in the kernel, of calls that succeed: the median in the kernel's tests, on one CPU. Getting in and "
+           "out takes some 50 more. `tests/kernel/documented.h` lists the errors; the tests see each of them.", ""]
     for text, name, value in macro_entries(syscalls, "SYSCALLS", "SYSCALL"):
-        out += [f"### {name} ({value})", escape(text), ""]
+        out += [f"### {name} ({value})", escape(text), "", *facts(name, errors_of, cost), ""]
     out += ["`recv` and `reply_recv` return `RECV_NOTIFICATION` (0x100) when the thread's bound Notification had bits.", "",
             "## Objects", "", escape(top_comment(objects)), ""]
     out += table(("object", "size"), [(name, f"2^{bits}" if bits != "0" else note or "chosen")
@@ -84,7 +113,7 @@ def page():
             "returns ERR_NO_CAPABILITY for a slot that is empty or out of range and ERR_NO_OPERATION on an object of another "
             "type.", ""]
     for text, name, value in macro_entries(objects, "OPERATIONS", "OPERATION"):
-        out += [f"### {name} ({value})", escape(text) or "No arguments.", ""]
+        out += [f"### {name} ({value})", escape(text) or "No arguments.", "", *facts(name, errors_of, cost), ""]
     for title, text, name in (("Bindings of a thread", objects, "thread_binding"), ("Thread states", objects, "thread_state"),
                               ("Flags of a mapping", objects, "map_flags"), ("Flags of an interrupt line", objects, "irq_flags"),
                               ("Rights", types, "rights"), ("Labels of messages from the kernel", message, "kernel_label"),

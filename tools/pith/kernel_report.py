@@ -4,6 +4,7 @@
 As a program: the test that no stretch with interrupts off is longer than it may be.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -79,24 +80,30 @@ def wall_times():
         yield f"wall_{name}", value, "ns"
 
 
-def irqs_off(program):
-    """(instructions, words): the longest time that an interrupt can have waited in one of the kernel's test programs. What the
-    trace itself costs is in it."""
+@contextlib.contextmanager
+def traced(program):
+    """The trace of one of the kernel's test programs, on one CPU."""
     image = build("tests", f"{program}.img")
     boot.make(trace.KERNEL, image)
-    memory = trace.Memory("128M")
+    memory = trace.Memory("512M")
     try:
-        command = machine.command_line(trace.KERNEL, image, memory="128M", icount=True,
+        command = machine.command_line(trace.KERNEL, image, memory="512M", icount=True,
                                        extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *memory.options()])
         with machine.Machine(command) as emulator:
             _, log = bench.collect(emulator, kernel_test.SECONDS, [bench.HALTED, kernel_test.GIVEN_UP])
         if not kernel_test.RESULT.search(log):
             raise Failure(f"the kernel's tests have no result with the trace:\n{log[-2000:]}")
-        traced = trace.Trace(memory)
-        ticks, entered = traced.longest()
-        return ticks, f"{program}: {trace.Words().entry(entered, False)}, capability {entered.b}, at {entered.d:#x}"
+        yield trace.Trace(memory)
     finally:
         memory.close()
+
+
+def irqs_off(program):
+    """(instructions, words): the longest time that an interrupt can have waited in one of the kernel's test programs. What the
+    trace itself costs is in it."""
+    with traced(program) as found:
+        ticks, entered = found.longest()
+        return ticks, f"{program}: {trace.Words().entry(entered, False)}, capability {entered.b}, at {entered.d:#x}"
 
 
 def irqs_off_max():

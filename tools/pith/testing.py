@@ -74,7 +74,8 @@ def kernel_tests():
             Test("kernel/objects-invariants", [sys.executable, "-B", script, "kernel-objects", "debug"]),
             Test("kernel/fuzz", [root("pith"), "fuzz", "system-calls", "--seed", "1", "--operations", "1"]),
             Test("kernel/fuzz-invariants", [root("pith"), "fuzz", "system-calls", "--debug", "--seed", "2", "--operations", "1"]),
-            Test("kernel/irqs-off", [sys.executable, "-B", root("tools/pith/kernel_report.py")])]
+            Test("kernel/irqs-off", [sys.executable, "-B", root("tools/pith/kernel_report.py")]),
+            Test("kernel/costs", [sys.executable, "-B", root("tools/pith/kernel_costs.py")])]
 
 
 def system_tests():
