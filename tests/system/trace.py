@@ -2,6 +2,7 @@
 """`./pith trace`: the profile counts what happened, the timeline is one, and the command's output stays its own."""
 
 import json
+import os
 import re
 
 from support import PITH, check, equal, file_path, run
@@ -10,8 +11,11 @@ from support import PITH, check, equal, file_path, run
 def trace(*command, options=()):
     timeline = file_path("timeline")
     result = run([PITH, "trace", "--icount", "--timeline", timeline, *options, "--", *command], timeout=200)
+    if not os.path.exists(timeline):
+        return result, result.stderr.decode(), []
     with open(timeline) as f:
-        return result, result.stderr.decode(), f.read().splitlines()
+        lines = f.read().splitlines()
+    return result, result.stderr.decode(), lines
 
 
 def rows(text, title):
@@ -55,6 +59,17 @@ def test_status_and_window():
     check(50 < len(timeline) < 500, f"{len(timeline)} lines")
     result, _, booting = trace("true", options=["--boot"])
     check(any("init" in line.split()[2] for line in booting[:20]), "init comes first", *booting[:20])
+
+
+def test_failure_is_traced_too():
+    """A command line that is wrong says so; a system that fails leaves its trace."""
+    result, _, _ = trace("true", options=["--disk", "/no/such.img"])
+    equal((result.status, b"no such file" in result.stderr), (125, True), "a wrong option")
+    result, profile, timeline = trace("sh", "-c", "while :; do :; done", options=["--timeout", "3"])
+    equal(result.status, 124, "status after the timeout")
+    components = rows(profile, "component")
+    check(components["sh"][0] > 10 * components["linux"][0], "who used the time", profile)
+    check(len(timeline) > 100, "a timeline")
 
 
 def test_json_for_perfetto():

@@ -7,6 +7,7 @@ stopped, however it stopped. Layouts are those of kernel/include/kernel/trace.h 
 
 import bisect
 import collections
+import contextlib
 import heapq
 import json
 import mmap
@@ -459,7 +460,13 @@ def run(options):
     memory = Memory(options.memory)
     try:
         given = {**vars(options), "kernel": KERNEL, "extra": memory.options(), "accel": "tcg"}
-        status = execute.execute(execute.Options(**given))
+        try:
+            status = execute.execute(execute.Options(**given))
+        except Failure:
+            # Most wanted if the system failed; but why is told first of all.
+            with contextlib.suppress(Failure):
+                report(Trace(memory), options)
+            raise
         report(Trace(memory), options)
         return status
     finally:
