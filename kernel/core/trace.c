@@ -83,8 +83,9 @@ void trace(enum trace_kind kind, uint64_t detail, const void *thread, uint64_t a
            uint64_t d)
 {
 	uint64_t time = arch_cycles();
-	struct cpu *cpu = this_cpu();
-	struct trace_ring *ring = &trace_state.rings[cpu->index];
+	/* Another CPU's `index` is not set yet when it first idles. */
+	unsigned cpu = (unsigned)(this_cpu() - cpu_at(0));
+	struct trace_ring *ring = &trace_state.rings[cpu];
 	struct trace_event *event;
 
 	if (!ring->capacity)
@@ -93,7 +94,7 @@ void trace(enum trace_kind kind, uint64_t detail, const void *thread, uint64_t a
 	*event = (struct trace_event){
 	        .time = time,
 	        .kind = (uint16_t)kind,
-	        .cpu = (uint16_t)cpu->index,
+	        .cpu = (uint16_t)cpu,
 	        .detail = (uint32_t)detail,
 	        .thread = (uint64_t)thread,
 	        .words = {a, b, c, d},
