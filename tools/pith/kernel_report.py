@@ -91,8 +91,9 @@ def traced(program):
                                        extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *memory.options()])
         with machine.Machine(command) as emulator:
             _, log = bench.collect(emulator, kernel_test.SECONDS, [bench.HALTED, kernel_test.GIVEN_UP])
-        if not kernel_test.RESULT.search(log):
-            raise Failure(f"the kernel's tests have no result with the trace:\n{log[-2000:]}")
+        result = kernel_test.RESULT.search(log)
+        if not result or result[1] != "0":
+            raise Failure(f"the kernel's tests do not pass with the trace:\n{log[-2000:]}")
         yield trace.Trace(memory)
     finally:
         memory.close()
