@@ -7,6 +7,7 @@
 #include <kernel/boot.h>
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
+#include <kernel/lock.h>
 #include <kernel/sched.h>
 #include <kernel/slot.h>
 #include <kernel/thread.h>
@@ -312,12 +313,22 @@ static const struct boot_image *boot_image_find(const struct boot_data *boot)
 	return image;
 }
 
+/* The other CPUs have nothing to do until somebody sends them a thread. */
+void kernel_main_other(void)
+{
+	debug_lock_take();
+	this_cpu()->since = arch_time();
+	schedule_and_return();
+}
+
 void kernel_main(const struct boot_data *boot)
 {
 	static struct init init;
 
 	cpu_count = boot->cpu_count;
-	cpu_init(this_cpu());
+	for (unsigned i = 0; i < cpu_count; i++)
+		cpu_init(cpu_at(i));
+	debug_lock_take();
 	init.boot = boot;
 	init.image = boot_image_find(boot);
 	init_reserve(&init);

@@ -3,6 +3,7 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/delete.h>
+#include <kernel/lock.h>
 #include <kernel/syscall.h>
 
 enum error cspace_find(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
@@ -20,12 +21,38 @@ enum error cspace_find(const struct thread *thread, uint64_t index, unsigned typ
 	return ERR_NONE;
 }
 
-enum error cspace_find_local(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
-                             struct slot **out)
+/* A writer needs a few instructions: the loop ends soon. */
+static void slot_read(const struct slot *slot, struct capability *out)
 {
-	enum error error = cspace_find(thread, index, type, rights, out);
+	uint64_t sequence;
 
-	return !error && (*out)->home != this_cpu()->index ? ERR_REMOTE : error;
+	do {
+		sequence = tree_read_begin();
+		out->header = __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED);
+		out->object = (void *)__atomic_load_n(&slot->object, __ATOMIC_RELAXED);
+		out->badge = __atomic_load_n(&slot->badge, __ATOMIC_RELAXED);
+	} while (tree_read_torn(sequence));
+}
+
+enum error cspace_read(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
+                       struct capability *out)
+{
+	const struct slot *slot = cnode_slot(&thread->bindings[BIND_CSPACE], index);
+
+	if (!slot)
+		return ERR_NO_CAPABILITY;
+	slot_read(slot, out);
+	if ((out->header & SLOT_TYPE_MASK) != type)
+		return out->header & SLOT_TYPE_MASK ? ERR_WRONG_TYPE : ERR_NO_CAPABILITY;
+	return (capability_rights(out) & rights) != rights ? ERR_RIGHTS : ERR_NONE;
+}
+
+enum error cspace_read_local(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
+                             struct capability *out)
+{
+	enum error error = cspace_read(thread, index, type, rights, out);
+
+	return !error && capability_home(out) != this_cpu() ? ERR_REMOTE : error;
 }
 
 enum error cspace_find_cnode(const struct thread *thread, uint64_t index, struct slot **out)
@@ -160,10 +187,12 @@ static enum error cnode_derive(struct thread *caller, const struct slot *cnode)
 		error = ERR_ARGUMENT;
 	if (error)
 		return error;
+	tree_write_begin();
 	slot_derive(transfer.from, transfer.to, (unsigned)argument(caller, 3));
 	transfer.to->object = scratch.object;
 	transfer.to->data[0] = scratch.data[0];
 	transfer.to->data[1] = scratch.data[1];
+	tree_write_end();
 	return ERR_NONE;
 }
 

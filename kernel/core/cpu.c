@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <kernel/cpu.h>
+#include <kernel/slot.h>
 
 static struct cpu cpus[CPU_MAX];
 unsigned cpu_count;
@@ -10,20 +11,10 @@ struct cpu *cpu_at(unsigned index)
 	return &cpus[index];
 }
 
-/* Nothing runs on the other CPUs yet. */
-void kernel_main_other(void)
-{
-	for (;;)
-		arch_idle();
-}
-
-void kernel_mail(void)
-{
-}
-
 void cpu_init(struct cpu *cpu)
 {
 	cpu->index = (unsigned)(cpu - cpus);
+	cpu->home_key = (uint64_t)cpu->index << SLOT_HOME_SHIFT;
 	cpu->timer = DEADLINE_NEVER;
 	cpu->since = arch_time();
 }

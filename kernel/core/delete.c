@@ -31,6 +31,8 @@
 #include <kernel/endpoint.h>
 #include <kernel/io_space.h>
 #include <kernel/irq.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -40,6 +42,12 @@
 #include <kernel/window.h>
 
 #define EMPTY_SLOTS_A_STEP 64
+
+/* An operation ends here and is repeated. */
+static bool pause_wanted(void)
+{
+	return must_go() || preempt_wanted();
+}
 
 /* ---- the list of the dying ---- */
 
@@ -82,11 +90,35 @@ static struct vspace *slot_feed_vspace(struct slot *slot)
 	return (struct vspace *)((char *)feeds - offsetof(struct vspace, feeds));
 }
 
-/* A derived capability without children. False: preempted. */
+/* On this CPU? If not, the operation has to go on there. */
+static bool is_here(struct cpu *cpu)
+{
+	if (cpu == this_cpu())
+		return true;
+	go_to(cpu);
+	return false;
+}
+
+/* A thread's owner reads its slots without the lock, so only there they are cleared. */
+static bool binding_remove(struct thread *thread, unsigned binding)
+{
+	if (binding == BIND_NOTIFICATION || binding == BIND_SCHED_CONTEXT) {
+		if (!is_here(thread->home))
+			return false;
+	} else if (thread_owner(thread) != this_cpu()) {
+		thread_go_after(thread, binding == BIND_CSPACE || binding == BIND_VSPACE);
+		return false;
+	}
+	thread_binding_cleared(thread, binding);
+	return true;
+}
+
+/* A derived capability without children. False: preempted, or it must go on elsewhere (go_to). */
 static bool derived_remove(struct slot *slot)
 {
 	if (slot->place >= PLACE_THREAD && slot->place < PLACE_WINDOW_MEMORY) {
-		thread_binding_cleared(slot_thread(slot), slot->place - PLACE_THREAD);
+		if (!binding_remove(slot_thread(slot), slot->place - PLACE_THREAD))
+			return false;
 	} else if (slot->place == PLACE_WINDOW_MEMORY) {
 		return window_unbind((struct window *)((char *)slot - offsetof(struct window, memory)));
 	} else if (slot->place == PLACE_WINDOW_VSPACE) {
@@ -94,6 +126,8 @@ static bool derived_remove(struct slot *slot)
 	} else if (slot->place == PLACE_IO_SPACE) {
 		io_space_detached((struct io_space *)((char *)slot - offsetof(struct io_space, control)));
 	} else if (slot->place == PLACE_IRQ) {
+		if (!is_here(cpu_at(IRQ_HOME)))
+			return false;
 		irq_unbind((struct irq *)((char *)slot - offsetof(struct irq, notification)));
 	}
 	slot_clear(slot);
@@ -118,48 +152,80 @@ static void original_finish(struct slot *slot)
 	slot_clear(slot);
 }
 
-static void vspace_release(struct vspace *vspace)
+static bool vspace_release(struct vspace *vspace)
 {
 	if (vspace->io)
 		slot_unbind(&io_space_of(vspace)->control);
-	vspace_destroy(vspace);
+	if (!vspace_destroy(vspace))
+		return false;
 	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
 		if (!slot_empty(&vspace->feeds[i]))
 			original_finish(&vspace->feeds[i]);
 	}
+	return true;
 }
 
-/* End the object of an original without children. False: there is more to do, or preempted. */
+/*
+ * A thread is stopped where it is and destroyed at home. One that lies in a mailbox must leave it first: we
+ * queue behind it.
+ */
+static bool thread_end(struct thread *thread)
+{
+	if (thread == this_cpu()->visitor)
+		return is_here(thread->home);
+	if (thread_go_after(thread, true))
+		return false;
+	thread_suspend(thread);
+	if (!is_here(thread->home))
+		return false;
+	thread_destroy(thread);
+	return true;
+}
+
+static bool notification_end(struct notification *notification)
+{
+	if (notification_fail_one(notification))
+		return false;
+	/* Its node lies in our mailbox: queue behind it. */
+	if (__atomic_load_n(&notification->in_mail, __ATOMIC_ACQUIRE)) {
+		go_to(this_cpu());
+		return false;
+	}
+	return true;
+}
+
+/* End the object of an original without children. False: there is more to do, here or elsewhere. */
 static bool object_destroy(struct slot *slot)
 {
 	void *object = slot_object(slot);
 
+	if (type_has_home(slot->type) && slot->type != OBJECT_THREAD && !is_here(cpu_at(slot->home)))
+		return false;
 	switch (slot->type) {
 	case OBJECT_THREAD:
-		thread_destroy(object);
-		return true;
+		return thread_end(object);
 	case OBJECT_SCHED_CONTEXT:
 		sched_context_destroy(object);
 		return true;
 	case OBJECT_ENDPOINT:
 		return endpoint_destroy(object);
 	case OBJECT_NOTIFICATION:
-		return !notification_fail_one(object);
+		return notification_end(object);
 	case OBJECT_REPLY:
 		reply_fail(object);
 		return true;
 	case OBJECT_VSPACE:
 	case OBJECT_IO_SPACE:
-		vspace_release(object);
-		return true;
+		return vspace_release(object);
 	case OBJECT_WINDOW:
 		return window_unbind(object);
 	case OBJECT_IRQ:
+		if (!is_here(cpu_at(IRQ_HOME)))
+			return false;
 		irq_destroy(object);
 		return true;
 	case CAP_TABLE_PAGES:
-		vspace_feed_lost(slot_feed_vspace(slot), slot);
-		return true;
+		return vspace_feed_lost(slot_feed_vspace(slot), slot);
 	default:
 		return true;
 	}
@@ -346,7 +412,7 @@ static bool dying_drain(void)
 			cnode_dying_step(slot);
 		else
 			untyped_dying_step(slot);
-		if (arch_interrupt_pending())
+		if (pause_wanted())
 			return false;
 	}
 	return true;
@@ -372,7 +438,7 @@ bool slot_delete(struct slot *slot)
 		if (slot_empty(slot))
 			break;
 		slot_remove(slot);
-		if (arch_interrupt_pending() && !slot_empty(slot))
+		if (pause_wanted() && !slot_empty(slot))
 			return false;
 	}
 	return !drain || dying_drain();
@@ -384,7 +450,7 @@ bool slot_revoke(struct slot *slot)
 		if (!slot->child)
 			return true;
 		below_remove(slot);
-		if (arch_interrupt_pending())
+		if (pause_wanted())
 			return false;
 	}
 	return false;

@@ -6,6 +6,8 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/message.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
@@ -53,6 +55,12 @@ static enum error endpoint_check_call(const struct thread *sender, const struct 
 static bool sender_wants_reply(const struct thread *sender)
 {
 	return sender->message != MESSAGE_SEND;
+}
+
+/* A caller from another CPU lends no time, and the receiver has none of its own. */
+static bool sender_needs_server(const struct thread *sender, const struct thread *receiver)
+{
+	return sender_wants_reply(sender) && sender->home != this_cpu() && !receiver->own;
 }
 
 /* The receiver that waits in front: it leaves the queue, and its expected Reply is handed out. */
@@ -104,19 +112,23 @@ enum error endpoint_send(struct endpoint *endpoint, struct thread *sender, deadl
 	return ERR_NONE;
 }
 
-static enum error syscall_send_kind(struct thread *thread, enum message_kind kind)
+/* A status of syscall.h: of the message up to here. */
+static unsigned syscall_send_kind(struct thread *thread, enum message_kind kind)
 {
-	struct slot *slot;
-	enum error error =
-	        cspace_find(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE, &slot);
+	struct capability capability;
+	enum error error = cspace_read(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE,
+	                               &capability);
 
+	if (!error && capability_home(&capability) != this_cpu())
+		return go_to(capability_home(&capability));
 	if (!error)
-		error = message_check(thread, *context_info(&thread->context), slot->rights & RIGHT_GRANT);
+		error = message_check(thread, *context_info(&thread->context),
+		                      capability_rights(&capability) & RIGHT_GRANT);
 	if (error)
 		return error;
 	thread->message = (uint8_t)kind;
-	thread->badge = slot->badge;
-	return endpoint_send(slot_object(slot), thread, *context_deadline(&thread->context));
+	thread->badge = capability.badge;
+	return endpoint_send(capability.object, thread, *context_deadline(&thread->context));
 }
 
 static bool thread_is_blocked(const struct thread *thread)
@@ -126,16 +138,16 @@ static bool thread_is_blocked(const struct thread *thread)
 
 unsigned syscall_call(struct thread *thread)
 {
-	enum error error = syscall_send_kind(thread, MESSAGE_CALL);
+	unsigned status = syscall_send_kind(thread, MESSAGE_CALL);
 
-	return error ? error : STATUS_BLOCKED;
+	return status ? status : STATUS_BLOCKED;
 }
 
 unsigned syscall_send(struct thread *thread)
 {
-	enum error error = syscall_send_kind(thread, MESSAGE_SEND);
+	unsigned status = syscall_send_kind(thread, MESSAGE_SEND);
 
-	return !error && thread_is_blocked(thread) ? STATUS_BLOCKED : error;
+	return !status && thread_is_blocked(thread) ? STATUS_BLOCKED : status;
 }
 
 /* ---- receiving ---- */
@@ -148,6 +160,10 @@ static bool endpoint_accept(struct thread *sender, struct thread *receiver, stru
 
 	if (error) {
 		thread_cancel(sender, error);
+		return false;
+	}
+	if (sender_needs_server(sender, receiver)) {
+		thread_cancel(sender, ERR_REMOTE);
 		return false;
 	}
 	thread_unqueue(sender);
@@ -172,7 +188,7 @@ unsigned endpoint_recv(struct endpoint *endpoint, struct thread *receiver, struc
 	while ((sender = queue_first(&endpoint->senders))) {
 		if (endpoint_accept(sender, receiver, reply))
 			return ERR_NONE;
-		if (arch_interrupt_pending())
+		if (preempt_wanted())
 			return STATUS_RESTART;
 	}
 	if (deadline != DEADLINE_NEVER && (!deadline || deadline <= arch_time()))
@@ -189,15 +205,15 @@ unsigned endpoint_recv(struct endpoint *endpoint, struct thread *receiver, struc
 unsigned syscall_recv(struct thread *thread)
 {
 	cptr_t index = (cptr_t)*context_reply(&thread->context);
-	struct slot *slot, *reply = NULL;
-	enum error error =
-	        cspace_find_local(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ, &slot);
+	struct capability endpoint, reply = {0};
+	enum error error = cspace_read_local(thread, *context_cap(&thread->context), OBJECT_ENDPOINT,
+	                                     RIGHT_READ, &endpoint);
 
 	if (!error && index)
-		error = cspace_find_local(thread, index, OBJECT_REPLY, 0, &reply);
-	if (!error && reply && ((struct reply *)slot_object(reply))->state != REPLY_IDLE)
+		error = cspace_read_local(thread, index, OBJECT_REPLY, 0, &reply);
+	if (!error && reply.object && ((struct reply *)reply.object)->state != REPLY_IDLE)
 		error = ERR_STATE;
-	return error ? error : endpoint_recv(slot_object(slot), thread, reply ? slot_object(reply) : NULL);
+	return error ? error : endpoint_recv(endpoint.object, thread, reply.object);
 }
 
 /* ---- closing ---- */
@@ -226,7 +242,7 @@ static unsigned endpoint_close(struct endpoint *endpoint)
 {
 	endpoint->closed = true;
 	while (endpoint_fail_one(endpoint, false)) {
-		if (arch_interrupt_pending())
+		if (preempt_wanted())
 			return STATUS_RESTART;
 	}
 	return ERR_NONE;
@@ -242,6 +258,8 @@ unsigned endpoint_invoke(struct thread *caller, struct slot *slot, unsigned oper
 		return ERR_RIGHTS;
 	if (!arguments_zero(caller, 0))
 		return ERR_ARGUMENT;
+	if (go_home(slot))
+		return STATUS_RESTART;
 	if (operation == ENDPOINT_CLOSE)
 		return endpoint_close(endpoint);
 	endpoint->closed = false;

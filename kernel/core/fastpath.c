@@ -15,6 +15,7 @@
 #include <kernel/endpoint.h>
 #include <kernel/fastpath.h>
 #include <kernel/invariants.h>
+#include <kernel/lock.h>
 #include <kernel/message.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
@@ -26,16 +27,28 @@
 #define INLINE   __attribute__((always_inline)) static inline
 #define NOINLINE __attribute__((noinline)) static
 
-/* Of the types that are looked for here no capability ever lies in slot 0 (delete.c). */
-INLINE const struct slot *find(const struct cpu *cpu, const struct thread *thread, uint64_t index,
-                               unsigned type, unsigned rights)
+/*
+ * What the capability at index was at one moment, if it has this type, these rights and this home. Without
+ * the lock. Of the types that are looked for here no capability ever lies in slot 0 (delete.c).
+ */
+INLINE bool find(const struct cpu *cpu, const struct thread *thread, uint64_t index, unsigned type,
+                 unsigned rights, struct capability *out)
 {
+	const uint64_t wanted = (uint64_t)rights << SLOT_RIGHTS_SHIFT | type;
 	const struct slot *cnode = &thread->bindings[BIND_CSPACE];
 	const struct slot *slot = (const struct slot *)cnode->object + index;
+	uint64_t sequence;
 
-	if (index >= cnode->slots || !slot_allows(slot, type, rights) || slot->home != cpu->index)
-		return NULL;
-	return slot;
+	if (index >= cnode->slots)
+		return false;
+	sequence = tree_read_begin();
+	out->header = __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED);
+	out->object = (void *)__atomic_load_n(&slot->object, __ATOMIC_RELAXED);
+	out->badge = __atomic_load_n(&slot->badge, __ATOMIC_RELAXED);
+	if (tree_read_torn(sequence))
+		return false;
+	return (out->header & (~0ul << SLOT_HOME_SHIFT | wanted | SLOT_TYPE_MASK)) ==
+	       (cpu->home_key | wanted);
 }
 
 /* ---- leaving ---- */
@@ -45,6 +58,7 @@ INLINE _Noreturn void leave_same(struct thread *thread, uint64_t status)
 {
 	*context_status(&thread->context) = status;
 	invariants_check();
+	debug_lock_release();
 	arch_return_to_user(thread);
 }
 
@@ -53,8 +67,10 @@ INLINE void load_vspace(struct cpu *cpu, const struct thread *thread)
 	struct vspace *vspace = thread_vspace(thread);
 
 	invariants_check();
-	cpu->vspace = vspace;
-	arch_vspace_load(&cpu->arch, &vspace->arch);
+	if (!vspace)
+		__builtin_unreachable(); /* it may run, so it has one */
+	vspace_load(cpu, vspace);
+	debug_lock_release();
 }
 
 INLINE _Noreturn void leave(struct cpu *cpu, struct thread *thread)
@@ -116,7 +132,7 @@ INLINE bool charge_and_switch(struct cpu *cpu, const struct thread *next)
 	struct sched_context *context = cpu->context;
 	uint64_t now, used;
 
-	if (next->flags & THREAD_POKED)
+	if (next->poked)
 		return false;
 	if (context == next->sched)
 		return true;
@@ -180,27 +196,27 @@ INLINE void fast_yield(struct thread *thread)
 
 INLINE void fast_signal(struct thread *thread)
 {
-	const struct slot *slot =
-	        find(this_cpu(), thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_WRITE);
+	struct capability capability;
 	struct notification *notification;
 	struct thread *waiter;
 	uint64_t bits;
 
-	if (!slot)
+	if (!find(this_cpu(), thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_WRITE,
+	          &capability))
 		return;
-	notification = slot_object(slot);
-	bits = notification->bits | slot->badge;
+	notification = capability.object;
+	bits = notification->bits | capability.badge;
 	if (!notification->waiters.waiting.root) {
 		if (notification->bound && notification->bound->state == THREAD_STATE_BLOCKED_RECV)
 			return;
-		trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, slot->badge, 0, 0);
+		trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, capability.badge, 0, 0);
 		notification->bits = bits;
 		leave_same(thread, ERR_NONE);
 	}
 	waiter = queue_only(&notification->waiters);
 	if (!waiter || !bits || waiter->priority > thread->priority || !sched_context_usable(waiter->sched))
 		return;
-	trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, slot->badge, (uint64_t)waiter, 0);
+	trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, capability.badge, (uint64_t)waiter, 0);
 	queue_take_only(&notification->waiters, waiter, 0);
 	*context_status(&waiter->context) = ERR_NONE;
 	*context_cap(&waiter->context) = bits;
@@ -212,14 +228,14 @@ INLINE void fast_signal(struct thread *thread)
 
 INLINE void fast_wait(struct thread *thread)
 {
-	const struct slot *slot =
-	        find(this_cpu(), thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_READ);
+	struct capability capability;
 	deadline_t deadline = *context_deadline(&thread->context);
 	struct notification *notification;
 
-	if (!slot)
+	if (!find(this_cpu(), thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_READ,
+	          &capability))
 		return;
-	notification = slot_object(slot);
+	notification = capability.object;
 	if (notification->bits) {
 		*context_cap(&thread->context) = notification->bits;
 		notification->bits = 0;
@@ -238,7 +254,7 @@ INLINE void fast_wait(struct thread *thread)
 
 /*
  * Messages come in two sizes, and so do the paths, as constant `bulky`: words in registers only, no reserved
- * bits, a user's label; or also words in IPC buffers and capabilities.
+ * bits, a user's label; or also words in IPC buffers.
  */
 INLINE bool info_is_slim(uint64_t info)
 {
@@ -247,29 +263,14 @@ INLINE bool info_is_slim(uint64_t info)
 }
 _Static_assert((int32_t)LABEL_KERNEL < 0, "labels of the kernel's");
 
-/* Nothing moves that this very call needs, and no job is handed over. */
-INLINE bool caps_are_plain(const struct thread *from, const struct slot *needed, uint64_t info)
-{
-	const struct ipc_buffer *buffer = thread_buffer(from);
-
-	for (unsigned i = 0; i < message_caps(info); i++) {
-		const struct slot *slot = cspace_lookup(from, buffer->caps[i]);
-
-		if (!slot || slot == needed || slot->type == OBJECT_REPLY)
-			return false;
-	}
-	return true;
-}
-
-INLINE bool message_can_pass(struct thread *from, const struct thread *to, const struct slot *needed,
-                             bool can_grant, bool bulky)
+INLINE bool message_can_pass(struct thread *from, const struct thread *to, bool bulky)
 {
 	uint64_t info = *context_info(&from->context);
 
 	if (!bulky)
 		return info_is_slim(info);
-	return !message_check(from, info, can_grant) && thread_buffer(from) && thread_buffer(to) &&
-	       caps_are_plain(from, needed, info);
+	return !message_caps(info) && !message_check(from, info, false) && thread_buffer(from) &&
+	       thread_buffer(to);
 }
 
 INLINE void copy_registers(struct thread *from, struct thread *to, unsigned words)
@@ -358,18 +359,17 @@ INLINE void lend(struct cpu *cpu, struct thread *sender, struct thread *receiver
 INLINE void fast_call(struct thread *thread, bool bulky)
 {
 	struct cpu *cpu = this_cpu();
-	const struct slot *slot =
-	        find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE);
+	struct capability capability;
 	struct endpoint *endpoint;
 	struct thread *receiver;
 	badge_t badge;
 
-	if (!slot)
+	if (!find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE, &capability))
 		return;
-	badge = slot->badge;
-	endpoint = slot_object(slot);
+	badge = capability.badge;
+	endpoint = capability.object;
 	receiver = only_receiver(thread, endpoint);
-	if (!receiver || !message_can_pass(thread, receiver, NULL, slot->rights & RIGHT_GRANT, bulky))
+	if (!receiver || !message_can_pass(thread, receiver, bulky))
 		return;
 	trace(TRACE_MESSAGE, MESSAGE_CALL, thread, (uint64_t)receiver, badge, *context_info(&thread->context),
 	      0);
@@ -404,6 +404,7 @@ _Noreturn void kernel_foreign_syscall(struct thread *thread)
 	struct cpu *cpu = this_cpu();
 	struct thread *receiver = handler(cpu, thread, BIND_SYSCALL);
 
+	debug_lock_take();
 	if (!receiver)
 		foreign_syscall_slow(thread);
 	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FOREIGN);
@@ -417,6 +418,7 @@ _Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsign
 	struct cpu *cpu = this_cpu();
 	struct thread *receiver = handler(cpu, thread, binding);
 
+	debug_lock_take();
 	if (!receiver)
 		page_fault_slow(thread, address, access);
 	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FAULT);
@@ -433,23 +435,26 @@ _Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsign
 /* Is the Reply the thread's current job, which will hold its next caller? */
 INLINE bool is_job(const struct cpu *cpu, const struct thread *thread, uint64_t pair, bool bulky)
 {
-	const struct slot *slot;
+	struct capability capability;
 
 	if (bulky && pair >> 32 == (cptr_t)pair)
 		pair = (cptr_t)pair;
-	slot = find(cpu, thread, pair, OBJECT_REPLY, 0);
-	return slot && slot_object(slot) == thread->active;
+	return find(cpu, thread, pair, OBJECT_REPLY, 0, &capability) && capability.object == thread->active;
 }
 
-/* Of the answers to the kernel's messages, those that at most map pages or give a result. */
-INLINE bool answer_is_plain(struct thread *thread, const struct thread *caller, const struct slot *endpoint,
-                            bool bulky)
+/*
+ * Of the answers to the kernel's messages, those that at most give a result or map pages. The mapping is done
+ * here; if other CPUs have to hear of it first, the rest is the slow path's.
+ */
+INLINE bool answer_begin(struct thread *thread, const struct thread *caller, bool bulky)
 {
 	uint64_t info = *context_info(&thread->context);
 
 	if (caller->message == MESSAGE_CALL)
-		return message_can_pass(thread, caller, endpoint, true, bulky);
-	return info_is_slim(info) && !(message_label(info) & ~(uint32_t)REPLY_MAP);
+		return message_can_pass(thread, caller, bulky);
+	if (!info_is_slim(info) || message_label(info) & ~(uint32_t)REPLY_MAP)
+		return false;
+	return !message_label(info) || (!thread->tour && reply_map(thread));
 }
 
 INLINE bool must_not_wait(const struct thread *thread, const struct endpoint *endpoint)
@@ -464,7 +469,7 @@ INLINE bool must_not_wait(const struct thread *thread, const struct endpoint *en
  * comes first. */
 INLINE bool gives_back(const struct cpu *cpu, const struct thread *thread, const struct thread *caller)
 {
-	if (thread->sched != caller->sched || caller->flags & THREAD_POKED)
+	if (thread->sched != caller->sched || caller->poked)
 		return false;
 	return thread->priority <= caller->priority || ready_highest(cpu) <= (int)caller->priority;
 }
@@ -481,8 +486,6 @@ INLINE _Noreturn void answer(struct cpu *cpu, struct thread *replier, struct thr
 	}
 	if (caller->message == MESSAGE_FOREIGN)
 		foreign_set_result(&caller->context, *context_word(&replier->context, 0));
-	if (message_label(info) & REPLY_MAP)
-		reply_map(replier);
 	leave(cpu, caller);
 }
 
@@ -501,21 +504,20 @@ NOINLINE void arm(struct thread *thread, deadline_t deadline)
 INLINE void fast_reply_recv(struct thread *thread, bool bulky)
 {
 	struct cpu *cpu = this_cpu();
-	const struct slot *slot =
-	        find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ);
+	struct capability capability;
 	deadline_t deadline = *context_deadline(&thread->context);
 	struct reply *reply = thread->active;
 	struct endpoint *endpoint;
 	struct thread *caller;
 	uint64_t none;
 
-	if (!slot || !is_job(cpu, thread, *context_reply(&thread->context), bulky) ||
-	    !deadline_is_ahead(deadline))
+	if (!find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ, &capability) ||
+	    !is_job(cpu, thread, *context_reply(&thread->context), bulky) || !deadline_is_ahead(deadline))
 		return;
-	endpoint = slot_object(slot);
+	endpoint = capability.object;
 	caller = reply->caller;
 	if (must_not_wait(thread, endpoint) || !gives_back(cpu, thread, caller) ||
-	    !answer_is_plain(thread, caller, slot, bulky))
+	    !answer_begin(thread, caller, bulky))
 		return;
 	none = zero();
 	cpu->current = caller;
@@ -551,6 +553,7 @@ _Noreturn void kernel_syscall(struct thread *thread)
 {
 	uint64_t number = *context_status(&thread->context);
 
+	debug_lock_take();
 	if (number == SYS_CALL) {
 		fast_call(thread, false);
 		bulky_call(thread);

@@ -8,6 +8,8 @@
 #include <kernel/fastpath.h>
 #include <kernel/fault.h>
 #include <kernel/invariants.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/sched.h>
 
 static void fault_log(const struct thread *thread, enum error error)
@@ -24,22 +26,36 @@ static void fault_log(const struct thread *thread, enum error error)
 		           context_ip(&thread->context), error);
 }
 
-static void thread_send_message(struct thread *thread, enum message_kind kind)
+static struct slot *thread_handler(struct thread *thread)
 {
-	unsigned binding = thread_is_foreign(thread) ? BIND_SYSCALL : BIND_FAULT;
-	struct slot *slot = &thread->bindings[binding];
+	return &thread->bindings[thread_is_foreign(thread) ? BIND_SYSCALL : BIND_FAULT];
+}
+
+/* Also at the end of a journey to the handler's CPU: it may have another one meanwhile. */
+void thread_send_again(struct thread *thread)
+{
+	struct slot *slot = thread_handler(thread);
 	enum error error = ERR_NO_CAPABILITY;
 
-	thread->message = (uint8_t)kind;
+	if (!slot_empty(slot) && slot->home != this_cpu()->index) {
+		thread_travel(thread, cpu_at(slot->home), TRIP_MESSAGE);
+		return;
+	}
 	thread->badge = slot->badge;
 	if (!slot_empty(slot))
 		error = endpoint_send(slot_object(slot), thread, DEADLINE_NEVER);
 	if (!error)
 		return;
 	fault_log(thread, error);
-	if (kind == MESSAGE_FOREIGN)
+	if (thread->message == MESSAGE_FOREIGN)
 		context_restart(&thread->context);
 	thread_stop(thread);
+}
+
+static void thread_send_message(struct thread *thread, enum message_kind kind)
+{
+	thread->message = (uint8_t)kind;
+	thread_send_again(thread);
 }
 
 static void thread_send_fault(struct thread *thread, uint32_t label, const uint64_t *words, unsigned count)
@@ -67,7 +83,7 @@ void thread_send_interrupted(struct thread *thread)
 {
 	const uint64_t words[] = {context_ip(&thread->context), context_sp(&thread->context)};
 
-	thread->flags &= ~(uint32_t)THREAD_POKED;
+	thread->poked = false;
 	thread_send_fault(thread, LABEL_INTERRUPTED, words, 2);
 }
 
@@ -85,6 +101,7 @@ void kernel_exception(struct thread *thread, unsigned vector, uint64_t code)
 {
 	const uint64_t words[] = {vector, code, context_ip(&thread->context), context_sp(&thread->context)};
 
+	debug_lock_take();
 	thread_send_fault(thread, LABEL_EXCEPTION, words, 4);
 	invariants_check();
 	schedule_and_return();

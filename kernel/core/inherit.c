@@ -140,11 +140,15 @@ void thread_inherit(struct thread *thread)
 	for (; thread; thread = thread_waits_for(thread)) {
 		unsigned priority = inherited_priority(thread), depth = inherited_depth(thread);
 
-		if (thread->priority != priority)
+		/* Where it is not it cannot be moved; it looks again when it comes home. */
+		if (thread->cpu == this_cpu() && thread->priority != priority)
 			thread_change_priority(thread, priority);
-		if (thread->depth != depth)
+		if (thread->cpu == this_cpu() && thread->depth != depth)
 			thread_change_depth(thread, depth);
-		thread->sched = inherited_context(thread);
+		if (thread->home == this_cpu())
+			thread->sched = inherited_context(thread);
+		if (thread->cpu != this_cpu())
+			break;
 		thread_place(thread);
 	}
 }

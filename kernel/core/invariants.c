@@ -161,12 +161,16 @@ static void check_thread_state(const struct thread *thread)
 	                thread->state == THREAD_STATE_BLOCKED_RECV ||
 	                thread->state == THREAD_STATE_BLOCKED_WAIT;
 
-	require(thread->state <= THREAD_STATE_BLOCKED_WAIT);
+	require(thread->state <= THREAD_STATE_BLOCKED_WAIT || thread->state == THREAD_STATE_TRAVELLING);
+	/* Away from home it only sends, waits for a reply, or travels. */
+	if (thread->state != THREAD_STATE_BLOCKED_SEND && thread->state != THREAD_STATE_BLOCKED_REPLY &&
+	    thread->state != THREAD_STATE_TRAVELLING)
+		require(thread->cpu == thread->home);
 	require(in_queue == (thread->waits_on != NULL));
 	require(in_queue ? heap_node_linked(&thread->wait) || thread->waits_on->waiting.root == &thread->wait
 	                 : !heap_node_linked(&thread->wait));
 	require(!deadline_armed(&thread->deadline) || in_queue);
-	require((thread->state == THREAD_STATE_RUNNING) == (thread->cpu->current == thread));
+	require((thread->state == THREAD_STATE_RUNNING) == (thread->home->current == thread));
 	require(thread->queued ==
 	        (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
 	if (thread->queued && thread->ready_prev)
@@ -219,7 +223,6 @@ static void check_inherited(const struct thread *thread)
 		priority = caller->priority;
 	if (INHERIT && first && first->priority > priority)
 		priority = first->priority;
-	require(thread->priority == priority);
 	require(thread->sched == check_payer(thread));
 	if (caller)
 		depth = caller->depth + 1u;
@@ -227,8 +230,12 @@ static void check_inherited(const struct thread *thread)
 		if (thread->owns->depths[i] && i + 1 > depth)
 			depth = i + 1;
 	}
-	require(thread->depth == depth && depth <= CHAIN_MAX);
 	require(!thread->owns || thread->owns->owner == thread);
+	/* What changes while it is away it learns when it comes home. */
+	if (thread->cpu != thread->home || thread->state == THREAD_STATE_TRAVELLING)
+		return;
+	require(thread->priority == priority);
+	require(thread->depth == depth && depth <= CHAIN_MAX);
 }
 
 static void check_thread(const struct thread *thread)
@@ -249,6 +256,7 @@ static void check_thread(const struct thread *thread)
 	require(thread->own == (slot_empty(context) ? NULL : slot_object(context)));
 	if (thread->own)
 		require(thread->own->thread == thread);
+	require(thread->cpu == thread->home || !thread->queued);
 	check_inherited(thread);
 	if (!slot_empty(notification))
 		require(((struct notification *)slot_object(notification))->bound == thread);
@@ -403,6 +411,8 @@ static void check_object(const struct slot *slot)
 {
 	const void *object = slot_object(slot);
 
+	if (type_has_home(slot->type))
+		require(slot->home < cpu_count);
 	switch (slot->type) {
 	case OBJECT_UNTYPED:
 		check_untyped(slot);
@@ -472,7 +482,19 @@ static void check_cpu(const struct cpu *cpu)
 	if (cpu->current)
 		require(cpu->current->state == THREAD_STATE_RUNNING);
 	if (cpu->context)
-		require(cpu->context->thread && cpu->context->thread->cpu == cpu);
+		require(cpu->context->thread && cpu->context->thread->home == cpu);
+}
+
+static void check_mail(const struct cpu *cpu, struct mail *mail)
+{
+	for (; mail; mail = mail->next) {
+		if (mail->kind == MAIL_SIGNAL) {
+			require(notification_of_mail(mail)->in_mail);
+			continue;
+		}
+		require(thread_of_mail(mail)->state == THREAD_STATE_TRAVELLING);
+		require(thread_of_mail(mail)->cpu == cpu);
+	}
 }
 
 void invariants_check(void)
@@ -482,6 +504,13 @@ void invariants_check(void)
 		check_slot(slot);
 	for (const struct slot *slot = slot_dying.dying.next; slot != &slot_dying; slot = slot->dying.next)
 		check_dying(slot);
-	check_cpu(this_cpu());
+	for (unsigned i = 0; i < cpu_count; i++) {
+		const struct cpu *cpu = cpu_at(i);
+
+		check_cpu(cpu);
+		check_mail(cpu, cpu->mailbox);
+		check_mail(cpu, cpu->inbox);
+		require(cpu->flushed <= tlb_generation);
+	}
 }
 #endif

@@ -6,6 +6,7 @@
 #include <kernel/io_ports.h>
 #include <kernel/io_space.h>
 #include <kernel/irq.h>
+#include <kernel/lock.h>
 #include <kernel/memory.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
@@ -24,7 +25,7 @@ static unsigned (*const invocations[OBJECT_TYPE_COUNT])(struct thread *caller, s
         [OBJECT_CPU_TIME] = cpu_time_invoke,
 };
 
-unsigned invoke(struct thread *thread)
+static unsigned invoke_locked(struct thread *thread)
 {
 	struct slot *slot = cspace_lookup(thread, *context_cap(&thread->context));
 	uint64_t operation = *context_info(&thread->context);
@@ -40,5 +41,15 @@ unsigned invoke(struct thread *thread)
 	status = invocations[slot->type](thread, slot, (unsigned)operation);
 	if (status == STATUS_RESTART)
 		thread->flags |= THREAD_RESTARTED;
+	return status;
+}
+
+unsigned invoke(struct thread *thread)
+{
+	unsigned status;
+
+	lock_take(&tree_lock);
+	status = invoke_locked(thread);
+	lock_release(&tree_lock);
 	return status;
 }

@@ -4,8 +4,11 @@
  * from the interrupt to IRQ_ACKNOWLEDGE.
  */
 #include <kernel/cnode.h>
+#include <kernel/cpu.h>
 #include <kernel/delete.h>
 #include <kernel/irq.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/notification.h>
 #include <kernel/syscall.h>
 
@@ -32,8 +35,13 @@ void kernel_irq(unsigned index)
 {
 	const struct slot *slot = &irqs[index].notification;
 
-	if (!slot_empty(slot))
+	debug_lock_take();
+	if (slot_empty(slot))
+		return;
+	if (slot->home == this_cpu()->index)
 		notification_signal(slot_object(slot), slot->badge);
+	else
+		notification_signal_remote(slot_object(slot), cpu_at(slot->home), slot->badge);
 }
 
 /* ---- IrqControl ---- */
@@ -105,6 +113,8 @@ unsigned irq_control_invoke(struct thread *caller, struct slot *slot, unsigned o
 		return ERR_NO_OPERATION;
 	if (!(slot->rights & RIGHT_MANAGE))
 		return ERR_RIGHTS;
+	if (this_cpu()->index != IRQ_HOME)
+		return go_to(cpu_at(IRQ_HOME));
 	if (!arguments_zero(caller, 4))
 		return ERR_ARGUMENT;
 	error = irq_control_destination(caller, &to);
@@ -158,5 +168,7 @@ unsigned irq_invoke(struct thread *caller, struct slot *slot, unsigned operation
 		return ERR_NO_OPERATION;
 	if (!(slot->rights & RIGHT_MANAGE))
 		return ERR_RIGHTS;
+	if (this_cpu()->index != IRQ_HOME)
+		return go_to(cpu_at(IRQ_HOME));
 	return operation == IRQ_BIND ? irq_bind(caller, irq) : irq_acknowledge(caller, irq);
 }

@@ -5,6 +5,8 @@
  * receiver, so nothing of the sender leaks.
  */
 #include <kernel/cnode.h>
+#include <kernel/cpu.h>
+#include <kernel/lock.h>
 #include <kernel/message.h>
 #include <kernel/reply.h>
 
@@ -15,6 +17,7 @@ static bool cap_can_be_copied(const struct slot *slot)
 	return slot->type != OBJECT_UNTYPED && slot->type != OBJECT_REPLY;
 }
 
+/* Without the lock: what is said here may not be so any more when they are transferred. */
 static enum error message_check_caps(const struct thread *sender, const struct ipc_buffer *buffer,
                                      uint64_t info)
 {
@@ -25,6 +28,9 @@ static enum error message_check_caps(const struct thread *sender, const struct i
 			return ERR_NO_CAPABILITY;
 		if (!(message_moved(info) >> i & 1) && !cap_can_be_copied(slot))
 			return ERR_WRONG_TYPE;
+		/* It may have to be parked. */
+		if (slot->type == OBJECT_REPLY && slot->home != this_cpu()->index)
+			return ERR_REMOTE;
 	}
 	return ERR_NONE;
 }
@@ -82,8 +88,11 @@ static bool message_transfer_cap(struct thread *from, struct thread *to, uint64_
 		return true;
 	}
 	/* A job that is handed over is not the sender's current one any more. */
-	if (slot->type == OBJECT_REPLY)
+	if (slot->type == OBJECT_REPLY) {
+		if (slot->home != this_cpu()->index)
+			return false;
 		reply_park(slot_object(slot));
+	}
 	slot_move(slot, free);
 	return true;
 }
@@ -97,10 +106,12 @@ static unsigned message_transfer_caps(struct thread *from, struct thread *to, ui
 
 	if (!source || !target)
 		return 0;
+	lock_take(&tree_lock);
 	while (i < message_caps(info) &&
 	       message_transfer_cap(from, to, source->caps[i], target->receive_slots[i],
 	                            message_moved(info) >> i & 1))
 		i++;
+	lock_release(&tree_lock);
 	return i;
 }
 

@@ -2,6 +2,8 @@
 /* Notifications: signals never wait; a waiter takes all bits at once. */
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -31,7 +33,7 @@ void notification_signal(struct notification *notification, uint64_t bits)
 		notification->bits = 0;
 		thread_unqueue(waiter);
 		notification_give(waiter, ERR_NONE, bits);
-	} else if (bound && bound->state == THREAD_STATE_BLOCKED_RECV) {
+	} else if (bound && bound->cpu == this_cpu() && bound->state == THREAD_STATE_BLOCKED_RECV) {
 		bits = notification->bits;
 		notification->bits = 0;
 		thread_unqueue(bound);
@@ -63,29 +65,44 @@ bool notification_fail_one(struct notification *notification)
 	return true;
 }
 
-unsigned syscall_signal(struct thread *thread)
+/* The object is alive only as long as the capability is there. */
+static enum error signal_remote(struct thread *thread)
 {
 	struct slot *slot;
-	enum error error =
-	        cspace_find(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_WRITE, &slot);
+	enum error error;
 
-	if (error)
-		return error;
-	notification_signal(slot_object(slot), slot->badge);
-	return ERR_NONE;
+	lock_take(&tree_lock);
+	error = cspace_find(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_WRITE, &slot);
+	if (!error)
+		notification_signal_remote(slot_object(slot), cpu_at(slot->home), slot->badge);
+	lock_release(&tree_lock);
+	return error;
+}
+
+unsigned syscall_signal(struct thread *thread)
+{
+	struct capability capability;
+	enum error error = cspace_read_local(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION,
+	                                     RIGHT_WRITE, &capability);
+
+	if (error == ERR_REMOTE)
+		return signal_remote(thread);
+	if (!error)
+		notification_signal(capability.object, capability.badge);
+	return error;
 }
 
 unsigned syscall_wait(struct thread *thread)
 {
 	deadline_t deadline = *context_deadline(&thread->context);
 	struct notification *notification;
-	struct slot *slot;
-	enum error error = cspace_find_local(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION,
-	                                     RIGHT_READ, &slot);
+	struct capability capability;
+	enum error error = cspace_read_local(thread, *context_cap(&thread->context), OBJECT_NOTIFICATION,
+	                                     RIGHT_READ, &capability);
 
 	if (error)
 		return error;
-	notification = slot_object(slot);
+	notification = capability.object;
 	if (notification->bits) {
 		*context_cap(&thread->context) = notification->bits;
 		notification->bits = 0;

@@ -3,7 +3,11 @@
 #include <kernel/queue.h>
 #include <kernel/thread.h>
 
-uint64_t queue_arrivals;
+/* The key of one that comes now. */
+static uint64_t queue_order(struct wait_queue *queue, unsigned priority)
+{
+	return queue_key(priority, ++queue->arrivals);
+}
 
 static bool queue_has_lone(const struct wait_queue *queue)
 {
@@ -18,13 +22,13 @@ static void queue_order_lone(struct wait_queue *queue)
 	if (!queue_has_lone(queue))
 		return;
 	queue->waiting.root = NULL;
-	heap_insert(&queue->waiting, node, queue_order(thread_of_wait(node)->priority));
+	heap_insert(&queue->waiting, node, queue_order(queue, thread_of_wait(node)->priority));
 }
 
 void queue_insert(struct wait_queue *queue, struct thread *thread)
 {
 	queue_order_lone(queue);
-	heap_insert(&queue->waiting, &thread->wait, queue_order(thread->priority));
+	heap_insert(&queue->waiting, &thread->wait, queue_order(queue, thread->priority));
 }
 
 void queue_rekey(struct wait_queue *queue, struct thread *thread)

@@ -6,6 +6,8 @@
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
 #include <kernel/inherit.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/message.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -108,16 +110,18 @@ static enum error reply_check_kernel(struct thread *replier)
 	return ERR_NONE;
 }
 
-static bool reply_write_registers(struct thread *replier, struct thread *caller)
+/* Read once: user space may change them at any time. */
+static bool reply_read_registers(struct thread *replier, struct thread_registers *registers)
 {
-	struct thread_registers registers;
+	struct arch_context scratch;
 
-	__builtin_memcpy(&registers, &thread_buffer(replier)->words[MESSAGE_REGISTER_WORDS],
-	                 sizeof(registers));
-	return arch_context_write(&caller->context, &registers);
+	__builtin_memcpy(registers, &thread_buffer(replier)->words[MESSAGE_REGISTER_WORDS],
+	                 sizeof(*registers));
+	arch_context_init(&scratch);
+	return arch_context_write(&scratch, registers);
 }
 
-void reply_map(struct thread *replier)
+bool reply_map(struct thread *replier)
 {
 	const struct map_request request = {
 	        .address = argument(replier, 2),
@@ -126,39 +130,63 @@ void reply_map(struct thread *replier)
 	        .flags = argument(replier, 5),
 	};
 
+	/* It has made its tour: what this mapping replaced is in no TLB any more. */
+	if (replier->flags & THREAD_RESTARTED) {
+		replier->flags &= ~(uint32_t)THREAD_RESTARTED;
+		return true;
+	}
+	lock_take(&tree_lock);
 	window_map_for_reply(replier, argument(replier, 1), &request);
+	lock_release(&tree_lock);
+	if (!replier->tour)
+		return true;
+	replier->flags |= THREAD_RESTARTED;
+	replier->progress = 0;
+	return false;
 }
 
-static void reply_change_vspace(struct thread *replier, struct thread *caller)
+/* False: the capability has gone meanwhile. */
+static bool reply_change_vspace(struct thread *replier, struct thread *caller)
 {
 	struct slot *slot = &caller->bindings[BIND_VSPACE];
-	struct slot *from = reply_vspace(replier);
+	struct slot *from;
 
-	if (!slot_empty(slot))
-		slot_clear(slot);
-	slot_derive(from, slot, from->rights);
+	lock_take(&tree_lock);
+	from = reply_vspace(replier);
+	if (from) {
+		if (!slot_empty(slot))
+			slot_clear(slot);
+		slot_derive(from, slot, from->rights);
+	}
+	lock_release(&tree_lock);
+	return from;
 }
 
-static enum error reply_to_kernel(struct thread *replier, struct thread *caller)
+/* A status of syscall.h. */
+static unsigned reply_to_kernel(struct thread *replier, struct thread *caller)
 {
 	uint32_t flags = message_label(*context_info(&replier->context));
 	enum error error = reply_check_kernel(replier);
+	struct thread_registers registers;
 
 	if (error)
 		return error;
-	if (flags & REPLY_REGISTERS && !reply_write_registers(replier, caller))
+	if (flags & REPLY_REGISTERS && !reply_read_registers(replier, &registers))
 		return ERR_RANGE;
-	if (!(flags & REPLY_REGISTERS) && caller->message == MESSAGE_FOREIGN)
+	/* The fast path may have begun with it. */
+	if (flags & REPLY_MAP && (replier->tour || !reply_map(replier)))
+		return STATUS_RESTART;
+	if (flags & REPLY_VSPACE && !reply_change_vspace(replier, caller))
+		return ERR_WRONG_TYPE;
+	if (flags & REPLY_REGISTERS)
+		arch_context_write(&caller->context, &registers);
+	else if (caller->message == MESSAGE_FOREIGN)
 		foreign_set_result(&caller->context, argument(replier, 0));
-	if (flags & REPLY_MAP)
-		reply_map(replier);
-	if (flags & REPLY_VSPACE)
-		reply_change_vspace(replier, caller);
 	if (flags & REPLY_CONSUME_POKE)
-		caller->flags &= ~(uint32_t)THREAD_POKED;
+		caller->poked = false;
 	reply_release(caller->reply);
 	if (flags & REPLY_STOP || slot_empty(&caller->bindings[BIND_VSPACE]))
-		caller->state = THREAD_STATE_STOPPED;
+		thread_stop(caller);
 	else
 		thread_wake_first(caller);
 	return ERR_NONE;
@@ -166,7 +194,8 @@ static enum error reply_to_kernel(struct thread *replier, struct thread *caller)
 
 /* ---- system calls ---- */
 
-static enum error reply_answer(struct thread *thread, struct reply *reply)
+/* A status of syscall.h. */
+static unsigned reply_answer(struct thread *thread, struct reply *reply)
 {
 	struct thread *caller = reply->caller;
 	enum error error;
@@ -186,11 +215,15 @@ static enum error reply_answer(struct thread *thread, struct reply *reply)
 
 unsigned syscall_reply(struct thread *thread)
 {
-	struct slot *slot;
+	struct capability reply;
 	enum error error =
-	        cspace_find(thread, (cptr_t)*context_reply(&thread->context), OBJECT_REPLY, 0, &slot);
+	        cspace_read(thread, (cptr_t)*context_reply(&thread->context), OBJECT_REPLY, 0, &reply);
 
-	return error ? error : reply_answer(thread, slot_object(slot));
+	if (error)
+		return error;
+	if (capability_home(&reply) != this_cpu())
+		return go_to(capability_home(&reply));
+	return reply_answer(thread, reply.object);
 }
 
 /*
@@ -199,34 +232,34 @@ unsigned syscall_reply(struct thread *thread)
  */
 unsigned syscall_reply_recv(struct thread *thread)
 {
+	cptr_t target = (cptr_t)*context_cap(&thread->context);
 	cptr_t answer = (cptr_t)*context_reply(&thread->context);
 	cptr_t receive = (cptr_t)(*context_reply(&thread->context) >> 32);
-	struct slot *endpoint, *answer_slot = NULL, *receive_slot = NULL;
-	struct reply *next;
+	cptr_t next = receive ? receive : answer;
+	struct capability endpoint, answered = {0}, expected;
 	unsigned status;
-	enum error error;
+	enum error error = cspace_read_local(thread, *context_cap(&thread->context), OBJECT_ENDPOINT,
+	                                     RIGHT_READ, &endpoint);
 
-	error = cspace_find_local(thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ,
-	                          &endpoint);
 	if (!error && answer)
-		error = cspace_find_local(thread, answer, OBJECT_REPLY, 0, &answer_slot);
+		error = cspace_read_local(thread, answer, OBJECT_REPLY, 0, &answered);
 	if (!error)
-		error = cspace_find_local(thread, receive ? receive : answer, OBJECT_REPLY, 0, &receive_slot);
+		error = cspace_read_local(thread, next, OBJECT_REPLY, 0, &expected);
 	if (error)
 		return error;
-	next = slot_object(receive_slot);
-	if (receive_slot != answer_slot && next->state != REPLY_IDLE)
+	if (expected.object != answered.object && ((struct reply *)expected.object)->state != REPLY_IDLE)
 		return ERR_STATE;
-	if (answer_slot) {
-		error = reply_answer(thread, slot_object(answer_slot));
-		if (error)
-			return error;
+	if (answer) {
+		status = reply_answer(thread, answered.object);
+		if (status)
+			return status;
 		/* Capabilities that were moved with the answer may have been these. */
-		if (slot_empty(endpoint) || slot_empty(receive_slot))
+		if (cspace_read_local(thread, target, OBJECT_ENDPOINT, RIGHT_READ, &endpoint) ||
+		    cspace_read_local(thread, next, OBJECT_REPLY, 0, &expected))
 			return ERR_NO_CAPABILITY;
 	}
-	status = endpoint_recv(slot_object(endpoint), thread, next);
+	status = endpoint_recv(endpoint.object, thread, expected.object);
 	if (status == STATUS_RESTART)
-		*context_reply(&thread->context) = REPLY_PAIR(0, receive ? receive : answer);
+		*context_reply(&thread->context) = REPLY_PAIR(0, next);
 	return status;
 }

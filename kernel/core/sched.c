@@ -8,6 +8,7 @@
 #include <kernel/fault.h>
 #include <kernel/inherit.h>
 #include <kernel/invariants.h>
+#include <kernel/lock.h>
 #include <kernel/sched.h>
 #include <kernel/vspace.h>
 
@@ -130,8 +131,8 @@ void sched_context_unbind(struct sched_context *context)
 {
 	struct thread *thread = context->thread;
 
-	if (thread->cpu->context == context)
-		sched_charge_last(thread->cpu);
+	if (thread->home->context == context)
+		sched_charge_last(thread->home);
 	context->thread = NULL;
 	thread->own = NULL;
 	thread_inherit(thread);
@@ -139,8 +140,8 @@ void sched_context_unbind(struct sched_context *context)
 
 uint64_t sched_context_consumed(struct sched_context *context)
 {
-	if (context->thread && context->thread->cpu->context == context)
-		sched_charge(context->thread->cpu);
+	if (this_cpu()->context == context)
+		sched_charge(this_cpu());
 	return context->consumed;
 }
 
@@ -214,16 +215,18 @@ void schedule_and_return(void)
 
 		sched_set_timer(cpu);
 		if (!next) {
+			debug_lock_release();
 			arch_idle();
+			debug_lock_take();
 			cpu->since = arch_time();
 			continue;
 		}
-		if (next->flags & THREAD_POKED && thread_is_foreign(next)) {
+		if (next->poked && thread_is_foreign(next)) {
 			thread_send_interrupted(next);
 			continue;
 		}
-		cpu->vspace = thread_vspace(next);
-		arch_vspace_switch(&cpu->vspace->arch);
+		vspace_load(cpu, thread_vspace(next));
+		debug_lock_release();
 		arch_return_to_user(next);
 	}
 }
@@ -232,6 +235,7 @@ void kernel_timer(void)
 {
 	struct cpu *cpu = this_cpu();
 
+	debug_lock_take();
 	cpu->timer = DEADLINE_NEVER;
 	sched_charge(cpu);
 	deadline_expire(cpu->since);
@@ -240,6 +244,7 @@ void kernel_timer(void)
 void kernel_interrupt_done(struct thread *thread)
 {
 	(void)thread;
+	debug_lock_take();
 	invariants_check();
 	schedule_and_return();
 }

@@ -4,6 +4,7 @@
 #include <kernel/cpu.h>
 #include <kernel/cpu_time.h>
 #include <kernel/inherit.h>
+#include <kernel/mail.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
 
@@ -47,13 +48,16 @@ unsigned sched_context_invoke(struct thread *caller, struct slot *slot, unsigned
 		return ERR_RIGHTS;
 	if (!arguments_zero(caller, 0))
 		return ERR_ARGUMENT;
+	if (go_home(slot))
+		return STATUS_RESTART;
 	result(caller, 0, sched_context_consumed(context));
 	result(caller, 1, context->budget);
 	result(caller, 2, context->period);
 	return ERR_NONE;
 }
 
-static enum error cpu_time_configure(struct thread *caller, struct slot *slot)
+/* A status of syscall.h. */
+static unsigned cpu_time_configure(struct thread *caller, struct slot *slot)
 {
 	uint64_t budget = argument(caller, 1), period = argument(caller, 2);
 	struct slot *target;
@@ -71,6 +75,8 @@ static enum error cpu_time_configure(struct thread *caller, struct slot *slot)
 	/* A plain slice promises no share: it only takes turns. */
 	if (budget != period && budget * 1000 > period * slot->time.share)
 		return ERR_LIMIT;
+	if (go_home(target))
+		return STATUS_RESTART;
 	sched_context_setup(slot_object(target), budget, period);
 	return ERR_NONE;
 }

@@ -2,6 +2,7 @@
 /* The derivation tree: linking, deriving, moving. Every function but slot_parent is a constant number of
  * steps. */
 #include <kernel/arch.h>
+#include <kernel/lock.h>
 #include <kernel/slot.h>
 
 static bool slot_is_first_child(const struct slot *slot)
@@ -55,6 +56,7 @@ void slot_set_root(struct slot *slot, unsigned type, unsigned rights, uint64_t o
 void slot_set_child(struct slot *slot, struct slot *parent, unsigned type, unsigned rights, uint64_t object)
 {
 	kernel_assert(slot_empty(slot));
+	tree_write_begin();
 	slot->type = (uint8_t)type;
 	slot->rights = (uint8_t)rights;
 	slot->flags = 0;
@@ -62,6 +64,7 @@ void slot_set_child(struct slot *slot, struct slot *parent, unsigned type, unsig
 	slot->object = object;
 	slot->data[0] = slot->data[1] = 0;
 	slot->child = slot->holder = NULL;
+	tree_write_end();
 	slot_insert_child(slot, parent);
 }
 
@@ -89,9 +92,11 @@ static void slot_make_empty(struct slot *slot)
 void slot_derive(struct slot *from, struct slot *to, unsigned rights)
 {
 	kernel_assert(!slot_empty(from) && slot_empty(to));
+	tree_write_begin();
 	slot_copy_capability(from, to);
 	to->rights &= (uint8_t)rights;
 	to->flags &= (uint8_t)~SLOT_ORIGINAL;
+	tree_write_end();
 	to->child = NULL;
 	slot_insert_child(to, from);
 }
@@ -99,6 +104,7 @@ void slot_derive(struct slot *from, struct slot *to, unsigned rights)
 void slot_move(struct slot *from, struct slot *to)
 {
 	kernel_assert(!slot_empty(from) && slot_empty(to));
+	tree_write_begin();
 	slot_copy_capability(from, to);
 	to->child = from->child;
 	to->next = from->next;
@@ -116,6 +122,7 @@ void slot_move(struct slot *from, struct slot *to)
 		to->dying.next->dying.prev = to;
 	}
 	slot_make_empty(from);
+	tree_write_end();
 }
 
 void slot_hand_up_child(struct slot *slot)
@@ -130,7 +137,9 @@ void slot_clear(struct slot *slot)
 {
 	kernel_assert(!slot_empty(slot) && !slot->child && !(slot->flags & SLOT_DYING));
 	slot_unlink(slot);
+	tree_write_begin();
 	slot_make_empty(slot);
+	tree_write_end();
 }
 
 struct slot *slot_next_below(const struct slot *slot, const struct slot *top)

@@ -5,6 +5,8 @@
 #include <kernel/fastpath.h>
 #include <kernel/fault.h>
 #include <kernel/invariants.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -23,7 +25,7 @@ static unsigned syscall_debug_write(struct thread *thread)
 		words[i] = *context_word(&thread->context, i);
 	for (; count; count--, text++) {
 		while (!arch_debug_ready()) {
-			if (!arch_interrupt_pending())
+			if (!preempt_wanted())
 				continue;
 			__builtin_memmove(words, text, count);
 			for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
@@ -65,6 +67,29 @@ static unsigned syscall_dispatch(struct thread *thread)
 	}
 }
 
+/*
+ * On to where the call has to go on, or home; by way of the CPUs that have to flush their TLBs first. A
+ * thread that stopped itself does what is left when it is resumed.
+ */
+static void syscall_end(struct thread *thread, unsigned status)
+{
+	struct cpu *cpu = this_cpu(), *to = status == STATUS_RESTART ? cpu->go_to : NULL;
+	bool stopped = thread->state == THREAD_STATE_STOPPED;
+
+	if (to && to != thread->home && !thread->tour && !stopped) {
+		thread_travel(thread, to, TRIP_CALL);
+		return;
+	}
+	if (status == STATUS_RESTART) {
+		context_restart(&thread->context);
+	} else {
+		*context_status(&thread->context) = status;
+		thread->flags &= ~(uint32_t)THREAD_RESTARTED;
+	}
+	if (!stopped && (thread->tour || to || cpu != thread->home))
+		thread_travel(thread, thread_next_stop(thread), TRIP_HOME);
+}
+
 void syscall_run(struct thread *thread)
 {
 	unsigned status;
@@ -73,14 +98,11 @@ void syscall_run(struct thread *thread)
 		foreign_syscall(thread);
 		return;
 	}
+	this_cpu()->go_to = NULL;
 	status = syscall_dispatch(thread);
-	/* A thread that destroyed itself has no registers left to tell. */
-	if (thread->state == THREAD_STATE_DEAD)
-		return;
-	if (status == STATUS_RESTART)
-		context_restart(&thread->context);
-	else if (status != STATUS_BLOCKED)
-		*context_status(&thread->context) = status;
+	/* A thread that waits may be anywhere by now; one that destroyed itself has no registers left. */
+	if (status != STATUS_BLOCKED && thread->state != THREAD_STATE_DEAD)
+		syscall_end(thread, status);
 }
 
 /* Back to the thread that made it, if nothing speaks against that. */
@@ -92,11 +114,13 @@ static inline void return_early(struct thread *thread)
 	    ready_highest(cpu) > (int)thread->priority)
 		return;
 	sched_set_timer_for_budget(cpu);
+	debug_lock_release();
 	arch_return_to_user(thread);
 }
 
 void syscall_slow(struct thread *thread)
 {
+	debug_lock_take();
 	syscall_run(thread);
 	invariants_check();
 	return_early(thread);

@@ -14,6 +14,7 @@ void thread_init(struct thread *thread, struct cpu *home)
 	arch_vector_init(&thread->vector);
 	thread->state = THREAD_STATE_STOPPED;
 	thread->home = thread->cpu = home;
+	thread->mail.kind = MAIL_THREAD;
 	thread->deadline.kind = DEADLINE_THREAD;
 	trace_name(thread, NULL);
 	for (unsigned i = 0; i < THREAD_BINDING_COUNT; i++)
@@ -49,14 +50,27 @@ void thread_unqueue(struct thread *thread)
 	deadline_disarm(&thread->deadline);
 }
 
+/* A visitor goes home first. */
+static bool thread_goes_home(struct thread *thread)
+{
+	if (thread->home == this_cpu())
+		return false;
+	thread_travel(thread, thread_next_stop(thread), TRIP_HOME);
+	return true;
+}
+
 void thread_wake(struct thread *thread)
 {
+	if (thread_goes_home(thread))
+		return;
 	thread->state = THREAD_STATE_READY;
 	sched_enqueue(thread);
 }
 
 void thread_wake_first(struct thread *thread)
 {
+	if (thread_goes_home(thread))
+		return;
 	thread->state = THREAD_STATE_READY;
 	sched_enqueue_first(thread);
 }
@@ -73,38 +87,48 @@ static bool thread_sends_for_kernel(const struct thread *thread)
 	       (thread->message == MESSAGE_FAULT || thread->message == MESSAGE_FOREIGN);
 }
 
-void thread_cancel(struct thread *thread, enum error status)
+/* It waits no more. True: it asked for something that can return this status. */
+static bool thread_end_wait(struct thread *thread, enum error status)
 {
 	bool for_kernel = thread_sends_for_kernel(thread);
 
-	if (!thread_waits(thread))
-		return;
 	thread_unqueue(thread);
 	if (thread->reply)
 		reply_release(thread->reply);
 	if (!for_kernel) {
 		*context_status(&thread->context) = status;
-		thread_wake(thread);
-		return;
+		return true;
 	}
-	/* It did not ask for anything that could return a status: it stays stopped, and would do the same
-	 * again. */
+	/* It would do the same again. */
 	if (thread->message == MESSAGE_FOREIGN)
 		context_restart(&thread->context);
-	thread->state = THREAD_STATE_STOPPED;
+	return false;
 }
 
+void thread_cancel(struct thread *thread, enum error status)
+{
+	if (!thread_waits(thread))
+		return;
+	if (thread_end_wait(thread, status))
+		thread_wake(thread);
+	else
+		thread_stop(thread);
+}
+
+/* Last, and visible last, the owner changes. */
 void thread_stop(struct thread *thread)
 {
-	kernel_assert(!thread_waits(thread));
 	sched_dequeue(thread);
 	thread->state = THREAD_STATE_STOPPED;
+	thread->canceled = false;
 	sched_leave(thread);
+	__atomic_store_n(&thread->cpu, thread->home, __ATOMIC_RELEASE);
 }
 
 void thread_suspend(struct thread *thread)
 {
-	thread_cancel(thread, ERR_CANCELED);
+	if (thread_waits(thread))
+		thread_end_wait(thread, ERR_CANCELED);
 	thread_stop(thread);
 }
 
@@ -131,7 +155,9 @@ void thread_binding_cleared(struct thread *thread, unsigned binding)
 	switch (binding) {
 	case BIND_CSPACE:
 	case BIND_VSPACE:
-		if (thread->state != THREAD_STATE_DEAD)
+		if (thread->state == THREAD_STATE_TRAVELLING)
+			thread->canceled = true;
+		else if (thread->state != THREAD_STATE_DEAD)
 			thread_suspend(thread);
 		break;
 	case BIND_NOTIFICATION:

@@ -4,6 +4,7 @@
 #include <kernel/cpu.h>
 #include <kernel/delete.h>
 #include <kernel/inherit.h>
+#include <kernel/mail.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -186,11 +187,14 @@ static enum error thread_write_vector(struct thread *caller, struct thread *thre
 	return arch_vector_write(thread, buffer->data, size) ? ERR_NONE : ERR_ARGUMENT;
 }
 
+/* From any CPU. User mode runs it at home, and only there it must be interrupted. */
 static enum error thread_poke(struct thread *thread)
 {
 	if (!thread_is_foreign(thread))
 		return ERR_STATE;
-	thread->flags |= THREAD_POKED;
+	__atomic_exchange_n(&thread->poked, true, __ATOMIC_SEQ_CST);
+	if (thread->home != this_cpu())
+		arch_ipi(thread->home->index);
 	return ERR_NONE;
 }
 
@@ -202,7 +206,8 @@ static enum error thread_set_foreign(struct thread *caller, struct thread *threa
 		return ERR_ARGUMENT;
 	if (thread->state != THREAD_STATE_STOPPED)
 		return ERR_STATE;
-	thread->flags &= ~(uint32_t)(THREAD_FOREIGN | THREAD_POKED | THREAD_RESTARTED);
+	thread->flags &= ~(uint32_t)(THREAD_FOREIGN | THREAD_RESTARTED);
+	thread->poked = false;
 	if (foreign)
 		thread->flags |= THREAD_FOREIGN;
 	return ERR_NONE;
@@ -230,6 +235,26 @@ static enum error thread_info(struct thread *caller, struct thread *thread)
 	return ERR_NONE;
 }
 
+/* What the scheduler and recv look at, and vector registers, stay at home when the thread is away. */
+static bool operation_is_at_home(struct thread *caller, unsigned operation)
+{
+	uint64_t binding = argument(caller, 0);
+
+	if (operation == THREAD_BIND)
+		return binding == BIND_NOTIFICATION || binding == BIND_SCHED_CONTEXT;
+	return operation == THREAD_READ_VECTOR || operation == THREAD_WRITE_VECTOR;
+}
+
+/* To where the operation can be done: STATUS_RESTART; 0: here. */
+static unsigned thread_go(struct thread *caller, struct thread *thread, unsigned operation)
+{
+	if (operation == THREAD_POKE || operation == THREAD_NAME)
+		return 0;
+	if (operation_is_at_home(caller, operation) || thread == this_cpu()->visitor)
+		return thread->home == this_cpu() ? 0 : go_to(thread->home);
+	return thread_go_after(thread, operation == THREAD_SUSPEND);
+}
+
 unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operation)
 {
 	struct thread *thread = slot_object(slot);
@@ -239,6 +264,8 @@ unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operat
 		return ERR_NO_OPERATION;
 	if (!(slot->rights & RIGHT_MANAGE))
 		return ERR_RIGHTS;
+	if (thread_go(caller, thread, operation))
+		return STATUS_RESTART;
 	switch (operation) {
 	case THREAD_BIND:
 		return thread_bind(caller, thread);

@@ -8,6 +8,7 @@
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
 #include <kernel/io_space.h>
+#include <kernel/lock.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -111,10 +112,10 @@ bool untyped_clear(struct slot *untyped, unsigned chunk_bits, uint64_t count)
 		if (untyped->chunks.clean >> index & 1)
 			continue;
 		while (!untyped_clear_part(untyped, index)) {
-			if (arch_interrupt_pending())
+			if (preempt_wanted())
 				return false;
 		}
-		if (count > 1 && arch_interrupt_pending())
+		if (count > 1 && preempt_wanted())
 			return false;
 	}
 	return true;
@@ -266,9 +267,11 @@ static unsigned untyped_retype(struct thread *caller, struct slot *untyped)
 		struct slot *slot = cnode_slot(retype.cnode, retype.first + i);
 		uint64_t physical = untyped_take(untyped, retype.size_bits);
 
+		tree_write_begin();
 		slot_set_child(slot, untyped, retype.type, RIGHT_ALL, 0);
 		slot->flags = (uint8_t)(SLOT_ORIGINAL | (device ? SLOT_DEVICE : 0));
 		object_make(slot, &retype, physical);
+		tree_write_end();
 	}
 	return ERR_NONE;
 }

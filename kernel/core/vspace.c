@@ -6,6 +6,8 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/io_space.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/syscall.h>
 #include <kernel/untyped.h>
 #include <kernel/vspace.h>
@@ -37,12 +39,82 @@ struct vspace *vspace_init(void *object)
 	return vspace;
 }
 
+/* ---- TLBs ---- */
+
+uint64_t tlb_generation;
+
 void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size)
 {
-	if (vspace->io)
+	struct cpu *cpu = this_cpu();
+	uint64_t generation = tlb_generation + 1;
+
+	if (vspace->io) {
 		arch_io_flush(io_space_of(vspace)->domain);
-	else
-		arch_tlb_flush(&vspace->arch, address, size);
+		return;
+	}
+	arch_tlb_flush(&vspace->arch, address, size);
+	/* If it knew of all others, it now knows of this change too. */
+	if (cpu->flushed == tlb_generation)
+		cpu->flushed = generation;
+	vspace->edited = generation;
+	__atomic_store_n(&tlb_generation, generation, __ATOMIC_RELEASE);
+}
+
+/* The table pages themselves are free as well. */
+static void vspace_flush_tables(struct vspace *vspace, uint64_t address, uint64_t size)
+{
+	vspace_flush(vspace, address, size);
+	vspace->tables_freed = vspace->edited;
+}
+
+void tlb_catch_up(struct cpu *cpu)
+{
+	uint64_t generation = __atomic_load_n(&tlb_generation, __ATOMIC_ACQUIRE);
+	struct vspace *vspace = cpu->vspace;
+
+	if (!vspace || cpu->flushed >= __atomic_load_n(&vspace->edited, __ATOMIC_RELAXED))
+		return;
+	arch_tlb_flush(&vspace->arch, 0, vspace->end);
+	__atomic_store_n(&cpu->flushed, generation, __ATOMIC_RELEASE);
+}
+
+static bool vspace_is_loaded(const struct vspace *vspace, const struct cpu *cpu)
+{
+	return __atomic_load_n(&cpu->vspace, __ATOMIC_RELAXED) == vspace ||
+	       arch_vspace_in_use(cpu, &vspace->arch);
+}
+
+unsigned vspace_behind(const struct vspace *vspace, uint64_t generation)
+{
+	unsigned behind = 0;
+
+	if (cpu_count == 1)
+		return 0;
+	/* What was changed in the tables is seen before we look: who loads the space later walks what is new.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	tlb_catch_up(this_cpu());
+	for (unsigned i = 0; i < cpu_count; i++) {
+		const struct cpu *cpu = cpu_at(i);
+
+		if (cpu != this_cpu() && vspace_is_loaded(vspace, cpu) &&
+		    __atomic_load_n(&cpu->flushed, __ATOMIC_ACQUIRE) < generation)
+			behind |= 1u << i;
+	}
+	return behind;
+}
+
+void vspace_tour(struct thread *caller, const struct vspace *vspace)
+{
+	caller->tour |= vspace_behind(vspace, vspace->edited);
+}
+
+/* False: the first of these CPUs has to do what comes next. */
+static bool nobody_behind(unsigned cpus)
+{
+	if (cpus)
+		go_to(cpu_at((unsigned)__builtin_ctz(cpus)));
+	return !cpus;
 }
 
 /* ---- table pages ---- */
@@ -66,6 +138,9 @@ static void *table_take(struct vspace *vspace)
 {
 	struct table_page *page = vspace->free;
 
+	/* Another CPU may still walk one that is free again. */
+	if (vspace->tables_freed && vspace_behind(vspace, vspace->tables_freed))
+		return NULL;
 	if (page) {
 		vspace->free = page->next;
 		page->next = NULL;
@@ -99,7 +174,9 @@ void vspace_reset(struct vspace *vspace)
 
 	for (uint64_t address = 0; address < vspace->end; address += level_size(vspace->root_level))
 		*arch_pte_find(&vspace->arch, address, vspace->root_level, &missing) = 0;
-	vspace_flush(vspace, 0, vspace->end);
+	/* Often it is empty already: deleting asks again and again. */
+	if (vspace->used_pages)
+		vspace_flush_tables(vspace, 0, vspace->end);
 	vspace->free = NULL;
 	vspace->used_pages = 0;
 	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {
@@ -109,21 +186,28 @@ void vspace_reset(struct vspace *vspace)
 	vspace->free_pages = pages;
 }
 
-void vspace_feed_lost(struct vspace *vspace, struct slot *feed)
+bool vspace_feed_lost(struct vspace *vspace, struct slot *feed)
 {
-	feed->pages = 0;
-	vspace_reset(vspace);
+	if (feed->pages) {
+		feed->pages = 0;
+		vspace_reset(vspace);
+	}
+	return nobody_behind(vspace_behind(vspace, vspace->tables_freed));
 }
 
-void vspace_destroy(struct vspace *vspace)
+bool vspace_destroy(struct vspace *vspace)
 {
 	struct cpu *cpu = this_cpu();
+	unsigned users = 0;
 
 	vspace_reset(vspace);
-	if (cpu->vspace == vspace) {
-		cpu->vspace = NULL;
-		arch_vspace_switch(NULL);
+	if (cpu->vspace == vspace)
+		vspace_load(cpu, NULL);
+	for (unsigned i = 0; i < cpu_count; i++) {
+		if (vspace_is_loaded(vspace, cpu_at(i)))
+			users |= 1u << i;
 	}
+	return nobody_behind(users);
 }
 
 /* ---- finding entries ---- */
@@ -185,7 +269,7 @@ void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address)
 
 	*entry = 0;
 	__builtin_memset(table, 0, PAGE_SIZE);
-	vspace_flush(vspace, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
+	vspace_flush_tables(vspace, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
 	table_give(vspace, table);
 }
 
@@ -266,7 +350,7 @@ bool vspace_remove(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_
 
 	while (at < end) {
 		at = vspace_remove_some(vspace, at, end, physical, size, &count);
-		if (at < end && arch_interrupt_pending())
+		if (at < end && preempt_wanted())
 			break;
 	}
 	/* Of a large page that the range begins inside of, any address will do. */
@@ -322,13 +406,14 @@ static unsigned vspace_reclaim(struct thread *caller, struct vspace *vspace)
 			address = 0;
 			level++;
 		}
-		preempted = level < vspace->root_level && arch_interrupt_pending();
+		preempted = level < vspace->root_level && preempt_wanted();
 	}
 	if (vspace->free_pages != before)
-		vspace_flush(vspace, 0, vspace->end);
+		vspace_flush_tables(vspace, 0, vspace->end);
 	caller->progress = (uint64_t)level << 56 | address >> PAGE_BITS;
 	if (preempted)
 		return STATUS_RESTART;
+	vspace_tour(caller, vspace);
 	result(caller, 0, vspace->free_pages);
 	return ERR_NONE;
 }
@@ -389,6 +474,7 @@ static unsigned vspace_unmap(struct thread *caller, struct vspace *vspace)
 		result(caller, 1, (end - address) >> PAGE_BITS);
 		return STATUS_RESTART;
 	}
+	vspace_tour(caller, vspace);
 	result(caller, 0, caller->progress);
 	return ERR_NONE;
 }
@@ -424,7 +510,7 @@ static unsigned vspace_harvest(struct thread *caller, struct vspace *vspace)
 		unsigned shift = i % 4 * 2;
 
 		buffer->data[i / 4] = (uint8_t)((buffer->data[i / 4] & ~(3u << shift)) | bits << shift);
-		if (i % 64 == 63 && i + 1 < pages && arch_interrupt_pending())
+		if (i % 64 == 63 && i + 1 < pages && preempt_wanted())
 			break;
 	}
 	vspace_flush(vspace, address, pages << PAGE_BITS);
@@ -432,6 +518,7 @@ static unsigned vspace_harvest(struct thread *caller, struct vspace *vspace)
 		caller->progress = i + 1;
 		return STATUS_RESTART;
 	}
+	vspace_tour(caller, vspace);
 	return ERR_NONE;
 }
 

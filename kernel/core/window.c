@@ -7,6 +7,8 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/delete.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/syscall.h>
 #include <kernel/window.h>
 
@@ -35,19 +37,30 @@ static void window_include(struct window *window, uint64_t start, uint64_t end)
 		window->hull_end = end;
 }
 
+/* Its slots are cleared, and so the memory can be used for anything, when no TLB knows a leaf any more. */
 bool window_unbind(struct window *window)
 {
+	struct vspace *vspace = window_vspace(window);
 	uint64_t removed = 0;
+	unsigned behind;
 
-	if (slot_empty(&window->vspace))
+	if (!vspace)
 		return true;
-	if (!vspace_remove(window_vspace(window), &window->hull_start, window->hull_end,
-	                   window->memory.object, window->memory.pages << PAGE_BITS, &removed))
+	if (!vspace_remove(vspace, &window->hull_start, window->hull_end, window->memory.object,
+	                   window->memory.pages << PAGE_BITS, &removed))
 		return false;
+	/* Somebody else may have removed them just before: what he still has to tell the others counts. */
+	if (removed || !window->removed)
+		window->removed = vspace->edited;
+	behind = vspace_behind(vspace, window->removed);
+	if (behind) {
+		go_to(cpu_at((unsigned)__builtin_ctz(behind)));
+		return false;
+	}
 	slot_clear(&window->memory);
 	slot_clear(&window->vspace);
 	window->hull_start = USER_END;
-	window->hull_end = 0;
+	window->hull_end = window->removed = 0;
 	return true;
 }
 
@@ -162,7 +175,7 @@ static inline unsigned window_map_pages(struct window *window, const struct map_
 		at += run;
 		if (pte)
 			pte += run << PAGE_BITS;
-		if (at < pages && arch_interrupt_pending()) {
+		if (at < pages && preempt_wanted()) {
 			status = STATUS_RESTART;
 			break;
 		}
@@ -171,6 +184,18 @@ static inline unsigned window_map_pages(struct window *window, const struct map_
 	if (is_stale(vspace, replaced))
 		vspace_flush(vspace, request->address + (first << PAGE_BITS), (at - first) << PAGE_BITS);
 	return status;
+}
+
+/*
+ * The caller is told nothing before all CPUs know what was replaced. If there are table pages, but a CPU may
+ * still walk them, it has them afterwards.
+ */
+static unsigned window_tour(struct thread *caller, const struct vspace *vspace, unsigned status)
+{
+	if (status == STATUS_RESTART)
+		return status;
+	vspace_tour(caller, vspace);
+	return status == ERR_NO_MEMORY && vspace->free_pages && caller->tour ? STATUS_RESTART : status;
 }
 
 static unsigned window_map(struct thread *caller, struct window *window)
@@ -189,6 +214,7 @@ static unsigned window_map(struct thread *caller, struct window *window)
 	if (status)
 		return status;
 	status = window_map_pages(window, &request, &caller->progress);
+	status = window_tour(caller, window_vspace(window), status);
 	if (status != STATUS_RESTART)
 		result(caller, 0, caller->progress);
 	return status;
@@ -215,8 +241,10 @@ void window_map_for_reply(struct thread *replier, uint64_t window, const struct 
 	if (cspace_find(replier, window, OBJECT_WINDOW, RIGHT_MANAGE, &slot) ||
 	    request->pages > REPLY_MAP_PAGES)
 		return;
-	if (map_check(slot_object(slot), request) == ERR_NONE)
-		window_map_pages(slot_object(slot), request, &done);
+	if (map_check(slot_object(slot), request) != ERR_NONE)
+		return;
+	window_map_pages(slot_object(slot), request, &done);
+	vspace_tour(replier, window_vspace(slot_object(slot)));
 }
 
 /* ---- scatter ---- */
@@ -346,13 +374,14 @@ static unsigned window_map_scatter(struct thread *caller, struct window *window)
 	scatter_begin(&scatter, window, base);
 	while (at < end && !status) {
 		status = scatter_some(&scatter, &at, end - at > PREEMPT_PAGES ? at + PREEMPT_PAGES : end);
-		if (!status && at < end && arch_interrupt_pending())
+		if (!status && at < end && preempt_wanted())
 			status = STATUS_RESTART;
 	}
 	caller->progress = (uint64_t)(at - list);
 	if (is_stale(vspace, scatter.replaced))
 		vspace_flush(vspace, (scatter.base + scatter.low) << PAGE_BITS,
 		             (scatter.high + 1 - scatter.low) << PAGE_BITS);
+	status = window_tour(caller, vspace, status);
 	if (status != STATUS_RESTART)
 		result(caller, 0, caller->progress);
 	return status;
@@ -421,12 +450,12 @@ static unsigned window_protect(struct thread *caller, struct window *window)
 		window_include(window, address, end);
 	for (next = address + (caller->progress << PAGE_BITS); next < end;) {
 		next = window_protect_one(window, next, (unsigned)rights);
-		if (next % (PREEMPT_PAGES * PAGE_SIZE) == 0 && next < end && arch_interrupt_pending())
+		if (next % (PREEMPT_PAGES * PAGE_SIZE) == 0 && next < end && preempt_wanted())
 			break;
 	}
 	vspace_flush(vspace, address, end - address);
 	caller->progress = (next - address) >> PAGE_BITS;
-	return next < end ? STATUS_RESTART : (unsigned)ERR_NONE;
+	return window_tour(caller, vspace, next < end ? STATUS_RESTART : (unsigned)ERR_NONE);
 }
 
 /* ---- bind, dispatch ---- */

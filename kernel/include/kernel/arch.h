@@ -52,6 +52,8 @@ bool arch_interrupt_pending(void);
 /* ---- other CPUs ---- */
 /* Let the CPUs that boot_data counts enter kernel_main_other(). */
 void arch_cpus_start(void);
+/* In a loop that waits for another CPU. */
+void arch_pause(void);
 /* Raise the mail interrupt there: kernel_mail(). */
 void arch_ipi(unsigned cpu);
 /* This CPU panics: stop the others. Returns on one CPU only, even if several panic. */
@@ -69,6 +71,8 @@ _Noreturn void arch_switch_native(struct thread *thread);
 void arch_idle(void);
 /* Make a VSpace current; NULL: the kernel's own. Writes CR3 only if it changes. */
 void arch_vspace_switch(struct arch_vspace *vspace);
+/* May that CPU still walk these page tables? (Also asked about other CPUs, without waiting for them.) */
+bool arch_vspace_in_use(const struct cpu *cpu, const struct arch_vspace *vspace);
 
 /* The same where this CPU is at hand and the VSpace is not NULL. */
 void arch_vspace_load(struct arch_cpu *cpu, const struct arch_vspace *vspace);

@@ -12,6 +12,7 @@
 struct sched_context;
 struct thread;
 struct vspace;
+struct mail;
 
 struct ready_queue {
 	struct thread *first, *last;
@@ -33,6 +34,15 @@ struct cpu {
 	uint64_t ready_bits[PRIORITY_COUNT / 64]; /* bit set: that queue is not empty */
 	uint64_t ready_words;                     /* bit set: that word of ready_bits is not zero */
 	unsigned index;
+
+	/* ---- several CPUs: mail.c, lock.c, vspace.c ---- */
+	uint64_t home_key;      /* index, as the header of a slot has it */
+	uint64_t flushed;       /* what was changed up to this tlb_generation, this CPU's TLB has not */
+	struct mail *mailbox;   /* an atomic stack: written by all CPUs */
+	struct mail *inbox;     /* taken and not yet acted on, in order */
+	struct thread *visitor; /* for which it executes a system call now */
+	struct cpu *go_to;      /* where the operation that it is at has to go on */
+	bool in_kernel;         /* debug kernels: holds the debug lock */
 };
 
 /* Of this machine; boot_data's. */

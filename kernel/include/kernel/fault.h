@@ -5,4 +5,6 @@
 #include <kernel/thread.h>
 
 void foreign_syscall(struct thread *thread);
+/* It has arrived where its message (message, fault) is to be sent. */
+void thread_send_again(struct thread *thread);
 void thread_send_interrupted(struct thread *thread);

@@ -12,6 +12,9 @@ struct irq {
 
 extern struct irq irqs[];
 
+/* The CPU that interrupts go to; Irqs are touched only there. */
+#define IRQ_HOME 0
+
 /* The notification is about to be cleared. */
 void irq_unbind(struct irq *irq);
 void irq_destroy(struct irq *irq);

@@ -10,6 +10,7 @@ struct thread;
 
 struct wait_queue {
 	struct heap waiting;
+	uint64_t arrivals; /* ever: 2^56 of them take longer than hardware lasts */
 };
 
 static inline bool queue_empty(const struct wait_queue *queue)
@@ -17,20 +18,12 @@ static inline bool queue_empty(const struct wait_queue *queue)
 	return queue->waiting.root == NULL;
 }
 
-/* Arrivals are counted for all queues together; 2^56 of them take longer than hardware lasts. */
 #define ARRIVAL_BITS 56
-extern uint64_t queue_arrivals;
 
 /* Priority first, then arrival. */
 static inline uint64_t queue_key(unsigned priority, uint64_t arrival)
 {
 	return ((uint64_t)(PRIORITY_MAX - priority) << ARRIVAL_BITS) + arrival;
-}
-
-/* The key of one that comes now. */
-static inline uint64_t queue_order(unsigned priority)
-{
-	return queue_key(priority, ++queue_arrivals);
 }
 
 /*

@@ -33,8 +33,11 @@ void reply_release(struct reply *reply);
 /* The Reply or its holder dies: whoever it holds learns of it. */
 void reply_fail(struct reply *reply);
 
-/* Perform the mapping that an answer with REPLY_MAP asks for. */
-void reply_map(struct thread *replier);
+/*
+ * Perform the mapping that an answer with REPLY_MAP asks for. False: its tour comes first, then the answer
+ * has to be given again.
+ */
+bool reply_map(struct thread *replier);
 
 unsigned syscall_reply(struct thread *thread);
 unsigned syscall_reply_recv(struct thread *thread);

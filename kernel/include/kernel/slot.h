@@ -90,6 +90,18 @@ struct slot {
 };
 _Static_assert(sizeof(struct slot) == 1 << SLOT_BITS, "a capability slot");
 
+/* The first word of a slot, read at once. */
+#define SLOT_TYPE_MASK    0xfful
+#define SLOT_RIGHTS_SHIFT 8
+#define SLOT_HOME_SHIFT   32
+static inline uint64_t slot_header(const struct slot *slot)
+{
+	uint64_t header;
+
+	__builtin_memcpy(&header, slot, sizeof(header));
+	return header;
+}
+
 static inline bool slot_empty(const struct slot *slot)
 {
 	return slot->type == OBJECT_NULL;

@@ -7,7 +7,7 @@
 
 /* Internal outcomes of a system call beside enum error. */
 enum {
-	STATUS_RESTART = 0x200, /* an interrupt is waiting: do the same again afterwards */
+	STATUS_RESTART = 0x200, /* do the same again: somebody waits (preempt_wanted), or elsewhere (go_to) */
 	STATUS_BLOCKED,         /* the registers are, or will be, set by who ends the wait */
 };
 

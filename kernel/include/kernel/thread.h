@@ -11,6 +11,7 @@
 
 #include <kernel/arch.h>
 #include <kernel/deadline.h>
+#include <kernel/mail.h>
 #include <kernel/queue.h>
 #include <kernel/slot.h>
 
@@ -28,12 +29,13 @@ enum message_kind {
 
 enum thread_flags {
 	THREAD_FOREIGN = 1 << 0,
-	THREAD_POKED = 1 << 1,     /* tell the syscall endpoint before the next return to user mode */
-	THREAD_RESTARTED = 1 << 2, /* is repeating an interrupted operation: `progress` counts on */
+	THREAD_RESTARTED = 1 << 1, /* is repeating an interrupted operation: `progress` counts on */
 };
 
-/* An internal state beside enum thread_state: destroyed during the current operation. */
+/* Internal states beside enum thread_state: destroyed during the current operation; */
 #define THREAD_STATE_DEAD 0xff
+/* in a mailbox, or on a visit: another CPU executes its system call. Nobody is told of it. */
+#define THREAD_STATE_TRAVELLING 0xfe
 
 struct thread_fault {
 	uint32_t label;
@@ -51,6 +53,11 @@ struct thread {
 	uint8_t priority;            /* effective: base, or that of one who waits for it */
 	uint8_t base_priority;
 	uint8_t queued;              /* is in a ready queue */
+	uint8_t poked;    /* tell the syscall endpoint before the next return to user mode; set by any CPU */
+	uint8_t canceled; /* it is to stop when it next lands; set by any CPU with the lock */
+	uint8_t trip;     /* enum trip, while TRAVELLING */
+	uint32_t tour;    /* CPUs that it has to visit, for their TLBs' sake, before it goes on */
+	struct mail mail;
 	struct sched_context *sched; /* that it runs on: lent by its caller, or its own; inherit.h */
 	struct sched_context *own;   /* == object of bindings[BIND_SCHED_CONTEXT] */
 	struct thread *ready_next, *ready_prev;
@@ -76,9 +83,20 @@ static inline struct thread *thread_of_wait(struct heap_node *node)
 	return (struct thread *)((char *)node - offsetof(struct thread, wait));
 }
 
+static inline struct thread *thread_of_mail(struct mail *mail)
+{
+	return (struct thread *)((char *)mail - offsetof(struct thread, mail));
+}
+
 static inline struct thread *thread_of_deadline(struct deadline *deadline)
 {
 	return (struct thread *)((char *)deadline - offsetof(struct thread, deadline));
+}
+
+/* It may change at any time, unless it is this CPU. */
+static inline struct cpu *thread_owner(const struct thread *thread)
+{
+	return __atomic_load_n(&thread->cpu, __ATOMIC_ACQUIRE);
 }
 
 static inline bool thread_is_foreign(const struct thread *thread)
@@ -123,7 +141,7 @@ void thread_cancel(struct thread *thread, enum error status);
 void thread_wake(struct thread *thread);
 /* The same for one that goes on with a context that had the CPU: before its equals. */
 void thread_wake_first(struct thread *thread);
-/* It waits for nothing: run no more until resumed. */
+/* It waits for nothing: run no more until resumed. It belongs to its home again. */
 void thread_stop(struct thread *thread);
 /* Cancel and stop. */
 void thread_suspend(struct thread *thread);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <kernel/arch.h>
+#include <kernel/cpu.h>
 #include <kernel/slot.h>
 #include <kernel/thread.h>
 
@@ -30,6 +31,8 @@ struct vspace {
 	uint64_t free_pages;           /* in the list, and never used in feeds */
 	uint64_t used_pages;           /* linked as tables, the root not counted */
 	uint64_t carved[VSPACE_FEEDS]; /* pages of each feed that were ever taken */
+	uint64_t edited;               /* tlb_generation of the last change that a TLB may not know of */
+	uint64_t tables_freed;         /* the same for table pages that came back */
 	struct slot feeds[VSPACE_FEEDS];
 };
 _Static_assert(sizeof(struct vspace) <= PAGE_SIZE, "the second page of a VSpace object");
@@ -41,10 +44,10 @@ struct vspace *vspace_init(void *object);
 void vspace_init_feeds(struct vspace *vspace);
 /* Forget all translations and take all table pages back. */
 void vspace_reset(struct vspace *vspace);
-/* A feed's slot is about to be cleared: the same, without its pages. */
-void vspace_feed_lost(struct vspace *vspace, struct slot *feed);
-/* No CPU uses it any more. Its slots are empty or about to be. */
-void vspace_destroy(struct vspace *vspace);
+/* A feed's slot is about to be cleared: the same, without its pages. False: go on on another CPU (go_to). */
+bool vspace_feed_lost(struct vspace *vspace, struct slot *feed);
+/* Make sure that no CPU uses it any more. Its slots are empty or about to be. False: go on on another CPU. */
+bool vspace_destroy(struct vspace *vspace);
 
 /* [address, address + pages) is page-aligned and below the space's end. */
 static inline enum error vspace_range_check(const struct vspace *vspace, uint64_t address, uint64_t pages)
@@ -55,6 +58,31 @@ static inline enum error vspace_range_check(const struct vspace *vspace, uint64_
 		return ERR_RANGE;
 	return ERR_NONE;
 }
+/* Counts the changes of all address spaces that TLBs may not know of. Written with the lock. */
+extern uint64_t tlb_generation;
+/*
+ * CPUs (a bit each) that may know what the space's tables said before this generation. Not this CPU: it is
+ * made to forget. With the lock.
+ */
+unsigned vspace_behind(const struct vspace *vspace, uint64_t generation);
+/* The caller is told that its change is complete: all CPUs learn of it first. */
+void vspace_tour(struct thread *caller, const struct vspace *vspace);
+/* Flush this CPU's TLB if it does not know of all changes of the loaded space. */
+void tlb_catch_up(struct cpu *cpu);
+
+/* The order matters: see docs/several-cpus.md. */
+static inline void vspace_load(struct cpu *cpu, struct vspace *vspace)
+{
+	uint64_t generation;
+
+	if (cpu->vspace == vspace)
+		return;
+	generation = __atomic_load_n(&tlb_generation, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->vspace, vspace, __ATOMIC_RELAXED);
+	arch_vspace_switch(vspace ? &vspace->arch : NULL);
+	__atomic_store_n(&cpu->flushed, generation, __ATOMIC_RELAXED);
+}
+
 /* Tables were changed: forget what [address, address + size) meant. */
 void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size);
 /* The entry for a leaf of this level; makes the tables that are missing, NULL if there is no page for one. */

@@ -8,7 +8,8 @@
 
 struct window {
 	struct slot memory;
-	struct slot vspace; /* of a VSpace or an IoSpace: the object is a struct vspace */
+	struct slot vspace;            /* of a VSpace or an IoSpace: the object is a struct vspace */
+	uint64_t removed;              /* tlb_generation when, unbinding it, its leaves were gone */
 	uint64_t hull_start, hull_end; /* virtual; every leaf that was made through it lies inside */
 };
 _Static_assert(sizeof(struct window) <= 1 << 8, "Window object");

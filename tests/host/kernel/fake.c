@@ -14,11 +14,14 @@
 uint64_t fake_offset, fake_now;
 unsigned fake_interrupt_every;
 unsigned fake_interrupt_looks;
-deadline_t fake_timer = DEADLINE_NEVER;
+unsigned fake_cpu;
+deadline_t fake_timers[CPU_MAX];
+bool fake_ipi[CPU_MAX];
+/* Whose registers are live in each CPU, as on a real one until somebody else's are. */
+static struct thread *live[CPU_MAX];
 char fake_log[4096];
 jmp_buf fake_user;
 bool fake_idle_forever;
-static struct arch_vspace *current_vspace;
 
 /* The leak checker walks stacks that longjmp left; and nothing here is allocated. */
 const char *__asan_default_options(void);
@@ -44,7 +47,7 @@ void invariants_check(void)
 /* ---- CPU ---- */
 struct cpu *arch_this_cpu(void)
 {
-	return cpu_at(0);
+	return cpu_at(fake_cpu);
 }
 
 uint64_t arch_time(void)
@@ -78,8 +81,11 @@ static void timer_check(const struct cpu *cpu)
 
 void arch_return_to_user(struct thread *thread)
 {
-	(void)thread;
-	timer_check(cpu_at(0));
+	kernel_assert(thread->home == this_cpu() && thread->cpu == this_cpu());
+	for (unsigned i = 0; i < CPU_MAX; i++)
+		kernel_assert(i == fake_cpu || live[i] != thread);
+	live[fake_cpu] = thread;
+	timer_check(this_cpu());
 	longjmp(fake_user, 1);
 }
 
@@ -91,7 +97,7 @@ void arch_switch_native(struct thread *thread)
 
 void arch_idle(void)
 {
-	if (fake_timer == DEADLINE_NEVER)
+	if (fake_timer == DEADLINE_NEVER || world_cpus > 1)
 		longjmp(fake_user, 2);
 	if (fake_timer > fake_now)
 		fake_now = fake_timer;
@@ -101,7 +107,7 @@ void arch_idle(void)
 
 void arch_vspace_switch(struct arch_vspace *vspace)
 {
-	current_vspace = vspace;
+	tlb_switch(vspace);
 }
 
 void arch_vspace_load(struct arch_cpu *cpu, const struct arch_vspace *vspace)
@@ -196,7 +202,7 @@ bool arch_vector_write(struct thread *thread, const void *in, size_t size)
 
 void arch_vector_drop(struct thread *thread)
 {
-	(void)thread;
+	arch_context_detach(thread);
 }
 
 /* ---- page tables ---- */
@@ -295,13 +301,6 @@ unsigned arch_pte_harvest(pte_t *pte)
 	return bits;
 }
 
-void arch_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size)
-{
-	(void)vspace;
-	(void)address;
-	(void)size;
-}
-
 /* ---- interrupts, ports ---- */
 bool fake_irq_masked[ARCH_IRQ_COUNT];
 
@@ -382,6 +381,36 @@ void arch_backtrace(void)
 
 void arch_cpus_start(void)
 {
+}
+
+void arch_ipi(unsigned cpu)
+{
+	fake_ipi[cpu] = true;
+}
+
+/* Nobody else acts while one CPU does. */
+void arch_pause(void)
+{
+	panic("a CPU waits for another one");
+}
+
+void arch_context_detach(struct thread *thread)
+{
+	if (live[fake_cpu] == thread)
+		live[fake_cpu] = NULL;
+}
+
+void fake_reset(void)
+{
+	fake_cpu = 0;
+	memset(live, 0, sizeof(live));
+	memset(fake_ipi, 0, sizeof(fake_ipi));
+	for (unsigned i = 0; i < CPU_MAX; i++) {
+		fake_timers[i] = DEADLINE_NEVER;
+		fake_cpu = i;
+		tlb_switch(NULL);
+	}
+	fake_cpu = 0;
 }
 
 void arch_panic_begin(void)

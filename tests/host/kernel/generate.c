@@ -65,12 +65,17 @@ static cptr_t root_find(void)
 	return CPTR_NULL;
 }
 
-static cptr_t take(cptr_t untyped, uint64_t type, uint64_t bits)
+static cptr_t take_at(cptr_t untyped, uint64_t type, uint64_t bits, uint64_t home)
 {
 	cptr_t slot = new_slot();
 
-	must(untyped, UNTYPED_RETYPE, type | bits << 8, 1, CPTR_NULL, slot);
+	must(untyped, UNTYPED_RETYPE, type | bits << 8 | home << 16, 1, CPTR_NULL, slot);
 	return slot;
+}
+
+static cptr_t take(cptr_t untyped, uint64_t type, uint64_t bits)
+{
+	return take_at(untyped, type, bits, 0);
 }
 
 /* init's capability becomes the players'. */
@@ -104,14 +109,15 @@ static cptr_t player_make(unsigned number)
 {
 	cptr_t chunk = take(root, OBJECT_UNTYPED, CHUNK_BITS), page = take(chunk, OBJECT_UNTYPED, 12);
 	cptr_t small = take(chunk, OBJECT_UNTYPED, 12), buffer = take(chunk, OBJECT_MEMORY, 12);
-	cptr_t thread = take(page, OBJECT_THREAD, 0), context = take(small, OBJECT_SCHED_CONTEXT, 0);
+	cptr_t home = number % world_cpus, thread = take_at(page, OBJECT_THREAD, 0, home);
+	cptr_t context = take_at(small, OBJECT_SCHED_CONTEXT, 0, home);
 	cptr_t mine = new_slot();
 
 	must(INIT_SLOT_CNODE, CNODE_DERIVE, mine, CPTR_NULL, thread, RIGHT_ALL);
 	must(thread, THREAD_BIND, BIND_CSPACE, table);
 	must(thread, THREAD_BIND, BIND_VSPACE, INIT_SLOT_VSPACE);
 	must(thread, THREAD_BIND, BIND_IPC_BUFFER, buffer);
-	must(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, context, 20000, 20000);
+	must(INIT_SLOT_CPU_TIME + home, CPU_TIME_CONFIGURE, context, 20000, 20000);
 	must(thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
 	must(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 100 + number % 2);
 	must(thread, THREAD_RESUME);
@@ -133,7 +139,7 @@ static void objects_make(void)
 	cptr_t chunk = take(root, OBJECT_UNTYPED, CHUNK_BITS), part = take(chunk, OBJECT_UNTYPED, 12);
 
 	for (unsigned i = 0; i < sizeof(small); i++)
-		hand_over(take(part, small[i], 0));
+		hand_over(take_at(part, small[i], 0, draw(world_cpus)));
 	hand_over(part);
 	part = take(chunk, OBJECT_UNTYPED, 12);
 	hand_over(take(part, OBJECT_WINDOW, 0));
@@ -154,15 +160,19 @@ static void objects_make(void)
 /* Only end and revival of the world wake init. */
 static void init_waits(void)
 {
+	act(0);
 	fake_interrupt_every = 0;
 	enter(SYS_WAIT, &(struct call){.cap = bell, .deadline = DEADLINE_NEVER});
 }
 
 static void init_wakes(void)
 {
+	act(0);
+	world_waits = true;
 	fake_interrupt_every = 0;
 	notification_signal(slot_object(init_slot_at(bell)), 1);
 	interrupt();
+	settle();
 	if (running() != init)
 		give_up("init does not run", init->state);
 }
@@ -174,6 +184,8 @@ void generate_begin(void)
 	/* What every world begins with needs no check after each step. */
 	fake_check_every = UINT32_MAX;
 	world_io_level = draw(4) ? 2 + (unsigned)draw(2) : 0;
+	act(0);
+	world_waits = true;
 	world_boot_small();
 	generate_statistics.worlds++;
 	init = running();
@@ -217,13 +229,42 @@ static void devices_run(void)
 		                                              0x40000000 + (from + i) * PAGE_SIZE, i % 2);
 }
 
+/* A CPU with something to do: its mail, or a thread. */
+static bool somebody_acts(void)
+{
+	for (unsigned i = 0, first = (unsigned)draw(world_cpus); i < world_cpus; i++) {
+		act((first + i) % world_cpus);
+		if (running())
+			return true;
+		deliver();
+		if (!running())
+			pass(30000);
+		if (running())
+			return true;
+	}
+	act(0);
+	return false;
+}
+
+/* Mail may wait a little. */
+static void somebody_delivers(void)
+{
+	unsigned acts = fake_cpu;
+
+	act((unsigned)draw(world_cpus));
+	deliver();
+	act(acts);
+}
+
 bool generate_step(void)
 {
 	generate_statistics.operations++;
-	if (!running())
-		pass(30000);
-	if (!running())
+	world_waits = false;
+	if (world_cpus > 1)
+		somebody_delivers();
+	if (!somebody_acts())
 		players_revive();
+	world_waits = false;
 	if (!running()) {
 		generate_statistics.stuck++;
 		return false;
@@ -239,6 +280,8 @@ bool generate_step(void)
 		pass(draw(20000));
 	else
 		generate_call();
+	tlb_touch(0x40000000 + draw(64) * PAGE_SIZE);
+	tlb_check();
 	return true;
 }
 

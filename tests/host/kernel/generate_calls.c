@@ -115,6 +115,8 @@ static void op_retype(void)
 		bits = 12 + draw(3);
 	if (bits && slot->type == OBJECT_UNTYPED && slot->chunks.used && draw(8))
 		bits = slot->untyped.chunk_bits;
+	if (type_has_home(type))
+		bits = draw(world_cpus) << 8;
 	INVOKE(untyped, UNTYPED_RETYPE, type | bits << 8, 1 + draw(3), inner ? CPTR_NULL : some_cnode(),
 	       inner ? empty() : 1 + draw(8));
 }

@@ -36,11 +36,13 @@ unsigned units_stress(unsigned *passed, unsigned long operations, unsigned seed)
 	generate_draw = seeded;
 	compare_every = 8;
 	while (generate_statistics.operations < operations) {
+		world_cpus = 1 + generate_statistics.worlds % 4;
 		generate_begin();
 		for (unsigned i = 0; i < PER_WORLD && generate_step(); i++)
 			;
 		generate_end();
 	}
+	world_cpus = 1;
 	print_statistics();
 	compare_every = 0;
 	CHECK(generate_statistics.accesses > operations / 1000);

@@ -6,6 +6,7 @@
 
 #include <kernel/delete.h>
 #include <kernel/irq.h>
+#include <kernel/lock.h>
 
 #include "compare.h"
 #include "fake.h"
@@ -54,12 +55,15 @@ static void make_image(char *module)
 /* Everything that the kernel keeps outside objects. */
 static void kernel_forget(void)
 {
-	memset(cpu_at(0), 0, sizeof(struct cpu));
+	memset(cpu_at(0), 0, CPU_MAX * sizeof(struct cpu));
+	memset(&tree_lock, 0, sizeof(tree_lock));
+	memset(&debug_lock, 0, sizeof(debug_lock));
+	tree_sequence = tlb_generation = 0;
+	fake_reset();
 	memset(irqs, 0, ARCH_IRQ_COUNT * sizeof(struct irq));
 	slot_forest.child = NULL;
 	slot_dying.dying.next = slot_dying.dying.prev = &slot_dying;
 	fake_io_reset(world_io_level);
-	fake_timer = DEADLINE_NEVER;
 	fake_interrupt_every = fake_interrupt_looks = 0;
 	fake_now = 1;
 	fake_log[0] = 0;
@@ -134,7 +138,55 @@ bool world_panics(void (*function)(void))
 
 struct thread *running(void)
 {
-	return cpu_at(0)->current;
+	return this_cpu()->current;
+}
+
+void act(unsigned cpu)
+{
+	fake_cpu = cpu;
+}
+
+void deliver(void)
+{
+	if (!fake_ipi[fake_cpu])
+		return;
+	fake_ipi[fake_cpu] = false;
+	if (setjmp(fake_user) == 0) {
+		kernel_mail();
+		kernel_interrupt_done(running());
+	}
+}
+
+bool mail_waits(void)
+{
+	for (unsigned i = 0; i < world_cpus; i++)
+		if (fake_ipi[i])
+			return true;
+	return false;
+}
+
+void settle(void)
+{
+	unsigned was = fake_cpu;
+
+	while (mail_waits()) {
+		for (unsigned i = 0; i < world_cpus; i++) {
+			act(i);
+			deliver();
+		}
+	}
+	act(was);
+}
+
+/* It may have travelled, several times. */
+bool world_waits = true;
+static void wait_for(struct thread *thread)
+{
+	for (unsigned i = 0; i < 10000 && (mail_waits() || (running() == thread && restarts(thread))); i++) {
+		settle();
+		if (running() == thread && restarts(thread))
+			call_again();
+	}
 }
 
 static void load(struct thread *thread, uint64_t number, const struct call *call)
@@ -209,6 +261,8 @@ uint64_t syscall(uint64_t number, struct call *call)
 	if (!thread)
 		return UINT64_MAX;
 	enter(number, call);
+	if (world_cpus > 1 && world_waits)
+		wait_for(thread);
 	unload(thread, call);
 	return *context_status(&thread->context);
 }

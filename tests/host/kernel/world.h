@@ -32,7 +32,7 @@ extern char fake_log[4096];
 /* Set when something is expected to panic; world_panics() then returns true. */
 bool world_panics(void (*function)(void));
 
-/* The thread that user mode runs, or NULL when the CPU idles for ever. */
+/* The thread that user mode of the acting CPU runs, or NULL when it idles for ever. */
 struct thread *running(void);
 
 struct call {
@@ -47,6 +47,15 @@ void enter(uint64_t number, const struct call *call);
 /* The thread was interrupted in a call, and makes it again when it runs. */
 bool restarts(const struct thread *thread);
 void call_again(void);
+/* Another CPU acts from now on. */
+void act(unsigned cpu);
+/* The acting CPU takes its mail, if it has any. */
+void deliver(void);
+/* All CPUs, until there is none left. */
+void settle(void);
+bool mail_waits(void);
+/* Calls that come back are waited for, also when their thread travels; or not. */
+extern bool world_waits;
 /* The same for a call that comes back at once: its status. */
 uint64_t syscall(uint64_t number, struct call *call);
 uint64_t invoke6(uint64_t cap, unsigned operation, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3,

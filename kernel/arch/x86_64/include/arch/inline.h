@@ -18,6 +18,11 @@ static inline void arch_copy_words(uint64_t *to, const uint64_t *from, uint64_t 
 	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
 }
 
+static inline void arch_pause(void)
+{
+	__asm__ volatile("pause" : : : "memory");
+}
+
 /* ---- time ---- */
 /* The TSC as it is: the cheapest clock, for what counts only differences. */
 static inline uint64_t arch_cycles(void)
@@ -118,7 +123,8 @@ __attribute__((always_inline)) static inline void arch_cpu_vspace_switch(struct 
 		return;
 	trace(TRACE_VSPACE, 0, NULL, root, 0, 0, 0);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
-	cpu->cr3 = root; /* only now are the old tables out of use */
+	/* Only now are the old tables out of use: until then other CPUs have to take them for used. */
+	__atomic_store_n(&cpu->cr3, root, __ATOMIC_RELAXED);
 }
 
 static inline void arch_vspace_switch(struct arch_vspace *vspace)
@@ -131,4 +137,9 @@ __attribute__((always_inline)) static inline void arch_vspace_load(struct arch_c
                                                                    const struct arch_vspace *vspace)
 {
 	arch_cpu_vspace_switch(cpu, vspace->root);
+}
+
+static inline bool arch_vspace_in_use(const struct cpu *cpu, const struct arch_vspace *vspace)
+{
+	return __atomic_load_n(&((const struct arch_cpu *)cpu)->cr3, __ATOMIC_RELAXED) == vspace->root;
 }

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include <kernel/lock.h>
+#include <kernel/sched.h>
+
+struct ticket_lock tree_lock;
+uint64_t tree_sequence;
+static unsigned writers; /* nested */
+
+void lock_take(struct ticket_lock *lock)
+{
+	uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != ticket)
+		arch_pause();
+}
+
+void lock_release(struct ticket_lock *lock)
+{
+	__atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+}
+
+void tree_write_begin(void)
+{
+	if (writers++)
+		return;
+	__atomic_store_n(&tree_sequence, tree_sequence + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+void tree_write_end(void)
+{
+	if (--writers == 0)
+		__atomic_store_n(&tree_sequence, tree_sequence + 1, __ATOMIC_RELEASE);
+}
+
+#ifdef PITH_DEBUG
+struct ticket_lock debug_lock;
+
+void debug_lock_take(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->in_kernel)
+		return;
+	lock_take(&debug_lock);
+	cpu->in_kernel = true;
+}
+
+void debug_lock_release(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	cpu->in_kernel = false;
+	lock_release(&debug_lock);
+}
+
+static bool another_cpu_waits(void)
+{
+	return lock_wanted(&debug_lock);
+}
+#else
+static bool another_cpu_waits(void)
+{
+	return lock_wanted(&tree_lock);
+}
+#endif
+
+/* A visitor from another CPU takes no time from threads that come before it. */
+static bool visitor_is_in_the_way(const struct cpu *cpu)
+{
+	const struct thread *visitor = cpu->visitor;
+
+	if (!visitor)
+		return false;
+	return (cpu->current && cpu->current->priority >= visitor->priority) ||
+	       ready_highest(cpu) >= (int)visitor->priority;
+}
+
+bool preempt_wanted(void)
+{
+	return another_cpu_waits() || visitor_is_in_the_way(this_cpu()) || arch_interrupt_pending();
+}

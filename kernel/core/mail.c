@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mailboxes, and threads that travel: see docs/several-cpus.md.
+ *
+ * A mailbox is an atomic stack that its CPU takes as a whole and turns round, so mail is handled in the order
+ * in which it arrived. An interrupt announces the first piece.
+ */
+#include <kernel/fault.h>
+#include <kernel/lock.h>
+#include <kernel/mail.h>
+#include <kernel/notification.h>
+#include <kernel/sched.h>
+#include <kernel/syscall.h>
+#include <kernel/thread.h>
+#include <kernel/vspace.h>
+
+static void mail_send(struct cpu *to, struct mail *mail)
+{
+	struct mail *first = __atomic_load_n(&to->mailbox, __ATOMIC_RELAXED);
+
+	do
+		mail->next = first;
+	while (!__atomic_compare_exchange_n(&to->mailbox, &first, mail, true, __ATOMIC_RELEASE,
+	                                    __ATOMIC_RELAXED));
+	if (!first)
+		arch_ipi(to->index);
+}
+
+/* ---- threads ---- */
+
+/* State first, owner last: from then on only the new owner touches the thread, but for its mail node. */
+void thread_travel(struct thread *thread, struct cpu *to, enum trip trip)
+{
+	sched_dequeue(thread);
+	sched_leave(thread);
+	thread->state = THREAD_STATE_TRAVELLING;
+	thread->trip = (uint8_t)trip;
+	if (thread->cpu == thread->home)
+		arch_context_detach(thread);
+	__atomic_store_n(&thread->cpu, to, __ATOMIC_RELEASE);
+	mail_send(to, &thread->mail);
+}
+
+struct cpu *thread_next_stop(const struct thread *thread)
+{
+	return thread->tour ? cpu_at((unsigned)__builtin_ctz(thread->tour)) : thread->home;
+}
+
+unsigned thread_go_after(struct thread *thread, bool stop)
+{
+	struct cpu *owner = thread_owner(thread);
+
+	if (owner == this_cpu() && thread->state != THREAD_STATE_TRAVELLING)
+		return 0;
+	/* Stored before we look where it is now. */
+	if (stop)
+		__atomic_exchange_n(&thread->canceled, true, __ATOMIC_SEQ_CST);
+	return go_to(thread_owner(thread));
+}
+
+/* It was told to stop while it was on its way. What it came for it has not done; resumed it does it then. */
+static void thread_land_canceled(struct thread *thread)
+{
+	if (thread->trip == TRIP_CALL || (thread->trip == TRIP_MESSAGE && thread->message == MESSAGE_FOREIGN))
+		context_restart(&thread->context);
+	thread_stop(thread);
+}
+
+static void thread_land_home(struct thread *thread)
+{
+	struct cpu *next = thread_next_stop(thread);
+
+	if (next != this_cpu())
+		thread_travel(thread, next, TRIP_HOME);
+	else if (thread->canceled)
+		thread_stop(thread);
+	else
+		thread_wake(thread);
+}
+
+static void thread_land(struct cpu *cpu, struct thread *thread)
+{
+	thread->tour &= ~(1u << cpu->index);
+	if (thread->trip == TRIP_HOME) {
+		thread_land_home(thread);
+	} else if (thread->canceled) {
+		thread_land_canceled(thread);
+	} else {
+		cpu->visitor = thread;
+		if (thread->trip == TRIP_CALL)
+			syscall_run(thread);
+		else
+			thread_send_again(thread);
+		cpu->visitor = NULL;
+	}
+}
+
+/* ---- signals ---- */
+
+void notification_signal_remote(struct notification *notification, struct cpu *home, uint64_t bits)
+{
+	if (!bits)
+		return;
+	__atomic_or_fetch(&notification->remote, bits, __ATOMIC_RELAXED);
+	if (!__atomic_exchange_n(&notification->in_mail, true, __ATOMIC_ACQ_REL))
+		mail_send(home, &notification->mail);
+}
+
+/* From the moment that it counts as taken it may be sent again. */
+static void notification_land(struct notification *notification)
+{
+	__atomic_store_n(&notification->in_mail, false, __ATOMIC_SEQ_CST);
+	notification_signal(notification, __atomic_exchange_n(&notification->remote, 0, __ATOMIC_ACQ_REL));
+}
+
+/* ---- taking mail ---- */
+
+/* Behind what is left over from last time. */
+static void mail_take(struct cpu *cpu)
+{
+	struct mail *mail = __atomic_exchange_n(&cpu->mailbox, NULL, __ATOMIC_ACQUIRE), *turned = NULL;
+	struct mail **end = &cpu->inbox;
+
+	while (mail) {
+		struct mail *next = mail->next;
+
+		mail->next = turned;
+		turned = mail;
+		mail = next;
+	}
+	while (*end)
+		end = &(*end)->next;
+	*end = turned;
+}
+
+static void mail_act(struct cpu *cpu, struct mail *mail)
+{
+	if (mail->kind == MAIL_THREAD)
+		thread_land(cpu, thread_of_mail(mail));
+	else
+		notification_land(notification_of_mail(mail));
+}
+
+/* Each piece was paid for by a system call of its sender. */
+void kernel_mail(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	debug_lock_take();
+	tlb_catch_up(cpu);
+	mail_take(cpu);
+	while (cpu->inbox) {
+		struct mail *mail = cpu->inbox;
+
+		cpu->inbox = mail->next; /* before the node may be sent again */
+		mail_act(cpu, mail);
+		if (cpu->inbox && arch_interrupt_pending()) {
+			arch_ipi(cpu->index);
+			break;
+		}
+	}
+}
+
+/* ---- operations that go elsewhere ---- */
+
+unsigned go_to(struct cpu *cpu)
+{
+	this_cpu()->go_to = cpu;
+	return STATUS_RESTART;
+}
+
+bool must_go(void)
+{
+	return this_cpu()->go_to != NULL;
+}
+
+unsigned go_home(const struct slot *slot)
+{
+	return slot->home == this_cpu()->index ? 0 : go_to(cpu_at(slot->home));
+}
