@@ -172,9 +172,12 @@ static void pool_add(unsigned statement, cptr_t untyped, unsigned size_bits)
 	pool->statement = statement;
 	pool->size_bits = size_bits;
 	pool->memory = slot_allocate();
-	enum error error = untyped == CPTR_NULL ? ERR_NO_MEMORY
-	                                        : untyped_retype(untyped, OBJECT_MEMORY, size_bits, 0, 1,
-	                                                         CPTR_NULL, pool->memory);
+	if (untyped == CPTR_NULL)
+		boot_fatal("not enough memory for line %u of the manifest, a pool of %lu KiB: of %lu MiB, "
+		           "%lu KiB are left in pieces",
+		           init.manifest.pools[statement].line, (1ul << size_bits) / 1024,
+		           boot_information->ram_bytes >> 20, ram_free() >> 10);
+	enum error error = untyped_retype(untyped, OBJECT_MEMORY, size_bits, 0, 1, CPTR_NULL, pool->memory);
 	if (error != ERR_NONE)
 		boot_fatal("line %u of the manifest: a pool of %lu KiB: %s",
 		           init.manifest.pools[statement].line, (1ul << size_bits) / 1024, error_text(error));

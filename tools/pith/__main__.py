@@ -10,7 +10,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from paths import Failure, build  # noqa: E402
 
 NOT_YET = {
-    "image": "bootable images for real machines",
     "graph": "the manifest as a picture",
 }
 
@@ -182,8 +181,17 @@ def other_parsers(parsers):
                         help="run this gdb command and end; may be given several times")
     parsers.add_parser("build", help="build only", allow_abbrev=False,
                        description="Build everything that a boot needs, and the root image.")
+    image_parser(parsers)
     for name, what in NOT_YET.items():
         parsers.add_parser(name, help=f"{what} (not built yet)", add_help=True).add_argument("rest", nargs="*")
+
+
+def image_parser(parsers):
+    parser = parsers.add_parser(
+        "image", help="a bootable ISO for real machines", allow_abbrev=False,
+        description="Write an ISO that boots by BIOS and by UEFI, from a CD or copied to a USB stick. It holds what `run` boots: the "
+                    "root file system is looked for on a virtio disk, the console is COM2, the log COM1.")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (build/pith.iso)")
 
 
 def parse(arguments):
@@ -249,6 +257,9 @@ def act(options):
     if options.action == "bench":
         import bench
         return bench.run(options)
+    if options.action == "image":
+        import iso
+        return iso.run(options)
     import debug
     return debug.run(options)
 
