@@ -338,7 +338,7 @@ static void check_window(const struct window *window)
 
 /* ---- address spaces ---- */
 
-static bool window_covers(const struct slot *slot, uint64_t address, pte_t pte)
+static bool window_covers(const struct slot *slot, uint64_t address, uint64_t size, pte_t pte)
 {
 	const struct window *window;
 	uint64_t physical = arch_pte_physical(pte);
@@ -347,16 +347,16 @@ static bool window_covers(const struct slot *slot, uint64_t address, pte_t pte)
 		return false;
 	window = (const struct window *)((const char *)slot - offsetof(struct window, vspace));
 	return physical >= window->memory.object &&
-	       physical < window->memory.object + (window->memory.pages << PAGE_BITS) &&
+	       physical + size <= window->memory.object + (window->memory.pages << PAGE_BITS) &&
 	       !(arch_pte_rights(pte) & ~window->memory.rights) && address >= window->hull_start &&
-	       address < window->hull_end;
+	       address + size <= window->hull_end;
 }
 
 /* All capabilities below an original VSpace capability, in no particular order. */
-static bool vspace_has_window(const struct slot *original, uint64_t address, pte_t pte)
+static bool vspace_has_window(const struct slot *original, uint64_t address, uint64_t size, pte_t pte)
 {
 	for (const struct slot *slot = original->child; slot; slot = slot_next_below(slot, original)) {
-		if (window_covers(slot, address, pte))
+		if (window_covers(slot, address, size, pte))
 			return true;
 	}
 	return false;
@@ -378,7 +378,7 @@ static void check_leaves(const struct slot *original, struct vspace *vspace)
 			continue;
 		}
 		if (present)
-			require(vspace_has_window(original, address, *at[level]));
+			require(vspace_has_window(original, address, PAGE_SIZE << 9 * level, *at[level]));
 		address += PAGE_SIZE << 9 * level;
 		at[level]++;
 		for (; level < vspace->root_level && address % (PAGE_SIZE << 9 * (level + 1)) == 0; level++)

@@ -226,9 +226,7 @@ static pte_t *vspace_find_large(struct vspace *vspace, uint64_t address)
 	return pte && leaf_present(*pte, 1) ? pte : NULL;
 }
 
-/* The first address behind `address` that may have another table, when the table of level 0 is missing for
- * it. */
-static uint64_t vspace_skip(struct vspace *vspace, uint64_t address)
+uint64_t vspace_skip(struct vspace *vspace, uint64_t address)
 {
 	unsigned missing = 0;
 	uint64_t size;

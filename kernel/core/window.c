@@ -73,9 +73,11 @@ static bool window_allows(const struct window *window, unsigned rights)
 
 /* ---- map ---- */
 
-static bool window_is_uncached(const struct window *window, uint64_t flags)
+static unsigned window_memory_type(const struct window *window, uint64_t flags)
 {
-	return flags & MAP_UNCACHED || window->memory.flags & SLOT_DEVICE;
+	if (window->memory.flags & SLOT_DEVICE && !(flags & MAP_WRITE_COMBINING))
+		return MAP_UNCACHED;
+	return flags & (MAP_UNCACHED | MAP_WRITE_COMBINING);
 }
 
 static inline enum error map_check(const struct window *window, const struct map_request *request)
@@ -85,7 +87,8 @@ static inline enum error map_check(const struct window *window, const struct map
 
 	if (slot_empty(&window->vspace))
 		return ERR_STATE;
-	if (request->flags & ~(uint64_t)window_vspace(window)->map_flags)
+	if (request->flags & ~(uint64_t)window_vspace(window)->map_flags ||
+	    (request->flags & MAP_UNCACHED && request->flags & MAP_WRITE_COMBINING))
 		return ERR_ARGUMENT;
 	if (!window_allows(window, request->flags & MAP_RIGHTS))
 		return ERR_RIGHTS;
@@ -157,7 +160,7 @@ static inline unsigned window_map_pages(struct window *window, const struct map_
 	uint64_t physical = window->memory.object + (request->page << PAGE_BITS);
 	uint64_t at = *done, first = at, pages = request->pages;
 	pte_t pte = arch_pte_make(physical + (at << PAGE_BITS), request->flags & MAP_RIGHTS, level,
-	                          window_is_uncached(window, request->flags));
+	                          window_memory_type(window, request->flags));
 	pte_t replaced = 0;
 	unsigned status = ERR_NONE;
 
@@ -270,7 +273,7 @@ static void scatter_begin(struct scatter *scatter, struct window *window, uint64
 	*scatter = (struct scatter){.window = window, .base = base >> PAGE_BITS, .low = UINT64_MAX};
 	for (unsigned rights = 1; rights <= MAP_RIGHTS; rights++) {
 		scatter->leaf[rights] =
-		        arch_pte_make(window->memory.object, rights, 0, window_is_uncached(window, 0));
+		        arch_pte_make(window->memory.object, rights, 0, window_memory_type(window, 0));
 		if (window_allows(window, rights))
 			scatter->limit[rights] = window->memory.pages;
 	}
@@ -397,16 +400,16 @@ static pte_t pte_change_rights(pte_t pte, unsigned rights, unsigned level)
 {
 	if (!rights)
 		return 0;
-	return pte ^ arch_pte_make(0, arch_pte_rights(pte), level, false) ^
-	       arch_pte_make(0, rights, level, false);
+	return pte ^ arch_pte_make(0, arch_pte_rights(pte), level, 0) ^ arch_pte_make(0, rights, level, 0);
 }
 
+/* All of the leaf: a Window to a part of a large page has no say over the rest. */
 static bool window_owns(const struct window *window, pte_t pte, unsigned level)
 {
-	uint64_t physical = arch_pte_physical(pte);
+	uint64_t physical = arch_pte_physical(pte), size = level ? LARGE_PAGE_SIZE : PAGE_SIZE;
 
 	return arch_pte_present(pte) && arch_pte_is_leaf(pte, level) && physical >= window->memory.object &&
-	       physical < window->memory.object + (window->memory.pages << PAGE_BITS);
+	       physical + size <= window->memory.object + (window->memory.pages << PAGE_BITS);
 }
 
 /* Returns the next address to look at. */
@@ -422,9 +425,12 @@ static uint64_t window_protect_one(struct window *window, uint64_t address, unsi
 		return address + PAGE_SIZE;
 	}
 	pte = arch_pte_find(&vspace->arch, address, 1, &missing);
-	if (pte && window_owns(window, *pte, 1))
+	if (pte && window_owns(window, *pte, 1)) {
+		address &= ~(LARGE_PAGE_SIZE - 1);
+		window_include(window, address, address + LARGE_PAGE_SIZE);
 		*pte = pte_change_rights(*pte, rights, 1);
-	return (address | (LARGE_PAGE_SIZE - 1)) + 1;
+	}
+	return vspace_skip(vspace, address);
 }
 
 /* progress: the page to go on with, so that a restart does not begin again. */

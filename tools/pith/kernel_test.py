@@ -32,10 +32,11 @@ def iommu(bits):
 
 def main(program="kernel", *variants):
     image = build("tests", f"{program}.img")
-    kernel = KERNELS["debug" if "debug" in variants else ""]
+    debug = "debug" if "debug" in variants else ""
+    kernel = KERNELS[debug]
     devices = [option for variant in variants if variant.startswith("iommu") for option in iommu(variant[5:])]
     boot.make(kernel, image)
-    command = machine.command_line(kernel, image, memory="128M", icount=True,
+    command = machine.command_line(kernel, image, "slow" if debug else "", memory="128M", icount=True,
                                    extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *devices])
     with machine.Machine(command) as emulator:
         _, log = bench.collect(emulator, SECONDS, [bench.HALTED, GIVEN_UP])

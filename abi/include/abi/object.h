@@ -135,7 +135,8 @@ enum object_type {
 	OPERATION(WINDOW_MAP, 0x81)                                                                           \
 	/* w0 = base address, w1 = entries of the IPC buffer's scatter list; errors as WINDOW_MAP, w0 = entries done */    \
 	OPERATION(WINDOW_MAP_SCATTER, 0x82)                                                                   \
-	/* w0 = address, w1 = pages, w2 = rights: change pages of this Window that are present; others are left alone */  \
+	/* w0 = address, w1 = pages, w2 = rights: change pages of this Window's Memory that are present; others are left */ \
+	/* alone. A large page changes as a whole, if it lies in the Memory as a whole. */                            \
 	OPERATION(WINDOW_PROTECT, 0x83)                                                                       \
                                                                                                               \
 	/* IrqControl: w0 = global interrupt number (ACPI GSI), w1 = enum irq_flags, w2 = destination CNode (null: the */ \
@@ -198,6 +199,8 @@ enum thread_state {
 enum map_flags {
 	MAP_LARGE = 1 << 8,    /* 2 MiB pages: address, offset and count are multiples of 512 pages */
 	MAP_UNCACHED = 1 << 9, /* implied for device memory */
+	/* Instead of uncached: writes may be gathered and come late, for frame buffers. Not together with it: ARGUMENT */
+	MAP_WRITE_COMBINING = 1 << 10,
 };
 
 enum irq_flags {

@@ -142,6 +142,7 @@ static void cpu_init_control(void)
 	cr4 |= (f->fsgsbase ? CR4_FSGSBASE : 0) | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) |
 	       (f->umip ? CR4_UMIP : 0) | (f->xsave ? CR4_OSXSAVE : 0);
 	cr4_write(cr4);
+	msr_write(MSR_PAT, PAT_TYPES);
 }
 
 static void cpu_init_system_call(void)

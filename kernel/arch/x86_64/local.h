@@ -130,6 +130,7 @@ CONTROL_REGISTER(cr4)
 #define MSR_APIC_BASE      0x1b
 #define MSR_TSC_ADJUST     0x3b
 #define MSR_SYSENTER_CS    0x174
+#define MSR_PAT            0x277
 #define MSR_TSC_DEADLINE   0x6e0
 #define MSR_X2APIC         0x800
 #define MSR_EFER           0xc0000080
@@ -141,6 +142,10 @@ CONTROL_REGISTER(cr4)
 #define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX        0xc0000103
+
+/* Memory types by the bits PCD, PWT of an entry: write-back, write-combining (the reset value has
+ * write-through here), uncached unless MTRRs say write-combining, uncached. */
+#define PAT_TYPES 0x0007010600070106ul
 
 #define EFER_SCE (1ul << 0)
 #define EFER_NXE (1ul << 11)

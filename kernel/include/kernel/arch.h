@@ -63,8 +63,8 @@ void arch_panic_begin(void);
 /* Return to user mode in this thread (its context, vector state, TLS; its VSpace is already current). */
 _Noreturn void arch_return_to_user(struct thread *thread);
 /*
- * The same from one native thread, which has made a system call, to another, which waits in one. What a native thread
- * did to its TLS base itself may be lost.
+ * The same from one native thread, which has made a system call, to another, which waits in one. What a
+ * native thread did to its TLS base itself may be lost.
  */
 _Noreturn void arch_switch_native(struct thread *thread);
 /* Halt until an interrupt arrives and handle it; interrupts are off again on return. */
@@ -119,7 +119,8 @@ pte_t *arch_pte_find(struct arch_vspace *vspace, uint64_t address, unsigned leve
 pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address);
 /* Link a cleared table page at `level` for address; the levels above must be there. */
 void arch_table_link(struct arch_vspace *vspace, uint64_t address, unsigned level, void *table);
-pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, bool uncached);
+/* type: 0, MAP_UNCACHED or MAP_WRITE_COMBINING */
+pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, unsigned type);
 bool arch_pte_present(pte_t pte);
 bool arch_pte_is_leaf(pte_t pte, unsigned level);
 uint64_t arch_pte_physical(pte_t pte);

@@ -36,7 +36,7 @@ enum slot_place {
 	PLACE_WINDOW_VSPACE,
 	PLACE_IRQ,
 	PLACE_IO_SPACE, /* the IoSpaceControl that it is attached by */
-	PLACE_FEED, /* + index of the feed */
+	PLACE_FEED,     /* + index of the feed */
 };
 
 enum slot_flags {

@@ -37,7 +37,8 @@ struct vspace {
 };
 _Static_assert(sizeof(struct vspace) <= PAGE_SIZE, "the second page of a VSpace object");
 
-#define VSPACE_MAP_FLAGS (RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE | MAP_LARGE | MAP_UNCACHED)
+#define VSPACE_MAP_FLAGS \
+	(RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE | MAP_LARGE | MAP_UNCACHED | MAP_WRITE_COMBINING)
 
 /* object: the two pages, zero. */
 struct vspace *vspace_init(void *object);
@@ -87,6 +88,9 @@ static inline void vspace_load(struct cpu *cpu, struct vspace *vspace)
 void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size);
 /* The entry for a leaf of this level; makes the tables that are missing, NULL if there is no page for one. */
 pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level);
+/* The first address behind this one that may have another table, when the table of level 0 is missing for it.
+ */
+uint64_t vspace_skip(struct vspace *vspace, uint64_t address);
 /* entry (level 1) points to a table: forget its translations and take it back. */
 void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address);
 /*

@@ -251,12 +251,12 @@ void arch_table_link(struct arch_vspace *vspace, uint64_t address, unsigned leve
 	*entry = virt_to_phys(table) | P_PRESENT | P_WRITE;
 }
 
-pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, bool uncached)
+pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, unsigned type)
 {
 	if (!(rights & 7))
 		return 0;
 	return physical | P_PRESENT | (rights & RIGHT_WRITE ? P_WRITE : 0) |
-	       (rights & RIGHT_EXECUTE ? 0 : P_NX) | (level ? P_LARGE : 0) | (uncached ? 16 : 0);
+	       (rights & RIGHT_EXECUTE ? 0 : P_NX) | (level ? P_LARGE : 0) | (type & MAP_UNCACHED ? 24 : type & MAP_WRITE_COMBINING ? 8 : 0);
 }
 
 bool arch_pte_present(pte_t pte)
@@ -283,7 +283,7 @@ unsigned arch_pte_rights(pte_t pte)
 
 unsigned arch_pte_effective(unsigned rights)
 {
-	return arch_pte_rights(arch_pte_make(0, rights, 0, false));
+	return arch_pte_rights(arch_pte_make(0, rights, 0, 0));
 }
 
 pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address)

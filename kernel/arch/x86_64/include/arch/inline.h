@@ -2,6 +2,8 @@
 /* Functions of <kernel/arch.h> that are a few instructions long. Included before their declarations there. */
 #pragma once
 
+#include <abi/object.h>
+
 #include <kernel/trace.h>
 
 static inline struct cpu *arch_this_cpu(void)
@@ -57,13 +59,15 @@ typedef uint64_t pte_t;
 #define PTE_NX       (1ul << 63)
 #define PTE_ADDRESS  0x000ffffffffff000ul
 
-static inline pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, bool uncached)
+static inline pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, unsigned type)
 {
 	if ((rights & (RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE)) == 0)
 		return 0;
 	return physical | PTE_PRESENT | PTE_USER | (rights & RIGHT_WRITE ? PTE_WRITE : 0) |
 	       (rights & RIGHT_EXECUTE ? 0 : PTE_NX) | (level > 0 ? PTE_LARGE : 0) |
-	       (uncached ? PTE_PCD | PTE_PWT : 0);
+	       (type & MAP_UNCACHED          ? PTE_PCD | PTE_PWT
+	        : type & MAP_WRITE_COMBINING ? PTE_PWT
+	                                     : 0);
 }
 
 static inline bool arch_pte_present(pte_t pte)
