@@ -139,12 +139,13 @@ static enum error derive_ports(const struct slot *from, struct slot *to, uint64_
 static enum error derive_time(const struct slot *from, struct slot *to, uint64_t share, uint64_t priority)
 {
 	to->time = from->time;
+	to->time.promised = 0;
 	if (!share && !priority)
 		return ERR_NONE;
 	if (share > from->time.share || priority > from->time.priority)
 		return ERR_LIMIT;
 	to->time.share = share;
-	to->time.priority = priority;
+	to->time.priority = (uint32_t)priority;
 	return ERR_NONE;
 }
 

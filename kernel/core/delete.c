@@ -125,6 +125,11 @@ static bool derived_remove(struct slot *slot)
 		return window_unbind((struct window *)((char *)slot - offsetof(struct window, vspace)));
 	} else if (slot->place == PLACE_IO_SPACE) {
 		io_space_detached((struct io_space *)((char *)slot - offsetof(struct io_space, control)));
+	} else if (slot->place == PLACE_CONTEXT_TIME) {
+		if (!is_here(cpu_at((unsigned)slot->object)))
+			return false;
+		sched_context_unconfigure(
+		        (struct sched_context *)((char *)slot - offsetof(struct sched_context, time)));
 	} else if (slot->place == PLACE_IRQ) {
 		if (!is_here(cpu_at(IRQ_HOME)))
 			return false;

@@ -138,15 +138,12 @@ INLINE bool charge_and_switch(struct cpu *cpu, const struct thread *next)
 		return true;
 	now = arch_time();
 	used = now - cpu->since;
-	if (used >= context->left)
+	if ((int64_t)used >= context->left)
 		return false;
-	context->left -= used;
-	context->consumed += used;
-	if (!context->refill_at)
-		context->refill_at = now - used + context->period;
+	sched_context_use(context, cpu->since, used);
 	cpu->since = now;
 	cpu->context = next->sched;
-	if (now + next->sched->left < cpu->timer)
+	if (now + (uint64_t)next->sched->left < cpu->timer)
 		sched_set_timer(cpu);
 	return true;
 }

@@ -324,8 +324,22 @@ static void check_notification(const struct notification *notification)
 
 static void check_sched_context(const struct sched_context *context)
 {
-	require(context->left <= context->budget && context->budget <= context->period);
-	require(!deadline_armed(&context->refill) || !context->left);
+	int64_t sum = context->left;
+	uint64_t time = 0;
+
+	require(context->budget <= context->period && context->coming <= REFILLS);
+	for (unsigned i = context->coming; i-- > 0;) {
+		const struct refill *refill = &context->refills[(context->last + REFILLS - i) % REFILLS];
+
+		require(refill->time > time);
+		time = refill->time;
+		sum += (int64_t)refill->amount;
+	}
+	require(context->budget == context->period
+	                ? context->left <= (int64_t)context->budget && !context->coming
+	                : sum == (int64_t)context->budget);
+	require(deadline_armed(&context->refill) == (context->left <= 0 && context->budget));
+	require(context->time.place == PLACE_CONTEXT_TIME);
 	if (context->thread)
 		require(context->thread->own == context);
 }
@@ -447,9 +461,23 @@ static void check_object(const struct slot *slot)
 	}
 }
 
+/* A CpuTime has promised what the SchedContexts below it were promised, and not more than it may. */
+static void check_promises(const struct slot *time)
+{
+	uint64_t sum = 0;
+
+	for (const struct slot *slot = time->child; slot; slot = slot_next_below(slot, time)) {
+		if (slot->place == PLACE_CONTEXT_TIME)
+			sum += slot->time.share;
+	}
+	require(sum == time->time.promised && sum <= time->time.share);
+}
+
 static void check_slot(const struct slot *slot)
 {
 	check_links(slot);
+	if (slot->type == OBJECT_CPU_TIME)
+		check_promises(slot);
 	if (slot->flags & SLOT_ORIGINAL)
 		check_object(slot);
 	else

@@ -75,21 +75,18 @@ static void slice_ends(struct cpu *cpu, struct sched_context *context)
 {
 	struct thread *thread = cpu->current;
 
-	context->left = context->budget;
-	context->refill_at = 0;
+	context->left = (int64_t)context->budget;
 	if (thread && thread->sched == context && thread->state == THREAD_STATE_RUNNING)
 		sched_requeue(cpu, thread, false);
 }
 
 static void budget_ends(struct sched_context *context, uint64_t now)
 {
-	context->left = 0;
-	if (context->refill_at <= now) {
-		context->left = context->budget;
-		context->refill_at = 0;
+	sched_context_collect(context, now);
+	if (context->left > 0)
 		return;
-	}
-	deadline_arm(&context->refill, context->refill_at);
+	if (!deadline_armed(&context->refill))
+		deadline_arm(&context->refill, sched_context_next_refill(context));
 	thread_inherit(context->thread);
 }
 
@@ -102,14 +99,12 @@ void sched_charge(struct cpu *cpu)
 	cpu->since = now;
 	if (!context)
 		return;
-	context->consumed += used;
-	if (!context->refill_at)
-		context->refill_at = now - used + context->period;
-	if (used < context->left)
-		context->left -= used;
-	else if (context->budget == context->period)
+	sched_context_use(context, now - used, used);
+	if (context->left > 0)
+		return;
+	if (context->budget == context->period)
 		slice_ends(cpu, context);
-	else if (context->left)
+	else
 		budget_ends(context, now);
 }
 
@@ -198,8 +193,8 @@ void sched_set_timer(struct cpu *cpu)
 {
 	deadline_t when = deadline_earliest();
 
-	if (cpu->context && cpu->since + cpu->context->left < when)
-		when = cpu->since + cpu->context->left;
+	if (cpu->context && cpu->since + (uint64_t)cpu->context->left < when)
+		when = cpu->since + (uint64_t)cpu->context->left;
 	if (when >= cpu->timer)
 		return;
 	cpu->timer = when;

@@ -3,6 +3,7 @@
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
 #include <kernel/cpu_time.h>
+#include <kernel/delete.h>
 #include <kernel/inherit.h>
 #include <kernel/mail.h>
 #include <kernel/sched.h>
@@ -13,19 +14,60 @@
 void sched_context_init(struct sched_context *context)
 {
 	context->refill.kind = DEADLINE_REFILL;
+	context->time.place = PLACE_CONTEXT_TIME;
 }
 
 void sched_context_destroy(struct sched_context *context)
 {
 	kernel_assert(!context->thread);
+	slot_unbind(&context->time);
 	deadline_disarm(&context->refill);
+}
+
+/* ---- the budget ---- */
+
+static struct refill *first_refill(struct sched_context *context)
+{
+	return &context->refills[(context->last + REFILLS + 1 - context->coming) % REFILLS];
+}
+
+uint64_t sched_context_next_refill(const struct sched_context *context)
+{
+	return first_refill((struct sched_context *)context)->time;
+}
+
+void sched_context_collect(struct sched_context *context, uint64_t now)
+{
+	while (context->coming && first_refill(context)->time <= now) {
+		context->left += (int64_t)first_refill(context)->amount;
+		context->coming--;
+	}
+}
+
+/*
+ * Refills come at multiples of a grain of a fifth of a period (rounded up). Those that are not due at `since`
+ * lie in the period and one grain behind it, which is at most 6 grains: there is always room for another.
+ */
+void sched_context_post(struct sched_context *context, uint64_t since, uint64_t used)
+{
+	uint64_t grain = (context->period + REFILLS - 2) / (REFILLS - 1);
+
+	sched_context_collect(context, since);
+	kernel_assert(context->coming < REFILLS);
+	context->last = (context->last + 1) % REFILLS;
+	context->coming++;
+	context->refills[context->last] = (struct refill){
+	        .time = (since + context->period + grain - 1) / grain * grain,
+	        .amount = used,
+	};
 }
 
 void sched_context_refill(struct sched_context *context)
 {
-	context->left = context->budget;
-	context->refill_at = 0;
-	if (context->thread)
+	sched_context_collect(context, arch_time());
+	if (context->left <= 0)
+		deadline_arm(&context->refill, sched_context_next_refill(context));
+	else if (context->thread)
 		thread_inherit(context->thread);
 }
 
@@ -35,7 +77,11 @@ void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_
 	deadline_disarm(&context->refill);
 	context->budget = budget;
 	context->period = period;
-	sched_context_refill(context);
+	context->left = (int64_t)budget;
+	context->last = context->coming = 0;
+	context->refills[0].time = 0;
+	if (context->thread)
+		thread_inherit(context->thread);
 }
 
 unsigned sched_context_invoke(struct thread *caller, struct slot *slot, unsigned operation)
@@ -56,10 +102,77 @@ unsigned sched_context_invoke(struct thread *caller, struct slot *slot, unsigned
 	return ERR_NONE;
 }
 
+/* ---- what is promised ---- */
+
+/*
+ * The sum is kept in every CpuTime above. Finding a parent passes the siblings that were derived later: many,
+ * if their owner likes; only promises, not plain slices, are looked up.
+ */
+static struct slot *time_above(const struct slot *time)
+{
+	return time->flags & SLOT_ORIGINAL ? NULL : slot_parent(time);
+}
+
+static void promise(struct slot *time, uint64_t share)
+{
+	for (; share && time; time = time_above(time))
+		time->time.promised += (uint32_t)share;
+}
+
+static void promise_end(struct slot *time, uint64_t share)
+{
+	for (; share && time; time = time_above(time))
+		time->time.promised -= (uint32_t)share;
+}
+
+static bool can_promise(const struct slot *time, uint64_t share)
+{
+	for (; share && time; time = time_above(time)) {
+		if (time->time.promised + share > time->time.share)
+			return false;
+	}
+	return true;
+}
+
+static void sched_context_give_up_share(struct sched_context *context)
+{
+	if (context->time.time.share)
+		promise_end(slot_parent(&context->time), context->time.time.share);
+	context->time.time.share = 0;
+}
+
+void sched_context_unconfigure(struct sched_context *context)
+{
+	sched_context_give_up_share(context);
+	sched_context_setup(context, 0, 0);
+}
+
+/* Its share, whoever promised it before, is now the business of this CpuTime. False: it cannot promise so
+ * much. */
+static bool sched_context_promise(struct sched_context *context, struct slot *time, uint64_t share)
+{
+	uint64_t before = context->time.time.share;
+	struct slot *from = before ? slot_parent(&context->time) : NULL;
+
+	sched_context_give_up_share(context);
+	if (!can_promise(time, share)) {
+		if (from)
+			promise(from, before);
+		context->time.time.share = before;
+		return false;
+	}
+	if (!slot_empty(&context->time))
+		slot_clear(&context->time);
+	slot_derive(time, &context->time, time->rights);
+	context->time.time.share = share;
+	promise(time, share);
+	return true;
+}
+
 /* A status of syscall.h. */
 static unsigned cpu_time_configure(struct thread *caller, struct slot *slot)
 {
-	uint64_t budget = argument(caller, 1), period = argument(caller, 2);
+	uint64_t budget = argument(caller, 1), period = argument(caller, 2), share;
 	struct slot *target;
 	enum error error;
 
@@ -72,11 +185,12 @@ static unsigned cpu_time_configure(struct thread *caller, struct slot *slot)
 		return ERR_REMOTE;
 	if (budget < SCHED_SLICE_MIN || budget > period || period > PERIOD_MAX)
 		return ERR_ARGUMENT;
-	/* A plain slice promises no share: it only takes turns. */
-	if (budget != period && budget * 1000 > period * slot->time.share)
-		return ERR_LIMIT;
 	if (go_home(target))
 		return STATUS_RESTART;
+	/* A plain slice promises no share: it only takes turns. */
+	share = budget == period ? 0 : (budget * 1000 + period - 1) / period;
+	if (!sched_context_promise(slot_object(target), slot, share))
+		return ERR_LIMIT;
 	sched_context_setup(slot_object(target), budget, period);
 	return ERR_NONE;
 }

@@ -96,6 +96,8 @@ void slot_derive(struct slot *from, struct slot *to, unsigned rights)
 	slot_copy_capability(from, to);
 	to->rights &= (uint8_t)rights;
 	to->flags &= (uint8_t)~SLOT_ORIGINAL;
+	if (to->type == OBJECT_CPU_TIME)
+		to->time.promised = 0;
 	tree_write_end();
 	to->child = NULL;
 	slot_insert_child(to, from);
@@ -129,6 +131,10 @@ void slot_hand_up_child(struct slot *slot)
 {
 	struct slot *child = slot->child;
 
+	/* What a CpuTime has promised is already in its parent's sum. */
+	if (slot->type == OBJECT_CPU_TIME)
+		slot->time.promised -= child->place == PLACE_CONTEXT_TIME ? (uint32_t)child->time.share
+		                                                          : child->time.promised;
 	slot_unlink(child);
 	slot_insert_after(child, slot);
 }

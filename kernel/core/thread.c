@@ -141,6 +141,7 @@ void thread_binding_filled(struct thread *thread, unsigned binding)
 	switch (binding) {
 	case BIND_NOTIFICATION:
 		((struct notification *)object)->bound = thread;
+		notification_signal(object, 0); /* it may have bits, and the thread wait in recv */
 		break;
 	case BIND_SCHED_CONTEXT:
 		sched_context_bind(object, thread);

@@ -4,7 +4,9 @@
  * how much time a thread may use.
  *
  * A context with budget == period is a plain time slice: when it is used up it is refilled at once and the
- * thread goes behind its equals. Otherwise the budget, once used up, comes back `period` after its use began.
+ * thread goes behind its equals. Otherwise it is a sporadic server: what is used from time t on comes back at
+ * the end of the fifth of a period in which t + period lies. So no window of one period sees more than the
+ * budget, and at most REFILLS amounts are due at different times.
  */
 #pragma once
 
@@ -12,13 +14,22 @@
 #include <kernel/deadline.h>
 #include <kernel/thread.h>
 
+#define REFILLS 6
+
+struct refill {
+	uint64_t time, amount;
+};
+
+/* budget == left + the amounts of the refills that are to come. */
 struct sched_context {
 	struct thread *thread;   /* that is bound to it, or NULL */
 	uint64_t budget, period; /* ns; 0: not configured, its thread does not run */
-	uint64_t left;           /* of the budget */
-	uint64_t refill_at;      /* period after the first use of this budget; 0: not used yet */
+	int64_t left;            /* not above 0: its thread does not run. Below: an interrupt came late */
 	uint64_t consumed;       /* ever, ns */
-	struct deadline refill;  /* armed: the budget is used up */
+	uint32_t last, coming;   /* of refills: a ring, ordered by time; `coming` of them, up to the last */
+	struct refill refills[REFILLS];
+	struct deadline refill; /* armed: nothing is left, the next amount is waited for */
+	struct slot time; /* the CpuTime that it was configured through; its share is what was promised */
 };
 _Static_assert(sizeof(struct sched_context) <= 1 << 8, "SchedContext object");
 
@@ -29,16 +40,25 @@ static inline struct sched_context *sched_context_of_deadline(struct deadline *d
 
 static inline bool sched_context_usable(const struct sched_context *context)
 {
-	return context && context->left;
+	return context && context->left > 0;
 }
 
 #define SCHED_SLICE_MIN 10000ul /* ns: the shortest budget that can be configured */
 
 void sched_context_init(struct sched_context *context);
 void sched_context_destroy(struct sched_context *context);
+/* The deadline: the next amount comes back. */
+void sched_context_refill(struct sched_context *context);
+/* Its CpuTime is revoked: its thread does not run until it is configured again. */
+void sched_context_unconfigure(struct sched_context *context);
+/* When the next amount comes back; some is to come. */
+uint64_t sched_context_next_refill(const struct sched_context *context);
+/* Take back what is due. */
+void sched_context_collect(struct sched_context *context, uint64_t now);
+/* `used` from `since` on comes back later. */
+void sched_context_post(struct sched_context *context, uint64_t since, uint64_t used);
 /* A new budget, full. */
 void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_t period);
-void sched_context_refill(struct sched_context *context);
 /* It gets a thread, or loses the one that it has. */
 void sched_context_bind(struct sched_context *context, struct thread *thread);
 void sched_context_unbind(struct sched_context *context);
@@ -57,6 +77,21 @@ void sched_charge(struct cpu *cpu);
 /* What a context has consumed, up to now. */
 uint64_t sched_context_consumed(struct sched_context *context);
 void sched_yield(struct thread *thread);
+
+/* The context has had the CPU since then, for `used`. */
+static inline void sched_context_use(struct sched_context *context, uint64_t since, uint64_t used)
+{
+	struct refill *last = &context->refills[context->last];
+
+	context->consumed += used;
+	context->left -= (int64_t)used;
+	if (context->budget == context->period)
+		return;
+	if (since + context->period <= last->time)
+		last->amount += used;
+	else
+		sched_context_post(context, since, used);
+}
 
 /* ---- ready queues ---- */
 
@@ -135,6 +170,6 @@ __attribute__((always_inline)) static inline int ready_highest(const struct cpu 
 /* The same as sched_set_timer() when no deadline was armed since the timer was last right. */
 static inline void sched_set_timer_for_budget(struct cpu *cpu)
 {
-	if (cpu->since + cpu->context->left < cpu->timer)
+	if (cpu->since + (uint64_t)cpu->context->left < cpu->timer)
 		sched_set_timer(cpu);
 }

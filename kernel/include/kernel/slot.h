@@ -36,7 +36,8 @@ enum slot_place {
 	PLACE_WINDOW_VSPACE,
 	PLACE_IRQ,
 	PLACE_IO_SPACE, /* the IoSpaceControl that it is attached by */
-	PLACE_FEED,     /* + index of the feed */
+	PLACE_CONTEXT_TIME,
+	PLACE_FEED, /* + index of the feed */
 };
 
 enum slot_flags {
@@ -73,9 +74,10 @@ struct slot {
 		uint64_t pages;         /* Memory, CAP_TABLE_PAGES */
 		uint64_t ports;         /* IoPorts, IoSpaceControl: count */
 		struct {
-			uint64_t share; /* in 1/1000 */
-			uint64_t priority;
-		} time; /* CpuTime */
+			uint64_t share; /* in 1/1000; in a SchedContext: what is promised to it */
+			uint32_t priority;
+			uint32_t promised; /* the sum for all SchedContexts below, at most share */
+		} time;                    /* CpuTime */
 		struct {
 			struct slot *next, *prev;
 		} dying; /* with SLOT_DYING */
