@@ -29,8 +29,9 @@ bool chain_extend(struct endpoint *endpoint, struct thread *sender)
 
 	while (thread && thread != sender && hops <= CHAIN_MAX) {
 		/* Also who waits for nobody yet will wait for somebody. */
-		hops += thread_sends(thread) || thread_waits_for(thread);
-		thread = thread_waits_for(thread);
+		hops += thread->cpu != this_cpu() || thread_sends(thread) || thread_waits_for(thread);
+		/* What it waits for on another CPU is that one's business. */
+		thread = thread->cpu == this_cpu() ? thread_waits_for(thread) : NULL;
 	}
 	if (thread == sender) {
 		endpoint_set_owner(endpoint, NULL);

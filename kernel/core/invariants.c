@@ -231,8 +231,9 @@ static void check_inherited(const struct thread *thread)
 			depth = i + 1;
 	}
 	require(!thread->owns || thread->owns->owner == thread);
-	/* What changes while it is away it learns when it comes home. */
-	if (thread->cpu != thread->home || thread->state == THREAD_STATE_TRAVELLING)
+	/* What changes while it is away it learns when it comes home, or, stopped there, is resumed. */
+	if (thread->cpu != thread->home || thread->state == THREAD_STATE_TRAVELLING ||
+	    thread->state == THREAD_STATE_STOPPED)
 		return;
 	require(thread->priority == priority);
 	require(thread->depth == depth && depth <= CHAIN_MAX);

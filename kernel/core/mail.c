@@ -6,6 +6,7 @@
  * in which it arrived. An interrupt announces the first piece.
  */
 #include <kernel/fault.h>
+#include <kernel/inherit.h>
 #include <kernel/lock.h>
 #include <kernel/mail.h>
 #include <kernel/notification.h>
@@ -81,6 +82,8 @@ static void thread_land_home(struct thread *thread)
 static void thread_land(struct cpu *cpu, struct thread *thread)
 {
 	thread->tour &= ~(1u << cpu->index);
+	if (thread->home == cpu)
+		thread_inherit(thread); /* what its waiters lend it may have changed meanwhile */
 	if (thread->trip == TRIP_HOME) {
 		thread_land_home(thread);
 	} else if (thread->canceled) {

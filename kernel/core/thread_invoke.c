@@ -116,8 +116,10 @@ static enum error thread_resume(struct thread *thread)
 {
 	if (slot_empty(&thread->bindings[BIND_VSPACE]))
 		return ERR_STATE;
-	if (thread->state == THREAD_STATE_STOPPED)
+	if (thread->state == THREAD_STATE_STOPPED) {
+		thread_inherit(thread); /* it may have been stopped far from home */
 		thread_wake(thread);
+	}
 	return ERR_NONE;
 }
 
