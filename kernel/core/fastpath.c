@@ -23,6 +23,7 @@
 #include <kernel/syscall.h>
 #include <kernel/trace.h>
 #include <kernel/vspace.h>
+#include <kernel/window.h>
 
 #define INLINE   __attribute__((always_inline)) static inline
 #define NOINLINE __attribute__((noinline)) static
@@ -534,6 +535,45 @@ INLINE void fast_reply_recv(struct thread *thread, bool bulky)
 	answer(cpu, thread, caller, bulky);
 }
 
+/* ---- invocations ---- */
+
+/* Its object may be at home anywhere, or nowhere. */
+INLINE void *invoked(const struct thread *thread, unsigned type)
+{
+	const struct slot *cnode = &thread->bindings[BIND_CSPACE];
+	uint64_t index = *context_cap((struct arch_context *)&thread->context);
+	const struct slot *slot = (const struct slot *)cnode->object + index;
+
+	return index < cnode->slots && slot_allows(slot, type, RIGHT_MANAGE) ? slot_object(slot) : NULL;
+}
+
+INLINE bool invoke_fast(struct thread *thread, uint64_t operation)
+{
+	void *object = invoked(thread, operation == WINDOW_MAP ? OBJECT_WINDOW : OBJECT_VSPACE);
+
+	if (!object)
+		return false;
+	return operation == WINDOW_MAP ? window_map_fast(thread, object) : vspace_unmap_fast(thread, object);
+}
+
+/* Mapping and unmapping a few pages. */
+INLINE void fast_invoke(struct thread *thread)
+{
+	uint64_t operation = *context_info(&thread->context);
+	bool done;
+
+	if ((operation != WINDOW_MAP && operation != VSPACE_UNMAP) || thread->flags & THREAD_RESTARTED)
+		return;
+	lock_take(&tree_lock);
+	done = invoke_fast(thread, operation);
+	lock_release(&tree_lock);
+	if (!done)
+		return;
+	if (thread->tour)
+		syscall_return(thread, ERR_NONE);
+	leave_same(thread, ERR_NONE);
+}
+
 /* ---- the entry ---- */
 
 NOINLINE void bulky_call(struct thread *thread)
@@ -563,6 +603,8 @@ _Noreturn void kernel_syscall(struct thread *thread)
 		fast_wait(thread);
 	} else if (number == SYS_YIELD) {
 		fast_yield(thread);
+	} else if (number == SYS_INVOKE) {
+		fast_invoke(thread);
 	}
 	syscall_slow(thread);
 }

@@ -6,19 +6,6 @@ struct ticket_lock tree_lock;
 uint64_t tree_sequence;
 static unsigned writers; /* nested */
 
-void lock_take(struct ticket_lock *lock)
-{
-	uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
-
-	while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != ticket)
-		arch_pause();
-}
-
-void lock_release(struct ticket_lock *lock)
-{
-	__atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
-}
-
 void tree_write_begin(void)
 {
 	if (writers++)

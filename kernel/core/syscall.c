@@ -118,6 +118,15 @@ static inline void return_early(struct thread *thread)
 	arch_return_to_user(thread);
 }
 
+void syscall_return(struct thread *thread, unsigned status)
+{
+	this_cpu()->go_to = NULL;
+	syscall_end(thread, status);
+	invariants_check();
+	return_early(thread);
+	schedule_and_return();
+}
+
 void syscall_slow(struct thread *thread)
 {
 	debug_lock_take();

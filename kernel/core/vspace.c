@@ -84,12 +84,10 @@ static bool vspace_is_loaded(const struct vspace *vspace, const struct cpu *cpu)
 	       arch_vspace_in_use(cpu, &vspace->arch);
 }
 
-unsigned vspace_behind(const struct vspace *vspace, uint64_t generation)
+unsigned vspace_cpus_behind(const struct vspace *vspace, uint64_t generation)
 {
 	unsigned behind = 0;
 
-	if (cpu_count == 1)
-		return 0;
 	/* What was changed in the tables is seen before we look: who loads the space later walks what is new.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -102,11 +100,6 @@ unsigned vspace_behind(const struct vspace *vspace, uint64_t generation)
 			behind |= 1u << i;
 	}
 	return behind;
-}
-
-void vspace_tour(struct thread *caller, const struct vspace *vspace)
-{
-	caller->tour |= vspace_behind(vspace, vspace->edited);
 }
 
 /* False: the first of these CPUs has to do what comes next. */
@@ -237,7 +230,14 @@ uint64_t vspace_skip(struct vspace *vspace, uint64_t address)
 	return (address | (size - 1)) + 1;
 }
 
-static pte_t *vspace_leaf_make(struct vspace *vspace, uint64_t address, unsigned level)
+pte_t *vspace_find_small_io(struct vspace *vspace, uint64_t address)
+{
+	unsigned missing;
+
+	return arch_pte_find(&vspace->arch, address, 0, &missing);
+}
+
+pte_t *vspace_leaf_make(struct vspace *vspace, uint64_t address, unsigned level)
 {
 	for (unsigned i = 0; i <= ARCH_ROOT_LEVEL + 1; i++) {
 		unsigned missing;
@@ -269,23 +269,6 @@ void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address)
 	__builtin_memset(table, 0, PAGE_SIZE);
 	vspace_flush_tables(vspace, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
 	table_give(vspace, table);
-}
-
-/* The entry of level 0, or NULL if there is no table for it. */
-static inline pte_t *vspace_find_small(struct vspace *vspace, uint64_t address)
-{
-	unsigned missing;
-
-	if (vspace->root_level == ARCH_ROOT_LEVEL)
-		return arch_leaf_find(&vspace->arch, address);
-	return arch_pte_find(&vspace->arch, address, 0, &missing);
-}
-
-pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level)
-{
-	pte_t *leaf = level == 0 ? vspace_find_small(vspace, address) : NULL;
-
-	return leaf ? leaf : vspace_leaf_make(vspace, address, level);
 }
 
 /* ---- removing leaves ---- */
@@ -475,6 +458,27 @@ static unsigned vspace_unmap(struct thread *caller, struct vspace *vspace)
 	vspace_tour(caller, vspace);
 	result(caller, 0, caller->progress);
 	return ERR_NONE;
+}
+
+#define FEW_PAGES 64
+
+bool vspace_unmap_fast(struct thread *caller, struct vspace *vspace)
+{
+	uint64_t address = argument(caller, 0), pages = argument(caller, 1), removed;
+	pte_t *leaf;
+
+	if (!arguments_zero(caller, 2) || vspace_range_check(vspace, address, pages) || pages > FEW_PAGES ||
+	    (address >> PAGE_BITS) % TABLE_ENTRIES + pages > TABLE_ENTRIES)
+		return false;
+	leaf = vspace_find_small(vspace, address);
+	if (!leaf)
+		return false;
+	removed = table_remove(leaf, pages, 0, 0);
+	if (removed)
+		vspace_flush(vspace, address, pages << PAGE_BITS);
+	vspace_tour(caller, vspace);
+	result(caller, 0, removed);
+	return true;
 }
 
 static unsigned vspace_harvest_page(struct vspace *vspace, uint64_t address)

@@ -80,7 +80,8 @@ static unsigned window_memory_type(const struct window *window, uint64_t flags)
 	return flags & (MAP_UNCACHED | MAP_WRITE_COMBINING);
 }
 
-static inline enum error map_check(const struct window *window, const struct map_request *request)
+__attribute__((always_inline)) static inline enum error map_check(const struct window *window,
+                                                                  const struct map_request *request)
 {
 	uint64_t memory = window->memory.pages;
 	enum error error;
@@ -125,10 +126,8 @@ static bool map_large(struct vspace *vspace, uint64_t address, pte_t pte, pte_t 
 }
 
 /* Consecutive leaves in one table. `replaced` collects what was there. */
-static inline bool map_small(struct vspace *vspace, uint64_t address, pte_t pte, uint64_t pages,
-                             pte_t *replaced)
+static inline bool map_small(pte_t *leaf, pte_t pte, uint64_t pages, pte_t *replaced)
 {
-	pte_t *leaf = vspace_leaf(vspace, address, 0);
 	uint64_t step = pte ? PAGE_SIZE : 0;
 
 	if (!leaf)
@@ -152,8 +151,7 @@ static inline uint64_t map_run(uint64_t address, uint64_t pages)
 }
 
 /* Map from page *done of the request on. ERR_NO_MEMORY or STATUS_RESTART: *done says how far it came. */
-static inline unsigned window_map_pages(struct window *window, const struct map_request *request,
-                                        uint64_t *done)
+static unsigned window_map_pages(struct window *window, const struct map_request *request, uint64_t *done)
 {
 	struct vspace *vspace = window_vspace(window);
 	unsigned level = request->flags & MAP_LARGE ? 1 : 0;
@@ -171,7 +169,7 @@ static inline unsigned window_map_pages(struct window *window, const struct map_
 		uint64_t run = level ? LARGE_PAGES : map_run(address, pages - at);
 
 		if (!(level ? map_large(vspace, address, pte, &replaced)
-		            : map_small(vspace, address, pte, run, &replaced))) {
+		            : map_small(vspace_leaf(vspace, address, 0), pte, run, &replaced))) {
 			status = ERR_NO_MEMORY;
 			break;
 		}
@@ -201,6 +199,31 @@ static unsigned window_tour(struct thread *caller, const struct vspace *vspace, 
 	return status == ERR_NO_MEMORY && vspace->free_pages && caller->tour ? STATUS_RESTART : status;
 }
 
+/* The same for what is usual: a few pages in one table, which is there. False, and nothing has changed: it is
+ * not so. */
+__attribute__((always_inline)) static inline bool window_map_few(struct window *window,
+                                                                 const struct map_request *request)
+{
+	struct vspace *vspace = window_vspace(window);
+	uint64_t pages = request->pages, address = request->address;
+	pte_t replaced = 0, *leaf;
+
+	if (request->flags & MAP_LARGE || map_run(address, pages) != pages)
+		return false;
+	leaf = vspace_find_small(vspace, address);
+	if (!leaf)
+		return false;
+	if (pages)
+		window_include(window, address, address + (pages << PAGE_BITS));
+	map_small(leaf,
+	          arch_pte_make(window->memory.object + (request->page << PAGE_BITS),
+	                        request->flags & MAP_RIGHTS, 0, window_memory_type(window, request->flags)),
+	          pages, &replaced);
+	if (is_stale(vspace, replaced))
+		vspace_flush(vspace, address, pages << PAGE_BITS);
+	return true;
+}
+
 static unsigned window_map(struct thread *caller, struct window *window)
 {
 	const struct map_request request = {
@@ -221,6 +244,22 @@ static unsigned window_map(struct thread *caller, struct window *window)
 	if (status != STATUS_RESTART)
 		result(caller, 0, caller->progress);
 	return status;
+}
+
+bool window_map_fast(struct thread *caller, struct window *window)
+{
+	const struct map_request request = {
+	        .address = argument(caller, 0),
+	        .page = argument(caller, 1),
+	        .pages = argument(caller, 2),
+	        .flags = argument(caller, 3),
+	};
+
+	if (!arguments_zero(caller, 4) || map_check(window, &request) || !window_map_few(window, &request))
+		return false;
+	vspace_tour(caller, window_vspace(window));
+	result(caller, 0, request.pages);
+	return true;
 }
 
 bool window_map_whole(struct window *window, const struct map_request *request)
@@ -246,7 +285,8 @@ void window_map_for_reply(struct thread *replier, uint64_t window, const struct 
 		return;
 	if (map_check(slot_object(slot), request) != ERR_NONE)
 		return;
-	window_map_pages(slot_object(slot), request, &done);
+	if (!window_map_few(slot_object(slot), request))
+		window_map_pages(slot_object(slot), request, &done);
 	vspace_tour(replier, window_vspace(slot_object(slot)));
 }
 

@@ -15,8 +15,19 @@ struct ticket_lock {
 
 extern struct ticket_lock tree_lock;
 
-void lock_take(struct ticket_lock *lock);
-void lock_release(struct ticket_lock *lock);
+static inline void lock_take(struct ticket_lock *lock)
+{
+	uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != ticket)
+		arch_pause();
+}
+
+static inline void lock_release(struct ticket_lock *lock)
+{
+	__atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+}
+
 /* Does another CPU wait for a lock that this one holds? */
 static inline bool lock_wanted(const struct ticket_lock *lock)
 {

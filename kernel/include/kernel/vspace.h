@@ -65,9 +65,19 @@ extern uint64_t tlb_generation;
  * CPUs (a bit each) that may know what the space's tables said before this generation. Not this CPU: it is
  * made to forget. With the lock.
  */
-unsigned vspace_behind(const struct vspace *vspace, uint64_t generation);
+unsigned vspace_cpus_behind(const struct vspace *vspace, uint64_t generation);
+
+static inline unsigned vspace_behind(const struct vspace *vspace, uint64_t generation)
+{
+	return cpu_count == 1 ? 0 : vspace_cpus_behind(vspace, generation);
+}
+
 /* The caller is told that its change is complete: all CPUs learn of it first. */
-void vspace_tour(struct thread *caller, const struct vspace *vspace);
+static inline void vspace_tour(struct thread *caller, const struct vspace *vspace)
+{
+	caller->tour |= vspace_behind(vspace, vspace->edited);
+}
+
 /* Flush this CPU's TLB if it does not know of all changes of the loaded space. */
 void tlb_catch_up(struct cpu *cpu);
 
@@ -86,8 +96,24 @@ static inline void vspace_load(struct cpu *cpu, struct vspace *vspace)
 
 /* Tables were changed: forget what [address, address + size) meant. */
 void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size);
+pte_t *vspace_find_small_io(struct vspace *vspace, uint64_t address);
+
+/* The entry of level 0, or NULL if there is no table for it. */
+static inline pte_t *vspace_find_small(struct vspace *vspace, uint64_t address)
+{
+	return vspace->io ? vspace_find_small_io(vspace, address) : arch_leaf_find(&vspace->arch, address);
+}
+
 /* The entry for a leaf of this level; makes the tables that are missing, NULL if there is no page for one. */
-pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level);
+pte_t *vspace_leaf_make(struct vspace *vspace, uint64_t address, unsigned level);
+
+static inline pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level)
+{
+	pte_t *leaf = level == 0 ? vspace_find_small(vspace, address) : NULL;
+
+	return leaf ? leaf : vspace_leaf_make(vspace, address, level);
+}
+
 /* The first address behind this one that may have another table, when the table of level 0 is missing for it.
  */
 uint64_t vspace_skip(struct vspace *vspace, uint64_t address);
@@ -99,4 +125,7 @@ void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address);
  */
 bool vspace_remove(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_t physical, uint64_t size,
                    uint64_t *removed);
+/* VSPACE_UNMAP if it succeeds at once: a few pages of one table. False, and nothing has changed: it does not.
+ */
+bool vspace_unmap_fast(struct thread *caller, struct vspace *vspace);
 unsigned vspace_invoke(struct thread *caller, struct slot *slot, unsigned operation);

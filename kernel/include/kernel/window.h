@@ -29,4 +29,7 @@ void window_attach(struct window *window, struct slot *memory, struct slot *vspa
 bool window_map_whole(struct window *window, const struct map_request *request);
 /* WINDOW_MAP as part of a reply: what fails or would take long is left to the next fault. */
 void window_map_for_reply(struct thread *replier, uint64_t window, const struct map_request *request);
+/* WINDOW_MAP if it succeeds at once: a few pages in one table. False, and nothing has changed: it does not.
+ */
+bool window_map_fast(struct thread *caller, struct window *window);
 unsigned window_invoke(struct thread *caller, struct slot *slot, unsigned operation);

@@ -103,17 +103,22 @@ static inline pte_t *pte_below(pte_t entry, uint64_t offset)
 	return (pte_t *)((entry & PTE_ADDRESS) + (offset & 0xff8) + KERNEL_OFFSET);
 }
 
+static inline bool pte_is_table(pte_t entry)
+{
+	return !((entry ^ PTE_PRESENT) & (PTE_PRESENT | PTE_LARGE));
+}
+
 static inline pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address)
 {
 	pte_t entry = *pte_below(vspace->root, address >> 36);
 
-	if (!(entry & PTE_PRESENT))
+	if (!pte_is_table(entry))
 		return NULL;
 	entry = *pte_below(entry, address >> 27);
-	if ((entry & (PTE_PRESENT | PTE_LARGE)) != PTE_PRESENT)
+	if (!pte_is_table(entry))
 		return NULL;
 	entry = *pte_below(entry, address >> 18);
-	if ((entry & (PTE_PRESENT | PTE_LARGE)) != PTE_PRESENT)
+	if (!pte_is_table(entry))
 		return NULL;
 	return pte_below(entry, address >> 9);
 }
