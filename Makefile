@@ -41,9 +41,9 @@ KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,$(KERNEL_ARCH)/kernel.ld -Wl,
                   -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 
 # kernel: what a boot uses; kernel-debug: the same with PITH_DEBUG, which walks all objects and asserts the invariants;
-# kernel-trace: with PITH_TRACE, which writes down what it does (./pith trace).
+# kernel-trace: with PITH_TRACE, which writes down what it does (./pith trace). kernel-probe: with tests/kernel/probe, which tries what it must not.
 define kernel_variant
-$(1)_OBJECTS := $$(patsubst %,$(B)/$(1)/%.o,$$(KERNEL_SOURCES))
+$(1)_OBJECTS := $$(patsubst %,$(B)/$(1)/%.o,$$(KERNEL_SOURCES) $(3))
 $(B)/$(1)/%.c.o: %.c $$(MAKEFILES_USED)
 	$$(call say,CC,$$<)
 	@mkdir -p $$(@D)
@@ -61,10 +61,11 @@ DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 # The fast paths keep nothing for their callers: they never return (kernel/core/fastpath.c).
 FASTPATH_FLAGS := -fomit-frame-pointer -fno-stack-protector $(foreach r,rbx r12 r13 r14 r15,-fcall-used-$(r))
-$(foreach v,kernel kernel-debug kernel-trace,$(B)/$(v)/kernel/core/fastpath.c.o): KERNEL_FLAGS += $(FASTPATH_FLAGS)
+$(foreach v,kernel kernel-debug kernel-trace kernel-probe,$(B)/$(v)/kernel/core/fastpath.c.o): KERNEL_FLAGS += $(FASTPATH_FLAGS)
 $(eval $(call kernel_variant,kernel,))
 $(eval $(call kernel_variant,kernel-debug,-DPITH_DEBUG=1))
 $(eval $(call kernel_variant,kernel-trace,-DPITH_TRACE=1))
+$(eval $(call kernel_variant,kernel-probe,-DPITH_PROBE=1 -Itests/kernel/probe -I$(KERNEL_ARCH),tests/kernel/probe/probe.c))
 
 ifneq ($(and $(wildcard $(KERNEL_ARCH)/kernel.ld),$(wildcard kernel/core/panic.c)),)
 ALL += $(B)/kernel/pith.elf

@@ -6,6 +6,10 @@
  */
 #include "local.h"
 
+#ifdef PITH_PROBE
+#include "probe.h"
+#endif
+
 #include <kernel/cpu.h>
 #include <kernel/trace.h>
 
@@ -237,5 +241,8 @@ _Noreturn void boot_main(unsigned loader, uint64_t physical)
 	boot.tsc_at_boot = time_tsc_at_boot;
 	boot.xsave_bytes = vector_bytes;
 	boot.cpu_count = cpus_start();
+#ifdef PITH_PROBE
+	probe(boot.command_line);
+#endif
 	kernel_main(&boot);
 }

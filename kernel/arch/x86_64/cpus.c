@@ -7,6 +7,10 @@
  */
 #include "local.h"
 
+#ifdef PITH_PROBE
+#include "probe.h"
+#endif
+
 #define INIT_DELAY     (10 * NS_PER_SECOND / 1000)
 #define START_DELAY    (NS_PER_SECOND / 1000)
 #define ARRIVAL_LIMIT  (5 * NS_PER_SECOND)
@@ -189,6 +193,9 @@ __attribute__((no_stack_protector)) _Noreturn void boot_other(unsigned index)
 	clock_answer();
 	while (!__atomic_load_n(&released, __ATOMIC_ACQUIRE))
 		arch_idle();
+#ifdef PITH_PROBE
+	probe_other();
+#endif
 	kernel_main_other();
 }
 
@@ -206,6 +213,7 @@ void arch_panic_begin(void)
 		debug_break();
 		return; /* while it panics it panics again */
 	}
+	debug_claim();
 	for (unsigned i = 0; i < online; i++)
 		if (i != cpu_local()->index)
 			apic_send(cpu_at(i)->arch.apic_id, APIC_NMI);

@@ -44,6 +44,14 @@ static void uart_write(char c)
 /* One text at a time. Held with interrupts off and for a bounded time. */
 static uint32_t uart_lock;
 
+void debug_claim(void)
+{
+	uint64_t end = arch_time() + NS_PER_SECOND / 10;
+
+	while (__atomic_exchange_n(&uart_lock, 1, __ATOMIC_ACQUIRE) && arch_time() < end)
+		cpu_pause();
+}
+
 void debug_break(void)
 {
 	spin_unlock(&uart_lock);

@@ -301,6 +301,8 @@ void context_detach(struct arch_context *context);
 
 /* ---- debug.c ---- */
 void debug_init(void);
+/* Let the others end their lines before they are stopped; for a while. */
+void debug_claim(void);
 /* Whoever held the debug UART is stopped. */
 void debug_break(void);
 /* What arch_backtrace() tells of is not its caller but what was interrupted by an exception. */
