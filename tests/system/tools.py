@@ -20,6 +20,15 @@ def test_debugger_knows_kernel_and_components():
     check("#0  vfs_init" in text, "a breakpoint in linux", text)
 
 
+def interrupt(gdb):
+    """Ctrl-C, when the debugger has nothing more to say and waits for the machine. (One that comes before that is not seen, and with
+    a second one it gives the machine up.)"""
+    while gdb.pump(1):
+        pass
+    os.killpg(gdb.process.pid, signal.SIGINT)
+    gdb.expect("received signal SIGINT")
+
+
 def test_debugger_on_four_cpus():
     """As a user at a terminal: boot, stop by Ctrl-C, look at CPUs and threads, go on, until all of the system is there."""
     wanted = {"init", "pci", "uart", "virtio-blk", "ext2", "linux", "(a Linux program)"}
@@ -31,10 +40,8 @@ def test_debugger_on_four_cpus():
         gdb.send("delete\npith-threads\n")
         for _ in range(60):
             gdb.send("continue\n")
-            gdb.expect("Continuing")
-            gdb.pump(1)  # it says nothing more until it is stopped
-            os.killpg(gdb.process.pid, signal.SIGINT)
-            gdb.expect("received signal SIGINT")
+            gdb.expect(r"Continuing\.\r?\n")
+            interrupt(gdb)
             gdb.send("info threads\n")
             cpus = gdb.expect(r"CPU#0(.|\n)*CPU#3(.|\n)*?\(gdb\) ")[0]
             equal(sorted(set(re.findall(r"CPU#(\d)", cpus))), list("0123"), "threads of the debugger")
