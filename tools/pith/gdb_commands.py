@@ -92,6 +92,12 @@ class Threads(gdb.Command):
         super().__init__("pith-threads", gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
+        try:
+            self.show()
+        except gdb.MemoryError:
+            raise gdb.GdbError("the kernel does not run yet: `hbreak kernel_main`, `continue`") from None
+
+    def show(self):
         thread_type = gdb.lookup_type("struct thread").pointer()
         states = {field.enumval: field.name.removeprefix("THREAD_STATE_").lower().replace("_", "-")
                   for field in gdb.lookup_type("enum thread_state").fields()}
