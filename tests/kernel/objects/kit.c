@@ -158,6 +158,15 @@ cptr_t object_new(unsigned type, unsigned bits)
 	return cut(type | (uint64_t)bits << 8, bits ? bits : fixed[type]);
 }
 
+cptr_t object_new_on(unsigned cpu, unsigned type)
+{
+#define OBJECT(name, fixed_bits) [name] = fixed_bits,
+	static const uint8_t fixed[OBJECT_TYPE_COUNT] = {OBJECTS};
+#undef OBJECT
+
+	return cut(type | (uint64_t)cpu << 16, fixed[type]);
+}
+
 cptr_t derived(cptr_t from, unsigned rights, uint64_t w4, uint64_t w5)
 {
 	cptr_t slot = slot_new();
@@ -183,12 +192,17 @@ cptr_t memory_at(uint64_t address, unsigned bits, cptr_t *window)
 }
 
 /* ---- threads ---- */
-static cptr_t rest_notification;
+static cptr_t rest_notifications[8];
+static volatile cptr_t rest[WORKERS + 1];
 
+/* Who runs is told by the stack. */
 _Noreturn void worker_rest(void)
 {
+	char *here = __builtin_frame_address(0);
+	unsigned number = (unsigned)((uint64_t)(here - stacks[0]) / STACK_BYTES);
+
 	for (;;) {
-		struct registers r = {.cap = rest_notification, .deadline = DEADLINE_NEVER};
+		struct registers r = {.cap = rest[number], .deadline = DEADLINE_NEVER};
 
 		system_call(SYS_WAIT, &r);
 	}
@@ -199,21 +213,28 @@ static void worker_bind(const struct worker *worker, cptr_t buffer, unsigned pri
 	OK(op(worker->thread, THREAD_BIND, BIND_CSPACE, INIT_SLOT_CNODE));
 	OK(op(worker->thread, THREAD_BIND, BIND_VSPACE, INIT_SLOT_VSPACE));
 	OK(op(worker->thread, THREAD_BIND, BIND_IPC_BUFFER, buffer));
-	OK(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, worker->context, 5000000, 5000000));
+	OK(op(INIT_SLOT_CPU_TIME + worker->cpu, CPU_TIME_CONFIGURE, worker->context, 5000000, 5000000));
 	OK(op(worker->thread, THREAD_BIND, BIND_SCHED_CONTEXT, worker->context));
 	OK(op(worker->thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority));
 }
 
 struct worker worker_new(unsigned number, void (*entry)(void), unsigned priority)
 {
+	return worker_new_on(0, number, entry, priority);
+}
+
+struct worker worker_new_on(unsigned cpu, unsigned number, void (*entry)(void), unsigned priority)
+{
 	uint64_t address = BUFFERS + ((uint64_t)number << BUFFER_BITS);
-	struct worker worker = {.thread = object_new(OBJECT_THREAD, 0),
-	                        .context = object_new(OBJECT_SCHED_CONTEXT, 0)};
+	struct worker worker = {.thread = object_new_on(cpu, OBJECT_THREAD),
+	                        .context = object_new_on(cpu, OBJECT_SCHED_CONTEXT),
+	                        .cpu = cpu};
 	struct thread_registers *registers = (struct thread_registers *)own_buffer->words;
 	cptr_t window;
 
-	if (!rest_notification)
-		rest_notification = new_notification();
+	if (!rest_notifications[cpu])
+		rest_notifications[cpu] = object_new_on(cpu, OBJECT_NOTIFICATION);
+	rest[number] = rest_notifications[cpu];
 	worker.buffer = (struct ipc_buffer *)address;
 	worker_bind(&worker, memory_at(address, BUFFER_BITS, &window), priority);
 	for (unsigned i = 0; i < THREAD_REGISTER_WORDS; i++)
@@ -409,7 +430,8 @@ static void root_check_free(cptr_t untyped)
 /* Nothing is left: neither memory in use nor capabilities. */
 static void clean_up(void)
 {
-	rest_notification = 0;
+	for (unsigned cpu = 0; cpu < 8; cpu++)
+		rest_notifications[cpu] = 0;
 	root_check_free(root);
 	root_check_free(root_large);
 	for (cptr_t slot = FIRST_SLOT; slot < next_slot; slot++) {
@@ -421,15 +443,26 @@ static void clean_up(void)
 
 static unsigned passed_count, failed_count;
 
+static void prepare(void)
+{
+	next_slot = FIRST_SLOT;
+	for (unsigned i = 0; i < sizeof(cutters) / sizeof(cutters[0]); i++)
+		cutters[i] = 0;
+	settler_start();
+}
+
+void test_restart(void)
+{
+	clean_up();
+	prepare();
+}
+
 static void run_tests(const struct test *tests)
 {
 	for (; tests->id; tests++) {
-		next_slot = FIRST_SLOT;
-		for (unsigned i = 0; i < sizeof(cutters) / sizeof(cutters[0]); i++)
-			cutters[i] = 0;
 		current_id = tests->id;
 		failures_here = 0;
-		settler_start();
+		prepare();
 		tests->run();
 		clean_up();
 		print(failures_here ? "FAIL " : "ok   ");
@@ -447,7 +480,7 @@ static _Noreturn void finish(void)
 {
 	op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0xf4, 1, failed_count ? 1 : 0);
 	for (;;)
-		worker_rest();
+		;
 }
 
 void test_main(const struct boot_info *info);
@@ -463,6 +496,8 @@ void test_main(const struct boot_info *info)
 	run_tests(tests_ipc);
 	run_tests(tests_threads);
 	run_tests(tests_deletion);
+	if (boot->cpu_count > 1)
+		run_tests(tests_cpus);
 	print_coverage();
 	print("kernel tests: ");
 	print_number(passed_count);

@@ -15,7 +15,7 @@ struct test {
 	void (*run)(void);
 };
 /* One array a file, ended by an entry without id. */
-extern const struct test tests_calls[], tests_memory[], tests_ipc[], tests_threads[], tests_deletion[];
+extern const struct test tests_calls[], tests_memory[], tests_ipc[], tests_threads[], tests_deletion[], tests_cpus[];
 
 /* ---- judging ---- */
 void check_(bool condition, const char *text, const char *file, int line);
@@ -40,6 +40,7 @@ void covered(unsigned operation, uint64_t status);
 /* ---- objects of this test ---- */
 cptr_t slot_new(void);
 cptr_t object_new(unsigned type, unsigned bits);
+cptr_t object_new_on(unsigned cpu, unsigned type);
 #define new_endpoint()     object_new(OBJECT_ENDPOINT, 0)
 #define new_reply()        object_new(OBJECT_REPLY, 0)
 #define new_notification() object_new(OBJECT_NOTIFICATION, 0)
@@ -52,13 +53,17 @@ bool present(cptr_t slot);
 /* A native thread in our address space with its own stack and IPC buffer (mapped; at buffer). Not resumed. */
 struct worker {
 	cptr_t thread, context;
+	unsigned cpu;
 	struct ipc_buffer *buffer;
 };
 #define WORKERS 6
 struct worker worker_new(unsigned number, void (*entry)(void), unsigned priority);
+struct worker worker_new_on(unsigned cpu, unsigned number, void (*entry)(void), unsigned priority);
 void worker_start(const struct worker *worker);
 /* What a worker does at its end: wait for ever. */
 _Noreturn void worker_rest(void);
+/* Everything made so far goes, and the test goes on. */
+void test_restart(void);
 /* Let everything of lower priority run until it waits. */
 void settle(void);
 uint64_t now(void);
