@@ -184,6 +184,7 @@ bool balance_move(struct thread *thread)
 	thread_stop_call(thread);
 	private->poked = false;
 	private->kernel = to;
+	thread_tell_name(thread);
 	private->balance.quiet = 0;
 	kernel_thread_release(from);
 	error = thread_resume(to->object);

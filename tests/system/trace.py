@@ -5,7 +5,7 @@ import json
 import os
 import re
 
-from support import PITH, check, equal, file_path, run
+from support import PATIENCE, PITH, check, equal, file_path, run
 
 
 def trace(*command, options=()):
@@ -65,7 +65,7 @@ def test_failure_is_traced_too():
     """A command line that is wrong says so; a system that fails leaves its trace."""
     result, _, _ = trace("true", options=["--disk", "/no/such.img"])
     equal((result.status, b"no such file" in result.stderr), (125, True), "a wrong option")
-    result, profile, timeline = trace("sh", "-c", "while :; do :; done", options=["--timeout", "3"])
+    result, profile, timeline = trace("sh", "-c", "while :; do :; done", options=["--timeout", str(10 * PATIENCE)])
     equal(result.status, 124, "status after the timeout")
     components = rows(profile, "component")
     check(components["sh"][0] > 10 * components["linux"][0], "who used the time", profile)
