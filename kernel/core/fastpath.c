@@ -37,7 +37,7 @@ INLINE bool find(const struct cpu *cpu, const struct thread *thread, uint64_t in
 {
 	const uint64_t wanted = (uint64_t)rights << SLOT_RIGHTS_SHIFT | type;
 	const struct slot *cnode = &thread->bindings[BIND_CSPACE];
-	const struct slot *slot = (const struct slot *)cnode->object + index;
+	const struct slot *slot = (const struct slot *)(cnode->object + (index << SLOT_BITS));
 	uint64_t sequence;
 
 	if (index >= cnode->slots)
@@ -542,7 +542,7 @@ INLINE void *invoked(const struct thread *thread, unsigned type)
 {
 	const struct slot *cnode = &thread->bindings[BIND_CSPACE];
 	uint64_t index = *context_cap((struct arch_context *)&thread->context);
-	const struct slot *slot = (const struct slot *)cnode->object + index;
+	const struct slot *slot = (const struct slot *)(cnode->object + (index << SLOT_BITS));
 
 	return index < cnode->slots && slot_allows(slot, type, RIGHT_MANAGE) ? slot_object(slot) : NULL;
 }
