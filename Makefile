@@ -60,7 +60,8 @@ $(B)/$(1)/pith.elf: $$($(1)_OBJECTS) $(KERNEL_ARCH)/kernel.ld tools/kernel-symbo
 DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 # The fast paths keep nothing for their callers: they never return (kernel/core/fastpath.c).
-FASTPATH_FLAGS := -fomit-frame-pointer -fno-stack-protector $(foreach r,rbx r12 r13 r14 r15,-fcall-used-$(r))
+FASTPATH_FLAGS := -fomit-frame-pointer -fno-stack-protector -ffixed-rbp -mtune-ctrl=^lcp_stall \
+                  $(foreach r,rbx r12 r13 r14 r15,-fcall-used-$(r))
 $(foreach v,kernel kernel-debug kernel-trace kernel-probe,$(B)/$(v)/kernel/core/fastpath.c.o): KERNEL_FLAGS += $(FASTPATH_FLAGS)
 $(eval $(call kernel_variant,kernel,))
 $(eval $(call kernel_variant,kernel-debug,-DPITH_DEBUG=1))

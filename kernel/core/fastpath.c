@@ -28,28 +28,49 @@
 #define INLINE   __attribute__((always_inline)) static inline
 #define NOINLINE __attribute__((noinline)) static
 
+/* Lets the compiler leave out checks of what cannot be NULL. */
+#define known(pointer)                           \
+	({                                       \
+		__auto_type known_ = (pointer);  \
+		if (!known_)                     \
+			__builtin_unreachable(); \
+		known_;                          \
+	})
+
 /*
- * What the capability at index was at one moment, if it has this type, these rights and this home. Without
- * the lock. Of the types that are looked for here no capability ever lies in slot 0 (delete.c).
+ * What the capability at index is, if it has this type, these rights and this home: without the lock, so all
+ * that is read between tree_read_begin() and tree_read_torn() counts only if that says so. Of the types that
+ * are looked for here no capability ever lies in slot 0 (delete.c).
  */
-INLINE bool find(const struct cpu *cpu, const struct thread *thread, uint64_t index, unsigned type,
-                 unsigned rights, struct capability *out)
+INLINE const struct slot *find_unsure(const struct cpu *cpu, const struct thread *thread, uint64_t index,
+                                      unsigned type, unsigned rights)
 {
 	const uint64_t wanted = (uint64_t)rights << SLOT_RIGHTS_SHIFT | type;
 	const struct slot *cnode = &thread->bindings[BIND_CSPACE];
 	const struct slot *slot = (const struct slot *)(cnode->object + (index << SLOT_BITS));
-	uint64_t sequence;
+	uint64_t header;
 
 	if (index >= cnode->slots)
-		return false;
-	sequence = tree_read_begin();
-	out->header = __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED);
-	out->object = (void *)__atomic_load_n(&slot->object, __ATOMIC_RELAXED);
-	out->badge = __atomic_load_n(&slot->badge, __ATOMIC_RELAXED);
-	if (tree_read_torn(sequence))
-		return false;
-	return (out->header & (~0ul << SLOT_HOME_SHIFT | wanted | SLOT_TYPE_MASK)) ==
-	       (cpu->home_key | wanted);
+		return NULL;
+	header = __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED) ^ cpu->home_key;
+	if ((header & (~0ul << SLOT_HOME_SHIFT | wanted | SLOT_TYPE_MASK)) != wanted)
+		return NULL;
+	return known(slot);
+}
+
+/* Its object and badge, or NULL. */
+INLINE void *find(const struct cpu *cpu, const struct thread *thread, uint64_t index, unsigned type,
+                  unsigned rights, badge_t *badge)
+{
+	uint64_t sequence = tree_read_begin();
+	const struct slot *slot = find_unsure(cpu, thread, index, type, rights);
+	void *object;
+
+	if (!slot)
+		return NULL;
+	object = (void *)__atomic_load_n(&slot->object, __ATOMIC_RELAXED);
+	*badge = __atomic_load_n(&slot->badge, __ATOMIC_RELAXED);
+	return tree_read_torn(sequence) ? NULL : known(object);
 }
 
 /* ---- leaving ---- */
@@ -70,7 +91,8 @@ INLINE void load_vspace(struct cpu *cpu, const struct thread *thread)
 	invariants_check();
 	if (!vspace)
 		__builtin_unreachable(); /* it may run, so it has one */
-	vspace_load(cpu, vspace);
+	if (cpu->vspace != vspace)
+		vspace_load_other(cpu, vspace);
 	debug_lock_release();
 }
 
@@ -119,10 +141,10 @@ INLINE void queue_take_only(struct wait_queue *queue, struct thread *thread, uin
 INLINE void queue_enter(struct wait_queue *queue, struct thread *thread)
 {
 	thread->waits_on = queue;
-	if (queue->waiting.root)
-		queue_insert(queue, thread);
-	else
+	if (__builtin_expect(!queue->waiting.root, true))
 		queue->waiting.root = &thread->wait;
+	else
+		queue_insert(queue, thread);
 }
 
 /* ---- the next thread ---- */
@@ -194,27 +216,26 @@ INLINE void fast_yield(struct thread *thread)
 
 INLINE void fast_signal(struct thread *thread)
 {
-	struct capability capability;
-	struct notification *notification;
+	badge_t badge;
+	struct notification *notification = find(this_cpu(), thread, *context_cap(&thread->context),
+	                                         OBJECT_NOTIFICATION, RIGHT_WRITE, &badge);
 	struct thread *waiter;
 	uint64_t bits;
 
-	if (!find(this_cpu(), thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_WRITE,
-	          &capability))
+	if (!notification)
 		return;
-	notification = capability.object;
-	bits = notification->bits | capability.badge;
+	bits = notification->bits | badge;
 	if (!notification->waiters.waiting.root) {
 		if (notification->bound && notification->bound->state == THREAD_STATE_BLOCKED_RECV)
-			return;
-		trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, capability.badge, 0, 0);
+			return; /* also if it waits elsewhere */
+		trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, badge, 0, 0);
 		notification->bits = bits;
 		leave_same(thread, ERR_NONE);
 	}
 	waiter = queue_only(&notification->waiters);
 	if (!waiter || !bits || waiter->priority > thread->priority || !sched_context_usable(waiter->sched))
 		return;
-	trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, capability.badge, (uint64_t)waiter, 0);
+	trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, badge, (uint64_t)waiter, 0);
 	queue_take_only(&notification->waiters, waiter, 0);
 	*context_status(&waiter->context) = ERR_NONE;
 	*context_cap(&waiter->context) = bits;
@@ -226,14 +247,13 @@ INLINE void fast_signal(struct thread *thread)
 
 INLINE void fast_wait(struct thread *thread)
 {
-	struct capability capability;
 	deadline_t deadline = *context_deadline(&thread->context);
-	struct notification *notification;
+	badge_t badge;
+	struct notification *notification = find(this_cpu(), thread, *context_cap(&thread->context),
+	                                         OBJECT_NOTIFICATION, RIGHT_READ, &badge);
 
-	if (!find(this_cpu(), thread, *context_cap(&thread->context), OBJECT_NOTIFICATION, RIGHT_READ,
-	          &capability))
+	if (!notification)
 		return;
-	notification = capability.object;
 	if (notification->bits) {
 		*context_cap(&thread->context) = notification->bits;
 		notification->bits = 0;
@@ -252,7 +272,7 @@ INLINE void fast_wait(struct thread *thread)
 
 /*
  * Messages come in two sizes, and so do the paths, as constant `bulky`: words in registers only, no reserved
- * bits, a user's label; or also words in IPC buffers.
+ * bits, a plain label; or also words in IPC buffers, capabilities, deadlines.
  */
 INLINE bool info_is_slim(uint64_t info)
 {
@@ -261,18 +281,37 @@ INLINE bool info_is_slim(uint64_t info)
 }
 _Static_assert((int32_t)LABEL_KERNEL < 0, "labels of the kernel's");
 
-INLINE bool message_can_pass(struct thread *from, const struct thread *to, bool bulky)
+/* No job is handed over, and not the capability that this very call needs. */
+INLINE bool caps_are_plain(const struct thread *from, uint64_t info)
 {
-	uint64_t info = *context_info(&from->context);
+	const struct ipc_buffer *buffer = thread_buffer(from);
 
+	for (unsigned i = 0; i < message_caps(info); i++) {
+		uint64_t index = *(const volatile cptr_t *)&buffer->caps[i];
+		const struct slot *slot = cspace_lookup(from, index);
+
+		if (!slot || slot->type == OBJECT_REPLY ||
+		    index == *context_cap((struct arch_context *)&from->context))
+			return false;
+	}
+	return true;
+}
+
+INLINE bool message_can_pass(struct thread *from, const struct thread *to, uint64_t info, bool can_grant,
+                             bool bulky)
+{
 	if (!bulky)
 		return info_is_slim(info);
-	return !message_caps(info) && !message_check(from, info, false) && thread_buffer(from) &&
-	       thread_buffer(to);
+	if (!thread_buffer(from) || !thread_buffer(to))
+		return false;
+	if ((uint32_t)info <= MESSAGE_WORDS)
+		return message_label(info) < LABEL_KERNEL;
+	return !message_check(from, info, can_grant) && caps_are_plain(from, info);
 }
 
 INLINE void copy_registers(struct thread *from, struct thread *to, unsigned words)
 {
+	__asm__("" : "+r"(words)); /* or the table's bounds would be checked again */
 	switch (words) {
 	case 6:
 		*context_word(&to->context, 5) = *context_word(&from->context, 5);
@@ -299,17 +338,19 @@ INLINE void copy_registers(struct thread *from, struct thread *to, unsigned word
 	}
 }
 
-INLINE void copy_message(struct thread *from, struct thread *to, bool bulky)
+INLINE void copy_message(struct thread *from, struct thread *to, uint64_t info, uint64_t none, bool bulky)
 {
-	uint64_t info = *context_info(&from->context);
-
-	*context_status(&to->context) = ERR_NONE;
-	if (bulky) {
+	*context_status(&to->context) = none;
+	if (bulky && (message_caps(info) || message_words(info) <= MESSAGE_REGISTER_WORDS)) {
 		message_transfer(from, to);
 		return;
 	}
 	*context_info(&to->context) = info;
-	copy_registers(from, to, (uint32_t)info);
+	copy_registers(from, to, bulky ? MESSAGE_REGISTER_WORDS : (uint32_t)info);
+	if (bulky)
+		arch_copy_words(thread_buffer(to)->words + MESSAGE_REGISTER_WORDS,
+		                thread_buffer(from)->words + MESSAGE_REGISTER_WORDS,
+		                message_words(info) - MESSAGE_REGISTER_WORDS);
 }
 
 /* ---- calls, foreign system calls and faults ---- */
@@ -333,10 +374,9 @@ INLINE struct thread *only_receiver(const struct thread *sender, const struct en
  * context pays.
  */
 INLINE void lend(struct cpu *cpu, struct thread *sender, struct thread *receiver, struct wait_queue *queue,
-                 enum message_kind kind)
+                 enum message_kind kind, uint64_t none)
 {
 	struct reply *reply = receiver->reply;
-	uint64_t none = zero();
 
 	cpu->current = receiver;
 	queue_take_only(queue, receiver, none);
@@ -354,25 +394,25 @@ INLINE void lend(struct cpu *cpu, struct thread *sender, struct thread *receiver
 	sender->reply = reply;
 }
 
-INLINE void fast_call(struct thread *thread, bool bulky)
+INLINE void fast_call(struct thread *thread, bool can_grant, bool bulky)
 {
 	struct cpu *cpu = this_cpu();
-	struct capability capability;
-	struct endpoint *endpoint;
-	struct thread *receiver;
+	unsigned rights = RIGHT_WRITE | (can_grant ? RIGHT_GRANT : 0);
 	badge_t badge;
+	struct endpoint *endpoint =
+	        find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, rights, &badge);
+	struct thread *receiver;
+	uint64_t info, none = zero();
 
-	if (!find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_WRITE, &capability))
+	if (!endpoint)
 		return;
-	badge = capability.badge;
-	endpoint = capability.object;
 	receiver = only_receiver(thread, endpoint);
-	if (!receiver || !message_can_pass(thread, receiver, bulky))
+	info = *context_info(&thread->context);
+	if (!receiver || !message_can_pass(thread, receiver, info, can_grant, bulky))
 		return;
-	trace(TRACE_MESSAGE, MESSAGE_CALL, thread, (uint64_t)receiver, badge, *context_info(&thread->context),
-	      0);
-	lend(cpu, thread, receiver, &endpoint->receivers, MESSAGE_CALL);
-	copy_message(thread, receiver, bulky);
+	trace(TRACE_MESSAGE, MESSAGE_CALL, thread, (uint64_t)receiver, badge, info, 0);
+	lend(cpu, thread, receiver, &endpoint->receivers, MESSAGE_CALL, none);
+	copy_message(thread, receiver, info, none, bulky);
 	*context_cap(&receiver->context) = badge;
 	leave_native(cpu, receiver);
 }
@@ -405,7 +445,7 @@ _Noreturn void kernel_foreign_syscall(struct thread *thread)
 	debug_lock_take();
 	if (!receiver)
 		foreign_syscall_slow(thread);
-	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FOREIGN);
+	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FOREIGN, zero());
 	message_transfer_foreign(thread, receiver);
 	deliver_kernel(cpu, thread, receiver, BIND_SYSCALL);
 }
@@ -419,7 +459,7 @@ _Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsign
 	debug_lock_take();
 	if (!receiver)
 		page_fault_slow(thread, address, access);
-	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FAULT);
+	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FAULT, zero());
 	*context_word(&receiver->context, 0) = address;
 	*context_word(&receiver->context, 1) = access;
 	*context_word(&receiver->context, 2) = context_ip(&thread->context);
@@ -430,29 +470,27 @@ _Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsign
 
 /* ---- answers ---- */
 
-/* Is the Reply the thread's current job, which will hold its next caller? */
-INLINE bool is_job(const struct cpu *cpu, const struct thread *thread, uint64_t pair, bool bulky)
+/* The endpoint to receive from, if the thread's current job is what it answers and what will hold its next
+ * caller. */
+INLINE struct endpoint *endpoint_after_job(const struct cpu *cpu, struct thread *thread, bool bulky)
 {
-	struct capability capability;
+	uint64_t pair = *context_reply(&thread->context), sequence = tree_read_begin();
+	const struct slot *slot, *reply;
+	struct endpoint *endpoint;
 
 	if (bulky && pair >> 32 == (cptr_t)pair)
 		pair = (cptr_t)pair;
-	return find(cpu, thread, pair, OBJECT_REPLY, 0, &capability) && capability.object == thread->active;
-}
-
-/*
- * Of the answers to the kernel's messages, those that at most give a result or map pages. The mapping is done
- * here; if other CPUs have to hear of it first, the rest is the slow path's.
- */
-INLINE bool answer_begin(struct thread *thread, const struct thread *caller, bool bulky)
-{
-	uint64_t info = *context_info(&thread->context);
-
-	if (caller->message == MESSAGE_CALL)
-		return message_can_pass(thread, caller, bulky);
-	if (!info_is_slim(info) || message_label(info) & ~(uint32_t)REPLY_MAP)
-		return false;
-	return !message_label(info) || (!thread->tour && reply_map(thread));
+	slot = find_unsure(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ);
+	if (!slot)
+		return NULL;
+	reply = find_unsure(cpu, thread, pair, OBJECT_REPLY, 0);
+	if (!reply)
+		return NULL;
+	endpoint = (struct endpoint *)__atomic_load_n(&slot->object, __ATOMIC_RELAXED);
+	if ((struct reply *)__atomic_load_n(&reply->object, __ATOMIC_RELAXED) != thread->active ||
+	    tree_read_torn(sequence))
+		return NULL;
+	return known(endpoint);
 }
 
 INLINE bool must_not_wait(const struct thread *thread, const struct endpoint *endpoint)
@@ -467,57 +505,17 @@ INLINE bool must_not_wait(const struct thread *thread, const struct endpoint *en
  * comes first. */
 INLINE bool gives_back(const struct cpu *cpu, const struct thread *thread, const struct thread *caller)
 {
-	if (thread->sched != caller->sched || caller->poked)
+	if (thread->sched != caller->sched)
 		return false;
 	return thread->priority <= caller->priority || ready_highest(cpu) <= (int)caller->priority;
 }
 
-INLINE _Noreturn void answer(struct cpu *cpu, struct thread *replier, struct thread *caller, bool bulky)
+/* The caller has the CPU again, the thread waits for the next. */
+INLINE void give_back(struct cpu *cpu, struct thread *thread, struct thread *caller,
+                      struct endpoint *endpoint, uint64_t none)
 {
-	uint64_t info = *context_info(&replier->context);
-
-	trace(TRACE_REPLY, caller->message, replier, (uint64_t)caller, info, 0, 0);
-	if (caller->message == MESSAGE_CALL) {
-		copy_message(replier, caller, bulky);
-		*context_cap(&caller->context) = 0;
-		leave_native(cpu, caller);
-	}
-	if (caller->message == MESSAGE_FOREIGN)
-		foreign_set_result(&caller->context, *context_word(&replier->context, 0));
-	leave(cpu, caller);
-}
-
-/* Wait no longer than this. False, and nothing has changed: it is over already. */
-INLINE bool deadline_is_ahead(deadline_t deadline)
-{
-	return deadline == DEADLINE_NEVER || (deadline && deadline > arch_time());
-}
-
-NOINLINE void arm(struct thread *thread, deadline_t deadline)
-{
-	deadline_arm(&thread->deadline, deadline);
-	sched_set_timer(thread->cpu);
-}
-
-INLINE void fast_reply_recv(struct thread *thread, bool bulky)
-{
-	struct cpu *cpu = this_cpu();
-	struct capability capability;
-	deadline_t deadline = *context_deadline(&thread->context);
 	struct reply *reply = thread->active;
-	struct endpoint *endpoint;
-	struct thread *caller;
-	uint64_t none;
 
-	if (!find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ, &capability) ||
-	    !is_job(cpu, thread, *context_reply(&thread->context), bulky) || !deadline_is_ahead(deadline))
-		return;
-	endpoint = capability.object;
-	caller = reply->caller;
-	if (must_not_wait(thread, endpoint) || !gives_back(cpu, thread, caller) ||
-	    !answer_begin(thread, caller, bulky))
-		return;
-	none = zero();
 	cpu->current = caller;
 	caller->state = THREAD_STATE_RUNNING;
 	caller->reply = (struct reply *)none;
@@ -530,9 +528,79 @@ INLINE void fast_reply_recv(struct thread *thread, bool bulky)
 	reply->state = REPLY_EXPECTING;
 	reply->caller = (struct thread *)none;
 	queue_enter(&endpoint->receivers, thread);
-	if (deadline != DEADLINE_NEVER)
-		arm(thread, deadline);
-	answer(cpu, thread, caller, bulky);
+}
+
+/* Wait no longer than this. False: it is over already. */
+static bool deadline_is_ahead(deadline_t deadline)
+{
+	return deadline == DEADLINE_NEVER || (deadline && deadline > arch_time());
+}
+
+INLINE void arm(struct thread *thread)
+{
+	deadline_t deadline = *context_deadline(&thread->context);
+
+	if (deadline == DEADLINE_NEVER)
+		return;
+	deadline_arm(&thread->deadline, deadline);
+	sched_set_timer(this_cpu());
+}
+
+/* An answer to a call. */
+INLINE void answer_call(struct cpu *cpu, struct thread *thread, struct thread *caller,
+                        struct endpoint *endpoint, bool bulky)
+{
+	uint64_t info = *context_info(&thread->context), none = zero();
+
+	if (!message_can_pass(thread, caller, info, true, bulky))
+		return;
+	trace(TRACE_REPLY, MESSAGE_CALL, thread, (uint64_t)caller, info, 0, 0);
+	give_back(cpu, thread, caller, endpoint, none);
+	if (bulky)
+		arm(thread);
+	copy_message(thread, caller, info, none, bulky);
+	*context_cap(&caller->context) = none;
+	leave_native(cpu, caller);
+}
+
+/*
+ * Of the answers to the kernel's messages, those that at most give a result or map pages. If other CPUs have
+ * to hear of the mapping first, all but that is the slow path's.
+ */
+INLINE void answer_kernel(struct cpu *cpu, struct thread *thread, struct thread *caller,
+                          struct endpoint *endpoint, bool bulky)
+{
+	uint64_t info = *context_info(&thread->context);
+
+	if (!info_is_slim(info) || message_label(info) & ~(uint32_t)REPLY_MAP || caller->poked)
+		return;
+	if (message_label(info) && (thread->tour || !reply_map(thread)))
+		return;
+	trace(TRACE_REPLY, caller->message, thread, (uint64_t)caller, info, 0, 0);
+	give_back(cpu, thread, caller, endpoint, zero());
+	if (bulky)
+		arm(thread);
+	if (caller->message == MESSAGE_FOREIGN)
+		foreign_set_result(&caller->context, *context_word(&thread->context, 0));
+	leave(cpu, caller);
+}
+
+INLINE void fast_reply_recv(struct thread *thread, bool bulky)
+{
+	struct cpu *cpu = this_cpu();
+	struct endpoint *endpoint = endpoint_after_job(cpu, thread, bulky);
+	deadline_t deadline = *context_deadline(&thread->context);
+	struct thread *caller;
+
+	if (!endpoint || (bulky ? !deadline_is_ahead(deadline) : deadline != DEADLINE_NEVER))
+		return;
+	caller = thread->active->caller;
+	if (must_not_wait(thread, endpoint) || !gives_back(cpu, thread, caller))
+		return;
+	if (caller->message == MESSAGE_CALL)
+		answer_call(cpu, thread, caller, endpoint, bulky);
+	else
+		answer_kernel(cpu, thread, caller, endpoint, bulky);
 }
 
 /* ---- invocations ---- */
@@ -578,12 +646,36 @@ INLINE void fast_invoke(struct thread *thread)
 
 NOINLINE void bulky_call(struct thread *thread)
 {
-	fast_call(thread, true);
+	if (message_caps(*context_info(&thread->context)))
+		fast_call(thread, true, true);
+	else
+		fast_call(thread, false, true);
 }
 
 NOINLINE void bulky_reply_recv(struct thread *thread)
 {
 	fast_reply_recv(thread, true);
+}
+
+/* The rest, which are asked for in turn. */
+INLINE void fast_others(struct thread *thread, uint64_t number)
+{
+	switch (number) {
+	case SYS_SIGNAL:
+		fast_signal(thread);
+		break;
+	case SYS_WAIT:
+		fast_wait(thread);
+		break;
+	case SYS_YIELD:
+		fast_yield(thread);
+		break;
+	case SYS_INVOKE:
+		fast_invoke(thread);
+		break;
+	default:
+		break;
+	}
 }
 
 _Noreturn void kernel_syscall(struct thread *thread)
@@ -592,19 +684,17 @@ _Noreturn void kernel_syscall(struct thread *thread)
 
 	debug_lock_take();
 	if (number == SYS_CALL) {
-		fast_call(thread, false);
+		fast_call(thread, false, false);
 		bulky_call(thread);
-	} else if (number == SYS_REPLY_RECV) {
+		syscall_slow(thread);
+	}
+	__asm__("" : "+r"(number)); /* two comparisons instead of a table */
+	if (number == SYS_REPLY_RECV) {
 		fast_reply_recv(thread, false);
 		bulky_reply_recv(thread);
-	} else if (number == SYS_SIGNAL) {
-		fast_signal(thread);
-	} else if (number == SYS_WAIT) {
-		fast_wait(thread);
-	} else if (number == SYS_YIELD) {
-		fast_yield(thread);
-	} else if (number == SYS_INVOKE) {
-		fast_invoke(thread);
+		syscall_slow(thread);
 	}
+	__asm__("" : "+r"(number));
+	fast_others(thread, number);
 	syscall_slow(thread);
 }

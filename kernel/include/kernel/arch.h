@@ -74,7 +74,7 @@ void arch_vspace_switch(struct arch_vspace *vspace);
 /* May that CPU still walk these page tables? (Also asked about other CPUs, without waiting for them.) */
 bool arch_vspace_in_use(const struct cpu *cpu, const struct arch_vspace *vspace);
 
-/* The same where this CPU is at hand and the VSpace is not NULL. */
+/* The same for one that is not the current one, nor NULL, where this CPU is at hand. */
 void arch_vspace_load(struct arch_cpu *cpu, const struct arch_vspace *vspace);
 
 /* ---- a thread's registers ---- */

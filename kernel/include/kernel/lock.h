@@ -44,16 +44,17 @@ extern uint64_t tree_sequence;
 void tree_write_begin(void);
 void tree_write_end(void);
 
-static inline uint64_t tree_read_begin(void)
+__attribute__((always_inline)) static inline uint64_t tree_read_begin(void)
 {
-	return __atomic_load_n(&tree_sequence, __ATOMIC_ACQUIRE);
+	/* An odd count becomes one that never comes back. */
+	return __atomic_load_n(&tree_sequence, __ATOMIC_ACQUIRE) & ~1ul;
 }
 
 /* What was read since then may belong to different capabilities. */
-static inline bool tree_read_torn(uint64_t sequence)
+__attribute__((always_inline)) static inline bool tree_read_torn(uint64_t sequence)
 {
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&tree_sequence, __ATOMIC_RELAXED) != (sequence & ~1ul);
+	return __atomic_load_n(&tree_sequence, __ATOMIC_RELAXED) != sequence;
 }
 
 /* Should a long operation stop here and be repeated? For an interrupt, another CPU, or a thread. */

@@ -79,7 +79,8 @@ uint64_t sched_context_consumed(struct sched_context *context);
 void sched_yield(struct thread *thread);
 
 /* The context has had the CPU since then, for `used`. */
-static inline void sched_context_use(struct sched_context *context, uint64_t since, uint64_t used)
+__attribute__((always_inline)) static inline void sched_context_use(struct sched_context *context,
+                                                                    uint64_t since, uint64_t used)
 {
 	struct refill *last = &context->refills[context->last];
 

@@ -81,17 +81,26 @@ static inline void vspace_tour(struct thread *caller, const struct vspace *vspac
 /* Flush this CPU's TLB if it does not know of all changes of the loaded space. */
 void tlb_catch_up(struct cpu *cpu);
 
-/* The order matters: see docs/several-cpus.md. */
+/* The order matters: see docs/several-cpus.md. The first of a space that is not the loaded one, nor NULL. */
+__attribute__((always_inline)) static inline void vspace_load_other(struct cpu *cpu, struct vspace *vspace)
+{
+	uint64_t generation = __atomic_load_n(&tlb_generation, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&cpu->vspace, vspace, __ATOMIC_RELAXED);
+	arch_vspace_load(&cpu->arch, &vspace->arch);
+	__atomic_store_n(&cpu->flushed, generation, __ATOMIC_RELAXED);
+}
+
 static inline void vspace_load(struct cpu *cpu, struct vspace *vspace)
 {
-	uint64_t generation;
-
 	if (cpu->vspace == vspace)
 		return;
-	generation = __atomic_load_n(&tlb_generation, __ATOMIC_RELAXED);
-	__atomic_store_n(&cpu->vspace, vspace, __ATOMIC_RELAXED);
-	arch_vspace_switch(vspace ? &vspace->arch : NULL);
-	__atomic_store_n(&cpu->flushed, generation, __ATOMIC_RELAXED);
+	if (vspace) {
+		vspace_load_other(cpu, vspace);
+		return;
+	}
+	__atomic_store_n(&cpu->vspace, NULL, __ATOMIC_RELAXED);
+	arch_vspace_switch(NULL);
 }
 
 /* Tables were changed: forget what [address, address + size) meant. */

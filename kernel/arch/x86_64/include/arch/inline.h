@@ -126,10 +126,8 @@ static inline pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address
 /* ---- address spaces ---- */
 extern uint64_t kernel_root; /* physical */
 
-__attribute__((always_inline)) static inline void arch_cpu_vspace_switch(struct arch_cpu *cpu, uint64_t root)
+__attribute__((always_inline)) static inline void cpu_load_root(struct arch_cpu *cpu, uint64_t root)
 {
-	if (cpu->cr3 == root)
-		return;
 	trace(TRACE_VSPACE, 0, NULL, root, 0, 0, 0);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
 	/* Only now are the old tables out of use: until then other CPUs have to take them for used. */
@@ -138,14 +136,18 @@ __attribute__((always_inline)) static inline void arch_cpu_vspace_switch(struct 
 
 static inline void arch_vspace_switch(struct arch_vspace *vspace)
 {
-	arch_cpu_vspace_switch((struct arch_cpu *)arch_this_cpu(), vspace ? vspace->root : kernel_root);
+	struct arch_cpu *cpu = (struct arch_cpu *)arch_this_cpu();
+	uint64_t root = vspace ? vspace->root : kernel_root;
+
+	if (cpu->cr3 != root)
+		cpu_load_root(cpu, root);
 }
 
-/* The same where the CPU is at hand and the VSpace not NULL. */
+/* To another than the current one, where the CPU is at hand. */
 __attribute__((always_inline)) static inline void arch_vspace_load(struct arch_cpu *cpu,
                                                                    const struct arch_vspace *vspace)
 {
-	arch_cpu_vspace_switch(cpu, vspace->root);
+	cpu_load_root(cpu, vspace->root);
 }
 
 static inline bool arch_vspace_in_use(const struct cpu *cpu, const struct arch_vspace *vspace)
