@@ -102,7 +102,7 @@ INLINE _Noreturn void leave(struct cpu *cpu, struct thread *thread)
 	arch_return_to_user(thread);
 }
 
-/* From a native thread to a native thread that waits in a system call. */
+/* From a native thread to one that waits in a system call. */
 INLINE _Noreturn void leave_native(struct cpu *cpu, struct thread *thread)
 {
 	load_vspace(cpu, thread);
@@ -220,7 +220,7 @@ INLINE void fast_signal(struct thread *thread)
 	struct notification *notification = find(this_cpu(), thread, *context_cap(&thread->context),
 	                                         OBJECT_NOTIFICATION, RIGHT_WRITE, &badge);
 	struct thread *waiter;
-	uint64_t bits;
+	uint64_t bits, none = zero();
 
 	if (!notification)
 		return;
@@ -236,13 +236,13 @@ INLINE void fast_signal(struct thread *thread)
 	if (!waiter || !bits || waiter->priority > thread->priority || !sched_context_usable(waiter->sched))
 		return;
 	trace(TRACE_SIGNAL, 0, thread, (uint64_t)notification, badge, (uint64_t)waiter, 0);
-	queue_take_only(&notification->waiters, waiter, 0);
-	*context_status(&waiter->context) = ERR_NONE;
+	queue_take_only(&notification->waiters, waiter, none);
+	*context_status(&waiter->context) = none;
 	*context_cap(&waiter->context) = bits;
-	*context_info(&waiter->context) = 0;
+	*context_info(&waiter->context) = none;
 	waiter->state = THREAD_STATE_READY;
 	ready_add_last(this_cpu(), waiter);
-	leave_same(thread, ERR_NONE);
+	leave_same(thread, none);
 }
 
 INLINE void fast_wait(struct thread *thread)
@@ -580,8 +580,10 @@ INLINE void answer_kernel(struct cpu *cpu, struct thread *thread, struct thread 
 	give_back(cpu, thread, caller, endpoint, zero());
 	if (bulky)
 		arm(thread);
-	if (caller->message == MESSAGE_FOREIGN)
+	if (caller->message == MESSAGE_FOREIGN) {
 		foreign_set_result(&caller->context, *context_word(&thread->context, 0));
+		leave_native(cpu, caller);
+	}
 	leave(cpu, caller);
 }
 
@@ -657,26 +659,8 @@ NOINLINE void bulky_reply_recv(struct thread *thread)
 	fast_reply_recv(thread, true);
 }
 
-/* The rest, which are asked for in turn. */
-INLINE void fast_others(struct thread *thread, uint64_t number)
-{
-	switch (number) {
-	case SYS_SIGNAL:
-		fast_signal(thread);
-		break;
-	case SYS_WAIT:
-		fast_wait(thread);
-		break;
-	case SYS_YIELD:
-		fast_yield(thread);
-		break;
-	case SYS_INVOKE:
-		fast_invoke(thread);
-		break;
-	default:
-		break;
-	}
-}
+/* A comparison of its own for the next number, most frequent first, instead of a table. */
+#define NEXT_COMPARISON(number) __asm__("" : "+r"(number))
 
 _Noreturn void kernel_syscall(struct thread *thread)
 {
@@ -688,13 +672,23 @@ _Noreturn void kernel_syscall(struct thread *thread)
 		bulky_call(thread);
 		syscall_slow(thread);
 	}
-	__asm__("" : "+r"(number)); /* two comparisons instead of a table */
+	NEXT_COMPARISON(number);
 	if (number == SYS_REPLY_RECV) {
 		fast_reply_recv(thread, false);
 		bulky_reply_recv(thread);
 		syscall_slow(thread);
 	}
-	__asm__("" : "+r"(number));
-	fast_others(thread, number);
+	NEXT_COMPARISON(number);
+	if (number == SYS_SIGNAL)
+		fast_signal(thread);
+	NEXT_COMPARISON(number);
+	if (number == SYS_WAIT)
+		fast_wait(thread);
+	NEXT_COMPARISON(number);
+	if (number == SYS_YIELD)
+		fast_yield(thread);
+	NEXT_COMPARISON(number);
+	if (number == SYS_INVOKE)
+		fast_invoke(thread);
 	syscall_slow(thread);
 }

@@ -3,21 +3,21 @@
 #include <kernel/sched.h>
 
 struct ticket_lock tree_lock;
-uint64_t tree_sequence;
+uint64_t tree_begun, tree_done;
 static unsigned writers; /* nested */
 
 void tree_write_begin(void)
 {
 	if (writers++)
 		return;
-	__atomic_store_n(&tree_sequence, tree_sequence + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&tree_begun, tree_begun + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 void tree_write_end(void)
 {
 	if (--writers == 0)
-		__atomic_store_n(&tree_sequence, tree_sequence + 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&tree_done, tree_begun, __ATOMIC_RELEASE);
 }
 
 #ifdef PITH_DEBUG

@@ -37,24 +37,24 @@ static inline bool lock_wanted(const struct ticket_lock *lock)
 }
 
 /*
- * Slots in CNodes are read without the lock by IPC and signals. Odd: a slot is being written. Writers hold
- * the lock and may nest.
+ * Slots in CNodes are read without the lock by IPC and signals. Changes of slots are counted when they begin
+ * and when they are done: who finds as many done before it reads as begun afterwards has read what was there
+ * at one moment. Writers hold the lock and may nest.
  */
-extern uint64_t tree_sequence;
+extern uint64_t tree_begun, tree_done;
 void tree_write_begin(void);
 void tree_write_end(void);
 
 __attribute__((always_inline)) static inline uint64_t tree_read_begin(void)
 {
-	/* An odd count becomes one that never comes back. */
-	return __atomic_load_n(&tree_sequence, __ATOMIC_ACQUIRE) & ~1ul;
+	return __atomic_load_n(&tree_done, __ATOMIC_ACQUIRE);
 }
 
 /* What was read since then may belong to different capabilities. */
-__attribute__((always_inline)) static inline bool tree_read_torn(uint64_t sequence)
+__attribute__((always_inline)) static inline bool tree_read_torn(uint64_t done)
 {
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&tree_sequence, __ATOMIC_RELAXED) != sequence;
+	return tree_begun != done; /* one aligned word, read once, between two fences for the compiler */
 }
 
 /* Should a long operation stop here and be repeated? For an interrupt, another CPU, or a thread. */

@@ -164,8 +164,8 @@ __attribute__((always_inline)) static inline int ready_highest(const struct cpu 
 
 	if (!cpu->ready_words)
 		return -1;
-	word = 63 - (unsigned)__builtin_clzl(cpu->ready_words);
-	return (int)(word * 64 + 63 - (unsigned)__builtin_clzl(cpu->ready_bits[word]));
+	word = 63 ^ (unsigned)__builtin_clzl(cpu->ready_words);
+	return (int)(word * 64 + (63 ^ (unsigned)__builtin_clzl(cpu->ready_bits[word])));
 }
 
 /* The same as sched_set_timer() when no deadline was armed since the timer was last right. */

@@ -58,7 +58,7 @@ static void kernel_forget(void)
 	memset(cpu_at(0), 0, CPU_MAX * sizeof(struct cpu));
 	memset(&tree_lock, 0, sizeof(tree_lock));
 	memset(&debug_lock, 0, sizeof(debug_lock));
-	tree_sequence = tlb_generation = 0;
+	tree_begun = tree_done = tlb_generation = 0;
 	fake_reset();
 	memset(irqs, 0, ARCH_IRQ_COUNT * sizeof(struct irq));
 	slot_forest.child = NULL;
