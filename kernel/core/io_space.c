@@ -2,6 +2,7 @@
 #include <kernel/cnode.h>
 #include <kernel/delete.h>
 #include <kernel/io_space.h>
+#include <kernel/lock.h>
 #include <kernel/syscall.h>
 
 struct vspace *io_space_init(void *object)
@@ -35,9 +36,13 @@ void io_space_detached(struct io_space *io)
 	io->domain = 0;
 }
 
+/* From user mode or an idle CPU: this one does not hold the lock. */
 void kernel_io_fault(void)
 {
+	debug_lock_take();
+	lock_take(&tree_lock);
 	arch_io_report();
+	lock_release(&tree_lock);
 }
 
 static enum error io_space_attach(struct thread *caller, struct io_space *io)
