@@ -63,7 +63,7 @@ void arch_panic_begin(void);
 /* Return to user mode in this thread (its context, vector state, TLS; its VSpace is already current). */
 _Noreturn void arch_return_to_user(struct thread *thread);
 /*
- * The same from one native thread, which has made a system call, to another, which waits in one. What a
+ * The same from a native thread, which has made a system call, to another thread, which waits in one. What a
  * native thread did to its TLS base itself may be lost.
  */
 _Noreturn void arch_switch_native(struct thread *thread);

@@ -91,7 +91,8 @@ void arch_return_to_user(struct thread *thread)
 
 void arch_switch_native(struct thread *thread)
 {
-	kernel_assert(!thread_is_foreign(thread));
+	/* Whose registers are live is left as it is: it must not have bases of its own. */
+	kernel_assert(live[fake_cpu] && live[fake_cpu] != thread && !thread_is_foreign(live[fake_cpu]));
 	arch_return_to_user(thread);
 }
 
