@@ -257,7 +257,10 @@ pte_t arch_pte_make(uint64_t physical, unsigned rights, unsigned level, unsigned
 	if (!(rights & 7))
 		return 0;
 	return physical | P_PRESENT | (rights & RIGHT_WRITE ? P_WRITE : 0) |
-	       (rights & RIGHT_EXECUTE ? 0 : P_NX) | (level ? P_LARGE : 0) | (type & MAP_UNCACHED ? 24 : type & MAP_WRITE_COMBINING ? 8 : 0);
+	       (rights & RIGHT_EXECUTE ? 0 : P_NX) | (level ? P_LARGE : 0) |
+	       (type & MAP_UNCACHED          ? 24
+	        : type & MAP_WRITE_COMBINING ? 8
+	                                     : 0);
 }
 
 bool arch_pte_present(pte_t pte)

@@ -12,10 +12,11 @@
 #include "fake_io.h"
 #include "generate.h"
 
-#define ROOT_BITS  20
-#define CHUNK_BITS 14
-#define PLAYERS    6
-#define PATIENCE   1000 /* entries until init must have come to run */
+#define ROOT_BITS   20
+#define CHUNK_BITS  14
+#define DEVICE_BITS (LARGE_PAGE_BITS + 1)
+#define PLAYERS     6
+#define PATIENCE    1000 /* entries until init must have come to run */
 
 struct generate_statistics generate_statistics;
 uint64_t (*generate_draw)(uint64_t below);
@@ -71,6 +72,20 @@ static cptr_t take_at(cptr_t untyped, uint64_t type, uint64_t bits, uint64_t hom
 
 	must(untyped, UNTYPED_RETYPE, type | bits << 8 | home << 16, 1, CPTR_NULL, slot);
 	return slot;
+}
+
+/* Device memory, for large pages: the root has no room for them. */
+static cptr_t device_find(void)
+{
+	for (cptr_t i = INIT_SLOT_UNTYPED; i < INIT_SLOT_UNTYPED + BOOT_INFO_UNTYPEDS; i++) {
+		const struct slot *slot = init_slot_at(i);
+
+		if (slot->type == OBJECT_UNTYPED && slot->flags & SLOT_DEVICE &&
+		    slot->untyped.size_bits >= DEVICE_BITS && slot->untyped.size_bits <= DEVICE_BITS + 6)
+			return i;
+	}
+	give_up("no device memory", 0);
+	return CPTR_NULL;
 }
 
 static cptr_t take(cptr_t untyped, uint64_t type, uint64_t bits)
@@ -150,6 +165,7 @@ static void objects_make(void)
 	for (unsigned i = 0; i < 20; i++)
 		hand_over(take(root, OBJECT_UNTYPED, CHUNK_BITS));
 	hand_over(take(root, OBJECT_MEMORY, CHUNK_BITS));
+	hand_over(take(device_find(), OBJECT_MEMORY, DEVICE_BITS));
 	chunk = take(root, OBJECT_UNTYPED, CHUNK_BITS);
 	hand_over(take(chunk, OBJECT_VSPACE, 0));
 	if (arch_io.end)

@@ -317,7 +317,7 @@ static void op_window(void)
 {
 	cptr_t window = some(OBJECT_WINDOW);
 
-	switch (draw(5)) {
+	switch (draw(6)) {
 	case 0:
 		INVOKE(window, WINDOW_BIND, some(OBJECT_MEMORY), some_space(), draw(8));
 		break;
@@ -326,6 +326,10 @@ static void op_window(void)
 		break;
 	case 2:
 		op_scatter(window);
+		break;
+	case 3:
+		INVOKE(window, WINDOW_MAP, 0x40000000 + draw(3) * LARGE_PAGE_SIZE, draw(2) * 512,
+		       draw(3) * 512, draw(8) | MAP_LARGE | draw(4) * MAP_UNCACHED);
 		break;
 	default:
 		INVOKE(window, WINDOW_MAP, some_address(), draw(3), draw(6), draw(8));

@@ -81,6 +81,7 @@ int main(int argc, char **argv)
 	test_call_reply();
 	test_debug_write();
 	failed += units_time(&passed);
+	failed += units_spaces(&passed);
 	failed += units_inherit(&passed);
 	failed += units_invariants(&passed);
 	failed += units_stress(&passed, argc > 1 ? strtoul(argv[1], NULL, 0) : 20000,

@@ -5,6 +5,7 @@
 unsigned units_heap(unsigned *passed);
 unsigned units_boot(unsigned *passed);
 unsigned units_time(unsigned *passed);
+unsigned units_spaces(unsigned *passed);
 unsigned units_inherit(unsigned *passed);
 unsigned units_invariants(unsigned *passed);
 unsigned units_stress(unsigned *passed, unsigned long operations, unsigned seed);
