@@ -118,6 +118,7 @@ static enum error thread_resume(struct thread *thread)
 		return ERR_STATE;
 	if (thread->state == THREAD_STATE_STOPPED) {
 		thread_inherit(thread); /* it may have been stopped far from home */
+		thread->canceled = false; /* by somebody who never arrived */
 		thread_wake(thread);
 	}
 	return ERR_NONE;

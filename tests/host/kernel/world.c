@@ -377,14 +377,24 @@ static cptr_t cut(unsigned type, unsigned bits, uint64_t word)
 	return slot;
 }
 
-cptr_t make(unsigned type, unsigned size_bits)
+static cptr_t make_with(unsigned type, unsigned size_bits, unsigned home)
 {
 #define OBJECT(name, bits) [name] = bits,
 	static const uint8_t fixed[OBJECT_TYPE_COUNT] = {OBJECTS};
 #undef OBJECT
 	unsigned bits = size_bits ? size_bits : fixed[type];
 
-	return cut(type, bits, type | (uint64_t)(fixed[type] ? 0 : bits) << 8);
+	return cut(type, bits, type | (uint64_t)(fixed[type] ? 0 : bits) << 8 | (uint64_t)home << 16);
+}
+
+cptr_t make(unsigned type, unsigned size_bits)
+{
+	return make_with(type, size_bits, 0);
+}
+
+cptr_t make_at(unsigned type, unsigned home)
+{
+	return make_with(type, 0, home);
 }
 
 struct thread *thread_at(cptr_t cap)
@@ -392,16 +402,16 @@ struct thread *thread_at(cptr_t cap)
 	return slot_object(init_slot_at(cap));
 }
 
-cptr_t make_thread(unsigned priority)
+cptr_t make_thread_at(unsigned priority, unsigned home)
 {
-	cptr_t thread = make(OBJECT_THREAD, 0), context = make(OBJECT_SCHED_CONTEXT, 0);
+	cptr_t thread = make_at(OBJECT_THREAD, home), context = make_at(OBJECT_SCHED_CONTEXT, home);
 	cptr_t buffer = make(OBJECT_MEMORY, PAGE_BITS);
 	uint64_t status = 0;
 
 	status |= INVOKE(thread, THREAD_BIND, BIND_CSPACE, INIT_SLOT_CNODE);
 	status |= INVOKE(thread, THREAD_BIND, BIND_VSPACE, INIT_SLOT_VSPACE);
 	status |= INVOKE(thread, THREAD_BIND, BIND_IPC_BUFFER, buffer);
-	status |= INVOKE(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, context, 1000000000, 1000000000);
+	status |= INVOKE(INIT_SLOT_CPU_TIME + home, CPU_TIME_CONFIGURE, context, 1000000000, 1000000000);
 	status |= INVOKE(thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
 	status |= INVOKE(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority);
 	status |= INVOKE(thread, THREAD_RESUME);
@@ -410,6 +420,11 @@ cptr_t make_thread(unsigned priority)
 		abort();
 	}
 	return thread;
+}
+
+cptr_t make_thread(unsigned priority)
+{
+	return make_thread_at(priority, 0);
 }
 
 void run(struct thread *thread)

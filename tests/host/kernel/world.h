@@ -86,9 +86,12 @@ void interrupt(void);
 cptr_t new_slot(void);
 /* Make one object out of a scratch Untyped of its own size class. */
 cptr_t make(unsigned type, unsigned size_bits);
+/* The same on another CPU, for types that have a home. */
+cptr_t make_at(unsigned type, unsigned home);
 /* A thread of the given priority, with init's VSpace and CSpace, an IPC buffer and a scheduling context,
  * resumed. */
 cptr_t make_thread(unsigned priority);
+cptr_t make_thread_at(unsigned priority, unsigned home);
 struct thread *thread_at(cptr_t cap);
 /* Run this thread next: it must be ready. (Yields of others until it runs.) */
 void run(struct thread *thread);

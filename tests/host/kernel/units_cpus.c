@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads and their mail between two CPUs, one entry into the kernel at a time. */
+#include <kernel/lock.h>
+
+#include "../check.h"
+#include "fake.h"
+#include "units.h"
+#include "world.h"
+
+static struct thread *init, *near, *far;
+static cptr_t near_cap, far_cap, server, reply;
+
+/* init, `near` and an endpoint are on CPU 0, `far` on CPU 1; all run. */
+static void begin(void)
+{
+	world_cpus = 2;
+	world_waits = true;
+	world_boot();
+	init = running();
+	server = make(OBJECT_ENDPOINT, 0);
+	reply = make(OBJECT_REPLY, 0);
+	near_cap = make_thread(PRIORITY_MAX);
+	far_cap = make_thread_at(10, 1);
+	near = thread_at(near_cap);
+	far = thread_at(far_cap);
+	settle();
+	act(1);
+	interrupt();
+	CHECK(running() == far);
+	act(0);
+}
+
+static void end(void)
+{
+	world_waits = true;
+	world_cpus = 1;
+	act(0);
+}
+
+static void far_calls(void)
+{
+	act(1);
+	enter(SYS_CALL,
+	      &(struct call){
+	              .cap = server, .info = MESSAGE_INFO(1, 1), .words = {7}, .deadline = DEADLINE_NEVER});
+	CHECK(running() != far);
+	settle();
+	act(0);
+}
+
+static void test_call(void)
+{
+	begin();
+	far_calls();
+	CHECK(far->cpu == cpu_at(0) && far->state == THREAD_STATE_BLOCKED_SEND);
+	run(init);
+	enter(SYS_RECV, &(struct call){.cap = server, .reply = reply, .deadline = DEADLINE_NEVER});
+	CHECK(status_of(init) == ERR_NONE && word_of(init, 0) == 7 &&
+	      far->state == THREAD_STATE_BLOCKED_REPLY);
+	enter(SYS_REPLY, &(struct call){.info = MESSAGE_INFO(2, 1), .words = {8}, .reply = reply});
+	settle();
+	CHECK(far->cpu == cpu_at(1) && status_of(far) == ERR_NONE && word_of(far, 0) == 8);
+	act(1);
+	CHECK(running() == far);
+	end();
+}
+
+/* Who asked for it was stopped on the way: it has not been suspended, and when resumed it stays so. */
+static void test_resume_forgets_suspend(void)
+{
+	begin();
+	CHECK(INVOKE(far_cap, THREAD_SUSPEND) == ERR_NONE && far->state == THREAD_STATE_STOPPED);
+	run(near);
+	world_waits = false;
+	INVOKE(far_cap, THREAD_SUSPEND); /* by `near`, which now lies in CPU 1's mailbox */
+	world_waits = true;
+	CHECK(near->state == THREAD_STATE_TRAVELLING && running() == init);
+	CHECK(INVOKE(near_cap, THREAD_SUSPEND) == ERR_NONE && near->state == THREAD_STATE_STOPPED);
+	CHECK(INVOKE(far_cap, THREAD_RESUME) == ERR_NONE);
+	far_calls();
+	CHECK(far->state == THREAD_STATE_BLOCKED_SEND);
+	end();
+}
+
+/* It is on its way when it is suspended: the call is made when it is resumed. */
+static void test_suspend_traveller(void)
+{
+	begin();
+	CHECK(INVOKE(near_cap, THREAD_SUSPEND) == ERR_NONE);
+	act(1);
+	enter(SYS_CALL, &(struct call){.cap = server, .deadline = DEADLINE_NEVER});
+	act(0);
+	CHECK(far->state == THREAD_STATE_TRAVELLING);
+	CHECK(INVOKE(far_cap, THREAD_SUSPEND) == ERR_NONE);
+	CHECK(far->state == THREAD_STATE_STOPPED && far->cpu == cpu_at(1) && restarts(far));
+	CHECK(INVOKE(far_cap, THREAD_RESUME) == ERR_NONE);
+	act(1);
+	CHECK(running() == far);
+	call_again();
+	settle();
+	CHECK(far->state == THREAD_STATE_BLOCKED_SEND);
+	end();
+}
+
+/* A slot that is being written, or was written between two looks, is not believed. */
+static void test_torn_reads(void)
+{
+	uint64_t before = tree_read_begin();
+
+	CHECK(!tree_read_torn(before));
+	tree_write_begin();
+	CHECK(tree_read_torn(before) && tree_read_torn(tree_read_begin()));
+	tree_write_begin();
+	tree_write_end();
+	CHECK(tree_read_torn(tree_read_begin()));
+	tree_write_end();
+	CHECK(tree_read_torn(before) && !tree_read_torn(tree_read_begin()));
+}
+
+unsigned units_cpus(unsigned *passed)
+{
+	test_call();
+	test_resume_forgets_suspend();
+	test_suspend_traveller();
+	test_torn_reads();
+	*passed += checks_passed;
+	return checks_failed;
+}
