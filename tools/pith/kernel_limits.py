@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""The test that the kernel's operations cost no more instructions than they may, with one CPU and with four, and that a round
+trip on one CPU of four executes no lock, no atomic instruction and sends no interrupt."""
+
+import re
+import sys
+
+import bench
+import boot
+import counting
+import machine
+from paths import Failure
+
+# Guest instructions, kernel and user stub together.
+LIMITS = {
+    "ipc_roundtrip_0w": 300,
+    "ipc_roundtrip_4w": 320,
+    "ipc_roundtrip_6w": 320,
+    "ipc_roundtrip_64w": 700,
+    "ipc_roundtrip_cap": 900,
+    "notify_pingpong": 650,
+    "notify_no_waiter": 150,
+    "poll_empty": 120,
+    "foreign_syscall": 330,
+    "fault_map_reply": 700,
+    "map_unmap_page": 500,
+    "map_scatter_page": 30,
+    "yield_oneway": 150,
+}
+# What has not reached its limit yet, and must not get worse.
+BEHIND = {"ipc_roundtrip_cap": 1160, "map_unmap_page": 580}
+SEVERAL = 4
+SEVERAL_FACTOR = 1.1
+SEVERAL_PREFIX = "ipc_"
+ROUND_TRIP = "ipc_roundtrip_0w"
+# Takes the one lock: what the search for locks must find.
+WITH_LOCK = "map_unmap_page"
+
+LOCK_PREFIX = 0xf0
+PREFIXES = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3}
+XCHG = {0x86, 0x87}
+WRMSR = b"\x0f\x30"
+APIC_FUNCTION = re.compile(r"apic_write|arch_ipi")
+
+
+def opcode(code):
+    """The instruction without prefixes; None: it has a lock prefix."""
+    for at, byte in enumerate(code):
+        if byte == LOCK_PREFIX:
+            return None
+        if byte not in PREFIXES and not 0x40 <= byte <= 0x4f:
+            return code[at:]
+    return b""
+
+
+def is_between_cpus(code, function):
+    """A locked instruction, an exchange with memory (locked without saying so), or one that may send an interrupt."""
+    rest = opcode(code)
+    if rest is None:
+        return True
+    if rest[:1] and rest[0] in XCHG and rest[1] < 0xc0:
+        return True
+    return rest[:2] == WRMSR or bool(APIC_FUNCTION.search(function))
+
+
+def between_cpus(trace, rounds):
+    """What a round executes of these; once in a thousand rounds the timer comes."""
+    found = []
+    for address, count, code, text in trace.instructions:
+        function = trace.function(address)
+        if count * 2 >= rounds and is_between_cpus(code, function):
+            found.append(f"{function}: {text}")
+    return found
+
+
+def rounds_of(trace):
+    """Less than the rounds that were measured, more than what happens now and then: no instruction is executed more than twice a
+    round, or four times where there are two system calls."""
+    return max(count for _, count, _, _ in trace.instructions) // 4
+
+
+def with_cpus(cpus, action):
+    before, machine.CPUS = machine.CPUS, cpus
+    try:
+        return action()
+    finally:
+        machine.CPUS = before
+
+
+def values(cpus):
+    return {name: value for name, (value, _) in with_cpus(cpus, bench.boot_kernel_bench).items()}
+
+
+def check_limits(one, several):
+    wrong = []
+    for name, limit in LIMITS.items():
+        most = BEHIND.get(name, limit)
+        print(f"{name:24} {one[name]:6.0f} at most {limit:4}" + (f", for now {most}" if name in BEHIND else ""))
+        if one[name] > most:
+            wrong.append(f"{name}: {one[name]:.0f} instructions are more than {most}")
+    for name in one:
+        if name.startswith(SEVERAL_PREFIX) and several[name] > one[name] * SEVERAL_FACTOR:
+            wrong.append(f"{name}: {several[name]:.0f} with {SEVERAL} CPUs, {one[name]:.0f} with one")
+    return wrong
+
+
+def check_locks():
+    wrong = []
+    for metric, may in ((ROUND_TRIP, False), (WITH_LOCK, True)):
+        trace = with_cpus(SEVERAL, lambda name=metric: counting.Trace(name))
+        found = between_cpus(trace, rounds_of(trace))
+        print(f"{metric}: {len(found)} instructions between CPUs {found}")
+        if bool(found) != may:
+            wrong.append(f"{metric}: {'nothing found where the lock is taken' if may else found}")
+    return wrong
+
+
+def main():
+    boot.make(boot.KERNEL, bench.KERNEL_IMAGE)
+    wrong = check_limits(values(1), values(SEVERAL)) + check_locks()
+    for line in wrong:
+        print(line)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"kernel limits: {failure}")
