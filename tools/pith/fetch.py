@@ -19,11 +19,17 @@ import time
 from paths import Failure, THIRD_PARTY, build, root
 
 APT = build("apt")
-APT_OPTIONS = [
-    "-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={APT}/parts",
-    "-o", f"Dir::State::lists={APT}/lists", "-o", f"Dir::Cache={APT}/cache",
-    "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=3", "-o", "Debug::NoLocking=1",
-]
+# Tools that only a later release of the system's distribution has: the packages that each needs, unpacked in one folder.
+LATER = "trixie"
+TOOLS = {"cbmc": ["cbmc", "minisat", "libc6", "libstdc++6", "libgcc-s1"]}
+
+
+def apt_options(folder):
+    return [
+        "-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={folder}/parts",
+        "-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache",
+        "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=3", "-o", "Debug::NoLocking=1",
+    ]
 
 
 def pins():
@@ -72,28 +78,40 @@ def system_stanzas():
     return stanzas
 
 
-def apt(*arguments, cwd=None, check=True):
-    command = ["apt-get", "-qq", *APT_OPTIONS, *arguments]
+def later_stanzas():
+    """The system's own archive, but of the later release."""
+    with open("/etc/os-release") as f:
+        release = re.search(r"^VERSION_CODENAME=\"?(\w+)", f.read(), re.M)
+    for stanza in system_stanzas():
+        suites = next(line for line in stanza if line.lower().startswith("suites:")).split()[1:]
+        if release and release.group(1) in suites:
+            return [[line for line in stanza if not line.lower().startswith("suites:")] + [f"Suites: {LATER}"]]
+    raise Failure("the system's package sources do not name the archive of its release (/etc/apt)")
+
+
+def apt(*arguments, cwd=None, check=True, folder=APT):
+    command = ["apt-get", "-qq", *apt_options(folder), *arguments]
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if check and done.returncode != 0:
         raise Failure(f"apt-get {' '.join(arguments)} failed:\n{done.stdout.strip()}")
     return done
 
 
-def apt_update():
+def apt_update(folder=APT, stanzas=None):
     """Fresh package lists in the private folder, once a day at most."""
-    stamp = os.path.join(APT, "updated")
+    stamp = os.path.join(folder, "updated")
     if os.path.exists(stamp) and os.stat(stamp).st_mtime > time.time() - 86400:
         return
-    for folder in ("parts", "lists/partial", "cache/archives/partial"):
-        os.makedirs(os.path.join(APT, folder), exist_ok=True)
-    stanzas = system_stanzas()
+    for part in ("parts", "lists/partial", "cache/archives/partial"):
+        os.makedirs(os.path.join(folder, part), exist_ok=True)
+    types = "Types: deb" if stanzas else "Types: deb deb-src"
+    stanzas = stanzas or system_stanzas()
     if not stanzas:
         raise Failure("no package sources are configured on this system (/etc/apt)")
-    with open(os.path.join(APT, "parts/pith.sources"), "w") as f:
-        f.write("\n\n".join("\n".join(["Types: deb deb-src"] + s) for s in stanzas) + "\n")
-    print("fetch: reading the package lists of the system's sources (into build/apt)", file=sys.stderr)
-    done = apt("update", check=False)
+    with open(os.path.join(folder, "parts/pith.sources"), "w") as f:
+        f.write("\n\n".join("\n".join([types] + s) for s in stanzas) + "\n")
+    print("fetch: reading the package lists of the system's sources (into build)", file=sys.stderr)
+    done = apt("update", check=False, folder=folder)
     if done.returncode != 0:
         raise Failure(f"the package lists cannot be read:\n{done.stdout.strip()}")
     open(stamp, "w").close()
@@ -111,7 +129,7 @@ def served_name(kind, name):
     """The package to take for `name`: a kernel's package name holds its version, so a meta package stands for it."""
     if kind != "deb" or name != "linux-image-cloud-amd64":
         return name
-    shown = subprocess.run(["apt-cache", *APT_OPTIONS, "show", "--no-all-versions", name], stdout=subprocess.PIPE,
+    shown = subprocess.run(["apt-cache", *apt_options(APT), "show", "--no-all-versions", name], stdout=subprocess.PIPE,
                            stderr=subprocess.DEVNULL, text=True).stdout
     match = re.search(r"^Depends: (linux-image-\S+)", shown, re.M)
     if not match:
@@ -119,11 +137,11 @@ def served_name(kind, name):
     return match.group(1)
 
 
-def download(kind, name, version, files, folder):
+def download(kind, name, version, files, folder, lists=APT):
     """Download the pinned version, or else the one that is served, and check what is pinned."""
     action = ["source", "--download-only"] if kind == "source" else ["download"]
     name = served_name(kind, name)
-    apt(*action, f"{name}={version}", cwd=folder, check=False)
+    apt(*action, f"{name}={version}", cwd=folder, check=False, folder=lists)
     if all(os.path.exists(os.path.join(folder, file_name)) for file_name in files):
         for file_name, digest in files.items():
             if sha256(os.path.join(folder, file_name)) != digest:
@@ -131,7 +149,7 @@ def download(kind, name, version, files, folder):
         return
     shutil.rmtree(folder)
     os.makedirs(folder)
-    apt(*action, name, cwd=folder)
+    apt(*action, name, cwd=folder, folder=lists)
     print(f"fetch: {name} {version} (tools/sources.txt) is not served any more; taking the version that is, "
           "which the archive's signature vouches for", file=sys.stderr)
 
@@ -168,6 +186,38 @@ def fetch(kind, name):
             raise Failure(f"{' '.join(command)} failed:\n{done.stdout}")
         open(stamp, "w").close()
     return target
+
+
+def tool(name):
+    """The command that runs NAME of the later release, with that release's loader and libraries."""
+    target = os.path.join(THIRD_PARTY, name)
+    libraries = [os.path.join(target, "usr/lib/x86_64-linux-gnu"), os.path.join(target, "usr/lib")]
+    result = [os.path.join(libraries[0], "ld-linux-x86-64.so.2"), "--library-path", ":".join(libraries),
+              os.path.join(target, "usr/bin", name)]
+    stamp = os.path.join(target, ".fetched")
+    if os.path.exists(stamp):
+        return result
+    os.makedirs(THIRD_PARTY, exist_ok=True)
+    with open(os.path.join(THIRD_PARTY, ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(stamp):
+            return result
+        lists = os.path.join(APT, LATER)
+        apt_update(lists, later_stanzas())
+        shutil.rmtree(target, ignore_errors=True)
+        for package in TOOLS[name]:
+            version, files = pins()[(LATER, package)]
+            folder = os.path.join(lists, "download", package)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.makedirs(folder)
+            print(f"fetch: {LATER}'s package {package} {version}", file=sys.stderr)
+            download("deb", package, version, files, folder, lists)
+            done = subprocess.run(["dpkg-deb", "-x", glob.glob(os.path.join(folder, "*.deb"))[0], target],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if done.returncode != 0:
+                raise Failure(f"{package} cannot be unpacked:\n{done.stdout}")
+        open(stamp, "w").close()
+    return result
 
 
 def main(arguments):
