@@ -19,8 +19,10 @@
 #include <kernel/vspace.h>
 #include <kernel/window.h>
 
+#ifndef require /* proofs assume before, and prove after, an operation */
 #define require(condition) \
 	((condition) ? (void)0 : panic("invariant broken (%s:%d): %s", __FILE__, __LINE__, #condition))
+#endif
 
 /* ---- the tree ---- */
 
@@ -28,7 +30,7 @@ static void check_links(const struct slot *slot)
 {
 	require(slot->type != OBJECT_NULL);
 	require(!slot->child || slot->child->prev == slot);
-	require(!slot->next || slot->next->prev == slot);
+	require(!slot->next || (slot->next->prev == slot && slot->next != slot->child));
 	require(slot->prev && (slot->prev->child == slot || slot->prev->next == slot));
 }
 

@@ -29,7 +29,9 @@ SECONDS = 240       # a run's limit; ten times as much with --full
 DEPTH = 2000000
 PAN_FLAGS = ["-w", "-O1", "-DNFAIR=4", "-DCOLLAPSE", "-DMEMLIM=3000"]
 CBMC_FLAGS = ["--bounds-check", "--pointer-check", "--div-by-zero-check", "--signed-overflow-check",
-              "--undefined-shift-check", "--unwinding-assertions", "--no-built-in-assertions"]
+              "--undefined-shift-check", "--unwinding-assertions", "--no-built-in-assertions", "--no-malloc-may-fail",
+              "-DPITH_DEBUG=1", "-DPITH_HOST_TEST=1"]
+PROOF_INCLUDES = [f"-I{root(path)}" for path in ("tests/proofs/include", "abi/include", "kernel/include", "")]
 
 
 class Mutant:
@@ -135,7 +137,30 @@ def run_model(_check, _mutant, text, macros, folder, limit):
     return "holds", re.search(r"(\d+) states, stored", output).group(1) + " states"
 
 
-RUN = {"models": run_model}
+def run_proof(check, mutant, text, macros, folder, limit):
+    """A mutated source lies in `folder` at its own path, which comes first on the include path."""
+    harness = check.path
+    if mutant:
+        target = os.path.join(folder, mutant.file or os.path.relpath(check.path, root()))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "w") as out:
+            out.write(text)
+        if not mutant.file:
+            harness = target
+    command = [*fetch.tool("cbmc"), *CBMC_FLAGS, *check.options, *defines(macros), "-I", folder, "-I", root("tests/proofs"),
+               *PROOF_INCLUDES, harness, *(root(source) for source in check.sources)]
+    status, output = execute(command, folder, limit, "cbmc.log")
+    failures = re.findall(r"^\[(.*?)\] line \d+ (.*): FAILURE$", output, re.M)
+    if "VERIFICATION SUCCESSFUL" in output:
+        return "holds", re.search(r"of (\d+) failed", output).group(1) + " assertions"
+    # What the prover does not know, or did not follow to its end, is no answer.
+    known = [text for name, text in failures if "no-body" not in name and ".unwind." not in name]
+    if "VERIFICATION FAILED" not in output or len(known) != len(failures):
+        return "broken", f"no answer (status {status})\n" + "\n".join(name for name, _ in failures) + output[-500:]
+    return "fails", known[0]
+
+
+RUN = {"models": run_model, "proofs": run_proof}
 
 
 def original(check, mutant):
