@@ -218,7 +218,7 @@ def test_wrong_use_is_refused():
         equal(result.status, 125, f"the status of {arguments}")
         check(word in result.stderr, f"{arguments}: the message", result.stderr)
         equal(result.stdout, b"")
-    for arguments in (["image"], ["graph"], ["verify"]):
+    for arguments in (["graph"],):
         result = run([PITH, *arguments])
         check(result.status != 0 and b"not built yet" in result.stderr, arguments, result.stderr)
     for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "0"]):

@@ -7,7 +7,7 @@ import select
 import sys
 import time
 
-from support import ROOT, check, dump, equal, file_path, fsck, host_shell, make_disk, run, seconds, shell
+from support import ROOT, check, dump, equal, file_path, fsck, fsck_after_death, host_shell, make_disk, run, seconds, shell
 
 sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
 
@@ -48,8 +48,8 @@ def boot(disk, until, *config, memory="128M", limit=150):
     return text
 
 
-def check_files(disk, *folders):
-    fsck(disk)
+def check_files(disk, *folders, check_disk=fsck):
+    check_disk(disk)
     for folder in folders:
         for file in (0, 1, FILES // 2, FILES - 1):
             equal(dump(disk, f"/{folder}/file-{file}"), b"".join(page(file, n) for n in range(PAGES)), f"{folder}/file-{file}")
@@ -59,7 +59,7 @@ def under_fire(block_size):
     disk = make_disk("disk.img", "64M", block_size=block_size)
     text = boot(disk, "fs-test: passed", "kills=12")
     check(text.count("virtio-blk was killed") >= 8 and text.count("ext2 was killed") >= 8, "kills", text)
-    check_files(disk, "virtio-blk", "ext2")
+    check_files(disk, "virtio-blk", "ext2", check_disk=fsck_after_death)
 
 
 @seconds(200)
