@@ -29,6 +29,7 @@ def crash(*commands):
                                    extra=["-S", "-gdb", f"unix:{socket},server=on,wait=off"])
     lines = ["set confirm off", "set pagination off", f"target remote {socket}", *commands, "detach"]
     with machine.Machine(command) as emulator:
+        emulator.await_socket(socket, 60 * PATIENCE)
         gdb = subprocess.run(["gdb", "-q", "-nx", "-batch", *(word for line in lines for word in ("-ex", line)), boot.KERNEL],
                              cwd=machine.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              text=True, timeout=60 * PATIENCE)

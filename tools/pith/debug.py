@@ -73,6 +73,7 @@ def run(options):
         # Relative: a socket's name is limited to some hundred bytes.
         f.write(GDB_COMMANDS.format(commands=root("tools", "pith", "gdb_commands.py"), socket=os.path.relpath(socket, ROOT)))
     with start_machine(options, os.path.relpath(socket, ROOT)) as emulator:
+        emulator.await_socket(socket)
         helper = serve(emulator, options.command or ["sleep", "100000"])
         command = ["gdb", "-q", "-nx", "-x", script]
         for line in options.batch:

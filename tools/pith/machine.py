@@ -134,6 +134,12 @@ class Machine:
         """What QEMU itself said; call when it has ended."""
         return self.process.stderr.read().decode(errors="replace").strip() if self.process.stderr else ""
 
+    def await_socket(self, path, limit=60.0):
+        """Until QEMU listens there."""
+        end = time.monotonic() + limit
+        while not os.path.exists(os.path.join(ROOT, path)) and self.process.poll() is None and time.monotonic() < end:
+            time.sleep(GATHER)
+
     def has_ended(self):
         """Whether it ended by itself; it may be about to."""
         try:
