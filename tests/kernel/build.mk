@@ -27,7 +27,7 @@ $(B)/tests/kernel-objects/%.o: $(KTEST)/% $(MAKEFILES_USED)
 	@mkdir -p $(@D)
 	@$(CC) $(COMMON) $(KOBJECTS_FLAGS) -c -o $@ $<
 
-KOBJECTS     := $(patsubst $(KTEST)/%,$(B)/tests/kernel-objects/%.o,$(wildcard $(KTEST)/objects/*.c) $(KTEST)/start.S)
+KOBJECTS     := $(patsubst $(KTEST)/%,$(B)/tests/kernel-objects/%.o,$(wildcard $(KTEST)/objects/*.c) $(KTEST)/start.S $(KTEST)/support/memory.c)
 DEPENDENCIES += $(KOBJECTS:.o=.d)
 
 $(B)/tests/kernel-objects.elf: $(KOBJECTS)
@@ -38,7 +38,7 @@ $(B)/tests/kernel-objects.img: $(B)/tests/kernel-objects.elf $(KTEST)/pack.py
 	@$(PYTHON) $(KTEST)/pack.py $< $@
 
 # And for the third, fuzz/: random system calls.
-KFUZZ        := $(patsubst $(KTEST)/%,$(B)/tests/kernel/%.o,$(wildcard $(KTEST)/fuzz/*.c) $(KTEST)/start.S $(KTEST)/support/setup.c)
+KFUZZ        := $(patsubst $(KTEST)/%,$(B)/tests/kernel/%.o,$(wildcard $(KTEST)/fuzz/*.c) $(KTEST)/start.S $(KTEST)/support/setup.c $(KTEST)/support/memory.c)
 DEPENDENCIES += $(KFUZZ:.o=.d)
 
 $(B)/tests/kernel-fuzz.elf: $(KFUZZ)

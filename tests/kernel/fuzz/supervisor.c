@@ -30,23 +30,6 @@ static struct space space;           /* the players' */
 static cptr_t table, table_next, faults, reply;
 static uint64_t tick_time, latest, total_calls, total_refused, fault_count, revivals;
 
-/* What the compiler calls. */
-void *memset(void *to, int value, size_t count);
-void *memset(void *to, int value, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		((char *)to)[i] = (char)value;
-	return to;
-}
-
-void *memcpy(void *to, const void *from, size_t count);
-void *memcpy(void *to, const void *from, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		((char *)to)[i] = ((const char *)from)[i];
-	return to;
-}
-
 static uint64_t draw(uint64_t below)
 {
 	seed ^= seed << 13;

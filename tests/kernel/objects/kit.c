@@ -18,23 +18,6 @@ static const cptr_t root = 1500, root_large = 1501;
 static cptr_t next_slot, cutters[64];
 static char stacks[WORKERS + 1][STACK_BYTES] __attribute__((aligned(16)));
 
-/* ---- what the compiler calls ---- */
-void *memset(void *to, int value, size_t count);
-void *memset(void *to, int value, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		((char *)to)[i] = (char)value;
-	return to;
-}
-
-void *memcpy(void *to, const void *from, size_t count);
-void *memcpy(void *to, const void *from, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		((char *)to)[i] = ((const char *)from)[i];
-	return to;
-}
-
 /* ---- printing ---- */
 void print(const char *text)
 {
