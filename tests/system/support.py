@@ -139,11 +139,14 @@ def strip_escapes(text):
 class Shell:
     """`./pith run` on a pseudo-terminal, with what a user types and sees."""
 
-    PROMPT = re.compile(r"root@[a-z]+:[^\n]*# (\x1b\[6n|\x1b\[J)*$")
+    # The shell asks where the cursor is. Before it has, nothing may be typed: the answer, coming later, would be the next command's input.
+    QUESTION = "\x1b[6n"
+    PROMPT = re.compile(r"root@[a-z]+:[^\n]*# " + re.escape(QUESTION))
 
     def __init__(self, *options, rows=24, columns=80, command=None):
         self.raw = ""           # all that was shown
         self.position = 0       # what of it expect() has passed
+        self.answered = 0       # up to where its questions are answered
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(slave)
@@ -181,15 +184,15 @@ class Shell:
             data = data[os.write(self.master, data):]
 
     def pump(self, timeout):
-        """Take what is shown; answers the terminal's one question. False if there was nothing."""
+        """Take what is shown, in whatever pieces it comes, and answer questions. False if there was nothing."""
         ready, _, _ = select.select([self.master], [], [], timeout)
         if not ready:
             return False
-        text = os.read(self.master, 65536).decode(errors="replace")
-        self.raw += text
-        for _ in range(text.count("\x1b[6n")):
-            line = strip_escapes(self.raw.rsplit("\n", 1)[-1])
+        self.raw += os.read(self.master, 65536).decode(errors="replace")
+        while (question := self.raw.find(self.QUESTION, self.answered)) >= 0:
+            line = strip_escapes(self.raw[:question].rsplit("\n", 1)[-1])
             self.send(f"\x1b[24;{len(line) % 80 + 1}R")
+            self.answered = question + len(self.QUESTION)
         return True
 
     def expect(self, pattern, timeout=60):
@@ -223,6 +226,12 @@ class Shell:
         self.wait_prompt(timeout)
         shown = strip_escapes(self.raw[start:self.position])
         return shown.rsplit("\n", 1)[0] + "\n" if "\n" in shown else ""
+
+    def start(self, script):
+        """Starts a script and waits until it runs. Its line's echo does not say so: what is typed then may still find the terminal as the
+        shell's editor has it, without echo and signals."""
+        self.send(f"sh -c 'echo r''un; {script}'\r")
+        self.expect("run\r?\n")
 
     def status(self, line, timeout=60):
         """The exit status of a command line."""
