@@ -7,6 +7,7 @@ import subprocess
 
 import bench
 import boot
+import debug
 import machine
 from paths import build
 from session import HALTED
@@ -25,14 +26,10 @@ def crash(*commands):
     """The log of a machine that a debugger does this to."""
     boot.make(boot.KERNEL, IMAGE)
     socket = f"build/tmp/panic.{os.getpid()}"
-    command = machine.command_line(boot.KERNEL, IMAGE, memory="128M", cpus=CPUS,
-                                   extra=["-S", "-gdb", f"unix:{socket},server=on,wait=off"])
-    lines = ["set confirm off", "set pagination off", f"target remote {socket}", *commands, "detach"]
-    with machine.Machine(command) as emulator:
-        emulator.await_socket(socket, 60 * PATIENCE)
-        gdb = subprocess.run(["gdb", "-q", "-nx", "-batch", *(word for line in lines for word in ("-ex", line)), boot.KERNEL],
-                             cwd=machine.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             text=True, timeout=60 * PATIENCE)
+    command = machine.command_line(boot.KERNEL, IMAGE, memory="128M", cpus=CPUS)
+    with machine.Machine(command, debugger=socket) as emulator:
+        gdb = subprocess.run([*debug.gdb(socket, *commands, "detach"), "-batch"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, timeout=60 * PATIENCE)
         try:
             return bench.collect(emulator, 30 * PATIENCE, [HALTED])[1].replace("\r", "")
         except bench.Failure as failure:

@@ -4,7 +4,12 @@
 import os
 import re
 import signal
+import subprocess
+import time
 
+import boot
+import debug
+import machine
 from support import PITH, Shell, check, equal, run
 
 
@@ -18,6 +23,18 @@ def test_debugger_knows_kernel_and_components():
     check("kernel_main in section" in text, "the kernel's first function", text)
     check('Symbol "vfs_init" is a function' in text, "a symbol of linux", text)
     check("#0  vfs_init" in text, "a breakpoint in linux", text)
+
+
+def test_debugger_of_a_busy_machine():
+    """The emulator is stopped for longer than gdb would wait for an answer by itself."""
+    socket = f"build/tmp/busy.{os.getpid()}"
+    with machine.Machine(machine.command_line(boot.KERNEL), debugger=socket) as emulator:
+        emulator.process.send_signal(signal.SIGSTOP)
+        with subprocess.Popen([*debug.gdb(socket, "info registers rip"), "-batch"], stdout=subprocess.PIPE, text=True) as gdb:
+            time.sleep(5)
+            emulator.process.send_signal(signal.SIGCONT)
+            text = gdb.stdout.read()
+    check(re.search(r"^rip +0xfff0 ", text, re.M), "where a machine begins", text)
 
 
 def interrupt(gdb):

@@ -10,24 +10,21 @@ import boot
 import images
 import machine
 from execute import ENVIRONMENT
-from paths import ROOT, build, root
+from paths import ROOT, build
 from session import Lost, Session
 
-GDB_COMMANDS = """\
-set confirm off
-set pagination off
-set architecture i386:x86-64
-set disassemble-next-line off
-source {commands}
-target remote {socket}
-"""
+
+def gdb(socket, *commands):
+    """gdb for the kernel of the machine that waits at this socket. By itself it gives an answer two seconds, which a busy host may need
+    longer for; that the machine has ended, the socket says."""
+    first = ["set confirm off", "set pagination off", "set remotetimeout 1000", f"target remote {socket}"]
+    return ["gdb", "-q", "-nx", *(word for line in (*first, *commands) for word in ("-ex", line)), boot.KERNEL]
 
 
 def start_machine(options, socket):
     command = machine.command_line(boot.KERNEL, boot.image("exec", {}), boot.append(), options.memory,
-                                   [machine.Disk(images.root_image(), keep=False)],
-                                   cpus=options.cpus, extra=["-S", "-gdb", f"unix:{socket},server=on,wait=off"])
-    return machine.Machine(command)
+                                   [machine.Disk(images.root_image(), keep=False)], cpus=options.cpus)
+    return machine.Machine(command, debugger=socket)
 
 
 class LoggedSession(Session):
@@ -67,17 +64,12 @@ def serve(emulator, command):
 
 def run(options):
     os.makedirs(build("debug"), exist_ok=True)
-    socket = build("debug", f"gdb.{os.getpid()}")
-    script = build("debug", f"commands.{os.getpid()}")
-    with open(script, "w") as f:
-        # Relative: a socket's name is limited to some hundred bytes.
-        f.write(GDB_COMMANDS.format(commands=root("tools", "pith", "gdb_commands.py"), socket=os.path.relpath(socket, ROOT)))
-    with start_machine(options, os.path.relpath(socket, ROOT)) as emulator:
-        emulator.await_socket(socket)
+    # A relative name: a socket's is limited to some hundred bytes.
+    os.chdir(ROOT)
+    socket = f"build/debug/gdb.{os.getpid()}"
+    with start_machine(options, socket) as emulator:
         helper = serve(emulator, options.command or ["sleep", "100000"])
-        command = ["gdb", "-q", "-nx", "-x", script]
-        for line in options.batch:
-            command += ["-ex", line]
+        command = gdb(socket, "source tools/pith/gdb_commands.py", *options.batch)
         if options.batch:
             command.append("-batch")
         try:
@@ -85,10 +77,7 @@ def run(options):
                   "`pith-threads` the system's threads; `pith-symbols NAME` adds a component's symbols", file=sys.stderr)
             # Ctrl-C is for gdb, which shares the terminal with us.
             signal.signal(signal.SIGINT, lambda number, stack: None)
-            return subprocess.run([*command, boot.KERNEL], cwd=ROOT).returncode
+            return subprocess.run(command).returncode
         finally:
             emulator.stop()
             os.waitpid(helper, 0)
-            for path in (socket, script):
-                if os.path.exists(path):
-                    os.unlink(path)

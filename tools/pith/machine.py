@@ -5,6 +5,7 @@ COM1 is the log of the kernel and of the components, COM2 the console. Both reac
 inherits, so there are no names in the file system to clash or to be left behind. QEMU dies with us, whatever ends us.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -103,9 +104,10 @@ class Line:
 
 
 class Machine:
-    """A running QEMU: .console is a Line, .log a socket, .process the emulator."""
+    """A running QEMU: .console is a Line, .log a socket, .process the emulator. debugger: the name of a socket where it waits for gdb
+    before its first instruction. It listens before QEMU begins, so nobody comes too early."""
 
-    def __init__(self, command, control=False, stderr=subprocess.PIPE):
+    def __init__(self, command, control=False, debugger=None, stderr=subprocess.PIPE):
         os.makedirs(build("tmp"), exist_ok=True)
         self.console = Line()
         self.log, log = socket.socketpair()
@@ -118,6 +120,12 @@ class Machine:
             inherited.append(theirs)
             command += ["-chardev", f"socket,id=control,fd={theirs.fileno()}", "-mon", "chardev=control,mode=control"]
             self.control.sendall(b'{"execute":"qmp_capabilities"}\n')
+        self.debugger = debugger
+        if debugger:
+            inherited.append(socket.socket(socket.AF_UNIX))
+            inherited[-1].bind(debugger)
+            inherited[-1].listen()
+            command += ["-S", "-chardev", f"socket,id=debugger,fd={inherited[-1].fileno()},server=on,wait=off", "-gdb", "chardev:debugger"]
         try:
             # snapshot=on puts what is written into an unlinked file in TMPDIR.
             self.process = subprocess.Popen(command, stdin=self.console.their_input,
@@ -133,12 +141,6 @@ class Machine:
     def complaint(self):
         """What QEMU itself said; call when it has ended."""
         return self.process.stderr.read().decode(errors="replace").strip() if self.process.stderr else ""
-
-    def await_socket(self, path, limit=60.0):
-        """Until QEMU listens there."""
-        end = time.monotonic() + limit
-        while not os.path.exists(os.path.join(ROOT, path)) and self.process.poll() is None and time.monotonic() < end:
-            time.sleep(GATHER)
 
     def has_ended(self):
         """Whether it ended by itself; it may be about to."""
@@ -160,6 +162,9 @@ class Machine:
         for end in (self.console, self.log, self.control):
             if end is not None:
                 end.close()
+        if self.debugger:
+            with contextlib.suppress(FileNotFoundError):  # QEMU has, unless it was killed
+                os.unlink(self.debugger)
 
     def __enter__(self):
         return self
