@@ -3,6 +3,7 @@
 last line. `debug`: on the kernel that checks all invariants after every operation. `iommu`: on a machine with an IOMMU that has as many
 bits of address as the number behind it says. Under icount, so that runs repeat whatever else the host does."""
 
+import os
 import re
 import struct
 import sys
@@ -22,9 +23,8 @@ GIVEN_UP = re.compile(rb"^kernel tests failed: .*\n", re.M)
 
 def iommu(bits):
     """The IOMMU and devices for tests/kernel/io_space.c, the last behind a bridge."""
-    table = build("tests", "dmar.bin")
-    with open(table, "wb") as f:
-        f.write(DMAR)
+    descriptor, table = machine.nameless_file("dmar")
+    os.write(descriptor, DMAR)
     return ["-device", f"intel-iommu,aw-bits={bits}", "-acpitable", f"sig=DMAR,rev=1,data={table}",
             "-device", "edu,addr=10", "-device", "edu,addr=11", "-device", "edu,addr=12",
             "-device", "pcie-root-port,id=bridge,addr=13,chassis=1", "-device", "edu,bus=bridge,addr=0"]

@@ -83,11 +83,10 @@ def initramfs(program, command):
         os.chmod(os.path.join(stage, "init"), 0o755)
         names = "\n".join(os.path.relpath(os.path.join(folder, name), stage)
                           for folder, folders, files in os.walk(stage) for name in folders + files)
-        output = build("linux", "initramfs.cpio")
-        with open(output, "wb") as f:
-            subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=names.encode(), stdout=f,
-                           cwd=stage, check=True)
-        return output
+        descriptor, path = machine.nameless_file("initramfs")
+        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=names.encode(), stdout=descriptor,
+                       cwd=stage, check=True)
+        return path
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

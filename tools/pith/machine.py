@@ -39,6 +39,12 @@ def die_with_parent():
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+def nameless_file(label):
+    """A new file that is gone with us: its descriptor, and a path for QEMU."""
+    descriptor = os.memfd_create(label)
+    return descriptor, f"/proc/{os.getpid()}/fd/{descriptor}"
+
+
 class Disk:
     def __init__(self, image, keep=True):
         """keep: whether what is written stays in the image; else it is forgotten at the end."""

@@ -51,12 +51,11 @@ class Memory:
 
     def __init__(self, size):
         self.size = int(size[:-1]) << 20  # machine.parse_size gives MiB
-        self.descriptor = os.memfd_create("pith-memory")
+        self.descriptor, self.path = machine.nameless_file("memory")
         os.ftruncate(self.descriptor, self.size)
 
     def options(self):
-        path = f"/proc/{os.getpid()}/fd/{self.descriptor}"
-        return ["-object", f"memory-backend-file,id=ram,size={self.size},mem-path={path},share=on",
+        return ["-object", f"memory-backend-file,id=ram,size={self.size},mem-path={self.path},share=on",
                 "-machine", "memory-backend=ram"]
 
     def close(self):
