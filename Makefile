@@ -30,6 +30,8 @@ COMMON   := -std=gnu11 -g -fno-omit-frame-pointer -fno-common -ffile-prefix-map=
 MAKEFILES_USED = $(filter-out $(B)/% %.d,$(MAKEFILE_LIST))
 
 say = @printf '  %-5s %s\n' $(1) $(2)
+# Others may be running what is built anew: it is replaced in one step. $(1): the linker, $(2): what it links
+link = @$(1) -o $@.new $(2) && mv -f $@.new $@
 
 # ---- kernel -----------------------------------------------------------------------------------------------------
 
@@ -56,7 +58,7 @@ $(B)/$(1)/pith.elf: $$($(1)_OBJECTS) $(KERNEL_ARCH)/kernel.ld tools/kernel-symbo
 	$$(call say,LD,$$@)
 	@$(CC) $$(KERNEL_LDFLAGS) -o $$(@D)/pass1.elf $$($(1)_OBJECTS) $$(LIBGCC)
 	@$(NM) -n $$(@D)/pass1.elf | awk -f tools/kernel-symbols.awk >$$(@D)/symbols.S
-	@$(CC) $$(KERNEL_LDFLAGS) -o $$@ $$($(1)_OBJECTS) $$(@D)/symbols.S $$(LIBGCC)
+	$$(call link,$(CC) $$(KERNEL_LDFLAGS),$$($(1)_OBJECTS) $$(@D)/symbols.S $$(LIBGCC))
 DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 # The fast paths keep nothing for their callers: they never return (kernel/core/fastpath.c).
@@ -136,7 +138,7 @@ $$($(1)_OBJECTS): EXTRA_FLAGS = -I$(1) -I$(1)/include $$($(1)_FLAGS)
 $(B)/components/$(notdir $(1)).elf: $$($(1)_OBJECTS) $(LIBPITH) $(MUSL_LIBC)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	@$$(NATIVE_LINK) -o $$@ $$($(1)_OBJECTS) $$(NATIVE_LIBS)
+	$$(call link,$$(NATIVE_LINK),$$($(1)_OBJECTS) $$(NATIVE_LIBS))
 DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(foreach folder,$(COMPONENT_FOLDERS),$(eval $(call component,$(folder))))
@@ -154,7 +156,7 @@ define tool
 $(B)/tools/$(notdir $(1)): $$(patsubst %,$(B)/host/%.o,$$(wildcard $(1)/*.c))
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	@$(CC) -o $$@ $$^
+	$$(call link,$(CC),$$^)
 DEPENDENCIES += $$(patsubst %,$(B)/host/%.d,$$(wildcard $(1)/*.c))
 ALL += $(B)/tools/$(notdir $(1))
 endef
@@ -184,7 +186,7 @@ $(B)/sanitized/$(notdir $(1))/%.c.o: %.c $$(MAKEFILES_USED)
 $(B)/$(1): $$($(1)_OBJECTS)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	@$(CC) $(SANITIZE) -o $$@ $$($(1)_OBJECTS)
+	$$(call link,$(CC) $(SANITIZE),$$($(1)_OBJECTS))
 DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(foreach folder,$(HOST_TEST_FOLDERS),$(eval $(call host_test,$(folder))))
@@ -197,19 +199,19 @@ GUESTS      := $(notdir $(basename $(wildcard tests/programs/*.c tests/bench/*.c
 $(B)/guest/%: tests/programs/%.c tests/programs/check.h $(MAKEFILES_USED)
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
-	@musl-gcc -static $(GUEST_FLAGS) -o $@ $<
+	$(call link,musl-gcc -static $(GUEST_FLAGS),$<)
 $(B)/guest/%-glibc: tests/programs/%.c tests/programs/check.h $(MAKEFILES_USED)
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
-	@$(CC) -static $(GUEST_FLAGS) -o $@ $<
+	$(call link,$(CC) -static $(GUEST_FLAGS),$<)
 $(B)/guest/%-pie: tests/programs/%.c tests/programs/check.h $(MAKEFILES_USED)
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
-	@$(CC) -static-pie $(GUEST_FLAGS) -o $@ $<
+	$(call link,$(CC) -static-pie $(GUEST_FLAGS),$<)
 $(B)/guest/lbench: tests/bench/lbench.c $(MAKEFILES_USED)
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
-	@musl-gcc -static $(GUEST_FLAGS) -o $@ $<
+	$(call link,musl-gcc -static $(GUEST_FLAGS),$<)
 
 # Lua and SQLite's shell from their Debian source packages, static.
 $(B)/third-party/%/.fetched:
@@ -220,14 +222,14 @@ $(B)/guest/lua: $(B)/third-party/lua5.4/.fetched
 	$(call say,GUEST,$@)
 	@mkdir -p $(B)/guest/lua-include
 	@echo '#define DEB_HOST_MULTIARCH "x86_64-linux-gnu"' >$(B)/guest/lua-include/lua5.4-deb-multiarch.h
-	@$(CC) -static -O2 -std=gnu99 -DLUA_COMPAT_5_3 -DLUA_USE_POSIX -I$(B)/guest/lua-include -o $@ $(filter-out %/luac.c,$(wildcard $(<D)/src/*.c)) -lm
+	$(call link,$(CC) -static -O2 -std=gnu99 -DLUA_COMPAT_5_3 -DLUA_USE_POSIX -I$(B)/guest/lua-include,$(filter-out %/luac.c,$(wildcard $(<D)/src/*.c)) -lm)
 
 $(B)/guest/sqlite3: $(B)/third-party/sqlite3/.fetched
 	$(call say,GUEST,$@)
 	@mkdir -p $(B)/guest/sqlite
 	@cd $(B)/guest/sqlite && ($(CURDIR)/$(<D)/configure --disable-tcl --disable-readline --disable-shared && \
 		MAKEFLAGS= $(MAKE) sqlite3.c shell.c) >build.log 2>&1 || { tail -20 build.log; exit 1; }
-	@$(CC) -static -O2 -DSQLITE_OMIT_LOAD_EXTENSION -o $@ $(B)/guest/sqlite/shell.c $(B)/guest/sqlite/sqlite3.c -lm
+	$(call link,$(CC) -static -O2 -DSQLITE_OMIT_LOAD_EXTENSION,$(B)/guest/sqlite/shell.c $(B)/guest/sqlite/sqlite3.c -lm)
 
 .PHONY: guests guest-packages
 guest-packages: $(B)/guest/lua $(B)/guest/sqlite3

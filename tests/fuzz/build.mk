@@ -21,5 +21,5 @@ $(B)/fuzz/tests/%.c.o: tests/%.c $(MAKEFILES_USED)
 	@clang-14 $(COMMON) $(FUZZ_FLAGS) -c -o $@ $<
 $(B)/fuzz/host: $(FUZZ_OBJECTS)
 	$(call say,LD,$@)
-	@clang-14 $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^
+	$(call link,clang-14 $(FUZZ_SANITIZE) -fsanitize=fuzzer,$^)
 DEPENDENCIES += $(FUZZ_OBJECTS:.o=.d)

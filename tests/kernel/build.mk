@@ -5,6 +5,9 @@ KTEST       := tests/kernel
 KTEST_FLAGS := -O2 -ffreestanding -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
                -fno-tree-loop-distribute-patterns -Iabi/include -I$(KTEST) -I$(KTEST)/support
 
+# A program in the first component's place (the kernel's benchmark is one, too).
+FIRST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-Ttext-segment=0x400000
+
 $(B)/tests/kernel/%.o: $(KTEST)/% $(MAKEFILES_USED)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -15,8 +18,7 @@ DEPENDENCIES  += $(KTEST_OBJECTS:.o=.d)
 
 $(B)/tests/kernel.elf: $(KTEST_OBJECTS)
 	$(call say,LD,$@)
-	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
-		-Wl,-Ttext-segment=0x400000 -o $@ $^
+	$(call link,$(FIRST_LINK),$^)
 $(B)/tests/kernel.img: $(B)/tests/kernel.elf $(KTEST)/pack.py
 	@$(PYTHON) $(KTEST)/pack.py $< $@
 
@@ -32,8 +34,7 @@ DEPENDENCIES += $(KOBJECTS:.o=.d)
 
 $(B)/tests/kernel-objects.elf: $(KOBJECTS)
 	$(call say,LD,$@)
-	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
-		-Wl,-Ttext-segment=0x400000 -o $@ $^ $(LIBGCC)
+	$(call link,$(FIRST_LINK),$^ $(LIBGCC))
 $(B)/tests/kernel-objects.img: $(B)/tests/kernel-objects.elf $(KTEST)/pack.py
 	@$(PYTHON) $(KTEST)/pack.py $< $@
 
@@ -43,7 +44,6 @@ DEPENDENCIES += $(KFUZZ:.o=.d)
 
 $(B)/tests/kernel-fuzz.elf: $(KFUZZ)
 	$(call say,LD,$@)
-	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
-		-Wl,-Ttext-segment=0x400000 -o $@ $^ $(LIBGCC)
+	$(call link,$(FIRST_LINK),$^ $(LIBGCC))
 $(B)/tests/kernel-fuzz.img: $(B)/tests/kernel-fuzz.elf $(KTEST)/pack.py
 	@$(PYTHON) $(KTEST)/pack.py $< $@

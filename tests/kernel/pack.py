@@ -5,6 +5,7 @@
 The kernel's tests have no manifest; tools/mkboot packs images for systems that have one.
 """
 
+import os
 import struct
 import sys
 
@@ -41,8 +42,9 @@ def main():
     size = PAGE + len(body) + PAGE
     header = struct.pack("<5Q", MAGIC, VERSION, size, entry, len(segments)) + table
     header += struct.pack("<2Q", size - PAGE, 0)
-    with open(image, "wb") as f:
+    with open(f"{image}.new", "wb") as f:
         f.write(header + b"\0" * (PAGE - len(header)) + body + b"\0" * PAGE)
+    os.rename(f"{image}.new", image)  # somebody may be booting it
 
 
 if __name__ == "__main__":

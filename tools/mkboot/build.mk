@@ -8,4 +8,4 @@ ALL            += $(B)/tools/mkboot
 $(B)/tools/mkboot: $(MKBOOT_OBJECTS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	@$(CC) -o $@ $^
+	$(call link,$(CC),$^)

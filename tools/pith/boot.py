@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is booted: the build, the manifest of this run, the boot image made of both, and the accelerator."""
 
+import contextlib
 import fcntl
 import glob
 import hashlib
@@ -22,12 +23,19 @@ KVM_SECONDS = 3
 ICOUNT_EPOCH = 1704067200  # 2024-01-01, as machine.ICOUNT has it
 
 
-def make(*targets):
-    """Bring the build up to date; silent unless it takes work or fails."""
+@contextlib.contextmanager
+def build_lock():
+    """Nobody else builds, or packs what is being built."""
     os.makedirs(build(), exist_ok=True)
-    targets = [os.path.relpath(target, ROOT) if os.path.isabs(target) else target for target in targets]
     with open(build(".make.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def make(*targets):
+    """Bring the build up to date; silent unless it takes work or fails."""
+    targets = [os.path.relpath(target, ROOT) if os.path.isabs(target) else target for target in targets]
+    with build_lock():
         command = ["make", "-C", ROOT, "--no-print-directory", "-j2", *targets]
         # A caller's make flags are not ours.
         environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
@@ -65,16 +73,17 @@ def image(system, config, disks=1, files=()):
     path = build("boot", f"{system}-{digest}.img")
     inputs = [part for part in parts if part.endswith(".conf")] + [MKBOOT, *glob.glob(os.path.join(COMPONENTS, "*.elf"))]
     inputs += [path for _, path in files]
-    if os.path.exists(path) and os.stat(path).st_mtime > max(os.stat(i).st_mtime for i in inputs):
+    with build_lock():
+        if os.path.exists(path) and os.stat(path).st_mtime > max(os.stat(i).st_mtime for i in inputs):
+            return path
+        os.makedirs(build("boot"), exist_ok=True)
+        temporary = f"{path}.new"
+        done = subprocess.run([MKBOOT, "--components", COMPONENTS, "--output", temporary, *parts],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            raise Failure(f"the boot image cannot be packed: {done.stdout.strip()}", 125)
+        os.rename(temporary, path)
         return path
-    os.makedirs(build("boot"), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}"
-    done = subprocess.run([MKBOOT, "--components", COMPONENTS, "--output", temporary, *parts],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        raise Failure(f"the boot image cannot be packed: {done.stdout.strip()}", 125)
-    os.rename(temporary, path)
-    return path
 
 
 def kvm_fingerprint():

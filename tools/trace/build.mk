@@ -4,4 +4,4 @@
 $(B)/tools/trace.so: tools/trace/trace.c $(MAKEFILES_USED)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	@$(CC) -std=gnu11 -O2 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $<
+	$(call link,$(CC) -std=gnu11 -O2 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared,$<)

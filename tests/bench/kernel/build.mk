@@ -20,7 +20,6 @@ DEPENDENCIES   += $(KBENCH_OBJECTS:.o=.d)
 
 $(B)/bench/kernel.elf: $(KBENCH_OBJECTS)
 	$(call say,LD,$@)
-	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
-		-Wl,-Ttext-segment=0x400000 -o $@ $^
+	$(call link,$(FIRST_LINK),$^)
 $(B)/bench/kernel.img: $(B)/bench/kernel.elf tests/kernel/pack.py
 	@$(PYTHON) tests/kernel/pack.py $< $@
