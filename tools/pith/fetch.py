@@ -24,6 +24,11 @@ LATER = "trixie"
 TOOLS = {"cbmc": ["cbmc", "minisat", "libc6", "libstdc++6", "libgcc-s1"]}
 
 
+def lists_of(kind):
+    """The folder of the package lists and of apt's other state."""
+    return os.path.join(APT, LATER) if kind == LATER else APT
+
+
 def apt_options(folder):
     return [
         "-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={folder}/parts",
@@ -89,29 +94,29 @@ def later_stanzas():
     raise Failure("the system's package sources do not name the archive of its release (/etc/apt)")
 
 
-def apt(*arguments, cwd=None, check=True, folder=APT):
-    command = ["apt-get", "-qq", *apt_options(folder), *arguments]
+def apt(kind, *arguments, cwd=None, check=True):
+    command = ["apt-get", "-qq", *apt_options(lists_of(kind)), *arguments]
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if check and done.returncode != 0:
         raise Failure(f"apt-get {' '.join(arguments)} failed:\n{done.stdout.strip()}")
     return done
 
 
-def apt_update(folder=APT, stanzas=None):
+def apt_update(kind):
     """Fresh package lists in the private folder, once a day at most."""
+    folder = lists_of(kind)
     stamp = os.path.join(folder, "updated")
     if os.path.exists(stamp) and os.stat(stamp).st_mtime > time.time() - 86400:
         return
     for part in ("parts", "lists/partial", "cache/archives/partial"):
         os.makedirs(os.path.join(folder, part), exist_ok=True)
-    types = "Types: deb" if stanzas else "Types: deb deb-src"
-    stanzas = stanzas or system_stanzas()
+    types, stanzas = ("Types: deb", later_stanzas()) if kind == LATER else ("Types: deb deb-src", system_stanzas())
     if not stanzas:
         raise Failure("no package sources are configured on this system (/etc/apt)")
     with open(os.path.join(folder, "parts/pith.sources"), "w") as f:
         f.write("\n\n".join("\n".join([types] + s) for s in stanzas) + "\n")
     print("fetch: reading the package lists of the system's sources (into build)", file=sys.stderr)
-    done = apt("update", check=False, folder=folder)
+    done = apt(kind, "update", check=False)
     if done.returncode != 0:
         raise Failure(f"the package lists cannot be read:\n{done.stdout.strip()}")
     open(stamp, "w").close()
@@ -137,11 +142,11 @@ def served_name(kind, name):
     return match.group(1)
 
 
-def download(kind, name, version, files, folder, lists=APT):
+def download(kind, name, version, files, folder):
     """Download the pinned version, or else the one that is served, and check what is pinned."""
     action = ["source", "--download-only"] if kind == "source" else ["download"]
     name = served_name(kind, name)
-    apt(*action, f"{name}={version}", cwd=folder, check=False, folder=lists)
+    apt(kind, *action, f"{name}={version}", cwd=folder, check=False)
     if all(os.path.exists(os.path.join(folder, file_name)) for file_name in files):
         for file_name, digest in files.items():
             if sha256(os.path.join(folder, file_name)) != digest:
@@ -149,13 +154,34 @@ def download(kind, name, version, files, folder, lists=APT):
         return
     shutil.rmtree(folder)
     os.makedirs(folder)
-    apt(*action, name, cwd=folder, folder=lists)
+    apt(kind, *action, name, cwd=folder)
     print(f"fetch: {name} {version} (tools/sources.txt) is not served any more; taking the version that is, "
           "which the archive's signature vouches for", file=sys.stderr)
 
 
-def fetch(kind, name):
-    """Make build/third-party/NAME (kind "source": the source tree; "deb": the package's files) and return it."""
+def unpack(kind, name, target):
+    """Downloads one package of tools/sources.txt and adds what it holds to the folder target."""
+    try:
+        version, files = pins()[(kind, name)]
+    except KeyError:
+        raise Failure(f"tools/sources.txt has no line for {kind} {name}") from None
+    folder = os.path.join(lists_of(kind), "download", name)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    print(f"fetch: {kind} package {name} {version}", file=sys.stderr)
+    download(kind, name, version, files, folder)
+    if kind == "source":
+        command = ["dpkg-source", "--no-check", "--no-copy", "-x", glob.glob(os.path.join(folder, "*.dsc"))[0], target]
+    else:
+        command = ["dpkg-deb", "-x", glob.glob(os.path.join(folder, "*.deb"))[0], target]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)} failed:\n{done.stdout}")
+
+
+def fetch(kind, name, *packages):
+    """Makes the folder build/third-party/NAME of what the packages hold (the one of that name) and returns it. Kinds are "source", "deb" and
+    LATER, the later release's."""
     target = os.path.join(THIRD_PARTY, name)
     stamp = os.path.join(target, ".fetched")
     if os.path.exists(stamp):
@@ -163,61 +189,21 @@ def fetch(kind, name):
     os.makedirs(THIRD_PARTY, exist_ok=True)
     with open(os.path.join(THIRD_PARTY, ".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.exists(stamp):
-            return target
-        try:
-            version, files = pins()[(kind, name)]
-        except KeyError:
-            raise Failure(f"tools/sources.txt has no line for {kind} {name}") from None
-        apt_update()
-        folder = os.path.join(APT, "download", name)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(target, ignore_errors=True)
-        os.makedirs(folder)
-        print(f"fetch: {kind} package {name} {version}", file=sys.stderr)
-        download(kind, name, version, files, folder)
-        if kind == "source":
-            description = glob.glob(os.path.join(folder, "*.dsc"))[0]
-            command = ["dpkg-source", "--no-check", "--no-copy", "-x", description, target]
-        else:
-            command = ["dpkg-deb", "-x", glob.glob(os.path.join(folder, "*.deb"))[0], target]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode != 0:
-            raise Failure(f"{' '.join(command)} failed:\n{done.stdout}")
-        open(stamp, "w").close()
+        if not os.path.exists(stamp):
+            apt_update(kind)
+            shutil.rmtree(target, ignore_errors=True)
+            for package in packages or [name]:
+                unpack(kind, package, target)
+            open(stamp, "w").close()
     return target
 
 
 def tool(name):
     """The command that runs NAME of the later release, with that release's loader and libraries."""
-    target = os.path.join(THIRD_PARTY, name)
+    target = fetch(LATER, name, *TOOLS[name])
     libraries = [os.path.join(target, "usr/lib/x86_64-linux-gnu"), os.path.join(target, "usr/lib")]
-    result = [os.path.join(libraries[0], "ld-linux-x86-64.so.2"), "--library-path", ":".join(libraries),
-              os.path.join(target, "usr/bin", name)]
-    stamp = os.path.join(target, ".fetched")
-    if os.path.exists(stamp):
-        return result
-    os.makedirs(THIRD_PARTY, exist_ok=True)
-    with open(os.path.join(THIRD_PARTY, ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.exists(stamp):
-            return result
-        lists = os.path.join(APT, LATER)
-        apt_update(lists, later_stanzas())
-        shutil.rmtree(target, ignore_errors=True)
-        for package in TOOLS[name]:
-            version, files = pins()[(LATER, package)]
-            folder = os.path.join(lists, "download", package)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.makedirs(folder)
-            print(f"fetch: {LATER}'s package {package} {version}", file=sys.stderr)
-            download("deb", package, version, files, folder, lists)
-            done = subprocess.run(["dpkg-deb", "-x", glob.glob(os.path.join(folder, "*.deb"))[0], target],
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if done.returncode != 0:
-                raise Failure(f"{package} cannot be unpacked:\n{done.stdout}")
-        open(stamp, "w").close()
-    return result
+    return [os.path.join(libraries[0], "ld-linux-x86-64.so.2"), "--library-path", ":".join(libraries),
+            os.path.join(target, "usr/bin", name)]
 
 
 def main(arguments):
