@@ -13,7 +13,6 @@ NOT_YET = {
     "graph": "the manifest as a picture",
 }
 
-
 TIMELINE = build("trace", "timeline")
 
 
@@ -69,6 +68,9 @@ def add_cpus(parser):
 def add_machine_options(parser):
     add_cpus(parser)
     parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
+
+
+def add_net(parser):
     parser.add_argument("--net", type=no_network, metavar="HOSTFWD", help="network (not built yet)")
 
 
@@ -79,6 +81,7 @@ def run_parser(parsers):
                     "the system, Ctrl-C too. `poweroff` ends it, and so does the end of an input that is no terminal; Ctrl-] quits without a shutdown. The log of the "
                     "kernel and the components is build/run/log.")
     add_machine_options(parser)
+    add_net(parser)
     parser.add_argument("--fresh", action="store_true", help="start with a new disk; what is on the old one is lost")
 
 
@@ -90,6 +93,7 @@ def add_exec_options(parser):
     parser.add_argument("--add", action="append", default=[], metavar="HOSTPATH[:PATH]",
                         help="put a file or folder at PATH (/ and its name); may be given several times")
     add_machine_options(parser)
+    add_net(parser)
     parser.add_argument("--icount", action="store_true", help="a clock that counts instructions: runs repeat")
     parser.add_argument("--timeout", type=seconds, metavar="S", help="end CMD after S seconds, with status 124")
     parser.add_argument("--log", metavar="FILE", help="keep the log of the kernel and the components there")
@@ -143,7 +147,7 @@ def fuzz_parser(parsers):
     add_cpus(parser)
 
 
-def other_parsers(parsers):
+def test_parser(parsers):
     parser = parsers.add_parser(
         "test", help="run the tests", allow_abbrev=False,
         description="Run the tests, or those whose name is or begins with NAME: host unit tests with sanitizers, "
@@ -153,12 +157,18 @@ def other_parsers(parsers):
     parser.add_argument("--list", action="store_true", help="only list them")
     parser.add_argument("--cpus", type=cpu_count, metavar="N", help="only what boots Pith, all of it with N CPUs")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="chooses the sample of tests with 4 CPUs")
+
+
+def verify_parser(parsers):
     parser = parsers.add_parser(
         "verify", help="models and proofs", allow_abbrev=False,
         description="Check the models of tests/models (SPIN) and the proofs of tests/proofs about the kernel's sources "
                     "(CBMC), and that each finds its seeded mutants. The last line is `N passed, N failed`.")
     parser.add_argument("name", nargs="*", metavar="NAME", help="such as models, proofs/slot or tlb")
     parser.add_argument("--full", action="store_true", help="also the sizes that take long")
+
+
+def bench_parser(parsers):
     parser = parsers.add_parser(
         "bench", help="measure", allow_abbrev=False,
         description="kernel: guest instructions of kernel operations, under -icount. linux: the Linux benchmark "
@@ -169,21 +179,23 @@ def other_parsers(parsers):
     add_cpus(parser)
     parser.add_argument("--operations", action="store_true", help="kernel: only the counted operations, not sizes, boot and wall time")
     parser.add_argument("--profile", metavar="METRIC", help="kernel: where this metric's instructions go")
+
+
+def debug_parser(parsers):
     parser = parsers.add_parser(
         "debug", help="boot stopped, with gdb attached", allow_abbrev=False,
         usage="./pith debug [OPTION]... [-- CMD [ARGUMENT]...]",
         description="Boot as `exec` does (CMD, by default a program that sleeps) and attach gdb with the symbols of "
                     "the kernel. In gdb, `info threads` lists the CPUs, `pith-threads` the system's threads, and "
                     "`pith-symbols NAME` loads the symbols of a component.")
-    add_cpus(parser)
-    parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
+    add_machine_options(parser)
     parser.add_argument("--batch", action="append", default=[], metavar="COMMAND",
                         help="run this gdb command and end; may be given several times")
+
+
+def build_parser(parsers):
     parsers.add_parser("build", help="build only", allow_abbrev=False,
                        description="Build everything that a boot needs, and the root image.")
-    image_parser(parsers)
-    for name, what in NOT_YET.items():
-        parsers.add_parser(name, help=f"{what} (not built yet)", add_help=True).add_argument("rest", nargs="*")
 
 
 def image_parser(parsers):
@@ -194,17 +206,20 @@ def image_parser(parsers):
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (build/pith.iso)")
 
 
+def parsers_not_yet(parsers):
+    for name, what in NOT_YET.items():
+        parsers.add_parser(name, help=f"{what} (not built yet)", add_help=True).add_argument("rest", nargs="*")
+
+
 def parse(arguments):
     parser = Parser(prog="./pith", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
                     description="Pith: a capability microkernel that runs unmodified Linux programs.")
     if arguments[:1] in (["exec"], ["trace"]):
         parser.bad_usage = 125
     parsers = parser.add_subparsers(dest="action", metavar="COMMAND", parser_class=Parser)
-    run_parser(parsers)
-    exec_parser(parsers)
-    trace_parser(parsers)
-    fuzz_parser(parsers)
-    other_parsers(parsers)
+    for add in (run_parser, exec_parser, trace_parser, fuzz_parser, test_parser, verify_parser, bench_parser, debug_parser, build_parser,
+                image_parser, parsers_not_yet):
+        add(parsers)
     before, command = arguments, None
     if arguments[:1] in (["exec"], ["trace"], ["debug"]) and "--" in arguments:
         split = arguments.index("--")
@@ -229,8 +244,7 @@ def parse(arguments):
 
 def act(options):
     if options.action in NOT_YET:
-        raise Failure(f"{options.action}: {NOT_YET[options.action]} are not built yet"
-                      if options.action != "graph" else "graph: the manifest as a picture is not built yet")
+        raise Failure(f"{options.action}: {NOT_YET[options.action]} is not built yet")
     import boot
     if options.action == "test":
         import testing
