@@ -290,23 +290,20 @@ INLINE bool caps_are_plain(const struct thread *from, uint64_t info)
 		uint64_t index = *(const volatile cptr_t *)&buffer->caps[i];
 		const struct slot *slot = cspace_lookup(from, index);
 
-		if (!slot || slot->type == OBJECT_REPLY ||
+		if (!slot || !cap_can_be_copied(slot) ||
 		    index == *context_cap((struct arch_context *)&from->context))
 			return false;
 	}
 	return true;
 }
 
-INLINE bool message_can_pass(struct thread *from, const struct thread *to, uint64_t info, bool can_grant,
-                             bool bulky)
+INLINE bool bulk_can_pass(const struct thread *from, const struct thread *to, uint64_t info)
 {
-	if (!bulky)
-		return info_is_slim(info);
 	if (!thread_buffer(from) || !thread_buffer(to))
 		return false;
 	if ((uint32_t)info <= MESSAGE_WORDS)
 		return message_label(info) < LABEL_KERNEL;
-	return !message_check(from, info, can_grant) && caps_are_plain(from, info);
+	return message_info_is_valid(info) && caps_are_plain(from, info);
 }
 
 INLINE void copy_registers(struct thread *from, struct thread *to, unsigned words)
@@ -340,17 +337,18 @@ INLINE void copy_registers(struct thread *from, struct thread *to, unsigned word
 
 INLINE void copy_message(struct thread *from, struct thread *to, uint64_t info, uint64_t none, bool bulky)
 {
+	unsigned words = bulky ? message_words(info) : (uint32_t)info;
+
 	*context_status(&to->context) = none;
-	if (bulky && (message_caps(info) || message_words(info) <= MESSAGE_REGISTER_WORDS)) {
-		message_transfer(from, to);
-		return;
-	}
-	*context_info(&to->context) = info;
-	copy_registers(from, to, bulky ? MESSAGE_REGISTER_WORDS : (uint32_t)info);
-	if (bulky)
+	if (bulky && words > MESSAGE_REGISTER_WORDS) {
 		arch_copy_words(thread_buffer(to)->words + MESSAGE_REGISTER_WORDS,
 		                thread_buffer(from)->words + MESSAGE_REGISTER_WORDS,
-		                message_words(info) - MESSAGE_REGISTER_WORDS);
+		                words - MESSAGE_REGISTER_WORDS);
+		words = MESSAGE_REGISTER_WORDS;
+	}
+	*context_info(&to->context) =
+	        bulky && message_caps(info) ? message_transfer_caps(from, to, info) : info;
+	copy_registers(from, to, words);
 }
 
 /* ---- calls, foreign system calls and faults ---- */
@@ -394,21 +392,20 @@ INLINE void lend(struct cpu *cpu, struct thread *sender, struct thread *receiver
 	sender->reply = reply;
 }
 
-INLINE void fast_call(struct thread *thread, bool can_grant, bool bulky)
+INLINE void fast_call(struct thread *thread, uint64_t info, bool bulky)
 {
 	struct cpu *cpu = this_cpu();
-	unsigned rights = RIGHT_WRITE | (can_grant ? RIGHT_GRANT : 0);
+	unsigned rights = RIGHT_WRITE | (bulky && message_caps(info) ? RIGHT_GRANT : 0);
 	badge_t badge;
 	struct endpoint *endpoint =
 	        find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, rights, &badge);
 	struct thread *receiver;
-	uint64_t info, none = zero();
+	uint64_t none = zero();
 
 	if (!endpoint)
 		return;
 	receiver = only_receiver(thread, endpoint);
-	info = *context_info(&thread->context);
-	if (!receiver || !message_can_pass(thread, receiver, info, can_grant, bulky))
+	if (!receiver || (bulky && !bulk_can_pass(thread, receiver, info)))
 		return;
 	trace(TRACE_MESSAGE, MESSAGE_CALL, thread, (uint64_t)receiver, badge, info, 0);
 	lend(cpu, thread, receiver, &endpoint->receivers, MESSAGE_CALL, none);
@@ -548,11 +545,11 @@ INLINE void arm(struct thread *thread)
 
 /* An answer to a call. */
 INLINE void answer_call(struct cpu *cpu, struct thread *thread, struct thread *caller,
-                        struct endpoint *endpoint, bool bulky)
+                        struct endpoint *endpoint, uint64_t info, bool bulky)
 {
-	uint64_t info = *context_info(&thread->context), none = zero();
+	uint64_t none = zero();
 
-	if (!message_can_pass(thread, caller, info, true, bulky))
+	if (bulky && !bulk_can_pass(thread, caller, info))
 		return;
 	trace(TRACE_REPLY, MESSAGE_CALL, thread, (uint64_t)caller, info, 0, 0);
 	give_back(cpu, thread, caller, endpoint, none);
@@ -568,11 +565,9 @@ INLINE void answer_call(struct cpu *cpu, struct thread *thread, struct thread *c
  * to hear of the mapping first, all but that is the slow path's.
  */
 INLINE void answer_kernel(struct cpu *cpu, struct thread *thread, struct thread *caller,
-                          struct endpoint *endpoint, bool bulky)
+                          struct endpoint *endpoint, uint64_t info, bool bulky)
 {
-	uint64_t info = *context_info(&thread->context);
-
-	if (!info_is_slim(info) || message_label(info) & ~(uint32_t)REPLY_MAP || caller->poked)
+	if ((bulky && !info_is_slim(info)) || message_label(info) & ~(uint32_t)REPLY_MAP || caller->poked)
 		return;
 	if (message_label(info) && (thread->tour || !reply_map(thread)))
 		return;
@@ -587,7 +582,7 @@ INLINE void answer_kernel(struct cpu *cpu, struct thread *thread, struct thread 
 	leave(cpu, caller);
 }
 
-INLINE void fast_reply_recv(struct thread *thread, bool bulky)
+INLINE void fast_reply_recv(struct thread *thread, uint64_t info, bool bulky)
 {
 	struct cpu *cpu = this_cpu();
 	struct endpoint *endpoint = endpoint_after_job(cpu, thread, bulky);
@@ -600,9 +595,9 @@ INLINE void fast_reply_recv(struct thread *thread, bool bulky)
 	if (must_not_wait(thread, endpoint) || !gives_back(cpu, thread, caller))
 		return;
 	if (caller->message == MESSAGE_CALL)
-		answer_call(cpu, thread, caller, endpoint, bulky);
+		answer_call(cpu, thread, caller, endpoint, info, bulky);
 	else
-		answer_kernel(cpu, thread, caller, endpoint, bulky);
+		answer_kernel(cpu, thread, caller, endpoint, info, bulky);
 }
 
 /* ---- invocations ---- */
@@ -646,17 +641,14 @@ INLINE void fast_invoke(struct thread *thread)
 
 /* ---- the entry ---- */
 
-NOINLINE void bulky_call(struct thread *thread)
+NOINLINE void bulky_call(struct thread *thread, uint64_t info)
 {
-	if (message_caps(*context_info(&thread->context)))
-		fast_call(thread, true, true);
-	else
-		fast_call(thread, false, true);
+	fast_call(thread, info, true);
 }
 
-NOINLINE void bulky_reply_recv(struct thread *thread)
+NOINLINE void bulky_reply_recv(struct thread *thread, uint64_t info)
 {
-	fast_reply_recv(thread, true);
+	fast_reply_recv(thread, info, true);
 }
 
 /* A comparison of its own for the next number, most frequent first, instead of a table. */
@@ -668,14 +660,20 @@ _Noreturn void kernel_syscall(struct thread *thread)
 
 	debug_lock_take();
 	if (number == SYS_CALL) {
-		fast_call(thread, false, false);
-		bulky_call(thread);
+		uint64_t info = *context_info(&thread->context);
+
+		if (info_is_slim(info))
+			fast_call(thread, info, false);
+		bulky_call(thread, info);
 		syscall_slow(thread);
 	}
 	NEXT_COMPARISON(number);
 	if (number == SYS_REPLY_RECV) {
-		fast_reply_recv(thread, false);
-		bulky_reply_recv(thread);
+		uint64_t info = *context_info(&thread->context);
+
+		if (info_is_slim(info))
+			fast_reply_recv(thread, info, false);
+		bulky_reply_recv(thread, info);
 		syscall_slow(thread);
 	}
 	NEXT_COMPARISON(number);

@@ -10,13 +10,6 @@
 #include <kernel/message.h>
 #include <kernel/reply.h>
 
-#define INFO_RESERVED 0xffff0880ul /* bits 7, 11 and 16..31 */
-
-static bool cap_can_be_copied(const struct slot *slot)
-{
-	return slot->type != OBJECT_UNTYPED && slot->type != OBJECT_REPLY;
-}
-
 /* Without the lock: what is said here may not be so any more when they are transferred. */
 static enum error message_check_caps(const struct thread *sender, const struct ipc_buffer *buffer,
                                      uint64_t info)
@@ -40,8 +33,7 @@ enum error message_check(const struct thread *sender, uint64_t info, bool can_gr
 	unsigned words = message_words(info), caps = message_caps(info);
 	const struct ipc_buffer *buffer = thread_buffer(sender);
 
-	if (info & INFO_RESERVED || words > MESSAGE_WORDS || caps > MESSAGE_CAPS ||
-	    message_moved(info) >> caps || message_label(info) >= LABEL_KERNEL)
+	if (!message_info_is_valid(info))
 		return ERR_ARGUMENT;
 	if (words <= MESSAGE_REGISTER_WORDS && !caps)
 		return ERR_NONE;
@@ -97,34 +89,34 @@ static bool message_transfer_cap(struct thread *from, struct thread *to, uint64_
 	return true;
 }
 
-/* How many capabilities arrived: the first that cannot be stored ends it. */
-static unsigned message_transfer_caps(struct thread *from, struct thread *to, uint64_t info)
+uint64_t message_transfer_caps(struct thread *from, struct thread *to, uint64_t info)
 {
 	const struct ipc_buffer *source = thread_buffer(from);
 	const struct ipc_buffer *target = thread_buffer(to);
 	unsigned i = 0;
 
 	if (!source || !target)
-		return 0;
+		return MESSAGE_INFO(message_label(info), message_words(info));
 	lock_take(&tree_lock);
 	while (i < message_caps(info) &&
 	       message_transfer_cap(from, to, source->caps[i], target->receive_slots[i],
 	                            message_moved(info) >> i & 1))
 		i++;
 	lock_release(&tree_lock);
-	return i;
+	return MESSAGE_INFO_CAPS(message_label(info), message_words(info), i, 0);
 }
 
 void message_transfer(struct thread *sender, struct thread *receiver)
 {
 	uint64_t info = *context_info(&sender->context);
-	unsigned words = message_words(info), caps = 0;
+	unsigned words = message_words(info);
 
 	message_copy_registers(sender, receiver, words);
 	words = message_copy_buffer(sender, receiver, words);
 	if (message_caps(info))
-		caps = message_transfer_caps(sender, receiver, info);
-	*context_info(&receiver->context) = MESSAGE_INFO_CAPS(message_label(info), words, caps, 0);
+		info = message_transfer_caps(sender, receiver, info);
+	*context_info(&receiver->context) =
+	        MESSAGE_INFO_CAPS(message_label(info), words, message_caps(info), 0);
 }
 
 static void message_transfer_fault(struct thread *sender, struct thread *receiver)

@@ -9,7 +9,7 @@
 /* The slot of an index in the CNode that this capability names, or NULL. */
 static inline struct slot *cnode_slot(const struct slot *cnode, uint64_t index)
 {
-	if (index - 1 >= (uint64_t)cnode->slots - 1 || !cnode->slots)
+	if (index == CPTR_NULL || index >= cnode->slots)
 		return NULL;
 	return (struct slot *)cnode->object + index;
 }
