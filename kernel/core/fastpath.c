@@ -281,7 +281,7 @@ INLINE bool info_is_slim(uint64_t info)
 }
 _Static_assert((int32_t)LABEL_KERNEL < 0, "labels of the kernel's");
 
-/* No job is handed over, and not the capability that this very call needs. */
+/* No job or Untyped is handed over, and not the capability that this very call needs. */
 INLINE bool caps_are_plain(const struct thread *from, uint64_t info)
 {
 	const struct ipc_buffer *buffer = thread_buffer(from);
@@ -612,13 +612,35 @@ INLINE void *invoked(const struct thread *thread, unsigned type)
 	return index < cnode->slots && slot_allows(slot, type, RIGHT_MANAGE) ? slot_object(slot) : NULL;
 }
 
-INLINE bool invoke_fast(struct thread *thread, uint64_t operation)
+INLINE bool fast_map(struct thread *thread)
 {
-	void *object = invoked(thread, operation == WINDOW_MAP ? OBJECT_WINDOW : OBJECT_VSPACE);
+	struct window *window = invoked(thread, OBJECT_WINDOW);
+	const struct map_request request = {
+	        .address = argument(thread, 0),
+	        .page = argument(thread, 1),
+	        .pages = argument(thread, 2),
+	        .flags = argument(thread, 3),
+	};
 
-	if (!object)
+	if (!window || !arguments_zero(thread, 4) || map_check(window, &request) ||
+	    !window_map_few(window, &request))
 		return false;
-	return operation == WINDOW_MAP ? window_map_fast(thread, object) : vspace_unmap_fast(thread, object);
+	vspace_tour(thread, window_vspace(window));
+	result(thread, 0, request.pages);
+	return true;
+}
+
+INLINE bool fast_unmap(struct thread *thread)
+{
+	struct vspace *vspace = invoked(thread, OBJECT_VSPACE);
+	uint64_t address = argument(thread, 0), pages = argument(thread, 1), removed;
+
+	if (!vspace || !arguments_zero(thread, 2) || vspace_range_check(vspace, address, pages) ||
+	    !vspace_unmap_few(vspace, address, pages, &removed))
+		return false;
+	vspace_tour(thread, vspace);
+	result(thread, 0, removed);
+	return true;
 }
 
 /* Mapping and unmapping a few pages. */
@@ -630,7 +652,7 @@ INLINE void fast_invoke(struct thread *thread)
 	if ((operation != WINDOW_MAP && operation != VSPACE_UNMAP) || thread->flags & THREAD_RESTARTED)
 		return;
 	lock_take(&tree_lock);
-	done = invoke_fast(thread, operation);
+	done = operation == WINDOW_MAP ? fast_map(thread) : fast_unmap(thread);
 	lock_release(&tree_lock);
 	if (!done)
 		return;

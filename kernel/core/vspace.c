@@ -12,14 +12,7 @@
 #include <kernel/untyped.h>
 #include <kernel/vspace.h>
 
-#define TABLE_ENTRIES 512
 #define HARVEST_PAGES (sizeof(((struct ipc_buffer *)0)->data) * 4)
-
-/* Bytes that one entry of this level covers. */
-static uint64_t level_size(unsigned level)
-{
-	return 1ul << (PAGE_BITS + 9 * level);
-}
 
 void vspace_init_feeds(struct vspace *vspace)
 {
@@ -52,12 +45,12 @@ void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size)
 		arch_io_flush(io_space_of(vspace)->domain);
 		return;
 	}
-	arch_tlb_flush(&vspace->arch, address, size);
 	/* If it knew of all others, it now knows of this change too. */
 	if (cpu->flushed == tlb_generation)
 		cpu->flushed = generation;
 	vspace->edited = generation;
 	__atomic_store_n(&tlb_generation, generation, __ATOMIC_RELEASE);
+	arch_tlb_flush(&vspace->arch, address, size);
 }
 
 /* The table pages themselves are free as well. */
@@ -205,11 +198,6 @@ bool vspace_destroy(struct vspace *vspace)
 
 /* ---- finding entries ---- */
 
-static bool leaf_present(pte_t pte, unsigned level)
-{
-	return arch_pte_present(pte) && arch_pte_is_leaf(pte, level);
-}
-
 /* The large leaf that translates this address, or NULL. */
 static pte_t *vspace_find_large(struct vspace *vspace, uint64_t address)
 {
@@ -272,29 +260,6 @@ void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address)
 }
 
 /* ---- removing leaves ---- */
-
-static bool leaf_hits(pte_t pte, unsigned level, uint64_t physical, uint64_t size)
-{
-	uint64_t start = arch_pte_physical(pte);
-
-	if (!leaf_present(pte, level))
-		return false;
-	return !size || (start < physical + size && physical < start + level_size(level));
-}
-
-/* The entries of one table that translate [start, end). */
-static inline uint64_t table_remove(pte_t *pte, uint64_t pages, uint64_t physical, uint64_t size)
-{
-	uint64_t removed = 0;
-
-	for (const pte_t *end = pte + pages; pte < end; pte++) {
-		if (leaf_hits(*pte, 0, physical, size)) {
-			*pte = 0;
-			removed++;
-		}
-	}
-	return removed;
-}
 
 /* Where there is no table of level 0. */
 static uint64_t vspace_remove_large(struct vspace *vspace, uint64_t address, uint64_t physical, uint64_t size)
@@ -458,27 +423,6 @@ static unsigned vspace_unmap(struct thread *caller, struct vspace *vspace)
 	vspace_tour(caller, vspace);
 	result(caller, 0, caller->progress);
 	return ERR_NONE;
-}
-
-#define FEW_PAGES 64
-
-bool vspace_unmap_fast(struct thread *caller, struct vspace *vspace)
-{
-	uint64_t address = argument(caller, 0), pages = argument(caller, 1), removed;
-	pte_t *leaf;
-
-	if (!arguments_zero(caller, 2) || vspace_range_check(vspace, address, pages) || pages > FEW_PAGES ||
-	    (address >> PAGE_BITS) % TABLE_ENTRIES + pages > TABLE_ENTRIES)
-		return false;
-	leaf = vspace_find_small(vspace, address);
-	if (!leaf)
-		return false;
-	removed = table_remove(leaf, pages, 0, 0);
-	if (removed)
-		vspace_flush(vspace, address, pages << PAGE_BITS);
-	vspace_tour(caller, vspace);
-	result(caller, 0, removed);
-	return true;
 }
 
 static unsigned vspace_harvest_page(struct vspace *vspace, uint64_t address)

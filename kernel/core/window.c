@@ -12,9 +12,6 @@
 #include <kernel/syscall.h>
 #include <kernel/window.h>
 
-#define MAP_RIGHTS      (RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE)
-#define LARGE_PAGES     (LARGE_PAGE_SIZE / PAGE_SIZE)
-#define PREEMPT_PAGES   64
 #define REPLY_MAP_PAGES 64
 
 void window_init(struct window *window)
@@ -22,19 +19,6 @@ void window_init(struct window *window)
 	window->memory.place = PLACE_WINDOW_MEMORY;
 	window->vspace.place = PLACE_WINDOW_VSPACE;
 	window->hull_start = USER_END;
-}
-
-static struct vspace *window_vspace(const struct window *window)
-{
-	return slot_object(&window->vspace);
-}
-
-static void window_include(struct window *window, uint64_t start, uint64_t end)
-{
-	if (start < window->hull_start)
-		window->hull_start = start;
-	if (end > window->hull_end)
-		window->hull_end = end;
 }
 
 /* Its slots are cleared, and so the memory can be used for anything, when no TLB knows a leaf any more. */
@@ -64,46 +48,7 @@ bool window_unbind(struct window *window)
 	return true;
 }
 
-/* What a leaf with these rights would allow: an architecture may know no page that is executable but not
- * readable. */
-static bool window_allows(const struct window *window, unsigned rights)
-{
-	return !(arch_pte_effective(rights) & ~(unsigned)window->memory.rights);
-}
-
 /* ---- map ---- */
-
-static unsigned window_memory_type(const struct window *window, uint64_t flags)
-{
-	if (window->memory.flags & SLOT_DEVICE && !(flags & MAP_WRITE_COMBINING))
-		return MAP_UNCACHED;
-	return flags & (MAP_UNCACHED | MAP_WRITE_COMBINING);
-}
-
-__attribute__((always_inline)) static inline enum error map_check(const struct window *window,
-                                                                  const struct map_request *request)
-{
-	uint64_t memory = window->memory.pages;
-	enum error error;
-
-	if (slot_empty(&window->vspace))
-		return ERR_STATE;
-	if (request->flags & ~(uint64_t)window_vspace(window)->map_flags ||
-	    (request->flags & MAP_UNCACHED && request->flags & MAP_WRITE_COMBINING))
-		return ERR_ARGUMENT;
-	if (!window_allows(window, request->flags & MAP_RIGHTS))
-		return ERR_RIGHTS;
-	error = vspace_range_check(window_vspace(window), request->address, request->pages);
-	if (error)
-		return error;
-	if (request->page > memory || request->pages > memory - request->page)
-		return ERR_RANGE;
-	if (request->flags & MAP_LARGE &&
-	    ((window->memory.object + (request->page << PAGE_BITS)) % LARGE_PAGE_SIZE ||
-	     request->address % LARGE_PAGE_SIZE || request->pages % LARGE_PAGES))
-		return ERR_ALIGNMENT;
-	return ERR_NONE;
-}
 
 /* Whether the TLB may know better than the tables. An IOMMU may also remember that nothing was there. */
 static inline bool is_stale(const struct vspace *vspace, pte_t replaced)
@@ -125,28 +70,13 @@ static bool map_large(struct vspace *vspace, uint64_t address, pte_t pte, pte_t 
 	return true;
 }
 
-/* Consecutive leaves in one table. `replaced` collects what was there. */
-static inline bool map_small(pte_t *leaf, pte_t pte, uint64_t pages, pte_t *replaced)
-{
-	uint64_t step = pte ? PAGE_SIZE : 0;
-
-	if (!leaf)
-		return false;
-	for (const pte_t *end = leaf + pages; leaf < end; leaf++) {
-		*replaced |= *leaf;
-		*leaf = pte;
-		pte += step;
-	}
-	return true;
-}
-
 /* Until the end of the table, the next preemption point or the end. */
 static inline uint64_t map_run(uint64_t address, uint64_t pages)
 {
 	uint64_t run = LARGE_PAGES - (address >> PAGE_BITS) % LARGE_PAGES;
 
-	if (run > PREEMPT_PAGES)
-		run = PREEMPT_PAGES;
+	if (run > FEW_PAGES)
+		run = FEW_PAGES;
 	return run < pages ? run : pages;
 }
 
@@ -199,31 +129,6 @@ static unsigned window_tour(struct thread *caller, const struct vspace *vspace, 
 	return status == ERR_NO_MEMORY && vspace->free_pages && caller->tour ? STATUS_RESTART : status;
 }
 
-/* The same for what is usual: a few pages in one table, which is there. False, and nothing has changed: it is
- * not so. */
-__attribute__((always_inline)) static inline bool window_map_few(struct window *window,
-                                                                 const struct map_request *request)
-{
-	struct vspace *vspace = window_vspace(window);
-	uint64_t pages = request->pages, address = request->address;
-	pte_t replaced = 0, *leaf;
-
-	if (request->flags & MAP_LARGE || map_run(address, pages) != pages)
-		return false;
-	leaf = vspace_find_small(vspace, address);
-	if (!leaf)
-		return false;
-	if (pages)
-		window_include(window, address, address + (pages << PAGE_BITS));
-	map_small(leaf,
-	          arch_pte_make(window->memory.object + (request->page << PAGE_BITS),
-	                        request->flags & MAP_RIGHTS, 0, window_memory_type(window, request->flags)),
-	          pages, &replaced);
-	if (is_stale(vspace, replaced))
-		vspace_flush(vspace, address, pages << PAGE_BITS);
-	return true;
-}
-
 static unsigned window_map(struct thread *caller, struct window *window)
 {
 	const struct map_request request = {
@@ -244,22 +149,6 @@ static unsigned window_map(struct thread *caller, struct window *window)
 	if (status != STATUS_RESTART)
 		result(caller, 0, caller->progress);
 	return status;
-}
-
-bool window_map_fast(struct thread *caller, struct window *window)
-{
-	const struct map_request request = {
-	        .address = argument(caller, 0),
-	        .page = argument(caller, 1),
-	        .pages = argument(caller, 2),
-	        .flags = argument(caller, 3),
-	};
-
-	if (!arguments_zero(caller, 4) || map_check(window, &request) || !window_map_few(window, &request))
-		return false;
-	vspace_tour(caller, window_vspace(window));
-	result(caller, 0, request.pages);
-	return true;
 }
 
 bool window_map_whole(struct window *window, const struct map_request *request)
@@ -416,7 +305,7 @@ static unsigned window_map_scatter(struct thread *caller, struct window *window)
 	end = list + count;
 	scatter_begin(&scatter, window, base);
 	while (at < end && !status) {
-		status = scatter_some(&scatter, &at, end - at > PREEMPT_PAGES ? at + PREEMPT_PAGES : end);
+		status = scatter_some(&scatter, &at, end - at > FEW_PAGES ? at + FEW_PAGES : end);
 		if (!status && at < end && preempt_wanted())
 			status = STATUS_RESTART;
 	}
@@ -496,7 +385,7 @@ static unsigned window_protect(struct thread *caller, struct window *window)
 		window_include(window, address, end);
 	for (next = address + (caller->progress << PAGE_BITS); next < end;) {
 		next = window_protect_one(window, next, (unsigned)rights);
-		if (next % (PREEMPT_PAGES * PAGE_SIZE) == 0 && next < end && preempt_wanted())
+		if (next % (FEW_PAGES * PAGE_SIZE) == 0 && next < end && preempt_wanted())
 			break;
 	}
 	vspace_flush(vspace, address, end - address);

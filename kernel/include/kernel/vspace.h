@@ -17,6 +17,9 @@
 #include <kernel/slot.h>
 #include <kernel/thread.h>
 
+#define TABLE_ENTRIES 512
+#define FEW_PAGES     64 /* between two preemption points */
+
 struct table_page {
 	struct table_page *next;
 };
@@ -113,6 +116,15 @@ static inline pte_t *vspace_find_small(struct vspace *vspace, uint64_t address)
 	return vspace->io ? vspace_find_small_io(vspace, address) : arch_leaf_find(&vspace->arch, address);
 }
 
+/* The same for a few pages that lie in one table; NULL also for an IoSpace. */
+__attribute__((always_inline)) static inline pte_t *vspace_find_few(struct vspace *vspace, uint64_t address,
+                                                                    uint64_t pages)
+{
+	if (vspace->io || pages > FEW_PAGES || (address >> PAGE_BITS) % TABLE_ENTRIES + pages > TABLE_ENTRIES)
+		return NULL;
+	return arch_leaf_find(&vspace->arch, address);
+}
+
 /* The entry for a leaf of this level; makes the tables that are missing, NULL if there is no page for one. */
 pte_t *vspace_leaf_make(struct vspace *vspace, uint64_t address, unsigned level);
 
@@ -134,7 +146,54 @@ void vspace_drop_table(struct vspace *vspace, pte_t *entry, uint64_t address);
  */
 bool vspace_remove(struct vspace *vspace, uint64_t *start, uint64_t end, uint64_t physical, uint64_t size,
                    uint64_t *removed);
-/* VSPACE_UNMAP if it succeeds at once: a few pages of one table. False, and nothing has changed: it does not.
- */
-bool vspace_unmap_fast(struct thread *caller, struct vspace *vspace);
 unsigned vspace_invoke(struct thread *caller, struct slot *slot, unsigned operation);
+
+/* ---- removing leaves, for vspace.c and the fast path ---- */
+
+/* Bytes that one entry of this level covers. */
+static inline uint64_t level_size(unsigned level)
+{
+	return 1ul << (PAGE_BITS + 9 * level);
+}
+
+static inline bool leaf_present(pte_t pte, unsigned level)
+{
+	return arch_pte_present(pte) && arch_pte_is_leaf(pte, level);
+}
+
+static inline bool leaf_hits(pte_t pte, unsigned level, uint64_t physical, uint64_t size)
+{
+	uint64_t start = arch_pte_physical(pte);
+
+	if (!leaf_present(pte, level))
+		return false;
+	return !size || (start < physical + size && physical < start + level_size(level));
+}
+
+/* The entries of one table that translate [start, end). */
+static inline uint64_t table_remove(pte_t *pte, uint64_t pages, uint64_t physical, uint64_t size)
+{
+	uint64_t removed = 0;
+
+	for (const pte_t *end = pte + pages; pte < end; pte++) {
+		if (leaf_hits(*pte, 0, physical, size)) {
+			*pte = 0;
+			removed++;
+		}
+	}
+	return removed;
+}
+
+/* What is usual: a few pages in one table, which is there. False, and nothing has changed: it is not so. */
+static inline bool vspace_unmap_few(struct vspace *vspace, uint64_t address, uint64_t pages,
+                                    uint64_t *removed)
+{
+	pte_t *leaf = vspace_find_few(vspace, address, pages);
+
+	if (!leaf)
+		return false;
+	*removed = table_remove(leaf, pages, 0, 0);
+	if (*removed)
+		vspace_flush(vspace, address, pages << PAGE_BITS);
+	return true;
+}

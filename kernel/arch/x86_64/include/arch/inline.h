@@ -103,22 +103,19 @@ static inline pte_t *pte_below(pte_t entry, uint64_t offset)
 	return (pte_t *)((entry & PTE_ADDRESS) + (offset & 0xff8) + KERNEL_OFFSET);
 }
 
-static inline bool pte_is_table(pte_t entry)
-{
-	return !((entry ^ PTE_PRESENT) & (PTE_PRESENT | PTE_LARGE));
-}
-
-static inline pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address)
+/* Only a leaf of level 1 can be in the way. */
+__attribute__((always_inline)) static inline pte_t *arch_leaf_find(struct arch_vspace *vspace,
+                                                                   uint64_t address)
 {
 	pte_t entry = *pte_below(vspace->root, address >> 36);
 
-	if (!pte_is_table(entry))
+	if (!arch_pte_present(entry))
 		return NULL;
 	entry = *pte_below(entry, address >> 27);
-	if (!pte_is_table(entry))
+	if (!arch_pte_present(entry))
 		return NULL;
 	entry = *pte_below(entry, address >> 18);
-	if (!pte_is_table(entry))
+	if (!arch_pte_present(entry) || entry & PTE_LARGE)
 		return NULL;
 	return pte_below(entry, address >> 9);
 }
