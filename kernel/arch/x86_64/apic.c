@@ -170,9 +170,20 @@ static struct sample timer_sample(void)
 	return best;
 }
 
+static struct sample timer_from;
+
+void apic_timer_start(void)
+{
+	if (cpu_features.tsc_deadline)
+		return;
+	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+	timer_from = timer_sample();
+}
+
 void apic_timer_init(void)
 {
-	struct sample from, to;
+	struct sample from = timer_from, to;
 	uint64_t ticks, time;
 
 	if (cpu_features.tsc_deadline) {
@@ -180,11 +191,6 @@ void apic_timer_init(void)
 		apic_timer_cpu_init();
 		return;
 	}
-	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
-	apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
-	from = timer_sample();
-	while (tsc_read() - from.tsc < time_tsc_hz / 100)
-		;
 	to = timer_sample();
 	apic_write(APIC_TIMER_INITIAL, 0);
 	ticks = from.count - to.count;

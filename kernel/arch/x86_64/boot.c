@@ -231,10 +231,11 @@ _Noreturn void boot_main(unsigned loader, uint64_t physical)
 	memory_all();
 	trace_start();
 	vector_init();
-	time_init();
 	apic_init();
-	irq_init();
+	apic_timer_start();
+	time_init();
 	apic_timer_init();
+	irq_init();
 	if (iommu_bytes())
 		iommu_init(iommu_memory);
 	boot.tsc_hz = time_tsc_hz;

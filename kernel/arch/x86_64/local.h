@@ -275,6 +275,8 @@ enum apic_command { APIC_FIXED = 0, APIC_NMI = 4 << 8, APIC_INIT = 5 << 8, APIC_
 uint32_t apic_id_max(void);
 /* Interrupt another CPU. */
 void apic_send(uint32_t id, unsigned command_and_vector);
+/* Before and after time_init(), which takes long enough to measure the timer against the TSC. */
+void apic_timer_start(void);
 void apic_timer_init(void);
 void apic_timer_cpu_init(void);
 void apic_timer_interrupt(void);
