@@ -140,9 +140,9 @@ def bench_linux(options):
     return 0
 
 
-def boot_kernel_bench(append="", extra=(), icount=True):
+def boot_kernel_bench(append="", extra=(), icount=True, cpus=None, accel=None):
     """{name: (value, unit)}. Under icount a tick of the TSC is an instruction."""
-    command = machine.command_line(boot.KERNEL, KERNEL_IMAGE, append=append, icount=icount,
+    command = machine.command_line(boot.KERNEL, KERNEL_IMAGE, append=append, icount=icount, cpus=cpus, accel=accel,
                                    extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *extra])
     with machine.Machine(command) as emulator:
         _, log = collect(emulator, KERNEL_SECONDS, [HALTED, KERNEL_FAILED])
@@ -151,19 +151,29 @@ def boot_kernel_bench(append="", extra=(), icount=True):
     return parse_metrics(log)[0]
 
 
+def kernel_operations(**how):
+    """All that boot_kernel_bench() can tell: what takes two CPUs is measured with two if there is one."""
+    metrics = boot_kernel_bench(**how)
+    if machine.CPUS == 1:
+        metrics = {**boot_kernel_bench(cpus=2, **how), **metrics}
+    return metrics
+
+
 def bench_kernel(options):
     boot.make("all", KERNEL_IMAGE)
     if options.profile:
         import counting
         return counting.report(options.profile)
-    for name, (value, unit) in boot_kernel_bench().items():
+    for name, (value, unit) in kernel_operations().items():
         print(f"{name:32} {value:8.0f} {unit}", flush=True)
     if not options.operations:
         import kernel_report
         for name, value, unit in kernel_report.metrics():
-            print(f"{name:32} {value:8.0f} {unit}", flush=True)
+            print(f"{name:32} {value:8.{2 if unit == 'ratio' else 0}f} {unit}", flush=True)
     return 0
 
 
 def run(options):
+    if options.cpus:
+        machine.CPUS = options.cpus
     return bench_kernel(options) if options.what == "kernel" else bench_linux(options)

@@ -68,16 +68,19 @@ def wall_times():
     """The counted operations again, on a clock of ours: the best of some runs."""
     best = {}
     for _ in range(WALL_RUNS):
-        memory = trace.Memory("512M")
-        try:
-            ticks = bench.boot_kernel_bench(icount=False, extra=memory.options())
-            hz = trace.kernel_word(memory, boot.KERNEL, "time_tsc_hz")
-        finally:
-            memory.close()
-        for name, (value, _) in ticks.items():
-            best[name] = min(best.get(name, value * 1e9 / hz), value * 1e9 / hz)
+        for name, (value, _) in bench.kernel_operations(append="wall", icount=False).items():
+            best[name] = min(best.get(name, value), value)
     for name, value in best.items():
-        yield f"wall_{name}", value, "ns"
+        yield name, value, "ns"
+
+
+def pairs():
+    """Client and server on one CPU, and two such pairs on two CPUs at the same time: round trips in a time. The emulator has a
+    thread for each CPU."""
+    metrics = bench.boot_kernel_bench("pairs", icount=False, cpus=2, accel=["-accel", "tcg,thread=multi", *machine.TCG[2:]])
+    for name, (value, unit) in metrics.items():
+        yield name, value, unit
+    yield "pairs_ratio", metrics["wall_one_pair_roundtrip"][0] / metrics["wall_two_pairs_roundtrip"][0], "ratio"
 
 
 @contextlib.contextmanager
@@ -114,7 +117,7 @@ def irqs_off_max():
 
 
 def metrics():
-    for part in (sizes, lines, objects, boot_to_user, irqs_off_max, wall_times):
+    for part in (sizes, lines, objects, boot_to_user, irqs_off_max, wall_times, pairs):
         yield from part()
 
 

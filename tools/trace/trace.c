@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A QEMU plugin: how often each guest instruction was executed by CPU 0 between one address and another.
+ * A QEMU plugin: how often each guest instruction was executed, by any CPU, between one address and another.
  *
  * -plugin trace.so,from=ADDRESS,until=ADDRESS,out=FILE: counting is on from an execution of `from` to one of
  * `until`. At the end FILE has a line `address count bytes text` for each instruction that was executed in
@@ -78,8 +78,7 @@ static void executed(unsigned cpu, void *data)
 {
 	struct instruction *i = data;
 
-	if (cpu)
-		return;
+	(void)cpu;
 	if (i->address == from)
 		counting = true;
 	else if (i->address == until)

@@ -3,9 +3,12 @@
  * The measured loops, each with as few instructions of its own as the ABI allows. The kernel may clobber every register but rsp, so
  * counters live on the stack: two instructions a round, which main.c takes off again.
  */
+#include "pair.h"
+
 #define SYS_CALL       1
 #define SYS_RECV       3
 #define SYS_REPLY_RECV 4
+#define SYS_REPLY      5
 #define SYS_SIGNAL     6
 #define SYS_WAIT       7
 #define SYS_YIELD      8
@@ -80,12 +83,74 @@
 	pxor	%xmm0, %xmm0
 	jmp	server_loop
 
+	/* Answers and receives apart, so that callers find it busy and queue. */
+	entry	server_apart_loop
+1:	receive_first
+	mov	$SYS_REPLY, %eax
+	mov	bench_server_info, %rsi
+	mov	bench_reply, %r14d
+	syscall
+	jmp	1b
+
+	/* Calls, and is never answered. */
+	entry	waiter
+	mov	$SYS_CALL, %eax
+	mov	bench_endpoint, %edi
+	xor	%esi, %esi
+	mov	$-1, %r15
+	syscall
+	ud2
+
+	/* ---- pairs: rdi = struct pair, kept on the stack ---- */
+	.macro pair_syscall number
+	mov	$\number, %eax
+	xor	%esi, %esi
+	mov	$-1, %r15
+	syscall
+	.endm
+
+	/* At each signal, so many calls; then it says so. */
+	entry	pair_client
+	push	%rdi
+1:	mov	(%rsp), %rdi
+	mov	PAIR_GO(%rdi), %edi
+	pair_syscall SYS_WAIT
+	push	$PAIR_CALLS
+2:	mov	8(%rsp), %rdi
+	mov	PAIR_ENDPOINT(%rdi), %edi
+	pair_syscall SYS_CALL
+	decq	(%rsp)
+	jnz	2b
+	pop	%rdi
+	mov	(%rsp), %rdi
+	mov	PAIR_DONE(%rdi), %edi
+	pair_syscall SYS_SIGNAL
+	jmp	1b
+
+	entry	pair_server
+	push	%rdi
+	mov	PAIR_REPLY(%rdi), %r14d
+	mov	PAIR_ENDPOINT(%rdi), %edi
+	pair_syscall SYS_RECV
+1:	mov	(%rsp), %rdi
+	mov	PAIR_REPLY(%rdi), %r14d
+	mov	PAIR_ENDPOINT(%rdi), %edi
+	pair_syscall SYS_REPLY_RECV
+	jmp	1b
+
 	/* ---- notifications ---- */
 	loop	signal_loop
 	mov	$SYS_SIGNAL, %eax
 	mov	bench_ping, %edi
 	syscall
 	end_loop signal_loop
+
+	loop	wait_loop
+	mov	$SYS_WAIT, %eax
+	mov	bench_ping_wait, %edi
+	mov	$-1, %r15
+	syscall
+	end_loop wait_loop
 
 	loop	poll_loop
 	mov	$SYS_WAIT, %eax

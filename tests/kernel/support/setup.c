@@ -124,11 +124,11 @@ cptr_t slot_new(void)
 	return next_slot++;
 }
 
-static cptr_t retype(cptr_t untyped, enum object_type type, unsigned bits)
+static cptr_t retype(cptr_t untyped, enum object_type type, unsigned bits, unsigned cpu)
 {
 	cptr_t slot = slot_new();
 
-	MUST(untyped, UNTYPED_RETYPE, type | bits << 8, 1, CPTR_NULL, slot);
+	MUST(untyped, UNTYPED_RETYPE, type | bits << 8 | cpu << 16, 1, CPTR_NULL, slot);
 	return slot;
 }
 
@@ -142,7 +142,7 @@ static cptr_t untyped_from_boot(unsigned bits)
 		if (u->device || u->size_bits < bits || u->size_bits > bits + 6 || used & 1ul << i)
 			continue;
 		used |= 1ul << i;
-		return retype((cptr_t)(INIT_SLOT_UNTYPED + i), OBJECT_UNTYPED, bits);
+		return retype((cptr_t)(INIT_SLOT_UNTYPED + i), OBJECT_UNTYPED, bits, 0);
 	}
 	fail("no memory", bits);
 }
@@ -167,7 +167,7 @@ cptr_t untyped_new(unsigned bits)
 		level->left = 1u << (parent_bits - bits);
 	}
 	level->left--;
-	return retype(level->parent, OBJECT_UNTYPED, bits);
+	return retype(level->parent, OBJECT_UNTYPED, bits, 0);
 }
 
 void pool_begin(void)
@@ -200,15 +200,22 @@ bool pool_end(void)
 	return info.words[2] == 0;
 }
 
+static const uint8_t fixed_bits[] = {
+#define OBJECT(name, bits) bits,
+        OBJECTS
+#undef OBJECT
+};
+
 cptr_t object_new(enum object_type type, unsigned bits)
 {
-	static const uint8_t sizes[] = {
-#define OBJECT(name, size) size,
-	        OBJECTS
-#undef OBJECT
-	};
+	if (fixed_bits[type])
+		return object_new_on(0, type);
+	return retype(untyped_new(bits), type, bits, 0);
+}
 
-	return retype(untyped_new(sizes[type] ? sizes[type] : bits), type, sizes[type] ? 0 : bits);
+cptr_t object_new_on(unsigned cpu, enum object_type type)
+{
+	return retype(untyped_new(fixed_bits[type]), type, 0, cpu);
 }
 
 cptr_t space_map(struct space space, cptr_t memory, uint64_t address, uint64_t pages, unsigned rights)
@@ -240,8 +247,13 @@ struct space space_new(void)
 /* ---- threads ---- */
 struct worker worker_new(struct space space, void (*entry)(void), unsigned priority)
 {
-	struct worker worker = {.thread = object_new(OBJECT_THREAD, 0)};
-	cptr_t context = object_new(OBJECT_SCHED_CONTEXT, 0);
+	return worker_new_on(0, space, entry, priority);
+}
+
+struct worker worker_new_on(unsigned cpu, struct space space, void (*entry)(void), unsigned priority)
+{
+	struct worker worker = {.thread = object_new_on(cpu, OBJECT_THREAD)};
+	cptr_t context = object_new_on(cpu, OBJECT_SCHED_CONTEXT);
 	cptr_t buffer = object_new(OBJECT_MEMORY, PAGE_BITS + 2),
 	       stack = object_new(OBJECT_MEMORY, PAGE_BITS + 2);
 	uint64_t at = next_area;
@@ -257,7 +269,7 @@ struct worker worker_new(struct space space, void (*entry)(void), unsigned prior
 	MUST(worker.thread, THREAD_BIND, BIND_CSPACE, INIT_SLOT_CNODE);
 	MUST(worker.thread, THREAD_BIND, BIND_VSPACE, space.vspace);
 	MUST(worker.thread, THREAD_BIND, BIND_IPC_BUFFER, buffer);
-	MUST(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, context, 10000000, 10000000);
+	MUST(INIT_SLOT_CPU_TIME + cpu, CPU_TIME_CONFIGURE, context, 10000000, 10000000);
 	MUST(worker.thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
 	MUST(worker.thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority);
 	*registers = (struct thread_registers){

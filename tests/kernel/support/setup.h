@@ -46,6 +46,8 @@ cptr_t slot_new(void);
 /* An Untyped of this size, or an object of this type (bits: of those without a fixed size). */
 cptr_t untyped_new(unsigned bits);
 cptr_t object_new(enum object_type type, unsigned bits);
+/* The same with a home of its own. */
+cptr_t object_new_on(unsigned cpu, enum object_type type);
 
 struct space {
 	cptr_t vspace;
@@ -63,6 +65,7 @@ struct worker {
 void worker_argument(const struct worker *worker, uint64_t argument);
 /* A native thread with a stack of its own that runs `entry`, in a space that has this program's segments. */
 struct worker worker_new(struct space space, void (*entry)(void), unsigned priority);
+struct worker worker_new_on(unsigned cpu, struct space space, void (*entry)(void), unsigned priority);
 void worker_start(const struct worker *worker);
 /* Our own address space, IPC buffer and thread. */
 extern struct space own_space;
