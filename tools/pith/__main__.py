@@ -226,7 +226,7 @@ def parse(arguments):
         before, command = arguments[:split], arguments[split + 1:]
     if before[:1] in (["bench"], ["test"], ["verify"]):
         # argparse takes a list of names only in one piece, so options that stand between come first.
-        names = [a for i, a in enumerate(before) if not a.startswith("-") and before[i - 1] not in ("--cpus", "--seed")]
+        names = [a for i, a in enumerate(before) if not a.startswith("-") and before[i - 1] not in ("--cpus", "--seed", "--profile")]
         before = names[:1] + [a for a in before if a not in names] + names[1:]
     options = parser.parse_args(before)
     if options.action is None:

@@ -104,8 +104,9 @@ def discover(options):
     kernel, system = kernel_tests(), system_tests()
     if options.cpus:
         return [test.with_cpus(options.cpus) for test in kernel + system]
-    # What counts instructions with one CPU's clock counts those of all CPUs together with several.
-    several = [test.with_cpus(SEVERAL) for test in kernel if test.name not in ("kernel/irqs-off", "kernel/costs")]
+    # What counts instructions with one CPU's clock counts those of all CPUs together with several; limits boots with one and with
+    # several itself.
+    several = [test.with_cpus(SEVERAL) for test in kernel if test.name not in ("kernel/irqs-off", "kernel/costs", "kernel/limits")]
     for test in several:
         # CPUs that wait for the debug kernel's one lock while others check all invariants: minutes.
         test.full = test.full or test.name.startswith("kernel/fuzz-invariants@")
