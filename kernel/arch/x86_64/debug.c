@@ -17,6 +17,7 @@ enum {
 #define UART_PATIENCE 20000
 
 static bool uart_present;
+static bool uart_stuck; /* it was waited for already: the next byte is lost, or not */
 
 void debug_init(void)
 {
@@ -35,9 +36,10 @@ void debug_init(void)
 
 static void uart_write(char c)
 {
-	for (unsigned i = 0; i < UART_PATIENCE; i++)
+	for (unsigned i = 0; i < UART_PATIENCE && !uart_stuck; i++)
 		if (port_in8(UART_STATUS) & UART_CAN_SEND)
 			break;
+	uart_stuck = false;
 	port_out8(UART_DATA, (uint8_t)c);
 }
 
@@ -83,6 +85,7 @@ bool arch_debug_ready(void)
 	if (arch_time() - busy_since < UART_STUCK)
 		return false;
 	busy_since = 0;
+	uart_stuck = true;
 	return true;
 }
 
