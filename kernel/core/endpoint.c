@@ -180,6 +180,8 @@ unsigned endpoint_recv(struct endpoint *endpoint, struct thread *receiver, struc
 	deadline_t deadline = *context_deadline(&receiver->context);
 	struct thread *sender;
 
+	if (reply && reply->state != REPLY_IDLE)
+		return ERR_STATE;
 	if (receiver->active)
 		reply_park(receiver->active);
 	endpoint_set_owner(endpoint, receiver);
@@ -211,8 +213,6 @@ unsigned syscall_recv(struct thread *thread)
 
 	if (!error && index)
 		error = cspace_read_local(thread, index, OBJECT_REPLY, 0, &reply);
-	if (!error && reply.object && ((struct reply *)reply.object)->state != REPLY_IDLE)
-		error = ERR_STATE;
 	return error ? error : endpoint_recv(endpoint.object, thread, reply.object);
 }
 

@@ -253,7 +253,8 @@ unsigned syscall_reply_recv(struct thread *thread)
 		status = reply_answer(thread, answered.object);
 		if (status)
 			return status;
-		/* Capabilities that were moved with the answer may have been these. */
+		/* Capabilities that were moved with the answer may have been these, or have come to their
+		 * place. */
 		if (cspace_read_local(thread, target, OBJECT_ENDPOINT, RIGHT_READ, &endpoint) ||
 		    cspace_read_local(thread, next, OBJECT_REPLY, 0, &expected))
 			return ERR_NO_CAPABILITY;

@@ -26,7 +26,8 @@ static inline struct endpoint *endpoint_of_senders(struct wait_queue *senders)
 /* The running thread sends; its message kind and badge are set in it. Delivers or queues; an error changed
  * nothing. */
 enum error endpoint_send(struct endpoint *endpoint, struct thread *sender, deadline_t deadline);
-/* The running thread receives; reply (idle) or NULL. A status of syscall.h. */
+/* The running thread receives; reply or NULL. A status of syscall.h; ERR_STATE, and nothing changed: the
+ * Reply is busy. */
 unsigned endpoint_recv(struct endpoint *endpoint, struct thread *receiver, struct reply *reply);
 /* The object goes away. False: there is more to do. */
 bool endpoint_destroy(struct endpoint *endpoint);
