@@ -79,9 +79,13 @@ static bool message_transfer_cap(struct thread *from, struct thread *to, uint64_
 		slot_derive(slot, free, slot->rights);
 		return true;
 	}
-	/* A job that is handed over is not the sender's current one any more. */
+	/*
+	 * A job that is handed over is not its holder's current one any more, who then runs at another
+	 * priority or not at all. So the fast path, where the sender waits already and who comes next is
+	 * decided, leaves such messages to the general code; one that becomes such meanwhile is cut off.
+	 */
 	if (slot->type == OBJECT_REPLY) {
-		if (slot->home != this_cpu()->index)
+		if (from->reply || slot->home != this_cpu()->index)
 			return false;
 		reply_park(slot_object(slot));
 	}

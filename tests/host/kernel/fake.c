@@ -55,9 +55,13 @@ uint64_t arch_time(void)
 	return ++fake_now;
 }
 
+void (*fake_while_copying)(void);
+
 void arch_copy_words(uint64_t *to, const uint64_t *from, uint64_t count)
 {
 	memcpy(to, from, count * sizeof(*to));
+	if (fake_while_copying)
+		fake_while_copying();
 }
 
 void arch_timer_set(deadline_t when)

@@ -13,6 +13,8 @@ extern deadline_t fake_timers[CPU_MAX];
 #define fake_timer fake_timers[fake_cpu]
 extern bool fake_ipi[CPU_MAX];
 void fake_reset(void);
+/* Another CPU writes into IPC buffers while a message's words are copied. */
+extern void (*fake_while_copying)(void);
 
 /* TLBs (fake_tlb.c): this CPU's user mode touches an address. */
 void tlb_touch(uint64_t address);

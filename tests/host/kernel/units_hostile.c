@@ -55,9 +55,49 @@ static void test_reply_replaced_by_busy_one(void)
 	CHECK(status_of(server) == ERR_NONE && status_of(parked) == ERR_NONE);
 }
 
+static struct ipc_buffer *changing;
+static cptr_t changed_to;
+
+static void change_capability(void)
+{
+	changing->caps[0] = changed_to;
+}
+
+/*
+ * When the caller's message has been looked at, its capability becomes the Reply that the server holds the
+ * caller in: to hand over a job changes who pays, and the server runs already.
+ */
+static void test_capability_changes_meanwhile(void)
+{
+	cptr_t reply, harmless, to;
+	struct thread *caller;
+
+	begin();
+	reply = make(OBJECT_REPLY, 0);
+	harmless = make(OBJECT_NOTIFICATION, 0);
+	to = new_slot();
+	caller = thread_at(make_thread(PRIORITY_MAX));
+	enter(SYS_RECV, &(struct call){.cap = endpoint, .reply = reply, .deadline = DEADLINE_NEVER});
+	CHECK(running() == caller);
+	INVOKE(INIT_SLOT_THREAD, THREAD_BIND, BIND_SCHED_CONTEXT, CPTR_NULL);
+	changing = thread_buffer(caller);
+	changing->caps[0] = harmless;
+	changed_to = reply;
+	thread_buffer(server)->receive_slots[0] = to;
+	fake_while_copying = change_capability;
+	enter(SYS_CALL, &(struct call){.cap = endpoint,
+	                               .info = MESSAGE_INFO_CAPS(0, 7, 1, 1),
+	                               .deadline = DEADLINE_NEVER});
+	fake_while_copying = NULL;
+	CHECK(running() == server && server->state == THREAD_STATE_RUNNING && server->sched == caller->own);
+	enter(SYS_REPLY, &(struct call){.reply = reply});
+	CHECK(status_of(caller) == ERR_NONE);
+}
+
 unsigned units_hostile(unsigned *passed)
 {
 	test_reply_replaced_by_busy_one();
+	test_capability_changes_meanwhile();
 	*passed += checks_passed;
 	return checks_failed;
 }
