@@ -50,6 +50,9 @@ unsigned invoke(struct thread *thread)
 
 	lock_take(&tree_lock);
 	status = invoke_locked(thread);
+	/* Memory of a thread that destroyed itself is anybody's once the lock is released. */
+	if (thread->state == THREAD_STATE_DEAD)
+		status = STATUS_BLOCKED;
 	lock_release(&tree_lock);
 	return status;
 }

@@ -100,8 +100,8 @@ void syscall_run(struct thread *thread)
 	}
 	this_cpu()->go_to = NULL;
 	status = syscall_dispatch(thread);
-	/* A thread that waits may be anywhere by now; one that destroyed itself has no registers left. */
-	if (status != STATUS_BLOCKED && thread->state != THREAD_STATE_DEAD)
+	/* A thread that waits may be anywhere by now. */
+	if (status != STATUS_BLOCKED)
 		syscall_end(thread, status);
 }
 

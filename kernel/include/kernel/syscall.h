@@ -8,7 +8,7 @@
 /* Internal outcomes of a system call beside enum error. */
 enum {
 	STATUS_RESTART = 0x200, /* do the same again: somebody waits (preempt_wanted), or elsewhere (go_to) */
-	STATUS_BLOCKED,         /* the registers are, or will be, set by who ends the wait */
+	STATUS_BLOCKED,         /* the registers are, or will be, set by who ends the wait; or it is dead */
 };
 
 /* One system call of the running thread, up to but without the choice of who runs next. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <kernel/invariants.h>
+#include <kernel/syscall.h>
 
 #include "fake.h"
 #include "world.h"
@@ -42,6 +43,19 @@ void invariants_check(void)
 		operations = 0;
 		invariants_check_all();
 	}
+}
+
+/* ---- other CPUs, when the lock is released ---- */
+void (*fake_after_invoke)(struct thread *thread);
+
+unsigned fake_invoke(struct thread *thread); /* invoke(), for syscall.c */
+unsigned fake_invoke(struct thread *thread)
+{
+	unsigned status = invoke(thread);
+
+	if (fake_after_invoke)
+		fake_after_invoke(thread);
+	return status;
 }
 
 /* ---- CPU ---- */

@@ -15,6 +15,8 @@ extern bool fake_ipi[CPU_MAX];
 void fake_reset(void);
 /* Another CPU writes into IPC buffers while a message's words are copied. */
 extern void (*fake_while_copying)(void);
+/* Or act when a thread's invocation has released the lock, and it has not been told of its outcome. */
+extern void (*fake_after_invoke)(struct thread *thread);
 
 /* TLBs (fake_tlb.c): this CPU's user mode touches an address. */
 void tlb_touch(uint64_t address);

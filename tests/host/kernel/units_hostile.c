@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What nobody in his right mind does, and what it must not lead to. */
+#include <string.h>
+
 #include "../check.h"
 #include "fake.h"
 #include "units.h"
@@ -94,10 +96,37 @@ static void test_capability_changes_meanwhile(void)
 	CHECK(status_of(caller) == ERR_NONE);
 }
 
+/* Whose memory it was, and what another CPU has made of it. */
+static struct thread *former;
+static unsigned char remade[sizeof(struct thread)];
+
+static void remake(struct thread *thread)
+{
+	former = thread;
+	memset(thread, 0x5a, sizeof(*thread));
+	thread->state = THREAD_STATE_STOPPED;
+	memcpy(remade, thread, sizeof(remade));
+}
+
+/* A thread destroys itself: its memory may be something else as soon as the lock is released. */
+static void test_memory_of_suicide(void)
+{
+	cptr_t cap;
+
+	begin();
+	cap = make_thread(PRIORITY_MAX);
+	run(thread_at(cap));
+	fake_after_invoke = remake;
+	INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, cap);
+	fake_after_invoke = NULL;
+	CHECK(former != server && running() == server && !memcmp(former, remade, sizeof(remade)));
+}
+
 unsigned units_hostile(unsigned *passed)
 {
 	test_reply_replaced_by_busy_one();
 	test_capability_changes_meanwhile();
+	test_memory_of_suicide();
 	*passed += checks_passed;
 	return checks_failed;
 }
