@@ -105,6 +105,8 @@ static enum error thread_set_priority(struct thread *caller, struct thread *thre
 		return error;
 	if (priority > PRIORITY_MAX)
 		return ERR_ARGUMENT;
+	if (time->object != thread->home->index)
+		return ERR_REMOTE;
 	if (priority > time->time.priority)
 		return ERR_LIMIT;
 	thread->base_priority = (uint8_t)priority;

@@ -77,7 +77,7 @@ enum object_type {
 	/* Thread. w0 = enum thread_binding, w1 = capability (CPTR_NULL: unbind). The kernel keeps a derived one. */   \
 	/* REMOTE: a Notification or SchedContext of another CPU than the thread's */                                 \
 	OPERATION(THREAD_BIND, 0x30)                                                                          \
-	/* w0 = CpuTime, w1 = priority (at most the CpuTime's maximum) */                                            \
+	/* w0 = CpuTime, w1 = priority (at most the CpuTime's maximum). REMOTE: the CpuTime is another CPU's */       \
 	OPERATION(THREAD_SET_PRIORITY, 0x31)                                                                  \
 	OPERATION(THREAD_RESUME, 0x32)                                                                        \
 	/* Stop it; a wait that it was in is canceled (ERR_CANCELED when it is resumed) */                            \

@@ -134,7 +134,7 @@ static cptr_t player_make(unsigned number)
 	must(thread, THREAD_BIND, BIND_IPC_BUFFER, buffer);
 	must(INIT_SLOT_CPU_TIME + home, CPU_TIME_CONFIGURE, context, 20000, 20000);
 	must(thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
-	must(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 100 + number % 2);
+	must(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME + home, 100 + number % 2);
 	must(thread, THREAD_RESUME);
 	hand_over(thread);
 	hand_over(context);

@@ -102,6 +102,17 @@ static void test_suspend_traveller(void)
 	end();
 }
 
+/* How urgent a CPU's threads may be is said by its own CpuTime. */
+static void test_priority_of_far_thread(void)
+{
+	begin();
+	CHECK(INVOKE(far_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 11) == ERR_REMOTE);
+	CHECK(far->base_priority == 10);
+	CHECK(INVOKE(far_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME + 1, 11) == ERR_NONE);
+	CHECK(far->base_priority == 11);
+	end();
+}
+
 /* A slot that is being written, or was written between two looks, is not believed. */
 static void test_torn_reads(void)
 {
@@ -122,6 +133,7 @@ unsigned units_cpus(unsigned *passed)
 	test_call();
 	test_resume_forgets_suspend();
 	test_suspend_traveller();
+	test_priority_of_far_thread();
 	test_torn_reads();
 	*passed += checks_passed;
 	return checks_failed;

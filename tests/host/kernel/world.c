@@ -413,7 +413,7 @@ cptr_t make_thread_at(unsigned priority, unsigned home)
 	status |= INVOKE(thread, THREAD_BIND, BIND_IPC_BUFFER, buffer);
 	status |= INVOKE(INIT_SLOT_CPU_TIME + home, CPU_TIME_CONFIGURE, context, 1000000000, 1000000000);
 	status |= INVOKE(thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
-	status |= INVOKE(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority);
+	status |= INVOKE(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME + home, priority);
 	status |= INVOKE(thread, THREAD_RESUME);
 	if (status) {
 		fprintf(stderr, "make_thread: %lu\n", status);

@@ -153,7 +153,7 @@ static void player_make(unsigned number)
 	space_map(space, stack, player->stack_top - STACK_PAGES * PAGE_SIZE, STACK_PAGES,
 	          RIGHT_READ | RIGHT_WRITE);
 	MUST(INIT_SLOT_CPU_TIME + cpu, CPU_TIME_CONFIGURE, context, SLICE, SLICE);
-	MUST(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, PRIORITY_PLAY - number % 2);
+	MUST(thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME + cpu, PRIORITY_PLAY - number % 2);
 	player->state = draw(UINT64_MAX) | 1;
 	player->calls = player->refused = 0;
 	table_move(thread);

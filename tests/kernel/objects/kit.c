@@ -198,7 +198,7 @@ static void worker_bind(const struct worker *worker, cptr_t buffer, unsigned pri
 	OK(op(worker->thread, THREAD_BIND, BIND_IPC_BUFFER, buffer));
 	OK(op(INIT_SLOT_CPU_TIME + worker->cpu, CPU_TIME_CONFIGURE, worker->context, 5000000, 5000000));
 	OK(op(worker->thread, THREAD_BIND, BIND_SCHED_CONTEXT, worker->context));
-	OK(op(worker->thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority));
+	OK(op(worker->thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME + worker->cpu, priority));
 }
 
 struct worker worker_new(unsigned number, void (*entry)(void), unsigned priority)
