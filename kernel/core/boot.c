@@ -233,15 +233,6 @@ static void init_map_boot(struct init *init)
 
 /* ---- what it is told ---- */
 
-static uint64_t ram_bytes(const struct boot_data *boot)
-{
-	uint64_t bytes = 0;
-
-	for (unsigned i = 0; i < boot->all_ram_count; i++)
-		bytes += boot->all_ram[i].end - boot->all_ram[i].start;
-	return bytes;
-}
-
 static void init_tell(struct init *init)
 {
 	const struct boot_data *boot = init->boot;
@@ -256,9 +247,9 @@ static void init_tell(struct init *init)
 	info->acpi_rsdp = boot->acpi_rsdp;
 	info->cpu_count = boot->cpu_count;
 	info->xsave_bytes = boot->xsave_bytes;
-	info->ram_bytes = ram_bytes(boot);
+	info->ram_bytes = boot->ram_bytes;
 	__builtin_memcpy(info->command_line, boot->command_line, BOOT_COMMAND_LINE);
-	boot_untypeds_list(info, init->free, boot->ram_count, boot->all_ram, boot->all_ram_count);
+	boot_untypeds_list(info, init->free, boot->ram_count, boot->not_device, boot->not_device_count);
 	for (uint64_t i = 0; i < info->untyped_count; i++) {
 		const struct boot_untyped *untyped = &info->untypeds[i];
 		struct slot *slot = init_slot(init, INIT_SLOT_UNTYPED + (unsigned)i, OBJECT_UNTYPED,

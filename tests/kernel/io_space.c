@@ -23,6 +23,7 @@ struct edu {
 	volatile uint64_t *registers;
 };
 
+/* False: there is no IOMMU, and nothing to test. */
 static bool present(void)
 {
 	return invoke(INIT_SLOT_CNODE, CNODE_DERIVE, slot_new(), CPTR_NULL, CONTROL, RIGHT_ALL, 0, 0)
@@ -41,49 +42,22 @@ static void config_write(unsigned requester, unsigned at, uint32_t value)
 	MUST(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0xcfc, 4, value);
 }
 
-/* Where firmware puts registers: one Memory of it a test. */
-#define DEVICES      0xfc000000ul
-#define DEVICES_BITS 26
-
-static cptr_t devices;
-
-/* False: there is no IOMMU, and nothing to test. */
-static bool begin(void)
-{
-	const struct boot_info *info = (const struct boot_info *)BOOT_INFO_ADDRESS;
-
-	if (!present())
-		return false;
-	for (uint64_t i = 0; i < info->untyped_count; i++) {
-		const struct boot_untyped *u = &info->untypeds[i];
-		uint64_t index = (DEVICES - u->address) >> DEVICES_BITS;
-		cptr_t first = slot_new();
-
-		if (!u->device || DEVICES < u->address || DEVICES - u->address >= 1ul << u->size_bits)
-			continue;
-		for (uint64_t j = 0; j < index; j++)
-			slot_new();
-		MUST((cptr_t)(INIT_SLOT_UNTYPED + i), UNTYPED_RETYPE, OBJECT_MEMORY | DEVICES_BITS << 8,
-		     index + 1, CPTR_NULL, first);
-		devices = first + (cptr_t)index;
-	}
-	return true;
-}
-
 /* The n-th edu of the machine, its registers mapped, bus mastering on. Those behind bridges come last. */
 static struct edu edu_find(unsigned n)
 {
 	uint64_t at = AT + 0x1000000 + n * PAGE_SIZE;
 	cptr_t window = object_new(OBJECT_WINDOW, 0);
 
-	MUST(window, WINDOW_BIND, devices, own_space.vspace, RW);
 	for (unsigned requester = 0, found = 0; requester < 8 * 256; requester += 8) {
+		struct device_memory memory;
 		uint64_t address;
 
 		if (config_read(requester, 0) != EDU_ID || found++ < n)
 			continue;
 		address = config_read(requester, 0x10) & ~0xful;
-		MUST(window, WINDOW_MAP, at, (address - DEVICES) >> PAGE_BITS, 1, RW);
+		memory = device_memory(address);
+		MUST(window, WINDOW_BIND, memory.cap, own_space.vspace, RW);
+		MUST(window, WINDOW_MAP, at, (address - memory.address) >> PAGE_BITS, 1, RW);
 		config_write(requester, 4, 6); /* memory, bus master */
 		return (struct edu){requester, (volatile uint64_t *)at};
 	}
@@ -250,7 +224,7 @@ TEST(io_dma, "a device reaches what is mapped, with the rights that it is mapped
 	struct io io;
 	uint64_t faults;
 
-	if (!begin())
+	if (!present())
 		return;
 	io = io_new(0);
 	CHECK(io_works(&io));
@@ -285,7 +259,7 @@ TEST(io_scatter, "scattered pages are mapped for a device in one call, also wher
 {
 	struct io io;
 
-	if (!begin())
+	if (!present())
 		return;
 	io = io_new(0);
 	CHECK(io_works(&io)); /* the IOMMU knows the old ones */
@@ -305,7 +279,7 @@ TEST(io_large, "2 MiB pages serve devices, and are split like those of a VSpace"
 	struct io io;
 	volatile uint64_t *words = (volatile uint64_t *)(AT + 0x400000);
 
-	if (!begin())
+	if (!present())
 		return;
 	io = io_new(0);
 	memory = object_new(OBJECT_MEMORY, LARGE_PAGE_BITS);
@@ -341,7 +315,7 @@ static void check_gone(const struct io *io, bool here)
 
 TEST(io_unmap, "whatever takes a mapping away, the device's next access does not arrive")
 {
-	bool any = begin();
+	bool any = present();
 
 	for (unsigned way = 0; any && way < 7; way++) {
 		struct io io = io_new(0);
@@ -386,7 +360,7 @@ TEST(io_control, "revoking an IoSpaceControl detaches what was attached by it, a
 	cptr_t mine = slot_new(), part = slot_new();
 	struct io io;
 
-	if (!begin())
+	if (!present())
 		return;
 	io = io_new(0);
 	CHECK(io_works(&io));
@@ -410,7 +384,7 @@ TEST(io_others, "each device has its own space; one that has none reaches memory
 	struct edu free;
 	uint64_t physical;
 
-	if (!begin())
+	if (!present())
 		return;
 	a = io_new(0);
 	b = io_new(1);
@@ -430,7 +404,7 @@ TEST(io_move, "a device is detached from one space and attached to another")
 	struct io io;
 	cptr_t other, window;
 
-	if (!begin())
+	if (!present())
 		return;
 	io = io_new(0);
 	other = object_new(OBJECT_IO_SPACE, 0);
@@ -450,7 +424,7 @@ TEST(io_bridge, "a device behind a bridge is found by its own bus number")
 {
 	struct io io;
 
-	if (!begin())
+	if (!present())
 		return;
 	io = io_new(3);
 	CHECK(io.edu.requester >= 256);
@@ -463,7 +437,7 @@ TEST(io_wild, "a device that goes wild is silenced, and heard again after it is 
 {
 	struct io io;
 
-	if (!begin())
+	if (!present())
 		return;
 	io = io_new(0);
 	for (unsigned i = 0; i < IO_SPACE_FAULTS + 3; i++)
@@ -484,7 +458,7 @@ TEST(io_limits, "only so many devices at once, and on so many buses")
 	unsigned bus = 0x11;
 	uint64_t status = ERR_NONE;
 
-	if (!begin())
+	if (!present())
 		return;
 	first = last = object_new(OBJECT_IO_SPACE, 0);
 	for (unsigned i = 0; i < 256 && status == ERR_NONE; i++) {

@@ -72,8 +72,9 @@ TEST(large_protect, "a large page changes its rights as a whole")
  * Device memory, of which there is much: 64 MiB that no test touches. The call is made by a thread of lower
  * priority, while we keep waking up: it must let us.
  */
-#define DEVICE      0xfc000000ul
+#define DEVICE      0xc0000000ul
 #define DEVICE_BITS 26
+#define HPET        0xfed00000ul
 /* Fewer where all of them are looked at after every step. */
 #define PAGES     (slow() ? 1024ul : 1ul << (DEVICE_BITS - PAGE_BITS))
 #define FAR       0x4000000000ul
@@ -82,26 +83,6 @@ TEST(large_protect, "a large page changes its rights as a whole")
 static bool slow(void)
 {
 	return ((const struct boot_info *)BOOT_INFO_ADDRESS)->command_line[0] == 's';
-}
-
-static cptr_t device_memory(void)
-{
-	const struct boot_info *info = (const struct boot_info *)BOOT_INFO_ADDRESS;
-
-	for (uint64_t i = 0; i < info->untyped_count; i++) {
-		const struct boot_untyped *u = &info->untypeds[i];
-		uint64_t index = (DEVICE - u->address) >> DEVICE_BITS;
-		cptr_t first = slot_new();
-
-		if (!u->device || DEVICE < u->address || DEVICE - u->address >= 1ul << u->size_bits)
-			continue;
-		for (uint64_t j = 0; j < index; j++)
-			slot_new();
-		MUST((cptr_t)(INIT_SLOT_UNTYPED + i), UNTYPED_RETYPE, OBJECT_MEMORY | DEVICE_BITS << 8,
-		     index + 1, CPTR_NULL, first);
-		return first + (cptr_t)index;
-	}
-	fail("no device memory", 0);
 }
 
 static struct order {
@@ -142,7 +123,7 @@ static unsigned carry(cptr_t cap, enum operation operation, uint64_t w0, uint64_
 
 static void thousands(cptr_t space, bool io)
 {
-	cptr_t memory = device_memory(), window = object_new(OBJECT_WINDOW, 0);
+	cptr_t memory = device_memory(DEVICE).cap, window = object_new(OBJECT_WINDOW, 0);
 	struct worker worker = worker_new(own_space, carrier, PRIORITY_MAX - 1);
 	/* Tables above those of small pages, the root not counted: some IOMMUs have a level less. */
 	uint64_t upper = io && MUST(space, IO_SPACE_INFO, 0).words[3] <= 1ul << 39 ? 1 : 2, tables;
@@ -199,21 +180,31 @@ TEST(thousands_for_devices, "the same in an IoSpace")
 		thousands(space, true);
 }
 
-/* What a register of the interrupt controller says when it is read, whatever the type of the mapping. */
+/* What a register of the HPET says when it is read, whatever the type of the mapping. */
 TEST(memory_types, "device memory is mapped uncached, or write-combining where that is asked for")
 {
-	cptr_t memory = device_memory(), window = object_new(OBJECT_WINDOW, 0);
-	uint64_t page = (0xfec00000 - DEVICE) >> PAGE_BITS;
-	volatile uint32_t *uncached = (volatile uint32_t *)AT,
-	                  *combining = (volatile uint32_t *)(AT + PAGE_SIZE);
+	struct device_memory memory = device_memory(HPET);
+	cptr_t window = object_new(OBJECT_WINDOW, 0);
+	uint64_t page = (HPET - memory.address) >> PAGE_BITS;
+	const volatile uint32_t *uncached = (const volatile uint32_t *)AT,
+	                        *combining = (const volatile uint32_t *)(AT + PAGE_SIZE);
 
-	MUST(window, WINDOW_BIND, memory, own_space.vspace, RW);
+	MUST(window, WINDOW_BIND, memory.cap, own_space.vspace, RW);
 	EXPECT(ERR_ARGUMENT, window, WINDOW_MAP, AT, page, 1, RW | MAP_UNCACHED | MAP_WRITE_COMBINING);
 	EXPECT(ERR_NONE, window, WINDOW_MAP, AT, page, 1, RW);
 	EXPECT(ERR_NONE, window, WINDOW_MAP, AT + PAGE_SIZE, page, 1, RW | MAP_WRITE_COMBINING);
-	*uncached = 1; /* its version */
-	CHECK(uncached[4] && uncached[4] == combining[4]);
+	CHECK(uncached[1] && uncached[1] == combining[1]); /* its period */
 	/* Rights change, the type does not. */
 	EXPECT(ERR_NONE, window, WINDOW_PROTECT, AT, 2, RIGHT_READ);
-	CHECK(uncached[4] == combining[4]);
+	CHECK(uncached[1] == combining[1]);
+}
+
+/* Who could write there would be master of the machine. */
+TEST(kernel_devices, "registers of interrupt controllers and IOMMUs are in no Untyped")
+{
+	static const uint64_t addresses[] = {0xfec00000, 0xfee00000, 0xfee01000, 0xfeeff000};
+
+	for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+		CHECK(device_untyped(addresses[i]) < 0);
+	CHECK(device_untyped(HPET) >= 0 && device_untyped(DEVICE) >= 0);
 }

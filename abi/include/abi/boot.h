@@ -69,7 +69,8 @@ struct boot_untyped {
 };
 
 /* Untypeds cover all RAM that the kernel does not use and all other physical addresses below 2^46 that are not RAM
- * (ACPI tables, firmware and device ranges count as device). Sorted by address. */
+ * (ACPI tables, firmware and device ranges count as device), but for the registers of interrupt controllers and
+ * IOMMUs. Sorted by address. */
 struct boot_info {
 	uint64_t size;           /* of this structure */
 	uint64_t ipc_buffer;     /* address where the IPC buffer is mapped */

@@ -15,6 +15,9 @@
 
 /* Kept from everybody: the firmware's data, and room for the start-up code of other CPUs. */
 #define LOW_RESERVED 0x10000ul
+/* Local APICs; what is written here is an interrupt. */
+#define MESSAGES_START 0xfee00000ul
+#define MESSAGES_END   0xfef00000ul
 
 static struct boot_data boot;
 static struct memory_range reserved_ranges[BOOT_RANGES];
@@ -196,8 +199,8 @@ static void memory_layout(void)
 		range_add(&direct, memory->ranges[i].start, memory->ranges[i].end);
 	range_add(&direct, boot.module.start, boot.module.end);
 	for (unsigned i = 0; i < direct.count; i++)
-		boot.all_ram[i] = direct.ranges[i];
-	boot.all_ram_count = direct.count;
+		boot.not_device[i] = direct.ranges[i];
+	boot.not_device_count = direct.count;
 
 	pool_size = paging_bytes(&direct);
 	pool = range_take(memory, pool_size, end, BOOT_MAP_END);
@@ -210,14 +213,30 @@ static void memory_layout(void)
 	paging_init(&direct, pool, pool_size);
 }
 
-/* What is RAM but nobody's: the kernel's image and the low pages. It must not be taken for a device. */
+static void page_add(struct range_list *list, uint64_t address)
+{
+	range_add(list, address & ~(PAGE_SIZE - 1), (address & ~(PAGE_SIZE - 1)) + PAGE_SIZE);
+}
+
+/* What must not be taken for a device: the kernel's image, the low pages, and registers with which one could
+ * raise any interrupt on any CPU, or let devices reach all memory. */
 static void memory_all(void)
 {
-	struct range_list all = {.ranges = boot.all_ram, .count = boot.all_ram_count};
+	struct range_list all = {.ranges = boot.not_device, .count = boot.not_device_count};
 
 	range_add(&all, 0, LOW_RESERVED);
 	range_add(&all, (uint64_t)image_start - KERNEL_IMAGE, (uint64_t)image_end - KERNEL_IMAGE);
-	boot.all_ram_count = all.count;
+	for (unsigned i = 0; i < all.count; i++)
+		boot.ram_bytes += all.ranges[i].end - all.ranges[i].start;
+	range_add(&all, MESSAGES_START, MESSAGES_END);
+	page_add(&all, acpi.local_apic);
+	for (unsigned i = 0; i < acpi.io_apic_count; i++)
+		page_add(&all, acpi.io_apics[i].address);
+	for (unsigned i = 0; i < acpi.dmar.unit_count; i++)
+		page_add(&all, acpi.dmar.units[i]);
+	if (all.overflow)
+		panic("boot: the memory map has too many ranges");
+	boot.not_device_count = all.count;
 }
 
 _Noreturn void boot_main(unsigned loader, uint64_t physical)

@@ -185,8 +185,9 @@ struct memory_range {
 struct boot_data {
 	struct memory_range ram[BOOT_RANGES]; /* sorted, disjoint, page-aligned; without kernel and module */
 	unsigned ram_count;
-	struct memory_range all_ram[BOOT_RANGES]; /* as the firmware said, for telling device from RAM */
-	unsigned all_ram_count;
+	struct memory_range not_device[BOOT_RANGES]; /* all RAM, and registers of the kernel's own devices */
+	unsigned not_device_count;
+	uint64_t ram_bytes;
 	struct memory_range module; /* the boot image, page-aligned; start == end: none was given */
 	uint64_t acpi_rsdp;
 	uint64_t tsc_hz, tsc_at_boot;

@@ -82,8 +82,8 @@ static void world_boot_with(uint64_t bytes)
 	fake_offset = (uint64_t)arena - ARENA_PHYSICAL;
 	kernel_forget();
 	memset(&boot, 0, sizeof(boot));
-	boot.all_ram[0] = (struct memory_range){ARENA_PHYSICAL, end};
-	boot.all_ram_count = 1;
+	boot.not_device[0] = (struct memory_range){ARENA_PHYSICAL, end};
+	boot.not_device_count = 1;
 	boot.ram[0] = (struct memory_range){ARENA_PHYSICAL, end - MODULE_BYTES};
 	boot.ram_count = 1;
 	boot.module = (struct memory_range){end - MODULE_BYTES, end};

@@ -5,7 +5,7 @@
 #define LEVELS      48
 #define STACK_PAGES 4
 #define AREA        0x20000000ul /* stacks and IPC buffers, each at its own address in all spaces */
-#define POOL_BITS   25 /* what a test may use, cut into parts of ... */
+#define POOL_BITS   25           /* what a test may use, cut into parts of ... */
 #define PART_BITS   21
 
 static const struct boot_info *boot;
@@ -23,6 +23,7 @@ static struct level {
 static cptr_t pool;
 static bool pool_used;
 static cptr_t pool_first_slot;
+static cptr_t devices[BOOT_INFO_UNTYPEDS]; /* by Untyped: the Memory that it was made into */
 
 struct space own_space = {INIT_SLOT_VSPACE};
 struct ipc_buffer *own_buffer;
@@ -194,6 +195,8 @@ bool pool_end(void)
 	info = MUST(pool, UNTYPED_INFO, 0);
 	next_slot = pool_first_slot;
 	next_area = AREA;
+	for (unsigned i = 0; i < BOOT_INFO_UNTYPEDS; i++)
+		devices[i] = CPTR_NULL;
 	pool = CPTR_NULL;
 	for (unsigned i = 0; i < LEVELS; i++)
 		levels[i] = (struct level){0};
@@ -216,6 +219,32 @@ cptr_t object_new(enum object_type type, unsigned bits)
 cptr_t object_new_on(unsigned cpu, enum object_type type)
 {
 	return retype(untyped_new(fixed_bits[type]), type, 0, cpu);
+}
+
+int device_untyped(uint64_t address)
+{
+	const struct boot_info *info = (const struct boot_info *)BOOT_INFO_ADDRESS;
+
+	for (uint64_t i = 0; i < info->untyped_count; i++) {
+		const struct boot_untyped *u = &info->untypeds[i];
+
+		if (u->device && address >= u->address && address - u->address < 1ul << u->size_bits)
+			return (int)i;
+	}
+	return -1;
+}
+
+struct device_memory device_memory(uint64_t address)
+{
+	const struct boot_info *info = (const struct boot_info *)BOOT_INFO_ADDRESS;
+	int i = device_untyped(address);
+
+	if (i < 0)
+		fail("no device memory", address);
+	if (!devices[i])
+		devices[i] =
+		        retype((cptr_t)(INIT_SLOT_UNTYPED + i), OBJECT_MEMORY, info->untypeds[i].size_bits);
+	return (struct device_memory){devices[i], info->untypeds[i].address};
 }
 
 cptr_t space_map(struct space space, cptr_t memory, uint64_t address, uint64_t pages, unsigned rights)

@@ -49,6 +49,15 @@ cptr_t object_new(enum object_type type, unsigned bits);
 /* The same with a home of its own. */
 cptr_t object_new_on(unsigned cpu, enum object_type type);
 
+/* Physical addresses that are no RAM: the index of the Untyped that this one lies in, or -1. */
+int device_untyped(uint64_t address);
+/* All of that Untyped as a Memory, the same for all that ask between pool_begin() and pool_end(). */
+struct device_memory {
+	cptr_t cap;
+	uint64_t address; /* of its first page */
+};
+struct device_memory device_memory(uint64_t address);
+
 struct space {
 	cptr_t vspace;
 };
