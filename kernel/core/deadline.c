@@ -31,14 +31,18 @@ static void deadline_act(struct deadline *deadline)
 		sched_context_refill(sched_context_of_deadline(deadline));
 }
 
-/* Bounded by the number of deadlines, each of which somebody paid a system call or a budget for. */
 void deadline_expire(uint64_t now)
 {
-	struct heap *heap = &this_cpu()->deadlines;
+	struct cpu *cpu = this_cpu();
+	struct heap *heap = &cpu->deadlines;
 
-	while (heap->root && heap->root->key <= now) {
+	for (unsigned i = 0; heap->root && heap->root->key <= now; i++) {
 		struct heap_node *node = heap->root;
 
+		if (i == EXPIRE_MAX) {
+			cpu->expire_from = now + EXPIRE_PAUSE;
+			break;
+		}
 		heap_remove(heap, node);
 		deadline_act((struct deadline *)node);
 	}

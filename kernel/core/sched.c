@@ -193,6 +193,8 @@ void sched_set_timer(struct cpu *cpu)
 {
 	deadline_t when = deadline_earliest();
 
+	if (when < cpu->expire_from)
+		when = cpu->expire_from;
 	if (cpu->context && cpu->since + (uint64_t)cpu->context->left < when)
 		when = cpu->since + (uint64_t)cpu->context->left;
 	if (when >= cpu->timer)

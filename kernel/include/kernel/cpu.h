@@ -30,6 +30,7 @@ struct cpu {
 	uint64_t since;
 	deadline_t timer; /* what the one-shot timer was set to */
 	struct heap deadlines;
+	deadline_t expire_from; /* the timer is not set to earlier ones: deadline_expire() */
 	struct ready_queue ready[PRIORITY_COUNT];
 	uint64_t ready_bits[PRIORITY_COUNT / 64]; /* bit set: that queue is not empty */
 	uint64_t ready_words;                     /* bit set: that word of ready_bits is not zero */

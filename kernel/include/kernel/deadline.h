@@ -26,5 +26,10 @@ void deadline_arm(struct deadline *deadline, deadline_t when);
 void deadline_disarm(struct deadline *deadline);
 /* The earliest of this CPU, or DEADLINE_NEVER. */
 deadline_t deadline_earliest(void);
-/* Act on every deadline that is not after now. */
+/*
+ * Act on deadlines that are not after now, but not on any number of them with interrupts off: what is left
+ * over waits while others run.
+ */
+#define EXPIRE_MAX   16
+#define EXPIRE_PAUSE 20000ul /* ns */
 void deadline_expire(uint64_t now);

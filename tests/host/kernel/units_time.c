@@ -190,6 +190,40 @@ static void test_preempted_keeps_its_turn(void)
 	CHECK(running() == a && b->queued);
 }
 
+/* Many waits end at the same time: they are ended a few at a time, and between them others run. */
+static void test_many_deadlines(void)
+{
+	cptr_t notification;
+	deadline_t deadline;
+	struct thread *init, *waiters[100];
+	unsigned most = 0, turns = 0, left = 100;
+
+	world_boot();
+	init = running();
+	notification = make(OBJECT_NOTIFICATION, 0);
+	for (unsigned i = 0; i < 100; i++)
+		waiters[i] = thread_at(make_thread(PRIORITY_MAX));
+	deadline = fake_now + MS;
+	for (unsigned i = 0; i < 100; i++) {
+		run(waiters[i]);
+		enter(SYS_WAIT, &(struct call){.cap = notification, .deadline = deadline});
+	}
+	CHECK(running() == init && fake_now < deadline);
+	pass(2 * MS);
+	while (left) {
+		unsigned waiting = 0;
+
+		for (unsigned i = 0; i < 100; i++)
+			waiting += waiters[i]->state == THREAD_STATE_BLOCKED_WAIT;
+		most = left - waiting > most ? left - waiting : most;
+		left = waiting;
+		CHECK(fake_timer > fake_now);
+		pass(fake_timer - fake_now);
+		turns++;
+	}
+	CHECK(most <= 16 && turns < 20);
+}
+
 unsigned units_time(unsigned *passed)
 {
 	test_timer_for_deadline();
@@ -199,6 +233,7 @@ unsigned units_time(unsigned *passed)
 	test_promises();
 	test_bound_with_bits();
 	test_preempted_keeps_its_turn();
+	test_many_deadlines();
 	*passed += checks_passed;
 	return checks_failed;
 }
