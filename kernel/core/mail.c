@@ -121,8 +121,8 @@ static void notification_land(struct notification *notification)
 /* Behind what is left over from last time. */
 static void mail_take(struct cpu *cpu)
 {
-	struct mail *mail = __atomic_exchange_n(&cpu->mailbox, NULL, __ATOMIC_ACQUIRE), *turned = NULL;
-	struct mail **end = &cpu->inbox;
+	struct mail *mail = __atomic_exchange_n(&cpu->mailbox, NULL, __ATOMIC_ACQUIRE), *last = mail;
+	struct mail *turned = NULL;
 
 	while (mail) {
 		struct mail *next = mail->next;
@@ -131,9 +131,10 @@ static void mail_take(struct cpu *cpu)
 		turned = mail;
 		mail = next;
 	}
-	while (*end)
-		end = &(*end)->next;
-	*end = turned;
+	if (!turned)
+		return;
+	*(cpu->inbox ? &cpu->inbox_last->next : &cpu->inbox) = turned;
+	cpu->inbox_last = last;
 }
 
 static void mail_act(struct cpu *cpu, struct mail *mail)

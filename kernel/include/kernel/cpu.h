@@ -37,10 +37,11 @@ struct cpu {
 	unsigned index;
 
 	/* ---- several CPUs: mail.c, lock.c, vspace.c ---- */
-	uint64_t home_key;      /* index, as the header of a slot has it */
-	uint64_t flushed;       /* what was changed up to this tlb_generation, this CPU's TLB has not */
-	struct mail *mailbox;   /* an atomic stack: written by all CPUs */
-	struct mail *inbox;     /* taken and not yet acted on, in order */
+	uint64_t home_key;    /* index, as the header of a slot has it */
+	uint64_t flushed;     /* what was changed up to this tlb_generation, this CPU's TLB has not */
+	struct mail *mailbox; /* an atomic stack: written by all CPUs */
+	struct mail *inbox;   /* taken and not yet acted on, in order */
+	struct mail *inbox_last;
 	struct thread *visitor; /* for which it executes a system call now */
 	struct cpu *go_to;      /* where the operation that it is at has to go on */
 	bool in_kernel;         /* debug kernels: holds the debug lock */
