@@ -30,6 +30,7 @@ bool window_unbind(struct window *window)
 
 	if (!vspace)
 		return true;
+	window->vspace.rights = 0;
 	if (!vspace_remove(vspace, &window->hull_start, window->hull_end, window->memory.object,
 	                   window->memory.pages << PAGE_BITS, &removed))
 		return false;
@@ -292,7 +293,7 @@ static unsigned window_map_scatter(struct thread *caller, struct window *window)
 
 	if (!arguments_zero(caller, 2))
 		return ERR_ARGUMENT;
-	if (slot_empty(&window->vspace))
+	if (!window_is_open(window))
 		return ERR_STATE;
 	if (base % PAGE_SIZE)
 		return ERR_ALIGNMENT;
@@ -372,7 +373,7 @@ static unsigned window_protect(struct thread *caller, struct window *window)
 
 	if (!arguments_zero(caller, 3) || rights & ~(uint64_t)MAP_RIGHTS)
 		return ERR_ARGUMENT;
-	if (slot_empty(&window->vspace))
+	if (!window_is_open(window))
 		return ERR_STATE;
 	if (!window_allows(window, (unsigned)rights))
 		return ERR_RIGHTS;

@@ -8,8 +8,9 @@
 
 struct window {
 	struct slot memory;
-	struct slot vspace;            /* of a VSpace or an IoSpace: the object is a struct vspace */
-	uint64_t removed;              /* tlb_generation when, unbinding it, its leaves were gone */
+	struct slot vspace; /* of a VSpace or an IoSpace: the object is a struct vspace. No rights: it is
+	                       closing */
+	uint64_t removed;   /* tlb_generation when, unbinding it, its leaves were gone */
 	uint64_t hull_start, hull_end; /* virtual; every leaf that was made through it lies inside */
 };
 _Static_assert(sizeof(struct window) <= 1 << 8, "Window object");
@@ -23,6 +24,12 @@ struct map_request {
 	uint64_t pages;
 	uint64_t flags; /* rights and enum map_flags */
 };
+
+/* It is bound, and unbinding it, which takes its time, has not begun: that would not come to an end. */
+static inline bool window_is_open(const struct window *window)
+{
+	return window->vspace.rights;
+}
 
 void window_init(struct window *window);
 /* One of its slots is going: remove its leaves, then empty both slots. False: preempted, call again. */
@@ -69,7 +76,7 @@ __attribute__((always_inline)) static inline enum error map_check(const struct w
 	uint64_t memory = window->memory.pages;
 	enum error error;
 
-	if (slot_empty(&window->vspace))
+	if (!window_is_open(window))
 		return ERR_STATE;
 	if (request->flags & ~(uint64_t)window_vspace(window)->map_flags ||
 	    (request->flags & MAP_UNCACHED && request->flags & MAP_WRITE_COMBINING))

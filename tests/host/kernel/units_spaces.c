@@ -189,6 +189,44 @@ static void test_thousands(unsigned type, unsigned every)
 	CHECK(INVOKE(space, VSPACE_RECLAIM) == ERR_NONE && last.words[0] == 64);
 }
 
+static struct window *closing;
+static unsigned tried, done;
+
+/* Another CPU, which wants to keep the Window busy for ever. */
+static void map_meanwhile(struct thread *thread)
+{
+	const struct map_request request = {.address = AT, .pages = 1, .flags = RIGHT_READ};
+
+	(void)thread;
+	if (!slot_empty(&closing->vspace) && tried < 100) {
+		tried++;
+		done += window_map_whole(closing, &request);
+	}
+}
+
+/* Its Memory is revoked step by step: once that has begun nothing new is mapped, or it might never end. */
+static void test_no_map_while_unbound(void)
+{
+	cptr_t space, memory;
+
+	world_boot();
+	space = space_make(OBJECT_VSPACE);
+	memory = make(OBJECT_MEMORY, PAGE_BITS + 1);
+	closing = slot_object(init_slot_at(window_make(memory, space, RW)));
+	closing->hull_start = AT;
+	closing->hull_end = AT + 8 * LARGE_PAGE_SIZE;
+	tried = done = 0;
+	map_meanwhile(NULL);
+	CHECK(done == 1);
+	fake_interrupt_every = 1;
+	fake_after_invoke = map_meanwhile;
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_REVOKE, memory) == ERR_NONE);
+	fake_after_invoke = NULL;
+	fake_interrupt_every = 0;
+	CHECK(tried > 4 && tried < 100 && done == 1);
+	CHECK(!leaf(space, AT, 0) && slot_empty(&closing->memory) && slot_empty(&closing->vspace));
+}
+
 static void test_absent(void)
 {
 	world_io_level = 0;
@@ -212,6 +250,7 @@ unsigned units_spaces(unsigned *passed)
 		test_thousands(OBJECT_IO_SPACE, every);
 	}
 	world_io_level = 0;
+	test_no_map_while_unbound();
 	*passed += checks_passed;
 	return checks_failed;
 }
