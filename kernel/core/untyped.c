@@ -100,22 +100,17 @@ static bool untyped_clear_part(struct slot *untyped, unsigned index)
 	return true;
 }
 
-bool untyped_clear(struct slot *untyped, unsigned chunk_bits, uint64_t count)
+/* Make the lowest free chunk zero. False: preempted. */
+static bool untyped_clear(struct slot *untyped, unsigned chunk_bits)
 {
-	uint64_t rest;
+	unsigned index;
 
 	untyped_cut(untyped, chunk_bits);
-	rest = chunks_all(untyped, chunk_bits) & ~untyped->chunks.used;
-	for (; count; count--, rest &= rest - 1) {
-		unsigned index = (unsigned)__builtin_ctzl(rest);
-
-		if (untyped->chunks.clean >> index & 1)
-			continue;
-		while (!untyped_clear_part(untyped, index)) {
-			if (preempt_wanted())
-				return false;
-		}
-		if (count > 1 && preempt_wanted())
+	index = (unsigned)__builtin_ctzl(~untyped->chunks.used);
+	if (untyped->chunks.clean >> index & 1)
+		return true;
+	while (!untyped_clear_part(untyped, index)) {
+		if (preempt_wanted())
 			return false;
 	}
 	return true;
@@ -197,10 +192,12 @@ static enum error retype_decode(struct thread *caller, struct slot *untyped, str
 		return error;
 	retype->count = argument(caller, 1);
 	retype->first = argument(caller, 3);
-	if (!retype->count || retype->count > UNTYPED_CHUNKS)
+	if (retype->count <= caller->progress || retype->count > UNTYPED_CHUNKS)
 		return ERR_ARGUMENT;
 	if (retype->first > UINT32_MAX)
 		return ERR_RANGE;
+	retype->count -= caller->progress;
+	retype->first += caller->progress;
 	if (untyped->flags & SLOT_DEVICE && retype->type != OBJECT_MEMORY && retype->type != OBJECT_UNTYPED)
 		return ERR_ARGUMENT;
 	error = cspace_find_cnode(caller, argument(caller, 2), &retype->cnode);
@@ -252,28 +249,34 @@ static void object_make(struct slot *slot, const struct retype *retype, uint64_t
 	}
 }
 
+static void retype_one(struct slot *untyped, const struct retype *retype)
+{
+	struct slot *slot = cnode_slot(retype->cnode, retype->first);
+	uint64_t physical = untyped_take(untyped, retype->size_bits);
+
+	tree_write_begin();
+	slot_set_child(slot, untyped, retype->type, RIGHT_ALL, 0);
+	slot->flags = (uint8_t)(SLOT_ORIGINAL | (untyped->flags & SLOT_DEVICE));
+	object_make(slot, retype, physical);
+	tree_write_end();
+}
+
+/* progress: objects made. */
 static unsigned untyped_retype(struct thread *caller, struct slot *untyped)
 {
+	uint64_t before = caller->progress;
 	struct retype retype;
 	enum error error = retype_decode(caller, untyped, &retype);
-	bool device = untyped->flags & SLOT_DEVICE;
 
-	if (error)
-		return error;
-	if (!device && retype.type != OBJECT_UNTYPED &&
-	    !untyped_clear(untyped, retype.size_bits, retype.count))
-		return STATUS_RESTART;
-	for (uint64_t i = 0; i < retype.count; i++) {
-		struct slot *slot = cnode_slot(retype.cnode, retype.first + i);
-		uint64_t physical = untyped_take(untyped, retype.size_bits);
-
-		tree_write_begin();
-		slot_set_child(slot, untyped, retype.type, RIGHT_ALL, 0);
-		slot->flags = (uint8_t)(SLOT_ORIGINAL | (device ? SLOT_DEVICE : 0));
-		object_make(slot, &retype, physical);
-		tree_write_end();
+	for (; !error && retype.count; retype.count--, retype.first++, caller->progress++) {
+		if (caller->progress > before && preempt_wanted())
+			return STATUS_RESTART;
+		if (!(untyped->flags & SLOT_DEVICE) && retype.type != OBJECT_UNTYPED &&
+		    !untyped_clear(untyped, retype.size_bits))
+			return STATUS_RESTART;
+		retype_one(untyped, &retype);
 	}
-	return ERR_NONE;
+	return error;
 }
 
 static enum error untyped_info(struct thread *caller, const struct slot *untyped)

@@ -170,3 +170,21 @@ TEST(cnode_holds_itself, "a CNode that holds the Untyped it was made of can be r
 	EXPECT(ERR_NONE, CNODE, CNODE_DELETE, cnode);
 	EXPECT(ERR_NO_CAPABILITY, cnode, CNODE_DELETE, 0);
 }
+
+/* All that one call can make; what takes the kernel longest is seen by kernel/irqs-off. */
+TEST(untyped_sixty_four, "one call makes 64 objects of any kind")
+{
+	static const struct {
+		enum object_type type;
+		unsigned bits;
+	} kinds[] = {{OBJECT_VSPACE, 13}, {OBJECT_THREAD, 11}, {OBJECT_SCHED_CONTEXT, 8}, {OBJECT_WINDOW, 8}};
+
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		cptr_t untyped = untyped_new(kinds[i].bits + 6), first = slot_new();
+
+		for (unsigned j = 1; j < 64; j++)
+			slot_new();
+		EXPECT(ERR_NONE, untyped, UNTYPED_RETYPE, kinds[i].type, 64, CPTR_NULL, first);
+		MUST(CNODE, CNODE_REVOKE, untyped);
+	}
+}

@@ -52,7 +52,8 @@ enum object_type {
 	/* Untyped. An Untyped is cut into chunks of one size, fixed by its first retype until all are free again; */ \
 	/* sizes differ by at most 2^6. w0 = enum object_type | size_bits << 8 (0 for fixed sizes) | home CPU << 16 (of */ \
 	/* Threads, SchedContexts, Endpoints, Replies, Notifications; else 0; it never changes), w1 = count (1..64), */ \
-	/* w2 = destination CNode (CPTR_NULL: the caller's CSpace), w3 = first destination slot. Clears memory; restartable. */ \
+	/* w2 = destination CNode (CPTR_NULL: the caller's CSpace), w3 = first destination slot. Clears memory. Preemptible and */ \
+	/* restarted by itself: an error that others cause meanwhile comes when some objects are made. */           \
 	/* RANGE (also: it is cut into chunks of another size; there is no such CPU), ARGUMENT, NO_MEMORY, OCCUPIED, LIMIT (Untypeds nested */   \
 	/* too deep), STATE (it is being deleted; an IoSpace without an IOMMU) */                                  \
 	OPERATION(UNTYPED_RETYPE, 0x10)                                                                       \

@@ -12,5 +12,3 @@ enum error untyped_chunk_check(const struct slot *untyped, unsigned chunk_bits, 
 uint64_t untyped_take(struct slot *untyped, unsigned chunk_bits);
 /* The chunk that holds this address is free again. */
 void untyped_give_back(struct slot *untyped, uint64_t physical);
-/* Make the first `count` free chunks zero. False: preempted. */
-bool untyped_clear(struct slot *untyped, unsigned chunk_bits, uint64_t count);
