@@ -43,9 +43,26 @@
 
 #define EMPTY_SLOTS_A_STEP 64
 
+/*
+ * So many steps that only unlink a slot are taken in a row: two for each capability that another CPU can
+ * derive when it is let in once, or who goes on deriving from what is being revoked could keep it from
+ * ending.
+ */
+#define SHORT_STEPS (2 * CPU_MAX)
+
+static unsigned steps; /* since the last look; with the lock */
+
+static void step_is_long(void)
+{
+	steps = SHORT_STEPS;
+}
+
 /* An operation ends here and is repeated. */
 static bool pause_wanted(void)
 {
+	if (++steps < SHORT_STEPS)
+		return false;
+	steps = 0;
 	return must_go() || preempt_wanted();
 }
 
@@ -116,6 +133,8 @@ static bool binding_remove(struct thread *thread, unsigned binding)
 /* A derived capability without children. False: preempted, or it must go on elsewhere (go_to). */
 static bool derived_remove(struct slot *slot)
 {
+	if (slot->place != PLACE_CNODE)
+		step_is_long();
 	if (slot->place >= PLACE_THREAD && slot->place < PLACE_WINDOW_MEMORY) {
 		if (!binding_remove(slot_thread(slot), slot->place - PLACE_THREAD))
 			return false;
@@ -254,6 +273,7 @@ static void dying_to_front(struct slot *slot)
 /* One step of deleting an original without children. What is already dying is only put in front. */
 static void original_remove(struct slot *slot)
 {
+	step_is_long();
 	if (slot->flags & SLOT_DYING)
 		dying_to_front(slot);
 	else if (slot->type == OBJECT_CNODE)
@@ -433,6 +453,7 @@ bool slot_delete(struct slot *slot)
 {
 	bool drain = slot_empty(slot) || slot->flags & SLOT_ORIGINAL;
 
+	steps = 0;
 	/* An original VSpace or IoSpace goes as a whole: no need to look for the leaves of each of its
 	 * Windows. */
 	if (slot->flags & SLOT_ORIGINAL && (slot->type == OBJECT_VSPACE || slot->type == OBJECT_IO_SPACE))
@@ -451,6 +472,7 @@ bool slot_delete(struct slot *slot)
 
 bool slot_revoke(struct slot *slot)
 {
+	steps = 0;
 	while (dying_drain()) {
 		if (!slot->child)
 			return true;

@@ -122,11 +122,46 @@ static void test_memory_of_suicide(void)
 	CHECK(former != server && running() == server && !memcmp(former, remade, sizeof(remade)));
 }
 
+static struct slot *derived_from;
+static unsigned derived;
+
+/* Another CPU derives one more as often as it gets the lock. */
+static void derive_more(struct thread *thread)
+{
+	struct slot *to = init_slot_at(new_slot());
+
+	(void)thread;
+	if (slot_empty(derived_from) || derived == 1000)
+		return;
+	derived++;
+	slot_derive(derived_from, to, RIGHT_ALL);
+}
+
+static void test_revoke_while_others_derive(void)
+{
+	cptr_t derive;
+
+	begin();
+	derive = new_slot();
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DERIVE, derive, CPTR_NULL, endpoint, RIGHT_ALL) == ERR_NONE);
+	derived_from = init_slot_at(derive);
+	derived = 0;
+	for (unsigned i = 0; i < 100; i++)
+		derive_more(server);
+	fake_after_invoke = derive_more;
+	fake_interrupt_every = 1;
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_REVOKE, endpoint) == ERR_NONE);
+	fake_interrupt_every = 0;
+	fake_after_invoke = NULL;
+	CHECK(derived < 200 && !init_slot_at(endpoint)->child);
+}
+
 unsigned units_hostile(unsigned *passed)
 {
 	test_reply_replaced_by_busy_one();
 	test_capability_changes_meanwhile();
 	test_memory_of_suicide();
+	test_revoke_while_others_derive();
 	*passed += checks_passed;
 	return checks_failed;
 }
