@@ -11,7 +11,6 @@
 void thread_init(struct thread *thread, struct cpu *home)
 {
 	arch_context_init(&thread->context);
-	arch_vector_init(&thread->vector);
 	thread->state = THREAD_STATE_STOPPED;
 	thread->home = thread->cpu = home;
 	thread->mail.kind = MAIL_THREAD;

@@ -119,7 +119,7 @@ static enum error thread_resume(struct thread *thread)
 	if (slot_empty(&thread->bindings[BIND_VSPACE]))
 		return ERR_STATE;
 	if (thread->state == THREAD_STATE_STOPPED) {
-		thread_inherit(thread); /* it may have been stopped far from home */
+		thread_inherit(thread);   /* it may have been stopped far from home */
 		thread->canceled = false; /* by somebody who never arrived */
 		thread_wake(thread);
 	}
@@ -184,11 +184,6 @@ static enum error thread_write_vector(struct thread *caller, struct thread *thre
 		return ERR_RANGE;
 	if (thread_runs(thread))
 		return ERR_STATE;
-	if (!size) {
-		arch_vector_drop(thread);
-		arch_vector_init(&thread->vector);
-		return ERR_NONE;
-	}
 	return arch_vector_write(thread, buffer->data, size) ? ERR_NONE : ERR_ARGUMENT;
 }
 

@@ -107,12 +107,6 @@ void vector_cpu_init(void)
 	access_forbid();
 }
 
-void arch_vector_init(struct arch_vector *vector)
-{
-	vector->used = 0;
-	area_clear(vector);
-}
-
 /* The thread that runs touched a vector register and has none yet: it gets initial ones. */
 void vector_first_use(struct arch_thread *thread)
 {

@@ -97,10 +97,11 @@ void arch_context_detach(struct thread *thread);
  * included, must still be (or be again) what the restarted call needs.
  */
 
-/* Vector state: saved and restored eagerly, but only for threads that have any (vector.used). */
-void arch_vector_init(struct arch_vector *vector);
-size_t arch_vector_read(struct thread *thread, void *out, size_t size);     /* bytes written, 0: none */
-bool arch_vector_write(struct thread *thread, const void *in, size_t size); /* false: malformed */
+/* Vector state: saved and restored eagerly, but only for threads that have any (vector.used); a new one has
+ * none. */
+size_t arch_vector_read(struct thread *thread, void *out, size_t size); /* bytes written, 0: none */
+/* size 0: it has none any more. False: malformed. */
+bool arch_vector_write(struct thread *thread, const void *in, size_t size);
 /* The thread is being destroyed or its state replaced: the CPU must not keep its registers live. */
 void arch_vector_drop(struct thread *thread);
 

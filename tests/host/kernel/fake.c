@@ -199,11 +199,6 @@ void arch_context_set_tls(struct arch_context *context, uint64_t base)
 	context->fs_base = base;
 }
 
-void arch_vector_init(struct arch_vector *vector)
-{
-	vector->used = 0;
-}
-
 size_t arch_vector_read(struct thread *thread, void *out, size_t size)
 {
 	if (!thread->vector.used || size < ARCH_VECTOR_BYTES)
@@ -214,10 +209,10 @@ size_t arch_vector_read(struct thread *thread, void *out, size_t size)
 
 bool arch_vector_write(struct thread *thread, const void *in, size_t size)
 {
-	if (size != ARCH_VECTOR_BYTES)
+	if (size && size != ARCH_VECTOR_BYTES)
 		return false;
 	memcpy(thread->vector.area, in, size);
-	thread->vector.used = 1;
+	thread->vector.used = size != 0;
 	return true;
 }
 
