@@ -60,15 +60,6 @@ static bool is_text(const char *a, const char *text, unsigned length)
 	return true;
 }
 
-static uint64_t load(const uint8_t *bytes, unsigned size)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < size; i++)
-		value |= (uint64_t)bytes[i] << 8 * i;
-	return value;
-}
-
 /* BIOS: on 16-byte boundaries in the ROM area. */
 uint64_t acpi_find_rsdp(void)
 {

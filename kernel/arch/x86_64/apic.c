@@ -145,32 +145,12 @@ bool arch_interrupt_pending(void)
 }
 
 /* ---- timer ---- */
-struct sample {
-	uint64_t tsc;
-	uint32_t count;
-};
-
-/* Of several readings the one with the least time between its halves: the emulator may pause in any of them.
- */
-static struct sample timer_sample(void)
+static uint32_t timer_read(void)
 {
-	struct sample best = {0};
-	uint64_t best_width = UINT64_MAX;
-
-	for (unsigned i = 0; i < 8; i++) {
-		uint64_t before = tsc_read();
-		uint32_t count = apic_read(APIC_TIMER_CURRENT);
-		uint64_t width = tsc_read() - before;
-
-		if (width < best_width) {
-			best_width = width;
-			best = (struct sample){before + width / 2, count};
-		}
-	}
-	return best;
+	return apic_read(APIC_TIMER_CURRENT);
 }
 
-static struct sample timer_from;
+static struct clock_sample timer_from;
 
 void apic_timer_start(void)
 {
@@ -178,12 +158,12 @@ void apic_timer_start(void)
 		return;
 	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
-	timer_from = timer_sample();
+	timer_from = clock_sample(timer_read);
 }
 
 void apic_timer_init(void)
 {
-	struct sample from = timer_from, to;
+	struct clock_sample from = timer_from, to;
 	uint64_t ticks, time;
 
 	if (cpu_features.tsc_deadline) {
@@ -191,7 +171,7 @@ void apic_timer_init(void)
 		apic_timer_cpu_init();
 		return;
 	}
-	to = timer_sample();
+	to = clock_sample(timer_read);
 	apic_write(APIC_TIMER_INITIAL, 0);
 	ticks = from.count - to.count;
 	time = multiply_divide(to.tsc - from.tsc, NS_PER_SECOND, time_tsc_hz);

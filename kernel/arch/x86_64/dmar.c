@@ -10,15 +10,6 @@
 enum { ENTRY_UNIT = 0, ENTRY_RESERVED = 1 };
 enum { SCOPE_BRIDGE = 2 };
 
-static uint64_t load(const uint8_t *bytes, unsigned size)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < size; i++)
-		value |= (uint64_t)bytes[i] << 8 * i;
-	return value;
-}
-
 /* flags, size, segment, address of the registers, devices. Units of other segments know other devices. */
 static bool unit_parse(struct dmar_info *dmar, const uint8_t *entry, unsigned length)
 {

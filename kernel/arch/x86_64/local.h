@@ -204,6 +204,17 @@ void *paging_map_device(uint64_t physical);
 /* Another CPU than the first: from the early map to the kernel's. */
 void paging_cpu_init(void);
 
+/* ---- ACPI tables (acpi.c, dmar.c) ---- */
+/* A number of `size` bytes, at any address. */
+static inline uint64_t load(const uint8_t *bytes, unsigned size)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < size; i++)
+		value |= (uint64_t)bytes[i] << 8 * i;
+	return value;
+}
+
 /* ---- dmar.c ---- */
 #define DMAR_UNITS    16
 #define DMAR_RESERVED 64
@@ -286,6 +297,11 @@ void irq_interrupt(unsigned irq);
 extern uint32_t irq_words_used; /* bit n: some of the vectors 32 n .. 32 n + 31 are in use */
 extern uint64_t time_tsc_hz, time_tsc_at_boot;
 void time_init(void);
+/* Of several readings the one that took least: the CPU or the emulator may pause in any of them. */
+struct clock_sample {
+	uint64_t tsc;
+	uint32_t count;
+} clock_sample(uint32_t (*read)(void));
 
 /* ---- vector.c ---- */
 extern uint32_t vector_bytes;

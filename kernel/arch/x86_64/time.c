@@ -68,25 +68,19 @@ static void pit_start(struct clock *clock)
 	clock->duration = PIT_HZ / 50;
 }
 
-struct sample {
-	uint64_t tsc;
-	uint32_t count;
-};
-
-/* Of several readings the one that took least: the CPU or the emulator may pause in any of them. */
-static struct sample clock_sample(const struct clock *clock)
+struct clock_sample clock_sample(uint32_t (*read)(void))
 {
-	struct sample best = {0};
+	struct clock_sample best = {0};
 	uint64_t best_width = UINT64_MAX;
 
 	for (unsigned i = 0; i < 8; i++) {
 		uint64_t before = tsc_read();
-		uint32_t count = clock->read();
+		uint32_t count = read();
 		uint64_t width = tsc_read() - before;
 
 		if (width < best_width) {
 			best_width = width;
-			best = (struct sample){before + width / 2, count};
+			best = (struct clock_sample){before + width / 2, count};
 		}
 	}
 	return best;
@@ -94,10 +88,10 @@ static struct sample clock_sample(const struct clock *clock)
 
 static uint64_t clock_measure(const struct clock *clock)
 {
-	struct sample from = clock_sample(clock), to;
+	struct clock_sample from = clock_sample(clock->read), to;
 
 	do {
-		to = clock_sample(clock);
+		to = clock_sample(clock->read);
 	} while (to.count - from.count < clock->duration);
 	return multiply_divide(to.tsc - from.tsc, clock->hz, to.count - from.count);
 }
