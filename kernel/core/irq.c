@@ -68,9 +68,20 @@ static enum error irq_control_destination(struct thread *caller, struct slot **t
 	return slot_empty(*to) ? ERR_NONE : ERR_OCCUPIED;
 }
 
-static void irq_make(struct slot *control, struct slot *to, struct irq *irq)
+/* One Irq a line: another would take its interrupts away. */
+static bool line_is_used(uint64_t line)
+{
+	for (unsigned i = 0; i < ARCH_IRQ_COUNT; i++) {
+		if (irqs[i].used && irqs[i].line == line)
+			return true;
+	}
+	return false;
+}
+
+static void irq_make(struct slot *control, struct slot *to, struct irq *irq, uint64_t line)
 {
 	irq->used = true;
+	irq->line = line;
 	irq->notification.place = PLACE_IRQ;
 	slot_set_child(to, control, OBJECT_IRQ, RIGHT_ALL, (uint64_t)irq);
 	to->flags = SLOT_ORIGINAL;
@@ -83,9 +94,11 @@ static enum error irq_control_line(struct thread *caller, struct slot *control, 
 
 	if (flags & ~(uint64_t)(IRQ_LEVEL | IRQ_ACTIVE_LOW))
 		return ERR_ARGUMENT;
+	if (line <= UINT32_MAX && line_is_used(line))
+		return ERR_OCCUPIED;
 	if (line > UINT32_MAX || !arch_irq_route_line(irq_index(irq), (unsigned)line, (unsigned)flags))
 		return ERR_RANGE;
-	irq_make(control, to, irq);
+	irq_make(control, to, irq, line);
 	return ERR_NONE;
 }
 
@@ -96,7 +109,7 @@ static enum error irq_control_message(struct thread *caller, struct slot *contro
 
 	if (argument(caller, 0) || argument(caller, 1))
 		return ERR_ARGUMENT;
-	irq_make(control, to, irq);
+	irq_make(control, to, irq, IRQ_NO_LINE);
 	arch_irq_message(irq_index(irq), &address, &data);
 	result(caller, 0, address);
 	result(caller, 1, data);

@@ -63,6 +63,7 @@ TEST(irq_line, "a line's interrupt arrives as the badge's bits, again after it i
 	cptr_t signal = derive_badged(notification, RIGHT_WRITE, 0x40);
 
 	EXPECT(ERR_NONE, CONTROL, IRQ_CONTROL_LINE, 3, 0, CPTR_NULL, irq);
+	EXPECT(ERR_OCCUPIED, CONTROL, IRQ_CONTROL_LINE, 3, IRQ_LEVEL, CPTR_NULL, slot_new());
 	EXPECT(ERR_NONE, irq, IRQ_BIND, signal);
 	out(0x2fc, 0xb);
 	for (unsigned i = 0; i < 3; i++) {

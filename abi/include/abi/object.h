@@ -141,7 +141,7 @@ enum object_type {
 	OPERATION(WINDOW_PROTECT, 0x83)                                                                       \
                                                                                                               \
 	/* IrqControl: w0 = global interrupt number (ACPI GSI), w1 = enum irq_flags, w2 = destination CNode (null: the */ \
-	/* caller's), w3 = slot */                                                                                   \
+	/* caller's), w3 = slot. OCCUPIED (also: the line has an Irq already) */                                      \
 	OPERATION(IRQ_CONTROL_LINE, 0x90)                                                                     \
 	/* w2, w3 as above -> w0 = message address, w1 = message data for the device. LIMIT: no vector left */            \
 	OPERATION(IRQ_CONTROL_MESSAGE, 0x91)                                                                  \

@@ -8,7 +8,10 @@
 struct irq {
 	struct slot notification;
 	bool used;
+	uint64_t line; /* IRQ_NO_LINE: messages */
 };
+
+#define IRQ_NO_LINE UINT64_MAX
 
 extern struct irq irqs[];
 
