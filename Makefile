@@ -186,7 +186,7 @@ $(B)/sanitized/$(notdir $(1))/%.c.o: %.c $$(MAKEFILES_USED)
 $(B)/$(1): $$($(1)_OBJECTS)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(call link,$(CC) $(SANITIZE),$$($(1)_OBJECTS))
+	$$(call link,$$(CC) $$(SANITIZE),$$($(1)_OBJECTS))
 DEPENDENCIES += $$($(1)_OBJECTS:.o=.d)
 endef
 $(foreach folder,$(HOST_TEST_FOLDERS),$(eval $(call host_test,$(folder))))
