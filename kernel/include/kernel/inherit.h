@@ -19,7 +19,7 @@
 
 #define CHAIN_MAX 16
 /* So many queued senders are looked at for one that has budget left. */
-#define CHAIN_HELPERS 64
+#define CHAIN_HELPERS 16
 
 /* A kernel for tests, that shows what happens without. */
 #ifdef PITH_NO_INHERITANCE

@@ -243,7 +243,7 @@ struct device_memory device_memory(uint64_t address)
 		fail("no device memory", address);
 	if (!devices[i])
 		devices[i] =
-		        retype((cptr_t)(INIT_SLOT_UNTYPED + i), OBJECT_MEMORY, info->untypeds[i].size_bits);
+		        retype((cptr_t)(INIT_SLOT_UNTYPED + i), OBJECT_MEMORY, info->untypeds[i].size_bits, 0);
 	return (struct device_memory){devices[i], info->untypeds[i].address};
 }
 
