@@ -4,7 +4,7 @@
 import os
 import struct
 
-from support import (GUEST, ROOT, check, equal, file_path, make_disk, pith, run, shell, write_file)
+from support import (GUEST, PATIENCE, ROOT, check, equal, file_path, make_disk, pith, run, shell, write_file)
 
 HELLO = os.path.join(GUEST, "hello")
 
@@ -107,7 +107,7 @@ def boot(image):
     command = machine.command_line(pith_boot.KERNEL, image, pith_boot.append(), "256M",
                                    [machine.Disk(images.root_image(), keep=False)])
     with open(os.devnull, "r+b") as null, machine.Machine(command) as emulator:
-        session = Session(emulator.console, emulator.log, ["true"], [], 60, (null.fileno(),) * 3)
+        session = Session(emulator.console, emulator.log, ["true"], [], 60 * PATIENCE, (null.fileno(),) * 3)
         try:
             status = session.run()
         except Lost:

@@ -4,14 +4,10 @@
 import array
 import os
 import select
-import sys
 import time
 
-from support import ROOT, check, dump, equal, file_path, fsck, fsck_after_death, host_shell, make_disk, run, seconds, shell
-
-sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
-
 import machine
+from support import PATIENCE, ROOT, check, dump, equal, file_path, fsck, fsck_after_death, host_shell, make_disk, run, seconds, shell
 
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = (1 << 64) - 1
@@ -33,7 +29,7 @@ def boot(disk, until, *config, memory="128M", limit=150):
     for line in (f"files={FILES}", *config):
         command += ["--config", "fs-test", line]
     run(command).ok()
-    text, deadline = "", time.monotonic() + limit
+    text, deadline = "", time.monotonic() + limit * PATIENCE
     line = machine.command_line(os.path.join(ROOT, "build/kernel/pith.elf"), image, memory=memory, disks=[machine.Disk(disk)] if disk else [])
     with machine.Machine(line) as guest:
         while until not in text:

@@ -12,7 +12,8 @@ KERNEL = build("kernel-debug", "pith.elf")
 EXEC = """
 import sys
 import execute
-sys.exit(execute.execute(execute.Options(kernel=sys.argv[1], accel="tcg", timeout=250, command=sys.argv[2:])))
+from paths import PATIENCE
+sys.exit(execute.execute(execute.Options(kernel=sys.argv[1], accel="tcg", timeout=250 * PATIENCE, command=sys.argv[2:])))
 """
 
 

@@ -31,7 +31,7 @@ def crash(*commands):
         gdb = subprocess.run([*debug.gdb(socket, *commands, "detach"), "-batch"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, timeout=60 * PATIENCE)
         try:
-            return bench.collect(emulator, 30 * PATIENCE, [HALTED])[1].replace("\r", "")
+            return bench.collect(emulator, 30, [HALTED])[1].replace("\r", "")
         except bench.Failure as failure:
             raise AssertionError(f"{failure}\n{gdb.stdout}") from None
 

@@ -5,14 +5,10 @@ import os
 import select
 import shutil
 import subprocess
-import sys
 import time
 
-from support import ROOT, Shell, check, file_path, seconds, shell
-
-sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
-
 import machine
+from support import PATIENCE, ROOT, Shell, check, file_path, seconds, shell
 
 KERNEL = os.path.join(ROOT, "build/kernel/pith.elf")
 
@@ -26,7 +22,7 @@ def pack(manifest="supervise"):
 
 def boot(image, seconds, memory="64M", icount=False):
     """The log until the machine ends by itself, which it must in time."""
-    text, deadline = "", time.monotonic() + seconds
+    text, deadline = "", time.monotonic() + seconds * PATIENCE
     with machine.Machine(machine.command_line(KERNEL, image, memory=memory, icount=icount)) as guest:
         while True:
             left = deadline - time.monotonic()

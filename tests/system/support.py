@@ -13,12 +13,13 @@ import sys
 import termios
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "pith"))
+
+from paths import PATIENCE, ROOT
+
 PITH = os.path.join(ROOT, "pith")
 GUEST = os.path.join(ROOT, "build", "guest")
 BUSYBOX = os.path.join(ROOT, "build", "third-party", "busybox-static", "bin", "busybox")
-# Limits are there for what hangs; a busy machine is no failure.
-PATIENCE = float(os.environ.get("PITH_PATIENCE") or 1)
 FOLDER = os.environ.get("PITH_TEST") or "/tmp"
 
 

@@ -13,7 +13,7 @@ import execute
 import images
 import linux_guest
 import machine
-from paths import Failure, build
+from paths import PATIENCE, Failure, build
 from session import HALTED, Lost, Session, receive
 
 LBENCH = build("guest", "lbench")
@@ -32,11 +32,12 @@ def collect(emulator, seconds, watch=()):
     for name, end in (("console", emulator.console), ("log", emulator.log)):
         end.setblocking(False)
         selector.register(end, selectors.EVENT_READ, name)
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while selector.get_map():
         ready = selector.select(max(0, deadline - time.monotonic()))
         if not ready:
-            raise Failure(f"no end after {seconds} seconds; so far:\n{texts['log'].decode(errors='replace')[-2000:]}")
+            raise Failure(f"no end after {seconds:.0f} seconds; so far:\n{texts['log'].decode(errors='replace')[-2000:]}")
         for key, _ in ready:
             data = receive(key.fileobj)
             if data:

@@ -14,7 +14,7 @@ import machine
 from paths import Failure, build
 
 KERNELS = {"": boot.KERNEL, "debug": build("kernel-debug", "pith.elf")}
-SECONDS = 300
+SECONDS = 250  # less than the suite gives it: then it says how far it came
 RESULT = re.compile(r"^kernel tests: \d+ passed, (\d+) failed$", re.M)
 # A second table beside QEMU's own: firmware has memory for device 1e.7 of bus 0.
 DMAR = struct.pack("<BB10x", 38, 0) + struct.pack("<HHHHQQ", 1, 32, 0, 0, 0x1000, 0x1FFF) + struct.pack("<BBHBBBB", 1, 8, 0, 0, 0, 0x1E, 7)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Where things are. Everything that is made goes below build/."""
+"""Where things are, and what all programs here share. Everything that is made goes below build/."""
 
 import os
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build")
 THIRD_PARTY = os.path.join(BUILD, "third-party")
+# By how much limits are stretched: they are there for what hangs, and a busy machine is no failure.
+PATIENCE = float(os.environ.get("PITH_PATIENCE") or 1)
 
 
 def root(*parts):
