@@ -133,6 +133,8 @@ def compare(linux, pith, missing):
 
 
 def bench_linux(options):
+    if options.icount and machine.CPUS > 1:
+        raise Failure("bench: --icount counts with one CPU: the clock is the instructions of all of them", 2)
     boot.make("all", "build/guest/lbench")
     groups = options.group or (COUNTED_GROUPS if options.icount else [])
     linux, _ = on_linux(groups, options.icount)

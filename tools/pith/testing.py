@@ -28,6 +28,8 @@ from paths import Failure, ROOT, build, root
 WORKERS = 2
 SEVERAL = 4          # CPUs of the @4 tests
 SAMPLE = 16          # of the system tests with several CPUs
+# They count instructions with one CPU's clock, which with several counts those of all together; limits boots with several itself.
+ONE_CPU = ("kernel/irqs-off", "kernel/costs", "kernel/limits", "system/tools.linux_benchmark")
 SECONDS = 300       # a test's limit on a machine that has nothing else to do, where it names none
 # Limits catch what hangs, so they are stretched, the more the busier the machine is.
 PATIENCE = 2 + os.getloadavg()[0] / (os.cpu_count() or 1)
@@ -100,22 +102,25 @@ def system_tests():
     return tests
 
 
+def on_cpus(tests, cpus):
+    """The tests with that many CPUs, as far as they can be."""
+    return [test.with_cpus(cpus) for test in tests if cpus == 1 or test.name not in ONE_CPU]
+
+
 def discover(options):
     kernel, system = kernel_tests(), system_tests()
     if options.cpus:
-        return [test.with_cpus(options.cpus) for test in kernel + system]
-    # What counts instructions with one CPU's clock counts those of all CPUs together with several; limits boots with one and with
-    # several itself.
-    several = [test.with_cpus(SEVERAL) for test in kernel if test.name not in ("kernel/irqs-off", "kernel/costs", "kernel/limits")]
+        return on_cpus(kernel + system, options.cpus)
+    several = on_cpus(kernel, SEVERAL)
     for test in several:
         # CPUs that wait for the debug kernel's one lock while others check all invariants: minutes.
         test.full = test.full or test.name.startswith("kernel/fuzz-invariants@")
-    sample = [test for test in system if not test.full and test.seconds <= SECONDS]
+    others = on_cpus(system, SEVERAL)
+    sample = [test for test in others if not test.full and test.seconds <= SECONDS]
     random.Random(options.seed).shuffle(sample)
-    for test in system:
-        several.append(test.with_cpus(SEVERAL))
-        several[-1].full = test not in sample[:SAMPLE]
-    return host_tests() + tool_tests() + fuzz_tests() + kernel + system + several
+    for test in others:
+        test.full = test not in sample[:SAMPLE]
+    return host_tests() + tool_tests() + fuzz_tests() + kernel + system + several + others
 
 
 def chosen(tests, names, full, cpus):
