@@ -226,7 +226,8 @@ def test_wrong_use_is_refused():
     for arguments in (["graph"],):
         result = run([PITH, *arguments])
         check(result.status != 0 and b"not built yet" in result.stderr, arguments, result.stderr)
-    for arguments in (["bench", "linux", "--icount", "--cpus", "2"], ["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "0"]):
+    for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "0"],
+                      ["bench", "linux", "--icount", "--cpus", "2"]):
         result = run([PITH, *arguments])
         check(result.status == 2 and result.stderr, arguments, result.status, result.stderr)
     for arguments in ([], ["run"], ["exec"], ["test"], ["bench"], ["debug"]):

@@ -98,8 +98,8 @@ def test_system_with_iommu():
     """Drivers that know nothing of IoSpaces work as without."""
     path = file_path("out")
     with open(path, "wb") as out, open(os.devnull) as nothing:
-        status = execute.execute(execute.Options(command=["sh", "-c", "echo $((6 * 7)) >/tmp/x && cat /tmp/x"], accel="tcg", timeout=200 * PATIENCE,
-                                                 extra=["-device", "intel-iommu"], streams=(nothing.fileno(), out.fileno(), 2),
+        status = execute.execute(execute.Options(command=["sh", "-c", "echo $((6 * 7)) >/tmp/x && cat /tmp/x"], accel="tcg",
+                                                 timeout=200 * PATIENCE, extra=["-device", "intel-iommu"], streams=(nothing.fileno(), out.fileno(), 2),
                                                  log=file_path("log")))
     with open(path) as out, open(file_path("log")) as log:
         equal((status, out.read()), (0, "42\n"))
