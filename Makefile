@@ -44,6 +44,7 @@ KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,$(KERNEL_ARCH)/kernel.ld -Wl,
 
 # kernel: what a boot uses; kernel-debug: the same with PITH_DEBUG, which walks all objects and asserts the invariants;
 # kernel-trace: with PITH_TRACE, which writes down what it does (./pith trace). kernel-probe: with tests/kernel/probe, which tries what it must not.
+# kernel-noinherit: waiting threads lend no priority, for the test that shows what this prevents.
 define kernel_variant
 $(1)_OBJECTS := $$(patsubst %,$(B)/$(1)/%.o,$$(KERNEL_SOURCES) $(3))
 $(B)/$(1)/%.c.o: %.c $$(MAKEFILES_USED)
@@ -64,11 +65,12 @@ endef
 # The fast paths keep nothing for their callers: they never return (kernel/core/fastpath.c).
 FASTPATH_FLAGS := -fomit-frame-pointer -fno-stack-protector -ffixed-rbp -mtune-ctrl=^lcp_stall \
                   $(foreach r,rbx r12 r13 r14 r15,-fcall-used-$(r))
-$(foreach v,kernel kernel-debug kernel-trace kernel-probe,$(B)/$(v)/kernel/core/fastpath.c.o): KERNEL_FLAGS += $(FASTPATH_FLAGS)
+$(foreach v,kernel kernel-debug kernel-trace kernel-probe kernel-noinherit,$(B)/$(v)/kernel/core/fastpath.c.o): KERNEL_FLAGS += $(FASTPATH_FLAGS)
 $(eval $(call kernel_variant,kernel,))
 $(eval $(call kernel_variant,kernel-debug,-DPITH_DEBUG=1))
 $(eval $(call kernel_variant,kernel-trace,-DPITH_TRACE=1))
 $(eval $(call kernel_variant,kernel-probe,-DPITH_PROBE=1 -Itests/kernel/probe -I$(KERNEL_ARCH),tests/kernel/probe/probe.c))
+$(eval $(call kernel_variant,kernel-noinherit,-DPITH_NO_INHERITANCE=1))
 
 ifneq ($(and $(wildcard $(KERNEL_ARCH)/kernel.ld),$(wildcard kernel/core/panic.c)),)
 ALL += $(B)/kernel/pith.elf

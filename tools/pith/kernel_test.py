@@ -30,20 +30,25 @@ def iommu(bits):
             "-device", "pcie-root-port,id=bridge,addr=13,chassis=1", "-device", "edu,bus=bridge,addr=0"]
 
 
-def main(program="kernel", *variants):
+def log_of(kernel, program, append="", devices=()):
+    """What the program's tests say on this kernel."""
     image = build("tests", f"{program}.img")
-    debug = "debug" if "debug" in variants else ""
-    kernel = KERNELS[debug]
-    devices = [option for variant in variants if variant.startswith("iommu") for option in iommu(variant[5:])]
     boot.make(kernel, image)
-    command = machine.command_line(kernel, image, "slow" if debug else "", memory="128M", icount=True,
+    command = machine.command_line(kernel, image, append, memory="128M", icount=True,
                                    extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *devices])
     with machine.Machine(command) as emulator:
         _, log = bench.collect(emulator, SECONDS, [bench.HALTED, GIVEN_UP])
-        print(log, end="" if log.endswith("\n") else "\n")
-        result = RESULT.search(log)
-        if not result:
-            print(f"no result: {emulator.complaint()}")
+        if not RESULT.search(log):
+            log += f"\nno result: {emulator.complaint()}"
+    return log
+
+
+def main(program="kernel", *variants):
+    debug = "debug" if "debug" in variants else ""
+    devices = [option for variant in variants if variant.startswith("iommu") for option in iommu(variant[5:])]
+    log = log_of(KERNELS[debug], program, "slow" if debug else "", devices)
+    print(log, end="" if log.endswith("\n") else "\n")
+    result = RESULT.search(log)
     return 0 if result and result[1] == "0" else 1
 
 

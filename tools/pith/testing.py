@@ -74,6 +74,7 @@ def kernel_tests():
             Test("kernel/iommu-invariants", [sys.executable, "-B", script, "kernel", "iommu48", "debug"]),
             Test("kernel/objects", [sys.executable, "-B", script, "kernel-objects"]),
             Test("kernel/objects-invariants", [sys.executable, "-B", script, "kernel-objects", "debug"]),
+            Test("kernel/inversions", [sys.executable, "-B", root("tools/pith/kernel_inversions.py")]),
             Test("kernel/fuzz", [root("pith"), "fuzz", "system-calls", "--seed", "1", "--operations", "1"]),
             Test("kernel/fuzz-invariants", [root("pith"), "fuzz", "system-calls", "--debug", "--seed", "2", "--operations", "1"]),
             Test("kernel/irqs-off", [sys.executable, "-B", root("tools/pith/kernel_report.py")]),

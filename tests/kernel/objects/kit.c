@@ -440,9 +440,25 @@ void test_restart(void)
 	prepare();
 }
 
+/* `only=PREFIX` on the command line chooses tests by the beginning of their ids; without it, all are. */
+static bool chosen(const char *id)
+{
+	const char *wanted = boot->command_line, *key = "only=";
+
+	while (*key && *key == *wanted)
+		key++, wanted++;
+	if (*key)
+		return true;
+	while (*wanted && *wanted == *id)
+		wanted++, id++;
+	return !*wanted;
+}
+
 static void run_tests(const struct test *tests)
 {
 	for (; tests->id; tests++) {
+		if (!chosen(tests->id))
+			continue;
 		current_id = tests->id;
 		failures_here = 0;
 		prepare();
@@ -479,9 +495,11 @@ void test_main(const struct boot_info *info)
 	run_tests(tests_ipc);
 	run_tests(tests_threads);
 	run_tests(tests_deletion);
+	run_tests(tests_inversions);
 	if (boot->cpu_count > 1)
 		run_tests(tests_cpus);
-	print_coverage();
+	if (chosen(""))
+		print_coverage();
 	print("kernel tests: ");
 	print_number(passed_count);
 	print(" passed, ");

@@ -15,7 +15,8 @@ struct test {
 	void (*run)(void);
 };
 /* One array a file, ended by an entry without id. */
-extern const struct test tests_calls[], tests_memory[], tests_ipc[], tests_threads[], tests_deletion[], tests_cpus[];
+extern const struct test tests_calls[], tests_memory[], tests_ipc[], tests_threads[], tests_deletion[],
+        tests_inversions[], tests_cpus[];
 
 /* ---- judging ---- */
 void check_(bool condition, const char *text, const char *file, int line);
