@@ -21,17 +21,24 @@ enum error cspace_find(const struct thread *thread, uint64_t index, unsigned typ
 	return ERR_NONE;
 }
 
-/* A writer needs a few instructions: the loop ends soon. */
+static void slot_copy(const struct slot *slot, struct capability *out)
+{
+	out->header = __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED);
+	out->object = (void *)__atomic_load_n(&slot->object, __ATOMIC_RELAXED);
+	out->badge = __atomic_load_n(&slot->badge, __ATOMIC_RELAXED);
+}
+
+/* Who meets a writer waits for its turn, like one: others might come between for ever. */
 static void slot_read(const struct slot *slot, struct capability *out)
 {
-	uint64_t sequence;
+	uint64_t sequence = tree_read_begin();
 
-	do {
-		sequence = tree_read_begin();
-		out->header = __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED);
-		out->object = (void *)__atomic_load_n(&slot->object, __ATOMIC_RELAXED);
-		out->badge = __atomic_load_n(&slot->badge, __ATOMIC_RELAXED);
-	} while (tree_read_torn(sequence));
+	slot_copy(slot, out);
+	if (!tree_read_torn(sequence))
+		return;
+	lock_take(&tree_lock);
+	slot_copy(slot, out);
+	lock_release(&tree_lock);
 }
 
 enum error cspace_read(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,

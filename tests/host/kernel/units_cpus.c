@@ -128,6 +128,24 @@ static void test_torn_reads(void)
 	CHECK(tree_read_torn(before) && !tree_read_torn(tree_read_begin()));
 }
 
+/* While slots are written a reader takes the lock, so it waits no longer than for those before it. */
+static void test_read_meets_writer(void)
+{
+	uint32_t turns;
+	struct capability capability;
+
+	begin();
+	tree_write_begin();
+	turns = tree_lock.next;
+	CHECK(cspace_read(init, server, OBJECT_ENDPOINT, RIGHT_WRITE, &capability) == ERR_NONE);
+	CHECK(tree_lock.next == turns + 1 && tree_lock.serving == tree_lock.next);
+	CHECK(capability.object == slot_object(init_slot_at(server)));
+	tree_write_end();
+	CHECK(cspace_read(init, server, OBJECT_ENDPOINT, RIGHT_WRITE, &capability) == ERR_NONE);
+	CHECK(tree_lock.next == turns + 1);
+	end();
+}
+
 unsigned units_cpus(unsigned *passed)
 {
 	test_call();
@@ -135,6 +153,7 @@ unsigned units_cpus(unsigned *passed)
 	test_suspend_traveller();
 	test_priority_of_far_thread();
 	test_torn_reads();
+	test_read_meets_writer();
 	*passed += checks_passed;
 	return checks_failed;
 }
