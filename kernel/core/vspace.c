@@ -272,12 +272,12 @@ static uint64_t vspace_remove_large(struct vspace *vspace, uint64_t address, uin
 	return LARGE_PAGE_SIZE / PAGE_SIZE;
 }
 
-/* From start on, for at most one table: returns how far it came. */
+/* From start on, for at most FEW_PAGES of one table: returns how far it came. */
 static inline uint64_t vspace_remove_some(struct vspace *vspace, uint64_t start, uint64_t end,
                                           uint64_t physical, uint64_t size, uint64_t *removed)
 {
 	pte_t *pte = vspace_find_small(vspace, start);
-	uint64_t next = (start | (LARGE_PAGE_SIZE - 1)) + 1;
+	uint64_t next = (start | (FEW_PAGES * PAGE_SIZE - 1)) + 1;
 
 	if (!pte) {
 		*removed += vspace_remove_large(vspace, start, physical, size);

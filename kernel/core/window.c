@@ -12,6 +12,7 @@
 #include <kernel/syscall.h>
 #include <kernel/window.h>
 
+#define PROTECT_PAGES   16 /* between two preemption points: each is found from the root table */
 #define REPLY_MAP_PAGES 64
 
 void window_init(struct window *window)
@@ -386,7 +387,7 @@ static unsigned window_protect(struct thread *caller, struct window *window)
 		window_include(window, address, end);
 	for (next = address + (caller->progress << PAGE_BITS); next < end;) {
 		next = window_protect_one(window, next, (unsigned)rights);
-		if (next % (FEW_PAGES * PAGE_SIZE) == 0 && next < end && preempt_wanted())
+		if (next % (PROTECT_PAGES * PAGE_SIZE) == 0 && next < end && preempt_wanted())
 			break;
 	}
 	vspace_flush(vspace, address, end - address);
