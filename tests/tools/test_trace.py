@@ -13,6 +13,8 @@ sys.path.insert(0, os.path.join(ROOT, "tools", "pith"))
 import trace  # noqa: E402
 from paths import build, root  # noqa: E402
 
+TIMER = trace.Words().vector("TIMER")
+
 
 class Kernel(unittest.TestCase):
     def test_nothing_when_off(self):
@@ -70,9 +72,9 @@ class Profile(unittest.TestCase):
             event(1800, trace.REPLY, 2, call, words=(1, 0, 0, 0)),
             event(1820, trace.VSPACE),
             event(1880, trace.EXIT, 1),
-            event(1990, trace.ENTER, 1, 0xe0),
+            event(1990, trace.ENTER, 1, TIMER),
             event(2020, trace.IDLE),
-            event(5030, trace.ENTER, 0, 0xe0),
+            event(5030, trace.ENTER, 0, TIMER),
             event(5060, trace.EXIT, 2))
         profile = trace.Profile(traced, trace.Words())
         for stretch in trace.all_stretches(traced):
@@ -90,7 +92,8 @@ class Profile(unittest.TestCase):
         enter = event(0, trace.ENTER, 1, 0x100, words=(9, 1, 0x10, 0))
         self.assertEqual(words.entry(enter, False), "UNTYPED_RETYPE")
         self.assertEqual(words.entry(enter, True), "mmap")
-        self.assertEqual(words.entry(event(0, trace.ENTER, 1, 33), False), "Irq 1")
+        self.assertEqual(words.entry(event(0, trace.ENTER, 1, words.first_irq + 1), False), "Irq 1")
+        self.assertEqual(words.entry(event(0, trace.ENTER, 1, words.vector("MAIL")), False), "mail interrupt")
         self.assertEqual(words.entry(event(0, trace.ENTER, 1, 14), False), "page fault")
 
 

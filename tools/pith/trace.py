@@ -162,8 +162,11 @@ class Words:
         with open(root("kernel", "arch", "x86_64", "include", "arch", "offsets.h")) as f:
             self.vectors = {int(value, 0): name for name, value in
                             re.findall(r"^#define VECTOR_(\w+) +(0x[0-9a-f]+|\d+)", f.read(), re.M)}
-        self.first_irq = min(self.vectors)
+        self.first_irq = self.vector("IRQ")
         del self.vectors[self.first_irq]
+
+    def vector(self, name):
+        return next(vector for vector, known in self.vectors.items() if known == name)
 
     def entry(self, event, foreign):
         """Why the kernel was entered: a short name, the same for all that are alike."""

@@ -137,7 +137,8 @@ void apic_error_interrupt(void)
 /* The request bits of the vectors that are in use: the timer's, mail's and those of routed interrupts. */
 bool arch_interrupt_pending(void)
 {
-	for (unsigned words = irq_words_used | 1u << VECTOR_TIMER / 32; words; words &= words - 1)
+	for (unsigned words = irq_words_used | 1u << VECTOR_TIMER / 32 | 1u << VECTOR_MAIL / 32; words;
+	     words &= words - 1)
 		if (apic_read(APIC_IRR + (unsigned)__builtin_ctz(words) * 16) != 0)
 			return true;
 	trace(TRACE_POLL, 0, NULL, 0, 0, 0, 0);

@@ -23,7 +23,7 @@ static void interrupt(unsigned vector)
 {
 	if (vector == VECTOR_TIMER)
 		apic_timer_interrupt();
-	else if (vector < VECTOR_IRQ + ARCH_IRQ_COUNT)
+	else if (vector >= VECTOR_IRQ && vector < VECTOR_IRQ + ARCH_IRQ_COUNT)
 		irq_interrupt(vector - VECTOR_IRQ);
 	else if (vector == VECTOR_ERROR)
 		apic_error_interrupt();

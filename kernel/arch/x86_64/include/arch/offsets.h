@@ -53,12 +53,15 @@
 
 #define KERNEL_IMAGE_BASE 0xffffffff80000000
 
-/* Interrupt vectors: exceptions, one a struct Irq of core, then the kernel's own. */
-#define VECTOR_IRQ      32
-#define VECTOR_TIMER    0xe0
-#define VECTOR_ERROR    0xe1 /* the local APIC's error interrupt */
-#define VECTOR_MAIL     0xe2 /* from another CPU */
-#define VECTOR_WAKE     0xe3 /* the same, at boot: end arch_idle() */
+/*
+ * Interrupt vectors: exceptions, mail, one a struct Irq of core, then the kernel's own. Of those that wait the
+ * highest comes first: mail, of which other CPUs can send ever more, holds up no device and no deadline.
+ */
+#define VECTOR_MAIL     32 /* from another CPU */
+#define VECTOR_IRQ      33
+#define VECTOR_TIMER    0xe1
+#define VECTOR_ERROR    0xe2 /* the local APIC's error interrupt */
+#define VECTOR_WAKE     0xe3 /* at boot: end arch_idle() */
 #define VECTOR_IOMMU    0xef /* the IOMMU recorded a fault */
 #define VECTOR_PIC      0xf0 /* the masked 8259s can still raise spurious ones: f7, ff */
 #define VECTOR_SPURIOUS 0xff
