@@ -172,8 +172,9 @@ def bench_parser(parsers):
     parser = parsers.add_parser(
         "bench", help="measure", allow_abbrev=False,
         description="kernel: guest instructions of kernel operations, under -icount. linux: the Linux benchmark "
-                    "program on Pith and on Debian's kernel, in the same emulator.")
-    parser.add_argument("what", choices=("kernel", "linux"))
+                    "program on Pith and on Debian's kernel, in the same emulator. realtime: how late the highest priority runs under load, with 1 and "
+                    "4 CPUs.")
+    parser.add_argument("what", choices=("kernel", "linux", "realtime"))
     parser.add_argument("group", nargs="*", metavar="GROUP", help="linux: only these groups of metrics")
     parser.add_argument("--icount", action="store_true", help="linux: count instructions instead of time")
     add_cpus(parser)

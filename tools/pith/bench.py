@@ -176,7 +176,12 @@ def bench_kernel(options):
     return 0
 
 
+def bench_realtime(options):
+    import realtime
+    return realtime.report([options.cpus] if options.cpus else realtime.CPUS)
+
+
 def run(options):
     if options.cpus:
         machine.CPUS = options.cpus
-    return bench_kernel(options) if options.what == "kernel" else bench_linux(options)
+    return {"kernel": bench_kernel, "linux": bench_linux, "realtime": bench_realtime}[options.what](options)

@@ -78,6 +78,7 @@ def kernel_tests():
             Test("kernel/fuzz", [root("pith"), "fuzz", "system-calls", "--seed", "1", "--operations", "1"]),
             Test("kernel/fuzz-invariants", [root("pith"), "fuzz", "system-calls", "--debug", "--seed", "2", "--operations", "1"]),
             Test("kernel/irqs-off", [sys.executable, "-B", root("tools/pith/kernel_report.py")]),
+            Test("kernel/realtime", [sys.executable, "-B", root("tools/pith/realtime.py")]),
             Test("kernel/limits", [sys.executable, "-B", root("tools/pith/kernel_limits.py")]),
             Test("kernel/costs", [sys.executable, "-B", root("tools/pith/kernel_costs.py")])]
 

@@ -4,38 +4,14 @@
  *
  * -plugin trace.so,from=ADDRESS,until=ADDRESS,out=FILE: counting is on from an execution of `from` to one of
  * `until`. At the end FILE has a line `address count bytes text` for each instruction that was executed in
- * between. QEMU's own header is in no Debian package; these are the few declarations of its version 1 that
- * are used.
+ * between.
  */
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef uint64_t plugin_id;
-typedef void translated_callback(plugin_id id, struct qemu_plugin_tb *block);
-typedef void executed_callback(unsigned cpu, void *data);
-typedef void exit_callback(plugin_id id, void *data);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, translated_callback *callback);
-void qemu_plugin_register_atexit_cb(plugin_id id, exit_callback *callback, void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, executed_callback *callback,
-                                            int flags, void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn);
-
-EXPORT int qemu_plugin_version = 1;
-EXPORT int qemu_plugin_install(plugin_id id, const void *info, int count, char **arguments);
+#include "plugin.h"
 
 struct instruction {
 	struct instruction *next;
@@ -119,16 +95,13 @@ int qemu_plugin_install(plugin_id id, const void *info, int count, char **argume
 {
 	(void)info;
 	for (int n = 0; n < count; n++) {
-		char *value = strchr(arguments[n], '=');
+		char *value;
 
-		if (!value)
-			return 1;
-		*value++ = '\0';
-		if (!strcmp(arguments[n], "from"))
+		if ((value = plugin_argument(arguments[n], "from")))
 			from = strtoull(value, NULL, 0);
-		else if (!strcmp(arguments[n], "until"))
+		else if ((value = plugin_argument(arguments[n], "until")))
 			until = strtoull(value, NULL, 0);
-		else if (!strcmp(arguments[n], "out"))
+		else if ((value = plugin_argument(arguments[n], "out")))
 			out = strdup(value);
 		else
 			return 1;

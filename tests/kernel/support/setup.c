@@ -281,8 +281,8 @@ struct worker worker_new(struct space space, void (*entry)(void), unsigned prior
 
 struct worker worker_new_on(unsigned cpu, struct space space, void (*entry)(void), unsigned priority)
 {
-	struct worker worker = {.thread = object_new_on(cpu, OBJECT_THREAD)};
-	cptr_t context = object_new_on(cpu, OBJECT_SCHED_CONTEXT);
+	struct worker worker = {.thread = object_new_on(cpu, OBJECT_THREAD),
+	                        .context = object_new_on(cpu, OBJECT_SCHED_CONTEXT)};
 	cptr_t buffer = object_new(OBJECT_MEMORY, PAGE_BITS + 2),
 	       stack = object_new(OBJECT_MEMORY, PAGE_BITS + 2);
 	uint64_t at = next_area;
@@ -298,9 +298,9 @@ struct worker worker_new_on(unsigned cpu, struct space space, void (*entry)(void
 	MUST(worker.thread, THREAD_BIND, BIND_CSPACE, INIT_SLOT_CNODE);
 	MUST(worker.thread, THREAD_BIND, BIND_VSPACE, space.vspace);
 	MUST(worker.thread, THREAD_BIND, BIND_IPC_BUFFER, buffer);
-	MUST(INIT_SLOT_CPU_TIME + cpu, CPU_TIME_CONFIGURE, context, 10000000, 10000000);
-	MUST(worker.thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
-	MUST(worker.thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, priority);
+	MUST(INIT_SLOT_CPU_TIME + cpu, CPU_TIME_CONFIGURE, worker.context, 10000000, 10000000);
+	MUST(worker.thread, THREAD_BIND, BIND_SCHED_CONTEXT, worker.context);
+	MUST(worker.thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME + cpu, priority);
 	*registers = (struct thread_registers){
 	        .rip = (uint64_t)entry,
 	        .rsp = at + 0x10000 + STACK_PAGES * PAGE_SIZE - 8,

@@ -67,7 +67,7 @@ cptr_t space_map(struct space space, cptr_t memory, uint64_t address, uint64_t p
 
 #define BUFFER_PAGES 4
 struct worker {
-	cptr_t thread;
+	cptr_t thread, context;
 	struct ipc_buffer *buffer; /* mapped at the same address in our own space */
 };
 /* In rdi at entry: argument. */
