@@ -90,13 +90,19 @@ static _Noreturn void report(const struct arch_context *frame)
 	panic("exception %lu%s in the kernel, error %#lx", frame->vector, name ? name : "", frame->error);
 }
 
-/* An interrupt in arch_idle(), or a bug. */
+#define FLAG_INTERRUPTS (1ul << 9)
+
+/*
+ * An interrupt in arch_idle(), or a bug. It ends arch_idle() at once: others that wait would come before the
+ * thread that it woke, as many as there are.
+ */
 void trap_from_kernel(struct arch_context *frame)
 {
 	if (frame->vector < EXCEPTIONS)
 		report(frame);
 	trace(TRACE_ENTER, frame->vector, NULL, 0, 0, 0, frame->rip);
 	interrupt((unsigned)frame->vector);
+	frame->rflags &= ~FLAG_INTERRUPTS;
 }
 
 /* Double fault, NMI, machine check. */
