@@ -31,12 +31,13 @@ NAMES = {"deadline": "realtime_latency", "interrupt": "realtime_irq_latency"}
 
 SHORT = 300
 DISPATCH = 5000
+LOCKED = 7500
 
 
 def bound(cpus):
     """A stretch with interrupts off, and the way from there to the thread. With several CPUs the stretch may begin with a wait for
-    the lock, behind one such stretch of each other CPU."""
-    return cpus * kernel_report.IRQS_OFF_LIMIT + DISPATCH
+    the lock, behind each other CPU, which lets go of it at its next preemption point."""
+    return kernel_report.IRQS_OFF_LIMIT + DISPATCH + (cpus - 1) * LOCKED
 
 
 def boot_program(samples, cpus, kernel=boot.KERNEL, extra=()):
