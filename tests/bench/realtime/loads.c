@@ -6,7 +6,7 @@
 
 #define LOW          10
 #define SLICE        500000u /* ns */
-#define BEGIN_SLICES 1000u   /* until each thread has done something */
+#define BEGIN_SLICES 10000u   /* until each thread has done something */
 #define WORKERS      5       /* a CPU */
 
 #define COPIES         3000u /* capabilities that one revocation takes back */
