@@ -51,7 +51,7 @@ unsigned thread_go_after(struct thread *thread, bool stop)
 {
 	struct cpu *owner = thread_owner(thread);
 
-	if (owner == this_cpu() && thread->state != THREAD_STATE_TRAVELLING)
+	if (owner == this_cpu() && (!stop || thread->state != THREAD_STATE_TRAVELLING))
 		return 0;
 	/* Stored before we look where it is now. */
 	if (stop)

@@ -12,9 +12,11 @@
 #include <kernel/thread.h>
 #include <kernel/trace.h>
 
+/* Also what is on its way to another CPU. */
 static bool thread_runs(const struct thread *thread)
 {
-	return thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING;
+	return thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING ||
+	       thread->state == THREAD_STATE_TRAVELLING;
 }
 
 /* What each binding takes. */
@@ -228,7 +230,7 @@ static enum error thread_set_tls(struct thread *caller, struct thread *thread)
 static enum error thread_info(struct thread *caller, struct thread *thread)
 {
 	result(caller, 0, thread->own ? sched_context_consumed(thread->own) : 0);
-	result(caller, 1, thread->state);
+	result(caller, 1, thread->state == THREAD_STATE_TRAVELLING ? THREAD_STATE_READY : thread->state);
 	result(caller, 2, thread->base_priority);
 	result(caller, 3, thread->cpu->index);
 	result(caller, 4, thread->priority);

@@ -36,8 +36,9 @@ void thread_travel(struct thread *thread, struct cpu *to, enum trip trip);
 /* The next CPU of its tour, or home. */
 struct cpu *thread_next_stop(const struct thread *thread);
 /*
- * To the CPU that owns the thread, or behind it if it lies in this CPU's mailbox: STATUS_RESTART. 0: it is
- * here. One that is to stop does so when it lands; else it might always be one step ahead.
+ * To the CPU that owns the thread: STATUS_RESTART. 0: it is here. One that is to stop does so when it lands,
+ * else it might always be one step ahead; so behind it if it lies in this CPU's mailbox. Who does not stop it
+ * finds it there: two that look for each other would queue behind each other for ever.
  */
 unsigned thread_go_after(struct thread *thread, bool stop);
 /* Bits from another CPU. The notification's home has it in its mailbox once at most. */

@@ -36,7 +36,6 @@ unsigned units_stress(unsigned *passed, unsigned long operations, unsigned seed)
 	generate_draw = seeded;
 	compare_every = 8;
 	while (generate_statistics.operations < operations) {
-		world_cpus = 1 + generate_statistics.worlds % 4;
 		generate_begin();
 		for (unsigned i = 0; i < PER_WORLD && generate_step(); i++)
 			;

@@ -11,9 +11,9 @@ static struct thread *init, *near, *far;
 static cptr_t near_cap, far_cap, server, reply;
 
 /* init, `near` and an endpoint are on CPU 0, `far` on CPU 1; all run. */
-static void begin(void)
+static void begin_with(unsigned cpus)
 {
-	world_cpus = 2;
+	world_cpus = cpus;
 	world_waits = true;
 	world_boot();
 	init = running();
@@ -28,6 +28,11 @@ static void begin(void)
 	interrupt();
 	CHECK(running() == far);
 	act(0);
+}
+
+static void begin(void)
+{
+	begin_with(2);
 }
 
 static void end(void)
@@ -113,6 +118,36 @@ static void test_priority_of_far_thread(void)
 	end();
 }
 
+/* Two threads that travel after each other meet in the mailbox of a third CPU: neither waits for the other to
+ * land. */
+static void test_look_for_each_other(void)
+{
+	cptr_t third;
+
+	begin_with(3);
+	third = make_at(OBJECT_ENDPOINT, 2);
+	world_waits = false;
+	act(1);
+	enter(SYS_SEND, &(struct call){.cap = third, .deadline = DEADLINE_POLL});
+	act(0);
+	run(near);
+	INVOKE(far_cap, THREAD_INFO);
+	CHECK(far->cpu == cpu_at(2) && near->cpu == cpu_at(2));
+	act(2);
+	fake_interrupt_every = 1; /* takes one piece of mail */
+	deliver();
+	act(1);
+	deliver();
+	CHECK(running() == far && status_of(far) == ERR_TIMEOUT);
+	INVOKE(near_cap, THREAD_INFO);
+	CHECK(far->cpu == cpu_at(2) && near->cpu == cpu_at(2));
+	fake_interrupt_every = 0;
+	settle();
+	CHECK(status_of(near) == ERR_NONE && word_of(near, 1) == THREAD_STATE_READY);
+	CHECK(status_of(far) == ERR_NONE && far->cpu == cpu_at(1));
+	end();
+}
+
 /* A slot that is being written, or was written between two looks, is not believed. */
 static void test_torn_reads(void)
 {
@@ -152,6 +187,7 @@ unsigned units_cpus(unsigned *passed)
 	test_resume_forgets_suspend();
 	test_suspend_traveller();
 	test_priority_of_far_thread();
+	test_look_for_each_other();
 	test_torn_reads();
 	test_read_meets_writer();
 	*passed += checks_passed;

@@ -17,6 +17,7 @@
 #define ARENA_BYTES    (64ul << 20)
 #define ARENA_SMALL    (4ul << 20)
 #define MODULE_BYTES   (3 * PAGE_SIZE)
+#define PATIENCE       10000      /* how often each CPU takes its mail until there must be none left */
 #define CALL_IP        0x700002ul /* behind the system call instruction of every thread */
 
 static char *arena;
@@ -34,6 +35,12 @@ static struct slot *init_cnode; /* where init's CNode was made, whatever became 
 struct slot *init_slot_at(cptr_t cap)
 {
 	return init_cnode + cap;
+}
+
+static void give_up(const char *what, uint64_t status)
+{
+	fprintf(stderr, "%s: status %lu\n", what, status);
+	abort();
 }
 
 static void make_image(char *module)
@@ -169,7 +176,9 @@ void settle(void)
 {
 	unsigned was = fake_cpu;
 
-	while (mail_waits()) {
+	for (unsigned round = 0; mail_waits(); round++) {
+		if (round == PATIENCE)
+			give_up("mail for ever", 0);
 		for (unsigned i = 0; i < world_cpus; i++) {
 			act(i);
 			deliver();
@@ -338,12 +347,6 @@ void interrupt(void)
 cptr_t new_slot(void)
 {
 	return next_slot++;
-}
-
-static void give_up(const char *what, uint64_t status)
-{
-	fprintf(stderr, "%s: status %lu\n", what, status);
-	abort();
 }
 
 /* One object; Untypeds of 64 chunks are made for each size as needed, down from the pool. */
