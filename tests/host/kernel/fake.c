@@ -84,9 +84,14 @@ void arch_timer_set(deadline_t when)
 	fake_timer = when;
 }
 
+void (*fake_meanwhile)(void);
 bool arch_interrupt_pending(void)
 {
-	return fake_interrupt_every && ++fake_interrupt_looks % fake_interrupt_every == 0;
+	if (!fake_interrupt_every)
+		return false;
+	if (fake_meanwhile)
+		fake_meanwhile();
+	return ++fake_interrupt_looks % fake_interrupt_every == 0;
 }
 
 /* On the way to user mode the timer is set for the next thing that has to happen. */
@@ -222,13 +227,11 @@ void arch_vector_drop(struct thread *thread)
 }
 
 /* ---- page tables ---- */
-#define P_PRESENT  1ul
-#define P_WRITE    2ul
-#define P_ACCESSED 32ul
-#define P_DIRTY    64ul
-#define P_LARGE    128ul
-#define P_NX       (1ul << 63)
-#define P_ADDRESS  0x000ffffffffff000ul
+#define P_PRESENT 1ul
+#define P_WRITE   2ul
+#define P_LARGE   128ul
+#define P_NX      (1ul << 63)
+#define P_ADDRESS 0x000ffffffffff000ul
 
 static unsigned index_of(uint64_t address, unsigned level)
 {
@@ -264,6 +267,7 @@ void arch_table_link(struct arch_vspace *vspace, uint64_t address, unsigned leve
 	for (unsigned i = 0; i < 512; i++)
 		kernel_assert(((uint64_t *)table)[i] == 0);
 	kernel_assert(entry && !(*entry & P_PRESENT));
+	tlb_table_linked(virt_to_phys(table));
 	*entry = virt_to_phys(table) | P_PRESENT | P_WRITE;
 }
 
@@ -314,9 +318,9 @@ pte_t *arch_leaf_find(struct arch_vspace *vspace, uint64_t address)
 
 unsigned arch_pte_harvest(pte_t *pte)
 {
-	unsigned bits = (*pte & P_ACCESSED ? 1 : 0) | (*pte & P_DIRTY ? 2 : 0);
+	unsigned bits = (*pte & PTE_ACCESSED ? 1 : 0) | (*pte & PTE_DIRTY ? 2 : 0);
 
-	*pte &= ~(P_ACCESSED | P_DIRTY);
+	*pte &= ~(PTE_ACCESSED | PTE_DIRTY);
 	return bits;
 }
 

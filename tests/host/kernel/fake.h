@@ -18,12 +18,20 @@ extern void (*fake_while_copying)(void);
 /* Or act when a thread's invocation has released the lock, and it has not been told of its outcome. */
 extern void (*fake_after_invoke)(struct thread *thread);
 
-/* TLBs (fake_tlb.c): this CPU's user mode touches an address. */
-void tlb_touch(uint64_t address);
+#define PTE_ACCESSED 32ul
+#define PTE_DIRTY    64ul
+
+/* TLBs (fake_tlb.c): a CPU touches an address, if it may. */
+void tlb_touch(unsigned cpu, uint64_t address, bool write);
 void tlb_switch(struct arch_vspace *vspace);
-/* No TLB knows a translation that no Window stands for any more. */
+/* This page becomes a table: no CPU may still walk it as what it was. */
+void tlb_table_linked(uint64_t physical);
+/* No TLB remembers what it must not any more. */
 void tlb_check(void);
 extern unsigned fake_interrupt_looks;
+/* Called at preemption points, if not NULL: what others do meanwhile. Not in a call that memory is compared
+ * behind. */
+extern void (*fake_meanwhile)(void);
 extern bool fake_irq_masked[ARCH_IRQ_COUNT];
 extern bool fake_expect_panic;
 /* All invariants are checked after every n-th kernel operation. */

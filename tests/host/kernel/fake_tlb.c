@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLBs of the fake CPUs: a few translations each, kept as long as a real one might keep them. After every
- * operation each of them must still be one that a Window stands for: that is what protects memory that is
+ * TLBs of the fake CPUs: a few translations each, and a few tables that translations were found in, kept as
+ * long as a real one might keep them. Checked after every operation: that is what protects memory that is
  * used again.
  */
 #include <stdlib.h>
@@ -13,7 +13,12 @@
 #define ENTRIES 64
 
 struct translation {
-	uint64_t address, physical, size; /* size 0: none */
+	uint64_t address, size; /* size 0: none */
+	uint64_t physical;      /* of the page, or of the table for this range */
+	unsigned level;
+	bool table;
+	unsigned rights;
+	bool dirty; /* writes are not noted in the tables any more */
 };
 
 static struct tlb {
@@ -46,21 +51,78 @@ void arch_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size)
 	}
 }
 
-void tlb_touch(uint64_t address)
+static void tlb_add(struct tlb *tlb, struct translation entry, unsigned level)
 {
-	struct tlb *tlb = &tlbs[fake_cpu];
+	entry.size = PAGE_SIZE << 9 * level;
+	entry.address &= ~(entry.size - 1);
+	entry.level = level;
+	tlb->entries[tlb->next++ % ENTRIES] = entry;
+}
+
+/* The entry of this level in the table that is remembered for the address, else in the tables. */
+static pte_t *entry_at(const struct tlb *tlb, uint64_t address, unsigned level)
+{
 	unsigned missing;
 
-	for (unsigned level = 0; tlb->vspace && level < 2; level++) {
-		uint64_t size = PAGE_SIZE << 9 * level;
-		pte_t *pte = arch_pte_find(tlb->vspace, address, level, &missing);
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		const struct translation *entry = &tlb->entries[i];
 
-		if (!pte || !arch_pte_is_leaf(*pte, level))
-			continue;
-		tlb->entries[tlb->next++ % ENTRIES] =
-		        (struct translation){address & ~(size - 1), arch_pte_physical(*pte), size};
+		if (entry->table && entry->level == level + 1 && address - entry->address < entry->size)
+			return (pte_t *)phys_to_virt(entry->physical) +
+			       (address >> (PAGE_BITS + 9 * level) & 511);
+	}
+	return arch_pte_find(tlb->vspace, address, level, &missing);
+}
+
+static void tlb_add_page(struct tlb *tlb, uint64_t address, unsigned level, pte_t *pte, bool write)
+{
+	unsigned rights = arch_pte_rights(*pte);
+
+	if (write && !(rights & RIGHT_WRITE))
+		return;
+	*pte |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+	tlb_add(tlb,
+	        (struct translation){.address = address,
+	                             .physical = arch_pte_physical(*pte),
+	                             .rights = rights,
+	                             .dirty = *pte & PTE_DIRTY},
+	        level);
+}
+
+void tlb_touch(unsigned cpu, uint64_t address, bool write)
+{
+	struct tlb *tlb = &tlbs[cpu];
+
+	for (int level = ARCH_ROOT_LEVEL; tlb->vspace && level >= 0; level--) {
+		pte_t *pte = entry_at(tlb, address, (unsigned)level);
+
+		if (!pte || !arch_pte_present(*pte))
+			return;
+		if (arch_pte_is_leaf(*pte, (unsigned)level)) {
+			tlb_add_page(tlb, address, (unsigned)level, pte, write);
+			return;
+		}
+		tlb_add(tlb,
+		        (struct translation){
+		                .address = address, .physical = arch_pte_physical(*pte), .table = true},
+		        (unsigned)level);
 	}
 }
+
+void tlb_table_linked(uint64_t physical)
+{
+	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++) {
+		for (unsigned i = 0; tlbs[cpu].vspace && i < ENTRIES; i++) {
+			const struct translation *entry = &tlbs[cpu].entries[i];
+
+			if (entry->size && entry->table && entry->physical == physical)
+				panic("CPU %u still walks the table %#lx, which is used again", cpu,
+				      physical);
+		}
+	}
+}
+
+/* ---- checks ---- */
 
 static bool window_covers(const struct slot *slot, const struct arch_vspace *vspace,
                           const struct translation *entry)
@@ -73,12 +135,40 @@ static bool window_covers(const struct slot *slot, const struct arch_vspace *vsp
 	       entry->physical + entry->size <= window->memory.object + (window->memory.pages << PAGE_BITS);
 }
 
-static void check_entry(const struct arch_vspace *vspace, const struct translation *entry)
+static bool has_window(const struct arch_vspace *vspace, const struct translation *entry)
 {
 	for (const struct slot *slot = slot_forest.child; slot; slot = slot_next_below(slot, &slot_forest))
 		if (window_covers(slot, vspace, entry))
-			return;
-	panic("the translation of %#lx to %#lx has outlived its Window", entry->address, entry->physical);
+			return true;
+	return false;
+}
+
+/* What it remembers is what the tables say. */
+static bool agrees(const struct tlb *tlb, const struct translation *entry)
+{
+	unsigned missing;
+	const pte_t *pte = arch_pte_find(tlb->vspace, entry->address, entry->level, &missing);
+
+	if (!pte || !arch_pte_present(*pte) || arch_pte_is_leaf(*pte, entry->level) == entry->table ||
+	    arch_pte_physical(*pte) != entry->physical)
+		return false;
+	return entry->table ||
+	       (!(entry->rights & ~arch_pte_rights(*pte)) && (!entry->dirty || *pte & PTE_DIRTY));
+}
+
+/* A CPU that knows of all changes of the address space remembers nothing else. Any other no page that may be
+ * used for something else. */
+static void check_entry(const struct cpu *cpu, const struct tlb *tlb, const struct translation *entry)
+{
+	const struct vspace *vspace = (const struct vspace *)tlb->vspace;
+
+	if (agrees(tlb, entry))
+		return;
+	if (cpu->flushed >= vspace->edited)
+		panic("CPU %u still knows %#lx as %#lx", cpu->index, entry->address, entry->physical);
+	if (!entry->table && !has_window(tlb->vspace, entry))
+		panic("CPU %u knows %#lx as %#lx, which has no Window any more", cpu->index, entry->address,
+		      entry->physical);
 }
 
 void tlb_check(void)
@@ -86,5 +176,5 @@ void tlb_check(void)
 	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++)
 		for (unsigned i = 0; i < ENTRIES; i++)
 			if (tlbs[cpu].vspace && tlbs[cpu].entries[i].size)
-				check_entry(tlbs[cpu].vspace, &tlbs[cpu].entries[i]);
+				check_entry(cpu_at(cpu), &tlbs[cpu], &tlbs[cpu].entries[i]);
 }

@@ -237,13 +237,28 @@ static void players_revive(void)
 }
 
 /* Devices do as they like, mostly at addresses where something is mapped. */
-static void devices_run(void)
+static void devices_run(uint64_t accesses)
 {
 	uint64_t from = draw(24);
 
-	for (uint64_t i = 0; i < 16; i++)
+	for (uint64_t i = 0; fake_io_attached() && i < accesses; i++)
 		generate_statistics.accesses += !!fake_io_dma((unsigned)draw(FAKE_REQUESTERS),
 		                                              0x40000000 + (from + i) * PAGE_SIZE, i % 2);
+}
+
+/* So do programs on all CPUs. */
+static void programs_run(void)
+{
+	uint64_t address = 0x40000000 + draw(64) * PAGE_SIZE;
+
+	for (unsigned cpu = 0; cpu < world_cpus; cpu++)
+		tlb_touch(cpu, address, draw(2));
+}
+
+static void meanwhile(void)
+{
+	devices_run(1);
+	programs_run();
 }
 
 /* A CPU with something to do: its mail, or a thread. */
@@ -277,6 +292,7 @@ bool generate_step(void)
 {
 	generate_statistics.operations++;
 	world_waits = false;
+	fake_meanwhile = meanwhile;
 	if (world_cpus > 1)
 		somebody_delivers();
 	if (!somebody_acts())
@@ -286,8 +302,7 @@ bool generate_step(void)
 		generate_statistics.stuck++;
 		return false;
 	}
-	if (fake_io_attached())
-		devices_run();
+	devices_run(16);
 	fake_interrupt_every = draw(3) ? 0 : 1 + (unsigned)draw(4);
 	if (restarts(running()))
 		call_again();
@@ -297,7 +312,7 @@ bool generate_step(void)
 		pass(draw(20000));
 	else
 		generate_call();
-	tlb_touch(0x40000000 + draw(64) * PAGE_SIZE);
+	programs_run();
 	tlb_check();
 	return true;
 }
@@ -323,6 +338,7 @@ void generate_end(void)
 {
 	const struct slot *slot;
 
+	fake_meanwhile = NULL;
 	init_wakes();
 	must(INIT_SLOT_CNODE, CNODE_REVOKE, root);
 	require(init_slot_at(root)->chunks.used == 0);
