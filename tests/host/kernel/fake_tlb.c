@@ -10,7 +10,7 @@
 #include "fake.h"
 #include "world.h"
 
-#define ENTRIES 64
+#define ENTRIES 32
 
 struct translation {
 	uint64_t address, size; /* size 0: none */
@@ -56,6 +56,9 @@ static void tlb_add(struct tlb *tlb, struct translation entry, unsigned level)
 	entry.size = PAGE_SIZE << 9 * level;
 	entry.address &= ~(entry.size - 1);
 	entry.level = level;
+	for (unsigned i = 0; i < ENTRIES; i++)
+		if (!memcmp(&tlb->entries[i], &entry, sizeof(entry)))
+			return;
 	tlb->entries[tlb->next++ % ENTRIES] = entry;
 }
 

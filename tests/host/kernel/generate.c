@@ -239,17 +239,17 @@ static void players_revive(void)
 /* Devices do as they like, mostly at addresses where something is mapped. */
 static void devices_run(uint64_t accesses)
 {
-	uint64_t from = draw(24);
+	uint64_t from = playground();
 
 	for (uint64_t i = 0; fake_io_attached() && i < accesses; i++)
-		generate_statistics.accesses += !!fake_io_dma((unsigned)draw(FAKE_REQUESTERS),
-		                                              0x40000000 + (from + i) * PAGE_SIZE, i % 2);
+		generate_statistics.accesses +=
+		        !!fake_io_dma((unsigned)draw(FAKE_REQUESTERS), from + i * PAGE_SIZE, i % 2);
 }
 
 /* So do programs on all CPUs. */
 static void programs_run(void)
 {
-	uint64_t address = 0x40000000 + draw(64) * PAGE_SIZE;
+	uint64_t address = playground();
 
 	for (unsigned cpu = 0; cpu < world_cpus; cpu++)
 		tlb_touch(cpu, address, draw(2));
@@ -307,7 +307,7 @@ bool generate_step(void)
 	if (restarts(running()))
 		call_again();
 	else if (draw_one_in(40))
-		fault(draw(2) ? 0 : 0x40000000 + draw(1024) * PAGE_SIZE, FAULT_WRITE);
+		fault(draw(2) ? 0 : playground(), FAULT_WRITE);
 	else if (draw_one_in(10))
 		pass(draw(20000));
 	else

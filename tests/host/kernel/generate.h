@@ -21,7 +21,7 @@ enum table_slot {
 	TABLE_IRQ_CONTROL,
 	TABLE_IO_PORTS,
 	TABLE_IO_SPACE_CONTROL, /* empty in a world without an IOMMU */
-	TABLE_CPU_TIME, /* of CPU 0; CPU n at + n */
+	TABLE_CPU_TIME,         /* of CPU 0; CPU n at + n */
 	TABLE_FREE = TABLE_CPU_TIME + CPU_MAX,
 };
 
@@ -53,6 +53,13 @@ static inline uint64_t draw(uint64_t below)
 static inline bool draw_one_in(uint64_t n)
 {
 	return generate_draw(n) == 0;
+}
+
+/* Where things are mapped and looked for: few addresses, so that what was mapped is also met. */
+#define PLAYGROUND 0x40000000ul
+static inline uint64_t playground(void)
+{
+	return PLAYGROUND + draw(2) * LARGE_PAGE_SIZE + draw(32) * PAGE_SIZE;
 }
 
 struct slot *table_slot(cptr_t cap);

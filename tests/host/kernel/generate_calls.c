@@ -84,7 +84,7 @@ static uint64_t some_deadline(void)
 
 static uint64_t some_address(void)
 {
-	return draw(8) ? 0x40000000 + draw(1024) * PAGE_SIZE : draw(USER_END >> PAGE_BITS) << PAGE_BITS;
+	return draw(8) ? playground() : draw(USER_END >> PAGE_BITS) << PAGE_BITS;
 }
 
 static uint64_t some_rights(void)
@@ -280,7 +280,7 @@ static void op_ipc(void)
 		call.reply = some(OBJECT_REPLY);
 		call.info = some_info(true);
 		call.words[1] = some(OBJECT_WINDOW);
-		call.words[2] = 0x40000000 + draw(64) * PAGE_SIZE;
+		call.words[2] = playground();
 		call.words[4] = draw(4);
 		call.words[5] = draw(8);
 		enter(SYS_REPLY, &call);
@@ -328,7 +328,7 @@ static void op_window(void)
 		op_scatter(window);
 		break;
 	case 3:
-		INVOKE(window, WINDOW_MAP, 0x40000000 + draw(3) * LARGE_PAGE_SIZE, draw(2) * 512,
+		INVOKE(window, WINDOW_MAP, PLAYGROUND + draw(3) * LARGE_PAGE_SIZE, draw(2) * 512,
 		       draw(3) * 512, draw(8) | MAP_LARGE | draw(4) * MAP_UNCACHED);
 		break;
 	default:
@@ -394,7 +394,7 @@ static void op_make_space(void)
 	for (unsigned i = 0; i < 3; i++)
 		INVOKE(space, VSPACE_FEED, some(OBJECT_UNTYPED), 12 + draw(2));
 	INVOKE(window, WINDOW_BIND, some(OBJECT_MEMORY), space, RIGHT_READ | RIGHT_WRITE);
-	INVOKE(window, WINDOW_MAP, 0x40000000 + draw(32) * PAGE_SIZE, 0, 1 + draw(3), 1 + draw(3));
+	INVOKE(window, WINDOW_MAP, playground(), 0, 1 + draw(3), 1 + draw(3));
 	INVOKE(space, IO_SPACE_ATTACH, TABLE_IO_SPACE_CONTROL, draw(FAKE_REQUESTERS));
 }
 
