@@ -68,6 +68,11 @@ void check_(bool condition, const char *text, const char *file, int line)
 	print("\n");
 }
 
+unsigned failures(void)
+{
+	return failures_here;
+}
+
 void check_status_(uint64_t status, uint64_t expected, const char *text, const char *file, int line)
 {
 	if (status == expected)
@@ -208,10 +213,14 @@ struct worker worker_new(unsigned number, void (*entry)(void), unsigned priority
 
 struct worker worker_new_on(unsigned cpu, unsigned number, void (*entry)(void), unsigned priority)
 {
+	return worker_of(object_new_on(cpu, OBJECT_THREAD), cpu, number, entry, priority);
+}
+
+struct worker worker_of(cptr_t thread, unsigned cpu, unsigned number, void (*entry)(void), unsigned priority)
+{
 	uint64_t address = BUFFERS + ((uint64_t)number << BUFFER_BITS);
-	struct worker worker = {.thread = object_new_on(cpu, OBJECT_THREAD),
-	                        .context = object_new_on(cpu, OBJECT_SCHED_CONTEXT),
-	                        .cpu = cpu};
+	struct worker worker = {
+	        .thread = thread, .context = object_new_on(cpu, OBJECT_SCHED_CONTEXT), .cpu = cpu};
 	struct thread_registers *registers = (struct thread_registers *)own_buffer->words;
 	cptr_t window;
 
@@ -496,6 +505,7 @@ void test_main(const struct boot_info *info)
 	run_tests(tests_threads);
 	run_tests(tests_deletion);
 	run_tests(tests_inversions);
+	run_tests(tests_matrix);
 	if (boot->cpu_count > 1)
 		run_tests(tests_cpus);
 	if (chosen(""))

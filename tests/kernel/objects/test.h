@@ -16,7 +16,7 @@ struct test {
 };
 /* One array a file, ended by an entry without id. */
 extern const struct test tests_calls[], tests_memory[], tests_ipc[], tests_threads[], tests_deletion[],
-        tests_inversions[], tests_cpus[];
+        tests_inversions[], tests_matrix[], tests_cpus[];
 
 /* ---- judging ---- */
 void check_(bool condition, const char *text, const char *file, int line);
@@ -24,6 +24,8 @@ void check_status_(uint64_t status, uint64_t expected, const char *text, const c
 #define CHECK(condition)         check_(condition, #condition, __FILE__, __LINE__)
 #define EXPECT(status, expected) check_status_(status, expected, #status, __FILE__, __LINE__)
 #define OK(status)               EXPECT(status, ERR_NONE)
+/* Of this test, so far. */
+unsigned failures(void);
 void print(const char *text);
 void print_number(uint64_t value);
 
@@ -60,6 +62,8 @@ struct worker {
 #define WORKERS 6
 struct worker worker_new(unsigned number, void (*entry)(void), unsigned priority);
 struct worker worker_new_on(unsigned cpu, unsigned number, void (*entry)(void), unsigned priority);
+/* The same of a thread that is there. */
+struct worker worker_of(cptr_t thread, unsigned cpu, unsigned number, void (*entry)(void), unsigned priority);
 void worker_start(const struct worker *worker);
 /* What a worker does at its end: wait for ever. */
 _Noreturn void worker_rest(void);
