@@ -546,6 +546,83 @@ static void test_replace(void)
 	}
 }
 
+/* ---- buffers ---- */
+
+/* Calls that read or write their thread's IPC buffer: count[1] succeed, count[2] find none, value: anything
+ * else. */
+static void use_buffer(void)
+{
+	const struct registers calls[] = {
+	        {.cap = INIT_SLOT_VSPACE,
+	         .info = VSPACE_HARVEST,
+	         .words = {AREA, sizeof(own_buffer->data) * 4}},
+	        {.cap = INIT_SLOT_IO_PORTS,
+	         .info = IO_PORTS_IN_STRING,
+	         .words = {0x80, sizeof(own_buffer->data)}},
+	        {.cap = shared.other, .info = WINDOW_MAP_SCATTER, .words = {AREA, 1000}},
+	        {.cap = shared.endpoint, .info = MESSAGE_INFO(1, MESSAGE_WORDS), .deadline = DEADLINE_NEVER},
+	};
+
+	for (unsigned i = 0; !shared.stop; i = (i + 1) % 4) {
+		struct registers r = calls[i];
+		uint64_t status = system_call(i == 3 ? SYS_CALL : SYS_INVOKE, &r);
+
+		if (status == ERR_NONE)
+			shared.count[1]++;
+		else if (status == ERR_NO_BUFFER)
+			shared.count[2]++;
+		else
+			shared.value = status;
+	}
+	worker_rest();
+}
+
+/* Memory that was taken back is written by nobody: it is filled, and stays so. */
+static void check_taken(cptr_t memory, cptr_t window)
+{
+	volatile uint64_t *words = (volatile uint64_t *)(AREA + LARGE_PAGE_SIZE);
+	uint64_t refused = shared.count[2];
+
+	OK(op(window, WINDOW_BIND, memory, INIT_SLOT_VSPACE, RIGHT_READ | RIGHT_WRITE));
+	OK(op(window, WINDOW_MAP, AREA + LARGE_PAGE_SIZE, 0, 4, RIGHT_READ | RIGHT_WRITE));
+	for (unsigned i = 0; i < 4 * PAGE_SIZE / 8; i++)
+		words[i] = ~0ul;
+	WAIT_FOR(shared.count[2] > refused + 8);
+	for (unsigned i = 0; i < 4 * PAGE_SIZE / 8; i++) {
+		if (words[i] != ~0ul)
+			shared.count[5]++;
+		words[i] = 0;
+	}
+	CHECK(shared.count[5] == 0);
+}
+
+/* The Memory is unmapped and revoked under a thread that makes calls with it on another CPU. */
+static void test_buffers(void)
+{
+	cptr_t memory = object_new(OBJECT_MEMORY, 14), window = object_new(OBJECT_WINDOW, 0);
+	struct worker worker;
+
+	begin();
+	server_start(cpu(2));
+	shared.other = object_new(OBJECT_WINDOW, 0);
+	OK(op(shared.other, WINDOW_BIND, object_new(OBJECT_MEMORY, PAGE_BITS), INIT_SLOT_VSPACE, RIGHT_READ));
+	worker = worker_new_on(1, 0, use_buffer, LOW);
+	OK(op(worker.thread, THREAD_BIND, BIND_IPC_BUFFER, memory));
+	worker_start(&worker);
+	for (unsigned i = 0; i < 40; i++) {
+		uint64_t done = shared.count[1];
+
+		WAIT_FOR(shared.count[1] > done + 8);
+		OK(op(INIT_SLOT_VSPACE, VSPACE_UNMAP, AREA + LARGE_PAGE_SIZE, 4));
+		OK(op(INIT_SLOT_CNODE, CNODE_REVOKE, memory));
+		check_taken(memory, window);
+		OK(op(worker.thread, THREAD_BIND, BIND_IPC_BUFFER, memory));
+	}
+	shared.stop = true;
+	WAIT_FOR(state_of(worker.thread) == THREAD_STATE_BLOCKED_WAIT);
+	OK(shared.value);
+}
+
 /* ---- deleting from several CPUs ---- */
 
 static struct {
@@ -660,6 +737,7 @@ const struct test tests_cpus[] = {
         {"cpus.shootdown", "a page that was taken away is seen by no CPU", test_shootdown},
         {"cpus.protect", "a page that was made read-only is written by no CPU", test_protect},
         {"cpus.replace", "another page in a page's place is seen by all CPUs", test_replace},
+        {"cpus.buffers", "an IPC buffer is taken away under the feet of calls that use it", test_buffers},
         {"cpus.churn", "three CPUs make and revoke trees of objects at the same time", test_churn},
         {"cpus.revoke-all", "everything goes at once while all CPUs use it", test_revoke_all},
         {0},
