@@ -143,6 +143,11 @@ TEST(receive_errors, "recv, reply_recv, reply and wait refuse what they should")
 	EXPECT_CALL(ERR_ARGUMENT, SYS_REPLY_RECV,
 	            ((struct registers){.cap = endpoint, .reply = reply, .info = 65}));
 	EXPECT_CALL(ERR_ARGUMENT, SYS_REPLY, ((struct registers){.reply = reply, .info = 65}));
+	MUST(INIT_SLOT_THREAD, THREAD_BIND, BIND_IPC_BUFFER, CPTR_NULL);
+	EXPECT_CALL(ERR_NO_BUFFER, SYS_REPLY, ((struct registers){.reply = reply, .info = 7}));
+	EXPECT_CALL(ERR_NO_BUFFER, SYS_REPLY_RECV,
+	            ((struct registers){.cap = endpoint, .reply = reply, .info = 7}));
+	MUST(INIT_SLOT_THREAD, THREAD_BIND, BIND_IPC_BUFFER, INIT_SLOT_IPC_BUFFER);
 	/* A Reply that holds a caller receives no other. */
 	EXPECT_CALL(ERR_STATE, SYS_RECV, ((struct registers){.cap = endpoint, .reply = reply}));
 	EXPECT_CALL(ERR_TIMEOUT, SYS_REPLY_RECV,
@@ -158,11 +163,99 @@ TEST(receive_errors, "recv, reply_recv, reply and wait refuse what they should")
 	EXPECT_CALL(ERR_TIMEOUT, SYS_WAIT, ((struct registers){.cap = notification}));
 }
 
+static void faulter(void)
+{
+	__asm__ volatile("ud2");
+	for (;;)
+		;
+}
+
+TEST(reply_registers_errors, "a thread that faulted gets no registers that it must not have")
+{
+	cptr_t endpoint = object_new(OBJECT_ENDPOINT, 0), reply = object_new(OBJECT_REPLY, 0);
+	struct thread_registers *registers = (struct thread_registers *)&own_buffer->words[6];
+	struct worker worker = worker_new(own_space, faulter, PRIORITY_MAX);
+	struct registers r = {
+	        .cap = endpoint,
+	        .info = MESSAGE_INFO(REPLY_REGISTERS, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS),
+	        .reply = reply};
+
+	MUST(worker.thread, THREAD_BIND, BIND_FAULT, endpoint);
+	worker_start(&worker);
+	EXPECT_CALL(ERR_NONE, SYS_RECV,
+	            ((struct registers){.cap = endpoint, .reply = reply, .deadline = soon()}));
+	*registers = (struct thread_registers){.rip = 1ul << 63};
+	EXPECT_CALL(ERR_RANGE, SYS_REPLY, r);
+	EXPECT_CALL(ERR_RANGE, SYS_REPLY_RECV, r);
+	*registers = (struct thread_registers){.rip = USER_BASE, .fs_base = 1ul << 63};
+	EXPECT_CALL(ERR_RANGE, SYS_REPLY, r);
+	EXPECT_CALL(ERR_NONE, SYS_REPLY,
+	            ((struct registers){.reply = reply, .info = MESSAGE_INFO(REPLY_STOP, 0)}));
+}
+
 /* Notes an error that another thread got as if we had. */
 static void noted(uint64_t number, uint64_t status, unsigned line)
 {
 	ask_finish(status, line);
 	note_call(number, ask.status);
+}
+
+#define CHAIN 17 /* one longer than a chain may be */
+static struct {
+	cptr_t endpoints[CHAIN + 1];
+	volatile uint64_t status[CHAIN];
+	volatile unsigned next;
+} chain;
+
+/* Owns its endpoint, and calls the one before it. */
+static void chain_link(void)
+{
+	unsigned number = chain.next++;
+	struct registers r = {.cap = chain.endpoints[number + 1]};
+
+	system_call(SYS_RECV, &r);
+	r = (struct registers){.cap = chain.endpoints[number], .deadline = DEADLINE_NEVER};
+	chain.status[number] = system_call(SYS_CALL, &r);
+	for (;;)
+		system_call(SYS_YIELD, &THIS);
+}
+
+TEST(chain, "threads wait for each other over 16 hops and not over 17")
+{
+	chain.next = 0;
+	for (unsigned i = 0; i <= CHAIN; i++)
+		chain.endpoints[i] = object_new(OBJECT_ENDPOINT, 0);
+	for (unsigned i = 0; i < CHAIN; i++) {
+		struct worker worker = worker_new(own_space, chain_link, PRIORITY_MAX);
+
+		chain.status[i] = 1000;
+		worker_start(&worker);
+		let_run(3);
+	}
+	for (unsigned i = 0; i < CHAIN - 1; i++)
+		CHECK(chain.status[i] == 1000);
+	CHECK(chain.status[CHAIN - 1] == ERR_LIMIT);
+	note_call(SYS_CALL, chain.status[CHAIN - 1]);
+}
+
+TEST(reply_recv_ends, "who answers and then waits is woken, and told why, when what it waits for ends")
+{
+	cptr_t endpoint = object_new(OBJECT_ENDPOINT, 0), reply = object_new(OBJECT_REPLY, 0);
+	struct worker worker;
+
+	worker = ask_start(SYS_REPLY_RECV, (struct registers){.cap = endpoint,
+	                                                      .reply = REPLY_PAIR(0, reply),
+	                                                      .deadline = DEADLINE_NEVER});
+	CHECK(!ask.done);
+	MUST(worker.thread, THREAD_SUSPEND, 0);
+	MUST(worker.thread, THREAD_RESUME, 0);
+	noted(SYS_REPLY_RECV, ERR_CANCELED, __LINE__);
+	MUST(worker.thread, THREAD_SUSPEND, 0);
+	ask_start(SYS_REPLY_RECV, (struct registers){.cap = endpoint,
+	                                             .reply = REPLY_PAIR(0, reply),
+	                                             .deadline = DEADLINE_NEVER});
+	EXPECT(ERR_NONE, CNODE, CNODE_DELETE, endpoint);
+	noted(SYS_REPLY_RECV, ERR_CLOSED, __LINE__);
 }
 
 TEST(waiting_ends, "who waits is woken, and told why, when what it waits for ends")

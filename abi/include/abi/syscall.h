@@ -24,6 +24,7 @@
 	/* that wait for each other would be longer than 16 hops. REMOTE: a server of another CPU without a context. */ \
 	SYSCALL(SYS_CALL, 1)                                                                                 \
 	/* rdi = Endpoint (WRITE): send, wait until it is received (deadline), expect no reply. */           \
+	/* REMOTE, in every message: a Reply that goes along is another CPU's than the Endpoint (or the caller). */ \
 	SYSCALL(SYS_SEND, 2)                                                                                 \
 	/* rdi = Endpoint (READ), r14 low half = Reply that will hold the caller (CPTR_NULL: sends only; */   \
 	/* a call that arrives then is answered ERR_STATE). Parks the active Reply of this thread. */        \
@@ -32,7 +33,8 @@
 	SYSCALL(SYS_RECV, 3)                                                                                 \
 	/* r14 = REPLY_PAIR(answer, receive): answer, then receive as SYS_RECV. */                            \
 	SYSCALL(SYS_REPLY_RECV, 4)                                                                           \
-	/* r14 low half = Reply: answer and go on. */                                                        \
+	/* r14 low half = Reply: answer and go on. RANGE: registers for a foreign or faulting thread that it must */ \
+	/* not have. */                                                                                       \
 	SYSCALL(SYS_REPLY, 5)                                                                                \
 	/* rdi = Notification (WRITE): OR the capability's badge into its word. Never waits. */               \
 	SYSCALL(SYS_SIGNAL, 6)                                                                               \

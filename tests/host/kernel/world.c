@@ -249,6 +249,8 @@ void enter(uint64_t number, const struct call *call)
 	load(thread, number, call);
 	comparing = compare_begin(thread);
 	call_again();
+	if (running() == thread && !restarts(thread) && !thread_is_foreign(thread))
+		documented_check(number, call, *context_status(&thread->context));
 	if (comparing)
 		compare_end(thread, number, call);
 }

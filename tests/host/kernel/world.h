@@ -44,6 +44,8 @@ struct call {
  * Repeats a call that was interrupted while the same thread runs. If the thread has a call of before to
  * finish, it does that instead. */
 void enter(uint64_t number, const struct call *call);
+/* Aborts if this call must not return this (documented.c). */
+void documented_check(uint64_t number, const struct call *call, uint64_t status);
 /* The thread was interrupted in a call, and makes it again when it runs. */
 bool restarts(const struct thread *thread);
 void call_again(void);
