@@ -87,14 +87,9 @@ static uint64_t some_address(void)
 	return draw(8) ? playground() : draw(USER_END >> PAGE_BITS) << PAGE_BITS;
 }
 
-static uint64_t some_rights(void)
-{
-	return draw(2) ? RIGHT_ALL : draw(RIGHT_ALL + 1);
-}
-
 /* ---- capabilities ---- */
 
-static void op_retype(void)
+static uint64_t some_retype(void)
 {
 	static const uint8_t types[] = {
 	        OBJECT_UNTYPED,       OBJECT_CNODE,        OBJECT_THREAD, OBJECT_THREAD,
@@ -102,22 +97,30 @@ static void op_retype(void)
 	        OBJECT_SCHED_CONTEXT, OBJECT_ENDPOINT,     OBJECT_REPLY,  OBJECT_NOTIFICATION,
 	        OBJECT_VSPACE,        OBJECT_MEMORY,       OBJECT_WINDOW, OBJECT_IO_SPACE};
 	unsigned type = types[draw(sizeof(types))];
-	uint64_t bits = 0;
+
+	switch (type) {
+	case OBJECT_UNTYPED:
+		return type | (7 + draw(8)) << 8;
+	case OBJECT_CNODE:
+		return type | (7 + draw(4)) << 8;
+	case OBJECT_MEMORY:
+		return type | (12 + draw(3)) << 8;
+	default:
+		return type | (type_has_home(type) ? draw(world_cpus) << 16 : 0);
+	}
+}
+
+/* What is cut already is cut into chunks of the same size. */
+static void op_retype(void)
+{
+	uint64_t word = some_retype(), bits = word >> 8 & 0xff;
 	bool inner = draw(6);
 	cptr_t untyped = some(OBJECT_UNTYPED);
 	const struct slot *slot = table_slot(untyped);
 
-	if (type == OBJECT_UNTYPED)
-		bits = 7 + draw(8);
-	if (type == OBJECT_CNODE)
-		bits = 7 + draw(4);
-	if (type == OBJECT_MEMORY)
-		bits = 12 + draw(3);
 	if (bits && slot->type == OBJECT_UNTYPED && slot->chunks.used && draw(8))
-		bits = slot->untyped.chunk_bits;
-	if (type_has_home(type))
-		bits = draw(world_cpus) << 8;
-	INVOKE(untyped, UNTYPED_RETYPE, type | bits << 8, 1 + draw(3), inner ? CPTR_NULL : some_cnode(),
+		word = (word & 0xff) | (uint64_t)slot->untyped.chunk_bits << 8;
+	INVOKE(untyped, UNTYPED_RETYPE, word, 1 + draw(3), inner ? CPTR_NULL : some_cnode(),
 	       inner ? empty() : 1 + draw(8));
 }
 
@@ -127,7 +130,8 @@ static void op_derive(void)
 	cptr_t from = draw(3) ? full() : some(OBJECT_CNODE + (unsigned)draw(OBJECT_CPU_TIME - 1));
 
 	INVOKE(inside ? some(OBJECT_CNODE) : TABLE_CNODE, CNODE_DERIVE, inside ? 1 + draw(8) : empty(),
-	       some_cnode(), draw(4) ? from : 1 + draw(8), some_rights(), draw(3), draw(3));
+	       some_cnode(), draw(4) ? from : 1 + draw(8), (draw(2) ? RIGHT_ALL : draw(RIGHT_ALL + 1)),
+	       draw(3), draw(3));
 }
 
 static void op_move(void)
@@ -165,54 +169,6 @@ static void op_bind(void)
 	INVOKE(some(OBJECT_THREAD), THREAD_BIND, binding, cap);
 }
 
-static void op_configure(void)
-{
-	uint64_t period = 20000 + draw(2) * 10000;
-
-	INVOKE(some_cpu_time(), CPU_TIME_CONFIGURE, some(OBJECT_SCHED_CONTEXT), 10000 + draw(2) * 10000,
-	       period);
-}
-
-static void fill_registers(void)
-{
-	struct ipc_buffer *buffer = thread_buffer(running());
-
-	if (!buffer)
-		return;
-	for (unsigned i = 0; i < THREAD_REGISTER_WORDS; i++)
-		buffer->words[i] = draw(4) ? 0x1000 : UINT64_MAX;
-}
-
-static void op_thread(void)
-{
-	static const uint8_t plain[] = {THREAD_SUSPEND,     THREAD_POKE,  THREAD_READ_REGISTERS,
-	                                THREAD_READ_VECTOR, THREAD_INFO,  THREAD_POKE,
-	                                THREAD_RESUME,      THREAD_RESUME};
-	cptr_t thread = some(OBJECT_THREAD);
-
-	switch (draw(6)) {
-	case 0:
-		INVOKE(thread, THREAD_SET_FOREIGN, draw(2));
-		break;
-	case 1:
-		INVOKE(thread, THREAD_SET_PRIORITY, some_cpu_time(), 98 + draw(4));
-		break;
-	case 2:
-		fill_registers();
-		INVOKE(thread, THREAD_WRITE_REGISTERS);
-		break;
-	case 3:
-		INVOKE(thread, THREAD_WRITE_VECTOR, draw(2) ? ARCH_VECTOR_BYTES : draw(2));
-		break;
-	case 4:
-		INVOKE(thread, THREAD_SET_TLS, some_address());
-		break;
-	default:
-		INVOKE(thread, plain[draw(sizeof(plain))]);
-		break;
-	}
-}
-
 /* A whole thread at once, or the others are hardly ever complete; one time in four it is a foreign one. */
 static void op_make_thread(void)
 {
@@ -242,8 +198,11 @@ static void fill_buffer(void)
 		buffer->caps[i] = full();
 		buffer->receive_slots[i] = empty();
 	}
-	for (unsigned i = 6; i < 26; i++)
+	for (unsigned i = 0; i < 26; i++)
 		buffer->words[i] = draw(4) ? 0x1000 : UINT64_MAX;
+	for (unsigned i = 0; thread_buffer_bytes(running()) > PAGE_SIZE && i < 20; i++)
+		buffer->scatter[i] =
+		        (struct scatter_entry){(uint32_t)draw(8), (uint32_t)(draw(1000) << 4 | draw(8))};
 }
 
 static uint64_t some_info(bool kernel)
@@ -298,93 +257,7 @@ static void op_notify(void)
 	enter(draw(2) ? SYS_SIGNAL : SYS_WAIT, &call);
 }
 
-/* ---- memory ---- */
-
-static void op_scatter(cptr_t window)
-{
-	struct ipc_buffer *buffer = thread_buffer(running());
-	unsigned count = (unsigned)draw(20);
-
-	if (buffer && thread_buffer_bytes(running()) > PAGE_SIZE) {
-		for (unsigned i = 0; i < count; i++)
-			buffer->scatter[i] = (struct scatter_entry){(uint32_t)draw(8),
-			                                            (uint32_t)(draw(5000) << 4 | draw(8))};
-	}
-	INVOKE(window, WINDOW_MAP_SCATTER, some_address(), count);
-}
-
-static void op_window(void)
-{
-	cptr_t window = some(OBJECT_WINDOW);
-
-	switch (draw(6)) {
-	case 0:
-		INVOKE(window, WINDOW_BIND, some(OBJECT_MEMORY), some_space(), draw(8));
-		break;
-	case 1:
-		INVOKE(window, WINDOW_PROTECT, some_address(), draw(3000), draw(8));
-		break;
-	case 2:
-		op_scatter(window);
-		break;
-	case 3:
-		INVOKE(window, WINDOW_MAP, PLAYGROUND + draw(3) * LARGE_PAGE_SIZE, draw(2) * 512,
-		       draw(3) * 512, draw(8) | MAP_LARGE | draw(4) * MAP_UNCACHED);
-		break;
-	default:
-		INVOKE(window, WINDOW_MAP, some_address(), draw(3), draw(6), draw(8));
-		break;
-	}
-}
-
-static void op_vspace(void)
-{
-	cptr_t vspace = some_space();
-
-	switch (draw(5)) {
-	case 0:
-		INVOKE(vspace, VSPACE_FEED, some(OBJECT_UNTYPED), 12 + draw(3));
-		break;
-	case 1:
-		INVOKE(vspace, VSPACE_RECLAIM);
-		break;
-	case 2:
-		INVOKE(vspace, VSPACE_UNMAP, some_address(), draw(3000));
-		break;
-	case 3:
-		INVOKE(vspace, VSPACE_HARVEST, some_address(), draw(3000));
-		break;
-	default:
-		INVOKE(vspace, VSPACE_INFO);
-		break;
-	}
-}
-
-/* ---- devices, and anything ---- */
-
-static void op_io_space(void)
-{
-	cptr_t space = some(OBJECT_IO_SPACE);
-
-	switch (draw(6)) {
-	case 0:
-		INVOKE(TABLE_CNODE, CNODE_DERIVE, empty(), CPTR_NULL, some_control(), RIGHT_ALL, draw(8),
-		       draw(8));
-		break;
-	case 1:
-		INVOKE(TABLE_CNODE, CNODE_REVOKE, some_control());
-		break;
-	case 2:
-		INVOKE(space, IO_SPACE_DETACH);
-		break;
-	case 3:
-		INVOKE(space, IO_SPACE_INFO);
-		break;
-	default:
-		INVOKE(space, IO_SPACE_ATTACH, some_control(), draw(FAKE_REQUESTERS));
-		break;
-	}
-}
+/* ---- everything ---- */
 
 /* A whole space at once, or hardly anything is ever mapped. */
 static void op_make_space(void)
@@ -398,53 +271,119 @@ static void op_make_space(void)
 	INVOKE(space, IO_SPACE_ATTACH, TABLE_IO_SPACE_CONTROL, draw(FAKE_REQUESTERS));
 }
 
-static void op_irq(void)
+/* What each word is: see operations.def. */
+static const struct invocation {
+	uint8_t operation, type;
+	char words[MESSAGE_REGISTER_WORDS + 1];
+} invocations[] = {
+#define INVOCATION(operation, type, words) {operation, type, words},
+#include "../../fuzz/operations.def"
+};
+
+static cptr_t some_of(unsigned type)
 {
-	switch (draw(5)) {
-	case 0:
-		INVOKE(TABLE_IRQ_CONTROL, IRQ_CONTROL_LINE, draw(30), draw(4), CPTR_NULL, empty());
-		break;
-	case 1:
-		INVOKE(TABLE_IRQ_CONTROL, IRQ_CONTROL_MESSAGE, 0, 0, CPTR_NULL, empty());
-		break;
-	case 2:
-		INVOKE(some(OBJECT_IRQ), IRQ_BIND, some(OBJECT_NOTIFICATION));
-		break;
-	case 3:
-		INVOKE(some(OBJECT_IRQ), IRQ_ACKNOWLEDGE);
-		break;
+	switch (type) {
+	case OBJECT_VSPACE:
+		return some_space();
+	case OBJECT_CPU_TIME:
+		return some_cpu_time();
 	default:
-		irq_fires((unsigned)draw(8));
-		break;
+		return some(type);
 	}
+}
+
+static uint64_t some_flags(void)
+{
+	return draw(RIGHT_ALL + 1) | (draw(3) ? 0 : MAP_LARGE) | (draw(3) ? 0 : draw(4) * MAP_UNCACHED);
+}
+
+static uint64_t argument_of(char kind)
+{
+	switch (kind) {
+	case 'U':
+		return some(OBJECT_UNTYPED);
+	case 'C':
+		return some_cnode();
+	case 'T':
+		return some(OBJECT_THREAD);
+	case 'S':
+		return some(OBJECT_SCHED_CONTEXT);
+	case 'N':
+		return some(OBJECT_NOTIFICATION);
+	case 'V':
+		return some_space();
+	case 'M':
+		return some(OBJECT_MEMORY);
+	case 'P':
+		return some_cpu_time();
+	case 'D':
+		return some_control();
+	case 'e':
+		return empty();
+	case 's':
+		return full();
+	case 'r':
+		return some_retype();
+	case 'c':
+		return draw(6);
+	case 'g':
+		return draw(3) ? draw(3) : draw(3) * 512;
+	case 'p':
+		return draw(3) ? draw(20) : draw(3) ? draw(3) * 512 : draw(3000);
+	case 'a':
+		return draw(4) ? some_address() : PLAYGROUND + draw(3) * LARGE_PAGE_SIZE;
+	case 'b':
+		return 12 + draw(3);
+	case 'f':
+		return draw(2) ? RIGHT_ALL : draw(RIGHT_ALL + 1);
+	case 'F':
+		return some_flags();
+	case 't':
+		return 10000 + draw(3) * 10000;
+	case 'x':
+		return 98 + draw(4);
+	case 'v':
+		return draw(2) ? ARCH_VECTOR_BYTES : draw(2);
+	case '1':
+		return draw(2);
+	case 'i':
+		return 0x80 + draw(4);
+	case 'w':
+		return 1ul << draw(3);
+	case 'q':
+		return draw(FAKE_REQUESTERS);
+	default:
+		return 0;
+	}
+}
+
+static void op_invocation(void)
+{
+	const struct invocation *kind = &invocations[draw(sizeof(invocations) / sizeof(invocations[0]))];
+	uint64_t words[MESSAGE_REGISTER_WORDS];
+
+	if (kind->operation == THREAD_BIND) {
+		op_bind();
+		return;
+	}
+	fill_buffer();
+	for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
+		words[i] = argument_of(kind->words[i]);
+	INVOKE(some_of(kind->type), kind->operation, words[0], words[1], words[2], words[3], words[4],
+	       words[5]);
+}
+
+static void op_irq_fires(void)
+{
+	irq_fires((unsigned)draw(8));
 }
 
 static uint64_t hostile_word(void)
 {
-	static const uint64_t words[] = {0,
-	                                 1,
-	                                 2,
-	                                 3,
-	                                 8,
-	                                 63,
-	                                 64,
-	                                 65,
-	                                 PAGE_SIZE,
-	                                 PAGE_SIZE + 1,
-	                                 LARGE_PAGE_SIZE,
-	                                 USER_END - PAGE_SIZE,
-	                                 USER_END,
-	                                 0x0000800000000000,
-	                                 0xffff7fffffffffff,
-	                                 0xffff800000000000,
-	                                 0xffffffff80000000,
-	                                 UINT32_MAX,
-	                                 1ul << 32,
-	                                 1ul << 52,
-	                                 INT64_MAX,
-	                                 1ul << 63,
-	                                 UINT64_MAX - PAGE_SIZE + 1,
-	                                 UINT64_MAX};
+	static const uint64_t words[] = {
+#define HOSTILE(word) word,
+#include "../../fuzz/operations.def"
+	};
 
 	return draw(2) ? words[draw(sizeof(words) / sizeof(words[0]))] : any();
 }
@@ -478,11 +417,11 @@ static void op_exception(void)
 void generate_call(void)
 {
 	static void (*const calls[])(void) = {
-	        op_retype,  op_retype,  op_derive,    op_derive,   op_move,      op_delete,
-	        op_delete,  op_bind,    op_thread,    op_thread,   op_configure, op_make_thread,
-	        op_ipc,     op_ipc,     op_ipc,       op_ipc,      op_ipc,       op_ipc,
-	        op_notify,  op_notify,  op_window,    op_window,   op_vspace,    op_irq,
-	        op_hostile, op_hostile, op_exception, op_io_space, op_make_space};
+	        op_retype,     op_retype,     op_derive,      op_derive,     op_move,       op_delete,
+	        op_delete,     op_bind,       op_make_thread, op_make_space, op_ipc,        op_ipc,
+	        op_ipc,        op_ipc,        op_ipc,         op_ipc,        op_notify,     op_notify,
+	        op_invocation, op_invocation, op_invocation,  op_invocation, op_invocation, op_invocation,
+	        op_invocation, op_invocation, op_hostile,     op_hostile,    op_exception,  op_irq_fires};
 
 	calls[draw(sizeof(calls) / sizeof(calls[0]))]();
 }

@@ -23,30 +23,10 @@ static uint64_t player_now(void)
 
 static uint64_t hostile(struct player *player)
 {
-	static const uint64_t words[] = {0,
-	                                 1,
-	                                 7,
-	                                 63,
-	                                 64,
-	                                 65,
-	                                 513,
-	                                 PAGE_SIZE,
-	                                 PAGE_SIZE + 1,
-	                                 LARGE_PAGE_SIZE,
-	                                 BOOT_INFO_ADDRESS,
-	                                 USER_END - PAGE_SIZE,
-	                                 USER_END,
-	                                 0x0000800000000000,
-	                                 0xffff7fffffffffff,
-	                                 0xffff800000000000,
-	                                 0xffffffff80100000,
-	                                 UINT32_MAX,
-	                                 1ul << 32,
-	                                 1ul << 52,
-	                                 INT64_MAX,
-	                                 1ul << 63,
-	                                 UINT64_MAX - PAGE_SIZE + 1,
-	                                 UINT64_MAX};
+	static const uint64_t words[] = {
+#define HOSTILE(word) word,
+#include "../../fuzz/operations.def"
+	};
 
 	return words[draw(player, sizeof(words) / sizeof(words[0]))];
 }
@@ -99,60 +79,13 @@ static uint64_t info(struct player *player)
 	                         draw(player, 1u << caps));
 }
 
-struct operation_kind {
+/* What each word is: see operations.def. */
+static const struct invocation {
 	uint8_t operation, type;
-	char words[7]; /* of each argument: what it is */
-};
-
-/*
- * Arguments: . nothing; by type: U Untyped, C CNode, T Thread, S SchedContext, N Notification, V VSpace, M
- * Memory, P CpuTime; s any slot, n a CNode or none, r retype word, c small count, p pages, a address, b bits,
- * f rights, x anything, B binding with its capability in the next, 1 zero or one, d ports, w width.
- */
-static const struct operation_kind kinds[] = {
-        {UNTYPED_RETYPE, OBJECT_UNTYPED, "rcns.."},
-        {UNTYPED_RETYPE, OBJECT_UNTYPED, "rcns.."},
-        {UNTYPED_INFO, OBJECT_UNTYPED, "......"},
-        {CNODE_DERIVE, OBJECT_CNODE, "snsfcc"},
-        {CNODE_DERIVE, OBJECT_CNODE, "snsf.."},
-        {CNODE_MOVE, OBJECT_CNODE, "sns..."},
-        {CNODE_DELETE, OBJECT_CNODE, "s....."},
-        {CNODE_REVOKE, OBJECT_CNODE, "s....."},
-        {THREAD_BIND, OBJECT_THREAD, "Bs...."},
-        {THREAD_SET_PRIORITY, OBJECT_THREAD, "Px...."},
-        {THREAD_RESUME, OBJECT_THREAD, "......"},
-        {THREAD_SUSPEND, OBJECT_THREAD, "......"},
-        {THREAD_READ_REGISTERS, OBJECT_THREAD, "......"},
-        {THREAD_WRITE_REGISTERS, OBJECT_THREAD, "......"},
-        {THREAD_READ_VECTOR, OBJECT_THREAD, "......"},
-        {THREAD_WRITE_VECTOR, OBJECT_THREAD, "1....."},
-        {THREAD_POKE, OBJECT_THREAD, "......"},
-        {THREAD_SET_FOREIGN, OBJECT_THREAD, "1....."},
-        {THREAD_SET_TLS, OBJECT_THREAD, "a....."},
-        {THREAD_INFO, OBJECT_THREAD, "......"},
-        {CPU_TIME_CONFIGURE, OBJECT_CPU_TIME, "Stt..."},
-        {SCHED_CONTEXT_INFO, OBJECT_SCHED_CONTEXT, "......"},
-        {ENDPOINT_CLOSE, OBJECT_ENDPOINT, "......"},
-        {ENDPOINT_OPEN, OBJECT_ENDPOINT, "......"},
-        {VSPACE_FEED, OBJECT_VSPACE, "Ub...."},
-        {VSPACE_UNMAP, OBJECT_VSPACE, "ap...."},
-        {VSPACE_HARVEST, OBJECT_VSPACE, "ap...."},
-        {VSPACE_RECLAIM, OBJECT_VSPACE, "......"},
-        {VSPACE_INFO, OBJECT_VSPACE, "......"},
-        {MEMORY_INFO, OBJECT_MEMORY, "......"},
-        {WINDOW_BIND, OBJECT_WINDOW, "MVf..."},
-        {WINDOW_MAP, OBJECT_WINDOW, "accf.."},
-        {WINDOW_MAP, OBJECT_WINDOW, "accf.."},
-        {WINDOW_MAP_SCATTER, OBJECT_WINDOW, "ap...."},
-        {WINDOW_PROTECT, OBJECT_WINDOW, "apf..."},
-        {IRQ_CONTROL_LINE, OBJECT_IRQ_CONTROL, "ccns.."},
-        {IRQ_CONTROL_MESSAGE, OBJECT_IRQ_CONTROL, "..ns.."},
-        {IRQ_BIND, OBJECT_IRQ, "N....."},
-        {IRQ_ACKNOWLEDGE, OBJECT_IRQ, "......"},
-        {IO_PORTS_IN, OBJECT_IO_PORTS, "dw...."},
-        {IO_PORTS_OUT, OBJECT_IO_PORTS, "dwc..."},
-        {IO_PORTS_IN_STRING, OBJECT_IO_PORTS, "dc...."},
-        {IO_PORTS_OUT_STRING, OBJECT_IO_PORTS, "dc...."},
+	char words[MESSAGE_REGISTER_WORDS + 1];
+} invocations[] = {
+#define INVOCATION(operation, type, words) {operation, type, words},
+#include "../../fuzz/operations.def"
 };
 
 static uint64_t retype_word(struct player *player)
@@ -191,13 +124,18 @@ static uint64_t argument(struct player *player, char kind)
 		return some(player, OBJECT_MEMORY);
 	case 'P':
 		return some(player, OBJECT_CPU_TIME);
-	case 's':
-		return any(player);
-	case 'n':
+	case 'D':
+		return some(player, OBJECT_IO_SPACE_CONTROL);
+	case 'C':
 		return draw(player, 4) ? CPTR_NULL : some(player, OBJECT_CNODE);
+	case 's':
+	case 'e':
+		return any(player);
 	case 'r':
 		return retype_word(player);
 	case 'c':
+	case 'g':
+	case 'q':
 		return draw(player, 4);
 	case 'p':
 		return draw(player, 4) ? draw(player, 16) : draw(player, 2000);
@@ -205,14 +143,16 @@ static uint64_t argument(struct player *player, char kind)
 		return address(player);
 	case 'b':
 		return 12 + draw(player, 3);
+	case 'F':
 	case 'f':
 		return draw(player, 2) ? draw(player, RIGHT_ALL + 1) : RIGHT_ALL;
 	case 't':
 		return (2 + draw(player, 2)) *
 		       MILLISECOND; /* more than the debug kernel takes for its checks */
 	case '1':
+	case 'v':
 		return draw(player, 2);
-	case 'd':
+	case 'i':
 		return 0x80 + draw(player, 4);
 	case 'w':
 		return 1ul << draw(player, 3);
@@ -235,7 +175,8 @@ static void bind_arguments(struct player *player, struct registers *r)
 
 static void invocation(struct player *player, struct registers *r)
 {
-	const struct operation_kind *kind = &kinds[draw(player, sizeof(kinds) / sizeof(kinds[0]))];
+	const struct invocation *kind =
+	        &invocations[draw(player, sizeof(invocations) / sizeof(invocations[0]))];
 
 	r->cap = draw(player, 32) ? some(player, kind->type) : hostile(player);
 	r->info = draw(player, 32) ? kind->operation : draw(player, 256);
