@@ -65,9 +65,10 @@ static void report(void)
 	unsigned long elapsed = milliseconds() - began + 1;
 
 	fprintf(stderr,
-	        "fuzz: %lu operations in %lu worlds, %lu a second; memory compared behind %lu refused "
-	        "calls\n",
-	        s->operations, s->worlds, s->operations * 1000 / elapsed, s->compared);
+	        "fuzz: %lu operations (%lu, %lu, %lu, %lu on 1, 2, 3, 4 CPUs) in %lu worlds, %lu a second; "
+	        "memory compared behind %lu refused calls\n",
+	        s->operations, s->with_cpus[1], s->with_cpus[2], s->with_cpus[3], s->with_cpus[4], s->worlds,
+	        s->operations * 1000 / elapsed, s->compared);
 }
 
 static unsigned long environment(const char *name, unsigned long otherwise)

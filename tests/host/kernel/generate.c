@@ -16,7 +16,6 @@
 #define CHUNK_BITS  14
 #define DEVICE_BITS (LARGE_PAGE_BITS + 1)
 #define PLAYERS     6
-#define CPUS        4
 
 struct generate_statistics generate_statistics;
 uint64_t (*generate_draw)(uint64_t below);
@@ -199,7 +198,7 @@ void generate_begin(void)
 
 	/* What every world begins with needs no check after each step. */
 	fake_check_every = UINT32_MAX;
-	world_cpus = 1 + (unsigned)draw(CPUS);
+	world_cpus = 1 + (unsigned)draw(GENERATE_CPUS);
 	world_io_level = draw(4) ? 2 + (unsigned)draw(2) : 0;
 	act(0);
 	world_waits = true;
@@ -291,6 +290,7 @@ static void somebody_delivers(void)
 bool generate_step(void)
 {
 	generate_statistics.operations++;
+	generate_statistics.with_cpus[world_cpus]++;
 	world_waits = false;
 	fake_meanwhile = meanwhile;
 	if (world_cpus > 1)

@@ -25,8 +25,11 @@ enum table_slot {
 	TABLE_FREE = TABLE_CPU_TIME + CPU_MAX,
 };
 
+#define GENERATE_CPUS 4 /* worlds have up to so many */
+
 struct generate_statistics {
-	unsigned long operations; /* system calls, faults, interrupts */
+	unsigned long operations;                   /* system calls, faults, interrupts */
+	unsigned long with_cpus[GENERATE_CPUS + 1]; /* of these, in worlds with so many CPUs */
 	unsigned long worlds, stuck;
 	unsigned long accesses; /* by devices, to memory that they may reach */
 	unsigned long compared; /* refused calls behind which all memory was compared */
