@@ -27,6 +27,7 @@ TEST(untyped_retype_errors, "retype refuses what it should and changes nothing")
 	EXPECT(ERR_NO_MEMORY, untyped, UNTYPED_RETYPE, memory, 17, CPTR_NULL, to + 100);
 	EXPECT(ERR_NO_CAPABILITY, untyped, UNTYPED_RETYPE, memory, 1, to, to);
 	EXPECT(ERR_WRONG_TYPE, untyped, UNTYPED_RETYPE, memory, 1, untyped, to);
+	EXPECT(ERR_RIGHTS, untyped, UNTYPED_RETYPE, memory, 1, derive(CNODE, RIGHT_READ), to);
 	EXPECT(ERR_NO_OPERATION, untyped, CNODE_MOVE);
 	EXPECT(ERR_ARGUMENT, untyped, UNTYPED_INFO, 1);
 	CHECK(MUST(untyped, UNTYPED_INFO, 0).words[2] == 0);
@@ -37,6 +38,49 @@ TEST(untyped_retype_errors, "retype refuses what it should and changes nothing")
 	CHECK(MUST(untyped, UNTYPED_INFO, 0).words[2] == 3);
 	/* It is cut into pages now. */
 	EXPECT(ERR_RANGE, untyped, UNTYPED_RETYPE, OBJECT_MEMORY | 13 << 8, 1, CPTR_NULL, slot_new());
+}
+
+static volatile cptr_t revoked;
+static volatile bool revoke_done;
+
+static void revoker(void)
+{
+	invoke(CNODE, CNODE_REVOKE, revoked, 0, 0, 0, 0, 0);
+	revoke_done = true;
+	for (;;)
+		;
+}
+
+/* We are woken in the middle of a revocation, by and by later in it. */
+TEST(untyped_dying, "nothing is cut from an Untyped that is being deleted")
+{
+	cptr_t bell = object_new(OBJECT_NOTIFICATION, 0), vspace = object_new(OBJECT_VSPACE, 0);
+	bool seen = false;
+
+	for (uint64_t wait = 8000; !seen && wait < 100000000; wait += wait / 8) {
+		struct worker worker = worker_new(own_space, revoker, 100);
+		cptr_t outer = untyped_new(14), inner = slot_new(), first = slot_new();
+
+		for (unsigned i = 1; i < 64; i++)
+			slot_new();
+		MUST(outer, UNTYPED_RETYPE, OBJECT_UNTYPED | 13 << 8, 1, CPTR_NULL, inner);
+		MUST(inner, UNTYPED_RETYPE, OBJECT_ENDPOINT, 64, CPTR_NULL, first);
+		revoked = outer;
+		revoke_done = false;
+		worker_start(&worker);
+		EXPECT_CALL(ERR_TIMEOUT, SYS_WAIT,
+		            ((struct registers){.cap = bell, .deadline = now() + wait}));
+		seen = !revoke_done &&
+		       invoke(inner, UNTYPED_RETYPE, OBJECT_ENDPOINT, 1, CPTR_NULL, slot_new(), 0, 0)
+		                       .status == ERR_STATE;
+		if (seen) {
+			EXPECT(ERR_STATE, inner, UNTYPED_RETYPE, OBJECT_ENDPOINT, 1, CPTR_NULL, slot_new());
+			EXPECT(ERR_STATE, vspace, VSPACE_FEED, inner, 12);
+		}
+		MUST(CNODE, CNODE_REVOKE, outer);
+		MUST(CNODE, CNODE_DELETE, worker.thread);
+	}
+	CHECK(seen);
 }
 
 TEST(untyped_depth, "Untypeds nest to a limit")

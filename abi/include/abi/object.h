@@ -113,7 +113,7 @@ enum object_type {
 	OPERATION(ENDPOINT_OPEN, 0x51)                                                                        \
                                                                                                               \
 	/* VSpace, IoSpace: w0 = Untyped, w1 = size_bits: cut one chunk of that size out of it for page-table pages. */           \
-	/* At most VSPACE_FEEDS times. RANGE, LIMIT, NO_MEMORY */                                                   \
+	/* At most VSPACE_FEEDS times. RANGE, LIMIT, NO_MEMORY, STATE (it is being deleted) */                        \
 	OPERATION(VSPACE_FEED, 0x60)                                                                          \
 	/* w0 = address, w1 = pages -> w0 = pages that were present */                                              \
 	OPERATION(VSPACE_UNMAP, 0x61)                                                                         \
