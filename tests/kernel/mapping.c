@@ -80,7 +80,7 @@ TEST(large_protect, "a large page changes its rights as a whole")
 #define FAR       0x4000000000ul
 #define TURNS_MIN (slow() ? 0u : 5u)
 
-static bool slow(void)
+bool slow(void)
 {
 	return ((const struct boot_info *)BOOT_INFO_ADDRESS)->command_line[0] == 's';
 }

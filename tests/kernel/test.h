@@ -46,3 +46,5 @@ cptr_t derive(cptr_t from, unsigned rights);
 cptr_t derive_badged(cptr_t from, unsigned rights, uint64_t badge);
 /* For a second, so that a lost message fails a test and does not stop all. */
 uint64_t soon(void);
+/* On the kernel that checks its invariants, where times say nothing (mapping.c). */
+bool slow(void);
