@@ -146,6 +146,21 @@ cptr_t derive(cptr_t from, unsigned rights)
 	return derive_badged(from, rights, 0);
 }
 
+bool command_line_says(const char *word)
+{
+	const char *line = ((const struct boot_info *)BOOT_INFO_ADDRESS)->command_line;
+
+	for (; *line; line++) {
+		unsigned i = 0;
+
+		while (word[i] && line[i] == word[i])
+			i++;
+		if (!word[i])
+			return true;
+	}
+	return false;
+}
+
 uint64_t soon(void)
 {
 	return now() + 1000000000;

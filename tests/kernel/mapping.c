@@ -82,7 +82,7 @@ TEST(large_protect, "a large page changes its rights as a whole")
 
 bool slow(void)
 {
-	return ((const struct boot_info *)BOOT_INFO_ADDRESS)->command_line[0] == 's';
+	return command_line_says("slow");
 }
 
 static struct order {

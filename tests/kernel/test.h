@@ -44,6 +44,8 @@ struct registers expect_call(uint64_t status, const char *file, unsigned line, u
 /* A capability like this one, with these rights, in a new slot. */
 cptr_t derive(cptr_t from, unsigned rights);
 cptr_t derive_badged(cptr_t from, unsigned rights, uint64_t badge);
+/* The kernel's command line has this word. */
+bool command_line_says(const char *word);
 /* For a second, so that a lost message fails a test and does not stop all. */
 uint64_t soon(void);
 /* On the kernel that checks its invariants, where times say nothing (mapping.c). */

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What the kernel must not be able to do is tried, by a kernel that is made for it (tests/kernel/probe): the machine stops it."""
 
+import json
 import re
+import subprocess
 
 import bench
 import boot
+import images
 import machine
 from paths import build
 from support import check, equal
@@ -61,3 +64,89 @@ def test_one_panic_at_a_time():
     check(log.rstrip().endswith("halted"), log[-500:])
     for line in log[:log.index("kernel panic")].splitlines():
         check(not line.strip() or re.fullmatch(r"probe: a line of some length that one of the CPUs writes, number \d+", line), line)
+
+
+# ---- KPTI ----
+
+PROMPT = re.compile(rb"root@pith:~# (\x1b\[6n)?$")
+UPPER_HALF = 1 << 63
+TRANSLATION = re.compile(r"^([0-9a-f]{16}): ([0-9a-f]{16}) (\S+)", re.M)
+# Pages of a CPU's part of cpu_stacks (cpu.c): those that exceptions with a stack of their own use.
+FATAL_STACKS = (6, 8, 10)
+STACK_PAGES = 11
+
+
+class Monitor:
+    """QEMU's human monitor, over its control line."""
+
+    def __init__(self, emulator):
+        self.lines = emulator.control.makefile("rwb", buffering=0)
+
+    def ask(self, command, cpu=0):
+        request = {"execute": "human-monitor-command", "arguments": {"command-line": command, "cpu-index": cpu}, "id": command}
+        self.lines.write(json.dumps(request).encode() + b"\n")
+        while True:
+            answer = json.loads(self.lines.readline())
+            if answer.get("id") == command:
+                return answer["return"]
+
+
+def symbols():
+    """{name: (address, size)} of the kernel."""
+    lines = subprocess.run(["nm", "-S", boot.KERNEL], check=True, capture_output=True, text=True).stdout.splitlines()
+    found = {}
+    for words in map(str.split, lines):
+        found[words[-1]] = (int(words[0], 16), int(words[1], 16) if len(words) == 4 else 0)
+    return found
+
+
+def pages_for_entering():
+    """What user mode's tables may map of the kernel (struct arch_entry is the second page of a struct cpu)."""
+    names = symbols()
+    allowed = set(range(names["entry_start"][0], names["entry_end"][0], 4096)) | {names["idt"][0]}
+    for cpu in range(8):
+        allowed.add(names["cpus"][0] + cpu * names["cpus"][1] // 8 + 4096)
+        allowed.update(names["cpu_stacks"][0] + (cpu * STACK_PAGES + page) * 4096 for page in FATAL_STACKS)
+    return allowed
+
+
+def mapped_in_user_mode(append, cpus):
+    """For each CPU what its page tables map of the upper half while it is in user mode: {address: flags}."""
+    boot.make()
+    command = machine.command_line(boot.KERNEL, boot.image("run", {}), f"{boot.append()} {append}", cpus=cpus, accel=machine.TCG,
+                                   disks=[machine.Disk(images.root_image(), keep=False)])
+    found = {}
+    with machine.Machine(command, control=True) as emulator:
+        session, monitor = bytearray(), Monitor(emulator)
+        while not PROMPT.search(session):
+            session += emulator.console.recv(4096)
+        emulator.console.send(b"while :; do :; done & " * cpus + b"\n")
+        while len(found) < cpus:
+            monitor.ask("stop")
+            for cpu in range(cpus):
+                if "CPL=3" in monitor.ask("info registers", cpu):
+                    found[cpu] = {int(at, 16): flags for at, _, flags in TRANSLATION.findall(monitor.ask("info tlb", cpu))
+                                  if int(at, 16) >= UPPER_HALF}
+            monitor.ask("cont")
+    return found
+
+
+def test_kpti():
+    """With it user mode's page tables map of the kernel its ways in and out; without, all of it. None of it is for user mode."""
+    allowed = pages_for_entering()
+    for mapped in mapped_in_user_mode("kpti=on", 2).values():
+        check(set(mapped) == allowed, "pages that should not be there, or are missing", [hex(at) for at in sorted(set(mapped) ^ allowed)])
+        check(not any("U" in flags for flags in mapped.values()), mapped)
+        check(not any("W" in flags and "X" not in flags for flags in mapped.values()), "writable and executable", mapped)
+    for mapped in mapped_in_user_mode("kpti=off", 2).values():
+        check(symbols()["tlb_generation"][0] & ~4095 in mapped and len(set(mapped) - allowed) > 100, "the check would see the kernel", mapped)
+
+
+def test_kpti_where_it_is_needed():
+    """Intel's CPUs, until they say that they need it not."""
+    for cpu, append, isolated in (("Skylake-Client", "", True), ("Skylake-Client", "kpti=off", False), ("max,-la57", "", False),
+                                  ("max,-la57", "kpti=on", True)):
+        command = machine.command_line(boot.KERNEL, append=append, accel=["-accel", "tcg", "-cpu", cpu])
+        with machine.Machine(command) as emulator:
+            log = bench.collect(emulator, 60, [HALTED])[1]
+        equal("(KPTI)" in log, isolated, f"{cpu} {append}: {log}")

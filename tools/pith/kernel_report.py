@@ -64,14 +64,22 @@ def boot_to_user():
     yield "boot_to_user", sum(count for _, count, _, _ in counted), "instructions"
 
 
-def wall_times():
+def wall_times(append=""):
     """The counted operations again, on a clock of ours: the best of some runs."""
     best = {}
     for _ in range(WALL_RUNS):
-        for name, (value, _) in bench.kernel_operations(append="wall", icount=False).items():
+        for name, (value, _) in bench.kernel_operations(append=f"wall{append}", icount=False).items():
             best[name] = min(best.get(name, value), value)
     for name, value in best.items():
         yield name, value, "ns"
+
+
+def kpti():
+    """The operations again, with page table isolation."""
+    for name, (value, unit) in bench.kernel_operations(append="kpti=on").items():
+        yield f"kpti_{name}", value, unit
+    for name, value, unit in wall_times(" kpti=on"):
+        yield f"kpti_{name}", value, unit
 
 
 def pairs():
@@ -139,7 +147,7 @@ def irqs_off_max():
 
 
 def metrics():
-    for part in (sizes, lines, objects, boot_to_user, irqs_off_max, wall_times, pairs):
+    for part in (sizes, lines, objects, boot_to_user, irqs_off_max, wall_times, pairs, kpti):
         yield from part()
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Boots a program of the kernel's tests (`kernel`: tests/kernel, `kernel-objects`: tests/kernel/objects) and passes with its
 last line. `debug`: on the kernel that checks all invariants after every operation. `iommu`: on a machine with an IOMMU that has as many
-bits of address as the number behind it says. Under icount, so that runs repeat whatever else the host does."""
+bits of address as the number behind it says. `kpti`: with page table isolation. Under icount, so that runs repeat whatever else the host does."""
 
 import os
 import re
@@ -46,7 +46,8 @@ def log_of(kernel, program, append="", devices=()):
 def main(program="kernel", *variants):
     debug = "debug" if "debug" in variants else ""
     devices = [option for variant in variants if variant.startswith("iommu") for option in iommu(variant[5:])]
-    log = log_of(KERNELS[debug], program, "slow" if debug else "", devices)
+    words = [*(["slow"] if debug else []), *(["kpti=on"] if "kpti" in variants else [])]
+    log = log_of(KERNELS[debug], program, " ".join(words), devices)
     print(log, end="" if log.endswith("\n") else "\n")
     result = RESULT.search(log)
     return 0 if result and result[1] == "0" else 1

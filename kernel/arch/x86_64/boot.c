@@ -245,6 +245,7 @@ _Noreturn void boot_main(unsigned loader, uint64_t physical)
 	arch_cpu_init(0);
 	debug_init();
 	loader_parse(loader, physical);
+	patch_text(boot.command_line);
 	rsdp_parse();
 	memory_layout();
 	memory_all();

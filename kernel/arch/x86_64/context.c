@@ -38,9 +38,13 @@ _Static_assert(THREAD_FOREIGN == 1, "entry.S");
 ASSERT_OFFSET(struct arch_cpu, self, CPU_SELF);
 ASSERT_OFFSET(struct arch_cpu, current, CPU_CURRENT);
 ASSERT_OFFSET(struct arch_cpu, stack_top, CPU_STACK_TOP);
-ASSERT_OFFSET(struct arch_cpu, scratch, CPU_SCRATCH);
+ASSERT_OFFSET(struct arch_cpu, entry.scratch, CPU_SCRATCH);
+ASSERT_OFFSET(struct arch_cpu, entry.kernel_root, CPU_KERNEL_ROOT);
+ASSERT_OFFSET(struct arch_cpu, entry.user_root, CPU_USER_ROOT);
+ASSERT_OFFSET(struct arch_cpu, entry.frame, CPU_ENTRY_FRAME);
 ASSERT_OFFSET(struct arch_cpu, vector_owner, CPU_VECTOR_OWNER);
 ASSERT_OFFSET(struct arch_cpu, stack_canary, CPU_CANARY);
+ASSERT_OFFSET(struct arch_cpu, cr3, CPU_CR3);
 ASSERT_OFFSET(struct arch_cpu, tss.rsp[0], CPU_TSS_RSP0);
 _Static_assert(CPU_TSS_RSP0 % 8 == 0, "rsp0 is written by one aligned store");
 _Static_assert(sizeof(struct arch_context) == CTX_SIZE && CTX_SIZE % 64 == 0,

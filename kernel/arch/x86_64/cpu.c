@@ -20,9 +20,11 @@ struct cpu_stacks {
 };
 /* boot.S starts on the first kernel stack. */
 extern struct cpu_stacks cpu_stacks[CPU_MAX];
-struct cpu_stacks cpu_stacks[CPU_MAX] __attribute__((aligned(PAGE_SIZE)));
+struct cpu_stacks cpu_stacks[CPU_MAX] __attribute__((aligned(PAGE_SIZE), section(".bss.stacks")));
 _Static_assert(offsetof(struct cpu_stacks, guard_double_fault) == STACK_BOOT_TOP, "boot.S");
 _Static_assert(sizeof(struct cpu_stacks) == STACKS_SIZE, "boot.S");
+
+#define VENDOR_INTEL 0x6c65746e /* the last four letters of GenuineIntel */
 
 enum { IST_DOUBLE_FAULT = 1, IST_NMI, IST_MACHINE_CHECK };
 
@@ -34,7 +36,7 @@ struct idt_gate {
 	uint16_t offset_middle;
 	uint32_t offset_high, reserved;
 };
-static struct idt_gate idt[256];
+static struct idt_gate idt[256] __attribute__((aligned(PAGE_SIZE)));
 
 struct table_pointer {
 	uint16_t limit;
@@ -43,7 +45,8 @@ struct table_pointer {
 
 void cpu_detect(void)
 {
-	uint32_t top = cpuid(0, 0).a;
+	struct cpuid vendor = cpuid(0, 0);
+	uint32_t top = vendor.a;
 	struct cpuid basic = cpuid(1, 0);
 	struct cpuid extended = cpuid(0x80000001, 0);
 	struct cpuid structured = top >= 7 ? cpuid(7, 0) : (struct cpuid){0};
@@ -62,21 +65,25 @@ void cpu_detect(void)
 	f->tsc_adjust = structured.b >> 1 & 1;
 	f->large_1g = extended.d >> 26 & 1;
 	f->rdtscp = extended.d >> 27 & 1;
+	/* Intel's do, unless they say that they do not. */
+	f->meltdown =
+	        vendor.c == VENDOR_INTEL && !((structured.d >> 29 & 1) && (msr_read(MSR_CAPABILITIES) & 1));
 }
 
-static void cpu_init_segments(struct arch_cpu *cpu)
+/* All descriptors are marked as accessed: the CPU never writes here. */
+static void cpu_init_segments(struct arch_cpu *cpu, const struct arch_tss *state)
 {
-	struct table_pointer gdtr = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
-	uint64_t tss = (uint64_t)&cpu->tss;
+	uint64_t *gdt = cpu->entry.gdt, tss = (uint64_t)state;
+	struct table_pointer gdtr = {sizeof(cpu->entry.gdt) - 1, (uint64_t)gdt};
 
-	cpu->gdt[SELECTOR_KERNEL_CODE / 8] = 0x00209b0000000000;
-	cpu->gdt[SELECTOR_KERNEL_DATA / 8] = 0x0000930000000000;
+	gdt[SELECTOR_KERNEL_CODE / 8] = 0x00209b0000000000;
+	gdt[SELECTOR_KERNEL_DATA / 8] = 0x0000930000000000;
 	/* 4: a 32-bit user code segment would stand here; there is none, so user mode stays in 64-bit mode */
-	cpu->gdt[SELECTOR_USER_DATA / 8] = 0x0000f30000000000;
-	cpu->gdt[SELECTOR_USER_CODE / 8] = 0x0020fb0000000000;
-	cpu->gdt[SELECTOR_TSS / 8] =
-	        (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
-	cpu->gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
+	gdt[SELECTOR_USER_DATA / 8] = 0x0000f30000000000;
+	gdt[SELECTOR_USER_CODE / 8] = 0x0020fb0000000000;
+	gdt[SELECTOR_TSS / 8] =
+	        (sizeof(*state) - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
+	gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
 	__asm__ volatile("lgdt %0" : : "m"(gdtr));
 	__asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS));
 }
@@ -101,6 +108,9 @@ static void cpu_init_stacks(struct arch_cpu *cpu)
 	cpu->tss.ist[IST_NMI - 1] = ist_stack(stacks->nmi, cpu);
 	cpu->tss.ist[IST_MACHINE_CHECK - 1] = ist_stack(stacks->machine_check, cpu);
 	cpu->tss.io_map = sizeof(cpu->tss);
+	cpu->entry.tss = cpu->tss;
+	cpu->entry.tss.rsp[0] = (uint64_t)(cpu->entry.stack + sizeof(cpu->entry.stack) / 8);
+	cpu->entry.frame = cpu->entry.tss.rsp[0] - 40;
 }
 
 static void idt_init(void)
@@ -145,29 +155,16 @@ static void cpu_init_control(void)
 	msr_write(MSR_PAT, PAT_TYPES);
 }
 
-static void cpu_init_system_call(void)
+static void cpu_init_system_call(const char *entry)
 {
 	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
 	msr_write(MSR_STAR, (uint64_t)SELECTOR_USER_BASE << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
-	msr_write(MSR_LSTAR, (uint64_t)entry_syscall);
-	msr_write(MSR_CSTAR, (uint64_t)entry_syscall); /* unreachable: there is no 32-bit code segment */
-	msr_write(MSR_FMASK, 0x47700);                 /* AC, NT, IOPL, DF, IF, TF */
-	msr_write(MSR_SYSENTER_CS, 0);                 /* sysenter faults */
+	msr_write(MSR_LSTAR, (uint64_t)entry);
+	msr_write(MSR_CSTAR, (uint64_t)entry); /* unreachable: there is no 32-bit code segment */
+	msr_write(MSR_FMASK, 0x47700);         /* AC, NT, IOPL, DF, IF, TF */
+	msr_write(MSR_SYSENTER_CS, 0);         /* sysenter faults */
 	msr_write(MSR_FS_BASE, 0);
 	msr_write(MSR_KERNEL_GS_BASE, 0);
-}
-
-/* Before the kernel's text becomes read-only. */
-static void entry_patch(void)
-{
-	int32_t distance = (int32_t)(switch_bases_msr - (switch_native_begin + 5));
-
-	if (cpu_features.fsgsbase) {
-		switch_jump_target = (int32_t)(switch_bases_instructions - switch_jump_end);
-		return;
-	}
-	switch_native_begin[0] = (char)0xe9; /* jmp */
-	__builtin_memcpy(switch_native_begin + 1, &distance, sizeof(distance));
 }
 
 static uint64_t random_canary(void)
@@ -193,18 +190,33 @@ __attribute__((no_stack_protector)) void arch_cpu_init(unsigned index)
 	cpu->stack_canary = random_canary();
 	cpu->current = &context_nobody;
 	cpu->timer_deadline = DEADLINE_NEVER;
-	cpu->cr3 = cr3_read();
-	if (index == 0) {
-		entry_patch();
+	cpu->cr3 = cpu->entry.kernel_root = cr3_read();
+	if (index == 0)
 		idt_init();
-	}
 	cpu_init_stacks(cpu);
-	cpu_init_segments(cpu);
+	cpu_init_entry();
 	cpu_init_idt();
 	cpu_init_control();
-	cpu_init_system_call();
 	if (cpu_features.rdtscp)
 		msr_write(MSR_TSC_AUX, index);
+}
+
+void cpu_init_entry(void)
+{
+	struct arch_cpu *cpu = cpu_local();
+
+	cpu_init_segments(cpu, kpti ? &cpu->entry.tss : &cpu->tss);
+	cpu_init_system_call(kpti ? entry_syscall_kpti : entry_syscall);
+}
+
+uint64_t entry_page(unsigned i)
+{
+	struct cpu_stacks *s = &cpu_stacks[i / 4];
+
+	if (i >= CPU_MAX * 4)
+		return i == CPU_MAX * 4 ? (uint64_t)idt : 0;
+	return (uint64_t[]){(uint64_t)&cpu_at(i / 4)->arch.entry, (uint64_t)s->double_fault, (uint64_t)s->nmi,
+	                    (uint64_t)s->machine_check}[i % 4];
 }
 
 uint64_t stack_guard(unsigned i)

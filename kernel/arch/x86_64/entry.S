@@ -5,8 +5,11 @@
  * way out.
  *
  * Who was interrupted is told by the stack and not by the privilege level: the CPU pushed to the thread's context
- * (the task state segment's rsp0; it lies in the direct map) or stayed on the kernel's stack (in the kernel image).
+ * (the task state segment's rsp0; it lies in the direct map) or stayed on the kernel's stack (at the image's end).
  * Interrupts are off in the kernel; it is interrupted only in arch_idle().
+ *
+ * KPTI is decided at boot. Without it nothing is paid for it: patch.c puts jumps into the ways in and out to what
+ * is named _kpti here, and system calls get an entry of their own. Section .entry is what user mode's tables map.
  */
 #include <arch/offsets.h>
 
@@ -40,8 +43,8 @@
 #endif
 	.endm
 
-/* Of the thread rdi, whose bases are in place. */
-	.macro load_by_sysret
+/* All but rsp and rdi of the thread rdi, as sysret wants them. */
+	.macro load_for_sysret
 	mov	CTX_RIP(%rdi), %rcx
 	mov	CTX_RFLAGS(%rdi), %r11
 	mov	CTX_RBX(%rdi), %rbx
@@ -56,6 +59,11 @@
 	mov	CTX_R13(%rdi), %r13
 	mov	CTX_R14(%rdi), %r14
 	mov	CTX_R15(%rdi), %r15
+	.endm
+
+/* Of the thread rdi, whose bases are in place. */
+	.macro load_by_sysret
+	load_for_sysret
 	mov	CTX_RSP(%rdi), %rsp
 	mov	CTX_RDI(%rdi), %rdi
 	sysretq
@@ -69,6 +77,7 @@
 entry_syscall:
 	swapgs
 	mov	%rsp, %gs:CPU_SCRATCH
+entry_syscall_mapped:
 	mov	%gs:CPU_CURRENT, %rsp
 	mov	%rcx, CTX_RIP(%rsp)
 	mov	%gs:CPU_SCRATCH, %rcx
@@ -118,7 +127,8 @@ switch_jump_end:
 return_to_current:
 	swapgs
 /* The user's GS base is in place: nothing of the CPU's own can be reached any more, and nothing below can fault. */
-leave:
+	.globl leave
+leave:					/* KPTI: a jump to leave_kpti */
 	cmpl	$0x100, CTX_VECTOR(%rdi)	/* CONTEXT_SYSCALL */
 	jne	leave_by_iret
 	load_by_sysret
@@ -211,6 +221,8 @@ switch_native_begin:
 	jnz	2f
 1:	swapgs
 	wrgsbase %rcx
+	.globl switch_leave
+switch_leave:				/* KPTI: a jump to switch_leave_kpti */
 	load_by_sysret
 2:	push	%rcx
 	call_vector_switch
@@ -218,8 +230,21 @@ switch_native_begin:
 	jmp	1b
 	.size arch_switch_native, . - arch_switch_native
 
-/* ---- interrupts and exceptions ---- */
+/*
+ * Called in the place of instructions, so it keeps all registers (cpu_load_root()): CR3 is written on the way out.
+ * rax: the root.
+ */
 	.text
+	.globl load_root_kpti
+	.type load_root_kpti, @function
+load_root_kpti:
+	mov	%rax, %gs:CPU_USER_ROOT
+	mov	%rax, %gs:CPU_CR3
+	ret
+	.size load_root_kpti, . - load_root_kpti
+
+/* ---- interrupts and exceptions ---- */
+	.section .entry, "ax"
 
 	.macro push_general
 	push	%r15
@@ -262,10 +287,13 @@ entry_vectors:
 
 	.balign 16
 entry_common:
-	cmp	$-0x80000000, %rsp	/* KERNEL_IMAGE_BASE: above it are the kernel's own stacks */
+	cmp	$cpu_stacks, %rsp	/* the kernel's own stacks, and nothing behind them */
 	jae	entry_from_kernel
+	.globl entry_trap
+entry_trap:				/* KPTI: a jump to entry_trap_kpti */
 	push_general
 	swapgs
+entry_trap_saved:
 	mov	%rsp, %rdi
 	mov	%gs:CPU_STACK_TOP, %rsp
 	push	$2			/* the direction and alignment-check flags may be the user's */
@@ -288,20 +316,99 @@ entry_from_kernel:
 
 /*
  * Double fault, NMI, machine check: on stacks of their own, possibly between any two instructions of the above.
- * GS base may be either; above its stack's top, arch_cpu_init() put this CPU's. They do not return.
+ * GS base and CR3 may be either's; above its stack's top, arch_cpu_init() put this CPU's GS base. They do not return.
  */
 entry_fatal:
 	push_general
 	cld
 	mov	%rsp, %rdi
 	mov	CTX_SIZE(%rsp), %rax	/* struct cpu */
-	mov	%rax, %rdx
+	cmpq	$0, CPU_USER_ROOT(%rax)
+	je	1f			/* no KPTI */
+	mov	CPU_KERNEL_ROOT(%rax), %rdx
+	mov	%rdx, %cr3
+1:	mov	%rax, %rdx
 	shr	$32, %rdx
 	mov	$0xc0000101, %ecx
 	wrmsr
 	and	$-16, %rsp
 	call	trap_fatal
 	ud2
+
+/*
+ * ---- KPTI: the ways in and out of the kernel's page tables ----
+ *
+ * In kernel mode CR3 is always the kernel's own root, in user mode the VSpace's. So there is one root a VSpace, and the
+ * kernel could not follow a user address even if it wanted to.
+ */
+	.globl entry_syscall_kpti
+	.type entry_syscall_kpti, @function
+	.balign 64
+entry_syscall_kpti:
+	swapgs
+	mov	%rsp, %gs:CPU_SCRATCH
+	mov	%gs:CPU_KERNEL_ROOT, %rsp
+	mov	%rsp, %cr3
+	jmp	entry_syscall_mapped
+	.size entry_syscall_kpti, . - entry_syscall_kpti
+
+/* The CPU pushed to this CPU's entry page: seven words go from there to the thread's context. */
+	.globl entry_trap_kpti
+	.balign 16
+entry_trap_kpti:
+	swapgs
+	mov	%rdi, %gs:CPU_SCRATCH
+	mov	%gs:CPU_KERNEL_ROOT, %rdi
+	mov	%rdi, %cr3
+	mov	%gs:CPU_CURRENT, %rdi
+	pop	CTX_VECTOR(%rdi)
+	pop	CTX_ERROR(%rdi)
+	pop	CTX_RIP(%rdi)
+	pop	CTX_CS(%rdi)
+	pop	CTX_RFLAGS(%rdi)
+	pop	CTX_RSP(%rdi)
+	pop	CTX_SS(%rdi)
+	lea	CTX_VECTOR(%rdi), %rsp
+	mov	%gs:CPU_SCRATCH, %rdi
+	push_general
+	jmp	entry_trap_saved
+
+/* The user's GS base is in place: not for long. */
+	.globl leave_kpti, switch_leave_kpti
+	.balign 16
+leave_kpti:
+	cmpl	$0x100, CTX_VECTOR(%rdi)
+	jne	leave_by_iret_kpti
+switch_leave_kpti:
+	swapgs
+	load_for_sysret
+	mov	CTX_RSP(%rdi), %rsp
+	mov	%rsp, %gs:CPU_SCRATCH
+	mov	CTX_RDI(%rdi), %rdi
+	mov	%gs:CPU_USER_ROOT, %rsp
+	mov	%rsp, %cr3
+	mov	%gs:CPU_SCRATCH, %rsp
+	swapgs
+	sysretq
+
+leave_by_iret_kpti:
+	movq	$0x100, CTX_VECTOR(%rdi)
+	swapgs
+	mov	%gs:CPU_ENTRY_FRAME, %rsp
+	add	$40, %rsp
+	push	CTX_SS(%rdi)
+	push	CTX_RSP(%rdi)
+	push	CTX_RFLAGS(%rdi)
+	push	CTX_CS(%rdi)
+	push	CTX_RIP(%rdi)
+	lea	CTX_RBX(%rdi), %rsp
+	pop_general
+	mov	%gs:CPU_USER_ROOT, %rsp
+	mov	%rsp, %cr3
+	mov	%gs:CPU_ENTRY_FRAME, %rsp
+	swapgs
+	iretq
+	.text
 
 /* void arch_idle(void): sti takes effect after the next instruction, so no interrupt slips in before hlt. */
 	.globl arch_idle

@@ -129,6 +129,7 @@ CONTROL_REGISTER(cr4)
 
 #define MSR_APIC_BASE      0x1b
 #define MSR_TSC_ADJUST     0x3b
+#define MSR_CAPABILITIES   0x10a
 #define MSR_SYSENTER_CS    0x174
 #define MSR_PAT            0x277
 #define MSR_TSC_DEADLINE   0x6e0
@@ -152,15 +153,21 @@ CONTROL_REGISTER(cr4)
 
 /* ---- linker script ---- */
 extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[], image_end[];
+extern char entry_start[], entry_end[];
 
 /* ---- cpu.c: what this CPU can do, and its tables ---- */
 struct cpu_features {
 	bool fsgsbase, smep, smap, umip, xsave, xsaveopt, avx, x2apic, tsc_deadline, tsc_adjust, large_1g,
 	        rdtscp, rdrand;
+	bool meltdown; /* user mode can find out what kernel pages hold: wants KPTI */
 };
 extern struct cpu_features cpu_features;
 void cpu_detect(void);
 void arch_cpu_init(unsigned index);
+/* The way in: again when KPTI was chosen. */
+void cpu_init_entry(void);
+/* The pages of data that user mode's tables map under KPTI; 0 after the last. */
+uint64_t entry_page(unsigned i);
 /* The guard pages of all stacks, to be left unmapped; 0 after the last. */
 uint64_t stack_guard(unsigned i);
 bool stack_contains(uint64_t address, uint64_t *low, uint64_t *high);
@@ -194,6 +201,12 @@ const void *boot_bytes(uint64_t physical, uint64_t size);
 void boot_command_line(struct loader_info *info, const char *text, uint64_t limit);
 void boot_pvh_parse(uint64_t physical, struct loader_info *info);
 void boot_multiboot_parse(uint64_t physical, struct loader_info *info);
+
+/* ---- patch.c ---- */
+/* Kernel page table isolation: user mode's tables map of the kernel only its ways in and out. */
+extern bool kpti;
+/* The command line can say kpti=on, kpti=off (else what the CPU needs). Before paging_init(). */
+void patch_text(const char *command_line);
 
 /* ---- paging.c ---- */
 /* How much memory paging_init() takes for these ranges. */
@@ -329,7 +342,9 @@ void backtrace_begin_at(const struct arch_context *frame);
 /* ---- entry.S ---- */
 /* boot.S: the start-up code of other CPUs. */
 extern char boot_start[], boot_start_end[];
-extern char entry_syscall[];
+extern char entry_syscall[], entry_syscall_kpti[];
+extern char entry_trap[], entry_trap_kpti[], leave[], leave_kpti[], switch_leave[], switch_leave_kpti[];
+extern char load_root_kpti[];
 extern char entry_vectors[]; /* 256 stubs of 16 bytes */
 extern int32_t switch_jump_target;
 extern char switch_jump_end[], switch_bases_instructions[], switch_bases_msr[], switch_native_begin[];

@@ -5,6 +5,9 @@
  * The kernel's half of every root table is the same from boot on: the direct map of RAM (no-execute, without
  * the kernel's image, so that its text has no writable alias), the image with the rights of its sections, and
  * one table of device pages. All of it is global.
+ *
+ * Under KPTI there are two such halves: the kernel's, which is not global then, and user mode's, which every
+ * VSpace has.
  */
 #include "local.h"
 
@@ -13,6 +16,7 @@
 #define DEVICE_BASE 0xffffffffffe00000ul
 
 uint64_t kernel_root;
+static uint64_t upper_half; /* the root whose upper half every VSpace has */
 static pte_t device_table[ENTRIES] __attribute__((aligned(PAGE_SIZE)));
 static unsigned device_count;
 
@@ -41,9 +45,9 @@ static uint64_t pool_page(void)
 	return page;
 }
 
-static void map_one(uint64_t address, uint64_t physical, unsigned level, uint64_t flags)
+static void map_one(uint64_t root, uint64_t address, uint64_t physical, unsigned level, uint64_t flags)
 {
-	pte_t *table = phys_to_virt(kernel_root);
+	pte_t *table = phys_to_virt(root);
 
 	for (unsigned l = ARCH_ROOT_LEVEL; l > level; l--) {
 		pte_t *entry = &table[entry_index(address, l)];
@@ -52,8 +56,8 @@ static void map_one(uint64_t address, uint64_t physical, unsigned level, uint64_
 			*entry = pool_page() | PTE_PRESENT | PTE_WRITE;
 		table = phys_to_virt(*entry & PTE_ADDRESS);
 	}
-	table[entry_index(address, level)] = physical | flags | PTE_PRESENT | PTE_GLOBAL | PTE_ACCESSED |
-	                                     PTE_DIRTY | (level > 0 ? PTE_LARGE : 0);
+	table[entry_index(address, level)] =
+	        physical | flags | PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY | (level > 0 ? PTE_LARGE : 0);
 }
 
 /* The largest pages that fit. */
@@ -65,7 +69,7 @@ static void map_range(uint64_t address, uint64_t physical, uint64_t size, uint64
 		while (level > 0 &&
 		       (((address | physical) & (level_size(level) - 1)) != 0 || size < level_size(level)))
 			level--;
-		map_one(address, physical, level, flags);
+		map_one(kernel_root, address, physical, level, flags);
 		address += level_size(level);
 		physical += level_size(level);
 		size -= level_size(level);
@@ -83,17 +87,29 @@ static bool is_guard(uint64_t address)
 }
 
 /* In 4 KiB pages, for the guard pages' sake. */
-static void map_image(const char *start, const char *end, uint64_t flags)
+static void map_image(uint64_t root, const char *start, const char *end, uint64_t flags)
 {
 	for (uint64_t page = (uint64_t)start; page < (uint64_t)end; page += PAGE_SIZE)
 		if (!is_guard(page))
-			map_one(page, page - KERNEL_IMAGE, 0, flags);
+			map_one(root, page, page - KERNEL_IMAGE, 0, flags);
+}
+
+/* Global: they are the same in both halves. */
+static void map_user_half(void)
+{
+	uint64_t page;
+
+	upper_half = pool_page();
+	map_image(upper_half, entry_start, entry_end, PTE_GLOBAL);
+	for (unsigned i = 0; (page = entry_page(i)) != 0; i++)
+		map_one(upper_half, page, page - KERNEL_IMAGE, 0, PTE_WRITE | PTE_NX | PTE_GLOBAL);
 }
 
 uint64_t paging_bytes(const struct range_list *ranges)
 {
 	/* root; image: three levels of which the last maps 2 MiB; the device table's two upper levels */
-	uint64_t pages = 1 + 2 + (uint64_t)(image_end - image_start) / LARGE_PAGE_SIZE + 2 + 2;
+	uint64_t image = 1 + 2 + (uint64_t)(image_end - image_start) / LARGE_PAGE_SIZE + 2;
+	uint64_t pages = image + 2 + (kpti ? image : 0);
 
 	for (unsigned i = 0; i < ranges->count; i++) {
 		uint64_t size = ranges->ranges[i].end - ranges->ranges[i].start;
@@ -107,19 +123,24 @@ uint64_t paging_bytes(const struct range_list *ranges)
 
 void paging_init(const struct range_list *ranges, uint64_t pool, uint64_t pool_size)
 {
+	uint64_t global = kpti ? 0 : PTE_GLOBAL;
+
 	pool_next = pool;
 	pool_end = pool + pool_size;
 	kernel_root = pool_page();
 	for (unsigned i = 0; i < ranges->count; i++) {
 		uint64_t start = ranges->ranges[i].start, end = ranges->ranges[i].end;
 
-		map_range(start + KERNEL_OFFSET, start, end - start, PTE_WRITE | PTE_NX);
+		map_range(start + KERNEL_OFFSET, start, end - start, PTE_WRITE | PTE_NX | global);
 	}
-	map_image(text_start, text_end, 0);
-	map_image(rodata_start, rodata_end, PTE_NX);
-	map_image(data_start, image_end, PTE_WRITE | PTE_NX);
+	map_image(kernel_root, text_start, text_end, global);
+	map_image(kernel_root, rodata_start, rodata_end, PTE_NX | global);
+	map_image(kernel_root, data_start, image_end, PTE_WRITE | PTE_NX | global);
+	upper_half = kernel_root;
+	if (kpti)
+		map_user_half();
 	/* One page, to have the levels above; its entry is then replaced by the table's. */
-	map_one(DEVICE_BASE, 0, 1, 0);
+	map_one(kernel_root, DEVICE_BASE, 0, 1, 0);
 	{
 		pte_t *table = phys_to_virt(kernel_root);
 
@@ -134,8 +155,12 @@ void paging_init(const struct range_list *ranges, uint64_t pool, uint64_t pool_s
 /* The early map has no global pages: nothing of it is left in the TLB. */
 void paging_cpu_init(void)
 {
+	struct arch_cpu *cpu = cpu_local();
+
 	cr3_write(kernel_root);
-	cpu_local()->cr3 = kernel_root;
+	cpu->cr3 = kernel_root;
+	cpu->entry.kernel_root = kernel_root;
+	cpu->entry.user_root = kpti ? cpu->entry.kernel_root : 0;
 }
 
 void *paging_map_device(uint64_t physical)
@@ -144,14 +169,14 @@ void *paging_map_device(uint64_t physical)
 
 	kernel_assert(device_count < ENTRIES);
 	device_table[device_count] = page | PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_PCD | PTE_PWT |
-	                             PTE_GLOBAL | PTE_ACCESSED | PTE_DIRTY;
+	                             (kpti ? 0 : PTE_GLOBAL) | PTE_ACCESSED | PTE_DIRTY;
 	return (void *)(DEVICE_BASE + device_count++ * PAGE_SIZE + (physical & (PAGE_SIZE - 1)));
 }
 
 /* ---- VSpaces ---- */
 void arch_vspace_init(struct arch_vspace *vspace, void *root)
 {
-	const pte_t *kernel = phys_to_virt(kernel_root);
+	const pte_t *kernel = phys_to_virt(upper_half);
 	pte_t *table = root;
 
 	for (unsigned i = ENTRIES / 2; i < ENTRIES; i++)
@@ -205,9 +230,10 @@ unsigned arch_pte_harvest(pte_t *pte)
 void arch_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size)
 {
 	if (cpu_local()->cr3 != vspace->root)
-		return; /* its next switch writes CR3 */
+		return; /* it is flushed when it is loaded */
+	/* Under KPTI there is nothing to forget: coming here did it. */
 	if (size > FLUSH_PAGES_MAX * PAGE_SIZE) {
-		cr3_write(vspace->root);
+		cr3_write(cr3_read());
 		return;
 	}
 	for (uint64_t page = address & ~(PAGE_SIZE - 1); page < address + size; page += PAGE_SIZE)

@@ -54,7 +54,7 @@ static uint64_t tsc(void)
 static uint64_t overhead, tsc_hz;
 static const char *command_line;
 
-/* It is these two words in one. */
+/* It begins with these two words in one; what is for the kernel may follow. */
 static bool command_is(const char *first, const char *second)
 {
 	const char *at = command_line;
@@ -63,7 +63,7 @@ static bool command_is(const char *first, const char *second)
 		first++, at++;
 	while (!*first && *second && *second == *at)
 		second++, at++;
-	return !*first && !*second && !*at;
+	return !*first && !*second && (!*at || *at == ' ');
 }
 
 /* In ticks of the TSC. */

@@ -126,9 +126,18 @@ extern uint64_t kernel_root; /* physical */
 __attribute__((always_inline)) static inline void cpu_load_root(struct arch_cpu *cpu, uint64_t root)
 {
 	trace(TRACE_VSPACE, 0, NULL, root, 0, 0, 0);
-	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
-	/* Only now are the old tables out of use: until then other CPUs have to take them for used. */
-	__atomic_store_n(&cpu->cr3, root, __ATOMIC_RELAXED);
+	/*
+	 * Only after the first are the old tables out of use: until then other CPUs have to take them for
+	 * used. Under KPTI patch.c makes the two a call.
+	 */
+	__asm__ volatile("1:\tmov %1, %%cr3\n\t"
+	                 "mov %1, %0\n"
+	                 "2:\t.pushsection .root_loads, \"a\"\n\t"
+	                 ".quad 1b, 2b\n\t"
+	                 ".popsection"
+	                 : "=m"(cpu->cr3)
+	                 : "a"(root)
+	                 : "memory", "cc");
 }
 
 static inline void arch_vspace_switch(struct arch_vspace *vspace)

@@ -38,10 +38,15 @@
 #define CPU_SELF         0
 #define CPU_CURRENT      8
 #define CPU_STACK_TOP    16
-#define CPU_SCRATCH      24
 #define CPU_VECTOR_OWNER 32
 #define CPU_CANARY       40
+#define CPU_CR3          48
 #define CPU_TSS_RSP0     80
+/* struct arch_entry in it */
+#define CPU_SCRATCH     4096
+#define CPU_KERNEL_ROOT 4104
+#define CPU_USER_ROOT   4112
+#define CPU_ENTRY_FRAME 4120
 
 /* Selectors, the same numbers as Linux's, which programs can see in cs and ss. */
 #define SELECTOR_KERNEL_CODE 0x08

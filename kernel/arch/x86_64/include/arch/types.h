@@ -46,8 +46,9 @@ struct arch_context {
 } __attribute__((aligned(16)));
 
 /*
- * context.vector after the syscall instruction: the way back is sysret, which replaces rcx and r11. Not stored by that
- * entry: it is there whenever user mode runs, and only the entry of an interrupt or exception changes it.
+ * context.vector after the syscall instruction: the way back is sysret, which replaces rcx and r11. Not
+ * stored by that entry: it is there whenever user mode runs, and only the entry of an interrupt or exception
+ * changes it.
  */
 #define CONTEXT_SYSCALL 0x100
 /* context.vector when registers were written by another thread: the way back is iret, which restores all. */
@@ -86,6 +87,19 @@ struct arch_tss {
 
 #define ARCH_GDT_ENTRIES 10
 
+/*
+ * What the CPU itself and the first and last instructions of the kernel need. Under KPTI (entry.S) the tables
+ * of user mode map this page, and nothing else of the CPU's data but the stacks of fatal exceptions.
+ */
+struct arch_entry {
+	uint64_t scratch;                /* user rsp, for a few instructions */
+	uint64_t kernel_root, user_root; /* CR3 in the two modes; user_root is 0 without KPTI */
+	uint64_t frame;                  /* rip..ss at the end of `stack` */
+	uint64_t gdt[ARCH_GDT_ENTRIES];
+	struct arch_tss tss; /* under KPTI */
+	uint64_t stack[16] __attribute__((aligned(16)));
+} __attribute__((aligned(4096)));
+
 /* The per-CPU part. GS base holds its address in kernel mode. */
 struct arch_cpu {
 	struct cpu *self;
@@ -93,17 +107,17 @@ struct arch_cpu {
 	 * to user mode, a dummy when that thread is gone. FS and GS base of user mode are this thread's. */
 	struct arch_context *current;
 	uint64_t stack_top;
-	uint64_t scratch; /* user rsp, for three instructions of the syscall entry */
+	uint64_t reserved;
 	/* The thread whose vector registers the CPU holds, or NULL: then CR0.TS is set. */
 	struct arch_vector *vector_owner;
-	uint64_t stack_canary; /* at gs:40, where gcc's -mcmodel=kernel looks for it */
-	uint64_t cr3;
+	uint64_t stack_canary;   /* at gs:40, where gcc's -mcmodel=kernel looks for it */
+	uint64_t cr3;            /* root of the loaded VSpace; under KPTI that is CR3 in user mode only */
 	uint64_t timer_deadline; /* what the timer is set to, ns; DEADLINE_NEVER: disarmed */
 	uint32_t index;
 	uint32_t apic_id;
-	uint32_t stage; /* of starting: cpus.c; makes tss.rsp[] aligned too */
-	struct arch_tss tss;
-	uint64_t gdt[ARCH_GDT_ENTRIES];
+	uint32_t stage;      /* of starting: cpus.c; makes tss.rsp[] aligned too */
+	struct arch_tss tss; /* without KPTI: the CPU pushes to the thread's context */
+	struct arch_entry entry;
 } __attribute__((aligned(64)));
 
 /* ---- system call registers (see <kernel/arch.h>) ---- */

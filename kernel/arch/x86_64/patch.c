@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's text is made to fit the machine, once at boot before it becomes read-only: what a machine has
+ * not, or does not need, costs nothing on its hot paths.
+ */
+#include "local.h"
+
+bool kpti;
+
+/* From and to which address each cpu_load_root() is. */
+extern char *root_loads[][2], *root_loads_end[][2];
+
+enum patch { PATCH_CALL = 0xe8, PATCH_JUMP = 0xe9 };
+
+/* What is executed at `at`, five bytes or more, is that from now on. */
+static void patch(char *at, enum patch opcode, const char *target)
+{
+	int32_t distance = (int32_t)(target - (at + 5));
+
+	at[0] = (char)opcode;
+	__builtin_memcpy(at + 1, &distance, sizeof(distance));
+}
+
+static bool says(const char *command_line, const char *option)
+{
+	for (const char *at = command_line; *at; at++) {
+		unsigned i = 0;
+
+		if (at != command_line && at[-1] != ' ')
+			continue;
+		while (option[i] && at[i] == option[i])
+			i++;
+		if (!option[i] && (!at[i] || at[i] == ' '))
+			return true;
+	}
+	return false;
+}
+
+static void patch_root_loads(void)
+{
+	for (unsigned i = 0; root_loads[i] < root_loads_end[0]; i++) {
+		patch(root_loads[i][0], PATCH_CALL, load_root_kpti);
+		for (char *rest = root_loads[i][0] + 5; rest < root_loads[i][1]; rest++)
+			*rest = (char)0x90; /* nop */
+	}
+}
+
+void patch_text(const char *command_line)
+{
+	kpti = (cpu_features.meltdown && !says(command_line, "kpti=off")) || says(command_line, "kpti=on");
+	if (cpu_features.fsgsbase)
+		switch_jump_target = (int32_t)(switch_bases_instructions - switch_jump_end);
+	else
+		patch(switch_native_begin, PATCH_JUMP, switch_bases_msr);
+	if (!kpti)
+		return;
+	patch_root_loads();
+	kernel_log("cpu: user mode has page tables of its own (KPTI)\n");
+	patch(entry_trap, PATCH_JUMP, entry_trap_kpti);
+	patch(leave, PATCH_JUMP, leave_kpti);
+	patch(switch_leave, PATCH_JUMP, switch_leave_kpti);
+	cpu_init_entry();
+}
