@@ -20,6 +20,34 @@ void vspace_init_feeds(struct vspace *vspace)
 		vspace->feeds[i].place = (uint8_t)(PLACE_FEED + i);
 }
 
+/* ---- TLBs ---- */
+
+uint64_t tlb_generation;
+
+/* This CPU's TLB knows of the change, or has the space not loaded. */
+static inline void vspace_edited(struct vspace *vspace)
+{
+	struct cpu *cpu = this_cpu();
+	uint64_t generation = tlb_generation + 1;
+
+	/* If it knew of all others, it now knows of this change too. */
+	if (cpu->flushed == tlb_generation)
+		cpu->flushed = generation;
+	/* In this order: who has read the generation will see that this space has it. */
+	__atomic_store_n(&vspace->edited, generation, __ATOMIC_RELAXED);
+	__atomic_store_n(&tlb_generation, generation, __ATOMIC_RELEASE);
+}
+
+void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size)
+{
+	if (vspace->io) {
+		arch_io_flush(io_space_of(vspace)->domain);
+		return;
+	}
+	vspace_edited(vspace);
+	arch_tlb_flush(&vspace->arch, address, size);
+}
+
 struct vspace *vspace_init(void *object)
 {
 	struct vspace *vspace = (struct vspace *)((char *)object + PAGE_SIZE);
@@ -28,29 +56,24 @@ struct vspace *vspace_init(void *object)
 	vspace->end = USER_END;
 	vspace->root_level = ARCH_ROOT_LEVEL;
 	vspace->map_flags = VSPACE_MAP_FLAGS;
+	vspace_edited(vspace); /* a TLB with tags may remember another space that had its root here */
 	vspace_init_feeds(vspace);
 	return vspace;
 }
 
-/* ---- TLBs ---- */
-
-uint64_t tlb_generation;
-
-void vspace_flush(struct vspace *vspace, uint64_t address, uint64_t size)
+/* After the space was announced (cpu->vspace), before its tables are used. */
+unsigned tlb_tag(bool *stale)
 {
 	struct cpu *cpu = this_cpu();
-	uint64_t generation = tlb_generation + 1;
+	const struct vspace *vspace = cpu->vspace;
 
-	if (vspace->io) {
-		arch_io_flush(io_space_of(vspace)->domain);
-		return;
-	}
-	/* If it knew of all others, it now knows of this change too. */
-	if (cpu->flushed == tlb_generation)
-		cpu->flushed = generation;
-	vspace->edited = generation;
-	__atomic_store_n(&tlb_generation, generation, __ATOMIC_RELEASE);
-	arch_tlb_flush(&vspace->arch, address, size);
+	tags_leave(&cpu->tags, cpu->flushed);
+	if (!vspace)
+		return 0;
+	/* Who changes it sees that it is announced, or we see the change. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return tags_load(&cpu->tags, vspace->arch.root, __atomic_load_n(&vspace->edited, __ATOMIC_RELAXED),
+	                 stale);
 }
 
 /* The table pages themselves are free as well. */

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Translations (docs/several-cpus.md): generations, tours, and deleting an address space.
+ * Translations (docs/several-cpus.md): generations, tours, tags, and deleting an address space.
  *
  * Address space 1 (V) maps PAGES pages; address space 0 is another, or the kernel's own. CPUs switch between them as they
  * like and cache translations at any moment while CR3 says V. Two threads unmap the same page and then reuse its memory;
  * with PAGES 2 a third unmaps the other page. (A table page that is used again elsewhere is such memory, too.) With DELETE
- * one more deletes V and reuses its root. Claims: no CPU in user mode uses a translation to memory that was reused;
- * none has CR3 in a root that was. CR3 writes are serialising; the unmappers' fence is between edit and look.
+ * one more deletes V, reuses its root and memory, and then makes another space whose root is there. With TAGS a CPU keeps
+ * what it knows of V while it has loaded another space (with none it would need no more room than this: that another space
+ * takes the tag away is a flush when V is loaded, which may also happen for no reason).
+ *
+ * Claims: no CPU in user mode uses a translation to memory that was reused; none has CR3 in a root that was. CR3 writes are
+ * serialising; the unmappers' fence is between edit and look, a CPU's with tags between announcement and look.
  */
 #ifndef CPUS
 #define CPUS 2
@@ -21,48 +25,73 @@ bool lock;
 bool leaf[PAGES] = true;
 bool reused[PAGES];
 bool root_reused;
-byte generation;
+byte generation; /* of all spaces; the others are not changed */
+byte edited;     /* V's */
 /* software's words */
 byte vspace[CPUS], cr3_word[CPUS], flushed[CPUS];
+byte tag_flushed[CPUS]; /* with TAGS: `flushed` when V was left */
 bool bound[CPUS] = true; /* a thread of that CPU has V */
 byte visitors[CPUS];     /* bits: what visitors are on their way for */
 /* hardware */
 byte cr3[CPUS];
-byte tlb[CPUS]; /* a bit for each page */
+byte tlb[CPUS]; /* a bit for each page, of V */
 
 #define take_lock    atomic { !lock -> lock = true }
 #define release_lock lock = false
 
 inline load(v)
 {
-	flushed[me] = 0;
+	seen = generation;
 	vspace[me] = v;
+#ifdef TAGS
+	if
+	:: v == 1 -> stale = tag_flushed[me] < edited
+	:: else -> tag_flushed[me] = flushed[me]; stale = false
+	fi;
+#endif
 	d_step {
 		cr3[me] = v;
-		tlb[me] = 0;
+		if
+		:: stale -> tlb[me] = 0
+		:: else
+		fi
 	}
 	cr3_word[me] = v;
+	d_step {
+		flushed[me] = seen;
+		seen = 0;
+		stale = true
+	}
+}
+
+inline edit()
+{
+	edited = generation + 1;
+	generation = edited
 }
 
 proctype Cpu(byte me)
 {
 	byte seen, p, what;
+	bool stale = true;
 
 end:	do
 	/* user mode: interrupts are on */
 	:: vspace[me] == 1 && visitors[me] == 0 -> load(0)
 	:: vspace[me] == 0 && visitors[me] == 0 && bound[me] -> load(1)
 	:: true -> /* mail, of our visitors or of others */
-		/* a CPU that takes mail flushes first */
+		/* a CPU that takes mail flushes first what it has loaded, if that was changed */
+		seen = generation;
 		if
-		:: vspace[me] == 1 ->
-			seen = generation;
+		:: vspace[me] == 1 && flushed[me] < edited ->
 			tlb[me] = 0;
 			flushed[me] = seen
-		:: vspace[me] == 0 ->
-			flushed[me] = 9 /* this address space has seen many generations */
+		:: vspace[me] == 1 && flushed[me] >= edited
+		:: vspace[me] == 0
+		:: vspace[me] == 0 -> flushed[me] = seen
 		fi;
 		d_step {
+			seen = 0;
 			what = visitors[me];
 			visitors[me] = 0;
 			if
@@ -73,7 +102,8 @@ end:	do
 		if
 		:: what && vspace[me] == 1 -> load(0)
 		:: else
-		fi
+		fi;
+		what = 0
 	:: d_step { vspace[me] == 1 ->
 			for (p : 0 .. PAGES - 1) {
 				assert(!(tlb[me] & (1 << p)) || !reused[p]);
@@ -111,7 +141,7 @@ inline find_cpu_behind()
 	:: c == CPUS -> break
 	:: else ->
 		if
-		:: (vspace[c] == 1 || cr3_word[c] == 1) && flushed[c] < generation -> break
+		:: (vspace[c] == 1 || cr3_word[c] == 1) && flushed[c] < edited -> break
 		:: else -> c++
 		fi
 	od
@@ -133,7 +163,7 @@ proctype Unmapper(byte p)
 	if
 	:: leaf[p] ->
 		leaf[p] = false;
-		generation++
+		edit()
 	:: else
 	fi;
 	do
@@ -149,9 +179,13 @@ proctype Unmapper(byte p)
 
 proctype Deleter()
 {
-	byte c;
+	byte c, p;
 
 	take_lock;
+	for (p : 0 .. PAGES - 1) {
+		leaf[p] = false
+	}
+	edit();
 	/* Clearing the bindings: each at its thread's CPU. */
 	for (c : 0 .. CPUS - 1) {
 		visit(c, UNBIND)
@@ -172,6 +206,15 @@ proctype Deleter()
 		fi
 	od;
 	root_reused = true;
+	for (p : 0 .. PAGES - 1) {
+		reused[p] = true
+	}
+	root_reused = false;
+	edited = 0; /* a new object is zero */
+	edit();
+	for (c : 0 .. CPUS - 1) {
+		bound[c] = true
+	}
 	release_lock
 }
 

@@ -65,6 +65,7 @@ void cpu_detect(void)
 	f->tsc_adjust = structured.b >> 1 & 1;
 	f->large_1g = extended.d >> 26 & 1;
 	f->rdtscp = extended.d >> 27 & 1;
+	f->pcid = (basic.c >> 17 & 1) && (structured.b >> 10 & 1);
 	/* Intel's do, unless they say that they do not. */
 	f->meltdown =
 	        vendor.c == VENDOR_INTEL && !((structured.d >> 29 & 1) && (msr_read(MSR_CAPABILITIES) & 1));

@@ -231,10 +231,41 @@ switch_leave:				/* KPTI: a jump to switch_leave_kpti */
 	.size arch_switch_native, . - arch_switch_native
 
 /*
- * Called in the place of instructions, so it keeps all registers (cpu_load_root()): CR3 is written on the way out.
- * rax: the root.
+ * Called in the place of an instruction, so it keeps all registers (cpu_load_root()). rax: the root.
  */
 	.text
+	.globl load_root_pcid
+	.type load_root_pcid, @function
+load_root_pcid:
+	push	%rax
+	push	%rcx
+	push	%rdx
+	push	%rsi
+	push	%rdi
+	push	%r8
+	push	%r9
+	push	%r10
+	push	%r11
+	push	%rbx
+	mov	%rax, %rdi
+	mov	%rsp, %rbx
+	and	$-16, %rsp
+	call	pcid_load
+	mov	%rbx, %rsp
+	pop	%rbx
+	pop	%r11
+	pop	%r10
+	pop	%r9
+	pop	%r8
+	pop	%rdi
+	pop	%rsi
+	pop	%rdx
+	pop	%rcx
+	pop	%rax
+	ret
+	.size load_root_pcid, . - load_root_pcid
+
+/* The same without PCIDs, under KPTI: CR3 is written on the way out. */
 	.globl load_root_kpti
 	.type load_root_kpti, @function
 load_root_kpti:

@@ -109,6 +109,18 @@ CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
 #undef CONTROL_REGISTER
 
+/* Written to CR3: keep what the TLB has of this PCID. */
+#define CR3_KEEP (1ul << 63)
+
+enum invpcid { INVPCID_ADDRESS, INVPCID_ALL_OF_ONE };
+
+static inline void invpcid(enum invpcid what, uint64_t pcid, uint64_t address)
+{
+	const uint64_t descriptor[2] = {pcid, address};
+
+	__asm__ volatile("invpcid %0, %1" : : "m"(descriptor), "r"((uint64_t)what) : "memory");
+}
+
 #define CR0_MP (1ul << 1)
 #define CR0_EM (1ul << 2)
 #define CR0_TS (1ul << 3)
@@ -123,6 +135,7 @@ CONTROL_REGISTER(cr4)
 #define CR4_OSXMMEXCPT (1ul << 10)
 #define CR4_UMIP       (1ul << 11)
 #define CR4_FSGSBASE   (1ul << 16)
+#define CR4_PCIDE      (1ul << 17)
 #define CR4_OSXSAVE    (1ul << 18)
 #define CR4_SMEP       (1ul << 20)
 #define CR4_SMAP       (1ul << 21)
@@ -159,6 +172,7 @@ extern char entry_start[], entry_end[];
 struct cpu_features {
 	bool fsgsbase, smep, smap, umip, xsave, xsaveopt, avx, x2apic, tsc_deadline, tsc_adjust, large_1g,
 	        rdtscp, rdrand;
+	bool pcid;     /* and INVPCID */
 	bool meltdown; /* user mode can find out what kernel pages hold: wants KPTI */
 };
 extern struct cpu_features cpu_features;
@@ -205,7 +219,7 @@ void boot_multiboot_parse(uint64_t physical, struct loader_info *info);
 /* ---- patch.c ---- */
 /* Kernel page table isolation: user mode's tables map of the kernel only its ways in and out. */
 extern bool kpti;
-/* The command line can say kpti=on, kpti=off (else what the CPU needs). Before paging_init(). */
+/* The command line can say kpti=on, kpti=off (else what the CPU needs), pcid=off. Before paging_init(). */
 void patch_text(const char *command_line);
 
 /* ---- paging.c ---- */
@@ -216,6 +230,9 @@ void paging_init(const struct range_list *ranges, uint64_t pool, uint64_t pool_s
 void *paging_map_device(uint64_t physical);
 /* Another CPU than the first: from the early map to the kernel's. */
 void paging_cpu_init(void);
+/* Where there are PCIDs, cpu_load_root() and arch_tlb_flush() are these. */
+void pcid_load(uint64_t root);
+void pcid_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size);
 
 /* ---- ACPI tables (acpi.c, dmar.c) ---- */
 /* A number of `size` bytes, at any address. */
@@ -344,7 +361,7 @@ void backtrace_begin_at(const struct arch_context *frame);
 extern char boot_start[], boot_start_end[];
 extern char entry_syscall[], entry_syscall_kpti[];
 extern char entry_trap[], entry_trap_kpti[], leave[], leave_kpti[], switch_leave[], switch_leave_kpti[];
-extern char load_root_kpti[];
+extern char load_root_pcid[], load_root_kpti[];
 extern char entry_vectors[]; /* 256 stubs of 16 bytes */
 extern int32_t switch_jump_target;
 extern char switch_jump_end[], switch_bases_instructions[], switch_bases_msr[], switch_native_begin[];

@@ -158,9 +158,27 @@ void paging_cpu_init(void)
 	struct arch_cpu *cpu = cpu_local();
 
 	cr3_write(kernel_root);
+	if (cpu_features.pcid)
+		cr4_write(cr4_read() | CR4_PCIDE);
 	cpu->cr3 = kernel_root;
-	cpu->entry.kernel_root = kernel_root;
+	cpu->entry.kernel_root = kernel_root | (cpu_features.pcid ? CR3_KEEP : 0);
 	cpu->entry.user_root = kpti ? cpu->entry.kernel_root : 0;
+}
+
+/* In the place of cpu_load_root()'s instructions where there are PCIDs. */
+void pcid_load(uint64_t root)
+{
+	struct arch_cpu *cpu = cpu_local();
+	bool stale = false;
+
+	cpu->pcid = tlb_tag(&stale);
+	if (stale)
+		invpcid(INVPCID_ALL_OF_ONE, cpu->pcid, 0);
+	if (kpti)
+		cpu->entry.user_root = root | cpu->pcid | CR3_KEEP;
+	else
+		cr3_write(root | cpu->pcid | CR3_KEEP);
+	__atomic_store_n(&cpu->cr3, root, __ATOMIC_RELAXED);
 }
 
 void *paging_map_device(uint64_t physical)
@@ -226,6 +244,22 @@ unsigned arch_pte_harvest(pte_t *pte)
 
 /* Beyond this many pages, one flush of everything costs less. */
 #define FLUSH_PAGES_MAX 33
+
+/* In the place of arch_tlb_flush() where there are PCIDs: under KPTI it is not the loaded one that is meant.
+ */
+void pcid_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size)
+{
+	const struct arch_cpu *cpu = cpu_local();
+
+	if (cpu->cr3 != vspace->root)
+		return;
+	if (size > FLUSH_PAGES_MAX * PAGE_SIZE) {
+		invpcid(INVPCID_ALL_OF_ONE, cpu->pcid, 0);
+		return;
+	}
+	for (uint64_t page = address & ~(PAGE_SIZE - 1); page < address + size; page += PAGE_SIZE)
+		invpcid(INVPCID_ADDRESS, cpu->pcid, page);
+}
 
 void arch_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size)
 {

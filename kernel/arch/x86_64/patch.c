@@ -39,7 +39,7 @@ static bool says(const char *command_line, const char *option)
 static void patch_root_loads(void)
 {
 	for (unsigned i = 0; root_loads[i] < root_loads_end[0]; i++) {
-		patch(root_loads[i][0], PATCH_CALL, load_root_kpti);
+		patch(root_loads[i][0], PATCH_CALL, cpu_features.pcid ? load_root_pcid : load_root_kpti);
 		for (char *rest = root_loads[i][0] + 5; rest < root_loads[i][1]; rest++)
 			*rest = (char)0x90; /* nop */
 	}
@@ -48,13 +48,17 @@ static void patch_root_loads(void)
 void patch_text(const char *command_line)
 {
 	kpti = (cpu_features.meltdown && !says(command_line, "kpti=off")) || says(command_line, "kpti=on");
+	cpu_features.pcid = cpu_features.pcid && !says(command_line, "pcid=off");
 	if (cpu_features.fsgsbase)
 		switch_jump_target = (int32_t)(switch_bases_instructions - switch_jump_end);
 	else
 		patch(switch_native_begin, PATCH_JUMP, switch_bases_msr);
+	if (kpti || cpu_features.pcid)
+		patch_root_loads();
+	if (cpu_features.pcid)
+		patch((char *)arch_tlb_flush, PATCH_JUMP, (const char *)pcid_tlb_flush);
 	if (!kpti)
 		return;
-	patch_root_loads();
 	kernel_log("cpu: user mode has page tables of its own (KPTI)\n");
 	patch(entry_trap, PATCH_JUMP, entry_trap_kpti);
 	patch(leave, PATCH_JUMP, leave_kpti);

@@ -205,6 +205,8 @@ struct cpu *cpu_at(unsigned index);
 _Noreturn void kernel_main(const struct boot_data *boot);
 /* Another CPU, let go by arch_cpus_start(). */
 _Noreturn void kernel_main_other(void);
+/* A VSpace is loaded, or none, and the TLB has tags: its tag, or 0. *stale: see <kernel/tags.h>. */
+unsigned tlb_tag(bool *stale);
 /* The mail interrupt: something was left for this CPU. */
 void kernel_mail(void);
 /* The thread's context is saved in it. Each ends by leaving the kernel through schedule_and_return(). */

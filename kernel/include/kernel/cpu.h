@@ -6,6 +6,7 @@
 
 #include <kernel/arch.h>
 #include <kernel/heap.h>
+#include <kernel/tags.h>
 
 #define CPU_MAX 8
 
@@ -45,6 +46,7 @@ struct cpu {
 	struct thread *visitor; /* for which it executes a system call now */
 	struct cpu *go_to;      /* where the operation that it is at has to go on */
 	bool in_kernel;         /* debug kernels: holds the debug lock */
+	struct tags tags;       /* where the TLB has them */
 };
 
 /* Of this machine; boot_data's. */

@@ -87,7 +87,7 @@ void tlb_catch_up(struct cpu *cpu);
 /* The order matters: see docs/several-cpus.md. The first of a space that is not the loaded one, nor NULL. */
 __attribute__((always_inline)) static inline void vspace_load_other(struct cpu *cpu, struct vspace *vspace)
 {
-	uint64_t generation = __atomic_load_n(&tlb_generation, __ATOMIC_RELAXED);
+	uint64_t generation = __atomic_load_n(&tlb_generation, __ATOMIC_ACQUIRE);
 
 	__atomic_store_n(&cpu->vspace, vspace, __ATOMIC_RELAXED);
 	arch_vspace_load(&cpu->arch, &vspace->arch);

@@ -428,12 +428,9 @@ void fake_reset(void)
 	fake_cpu = 0;
 	memset(live, 0, sizeof(live));
 	memset(fake_ipi, 0, sizeof(fake_ipi));
-	for (unsigned i = 0; i < CPU_MAX; i++) {
+	for (unsigned i = 0; i < CPU_MAX; i++)
 		fake_timers[i] = DEADLINE_NEVER;
-		fake_cpu = i;
-		tlb_switch(NULL);
-	}
-	fake_cpu = 0;
+	tlb_reset();
 }
 
 void arch_panic_begin(void)

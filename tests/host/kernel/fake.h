@@ -24,6 +24,9 @@ extern void (*fake_after_invoke)(struct thread *thread);
 /* TLBs (fake_tlb.c): a CPU touches an address, if it may. */
 void tlb_touch(unsigned cpu, uint64_t address, bool write);
 void tlb_switch(struct arch_vspace *vspace);
+void tlb_reset(void);
+/* What this CPU's TLB says of it: a physical address, or 0. */
+uint64_t tlb_find(uint64_t address);
 /* This page becomes a table: no CPU may still walk it as what it was. */
 void tlb_table_linked(uint64_t physical);
 /* No TLB remembers what it must not any more. */

@@ -200,6 +200,7 @@ void generate_begin(void)
 	fake_check_every = UINT32_MAX;
 	world_cpus = 1 + (unsigned)draw(GENERATE_CPUS);
 	world_io_level = draw(4) ? 2 + (unsigned)draw(2) : 0;
+	world_tags = draw(2);
 	act(0);
 	world_waits = true;
 	world_boot_small();

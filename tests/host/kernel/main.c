@@ -86,6 +86,7 @@ int main(int argc, char **argv)
 	failed += units_invariants(&passed);
 	failed += units_cpus(&passed);
 	failed += units_hostile(&passed);
+	failed += units_tags(&passed);
 	failed += units_stress(&passed, argc > 1 ? strtoul(argv[1], NULL, 0) : 20000,
 	                       argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 1);
 	printf("%u passed, %u failed\n", passed + checks_passed, failed + checks_failed);

@@ -10,4 +10,5 @@ unsigned units_inherit(unsigned *passed);
 unsigned units_invariants(unsigned *passed);
 unsigned units_cpus(unsigned *passed);
 unsigned units_hostile(unsigned *passed);
+unsigned units_tags(unsigned *passed);
 unsigned units_stress(unsigned *passed, unsigned long operations, unsigned seed);

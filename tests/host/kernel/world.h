@@ -24,6 +24,8 @@ extern uint64_t world_bytes;
 extern unsigned world_cpus; /* of the next world */
 /* What fake IOMMU the next one has: the level that its tables begin at, or 0: none. */
 extern unsigned world_io_level;
+/* The CPUs' TLBs have tags. */
+extern bool world_tags;
 extern uint64_t fake_now;
 /* Every n-th look at pending interrupts finds one; 0: never. Not "always": each call of an operation must get
  * on. */

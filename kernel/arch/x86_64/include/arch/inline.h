@@ -128,7 +128,7 @@ __attribute__((always_inline)) static inline void cpu_load_root(struct arch_cpu 
 	trace(TRACE_VSPACE, 0, NULL, root, 0, 0, 0);
 	/*
 	 * Only after the first are the old tables out of use: until then other CPUs have to take them for
-	 * used. Under KPTI patch.c makes the two a call.
+	 * used. Under KPTI, or with PCIDs, patch.c makes the two a call.
 	 */
 	__asm__ volatile("1:\tmov %1, %%cr3\n\t"
 	                 "mov %1, %0\n"

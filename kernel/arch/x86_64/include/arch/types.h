@@ -107,7 +107,7 @@ struct arch_cpu {
 	 * to user mode, a dummy when that thread is gone. FS and GS base of user mode are this thread's. */
 	struct arch_context *current;
 	uint64_t stack_top;
-	uint64_t reserved;
+	uint64_t pcid; /* of the loaded VSpace, where there are PCIDs */
 	/* The thread whose vector registers the CPU holds, or NULL: then CR0.TS is set. */
 	struct arch_vector *vector_owner;
 	uint64_t stack_canary;   /* at gs:40, where gcc's -mcmodel=kernel looks for it */
