@@ -24,7 +24,7 @@ void vspace_init_feeds(struct vspace *vspace)
 
 uint64_t tlb_generation;
 
-/* This CPU's TLB knows of the change, or has the space not loaded. */
+/* Before this CPU goes on, its TLB knows of the change too. */
 static inline void vspace_edited(struct vspace *vspace)
 {
 	struct cpu *cpu = this_cpu();

@@ -17,7 +17,7 @@ END = re.compile(rb"^halted|^\n?Pith: .*\n|^kernel tests", re.M)
 
 # The header of a boot image (abi/boot.h): magic, version, size, entry, segments, then 8 times address, offset, file size, memory size,
 # rights, and where the archive is.
-VERSION, SIZE, ENTRY, SEGMENTS, SEGMENT, ARCHIVE = 8, 16, 24, 32, 40, 40 + 8 * 40
+VERSION, SIZE, ENTRY, SEGMENTS, SEGMENT, SEGMENT_SIZE, ARCHIVE = 8, 16, 24, 32, 40, 40, 40 + 8 * 40
 
 
 def changed(data, offset, value):
@@ -62,6 +62,8 @@ def test_boot_images():
             ("it has an impossible number of segments", changed(good, SEGMENTS, 1 << 63)),
             ("a segment is not page-aligned", changed(good, SEGMENT, 0x400001)),
             ("a segment's address is not a user address", changed(good, SEGMENT, 0xffffffff80100000)),
+            ("a segment lies where the kernel puts boot information", changed(good, SEGMENT, 0x10000000)),
+            ("its segments overlap", changed(good, SEGMENT + SEGMENT_SIZE, struct.unpack_from("<Q", good, SEGMENT)[0])),
             ("a segment lies outside the image", changed(good, SEGMENT + 8, 1 << 40)),
             ("a segment's sizes contradict each other", changed(good, SEGMENT + 24, 0)),
             ("a segment has unknown rights", changed(good, SEGMENT + 32, 0xff)),

@@ -2,6 +2,7 @@
 """The kernel boots on every machine that it should: chipsets, CPUs, clocks, memory sizes. Its tests are the program."""
 
 import os
+import random
 import re
 
 import bench
@@ -10,19 +11,23 @@ import execute
 import kernel_test
 import machine
 from paths import build
-from support import PATIENCE, check, equal, file_path, seconds
+from support import PATIENCE, SEED, check, equal, file_path, full, seconds
 
 IMAGE = build("tests", "kernel.img")
+USER_MODE = re.compile(rb"^CPUs: .*\n", re.M)
+MATRIX = [{"chipset": chipset, "memory": memory, "cpus": cpus} for chipset in ("q35", "pc") for cpus in range(1, 9)
+          for memory in ("32M", "64M", "512M", "3G", "5G", "16G")]
+SAMPLE = 6
 END = re.compile(rb"^kernel tests(:| failed).*\n|^Pith: .*\n|panic", re.M)
 
 
-def log_of(chipset="q35", cpu="max,-la57", memory="128M", cpus=1, icount=True, extra=()):
+def log_of(chipset="q35", cpu="max,-la57", memory="128M", cpus=1, icount=True, extra=(), end=END):
     """What the machine says on COM1, up to the tests' last line."""
     boot.make(boot.KERNEL, IMAGE)
     command = machine.command_line(boot.KERNEL, IMAGE, memory=memory, cpus=cpus, accel=["-accel", "tcg", "-cpu", cpu], icount=icount,
                                    extra=["-machine", chipset, "-device", "isa-debug-exit,iobase=0xf4,iosize=1", *extra])
     with machine.Machine(command) as emulator:
-        return bench.collect(emulator, 100, [END])[1]
+        return bench.collect(emulator, 100, [end, END])[1]
 
 
 def passes(**machine_options):
@@ -37,6 +42,27 @@ def starts(**machine_options):
     if "cpus" in machine_options:
         check(f"CPUs: {machine_options['cpus']}\n" in log, machine_options, log[:3000])
     return log
+
+
+def reaches_user_mode(**machine_options):
+    """The first component says how many CPUs it has, or that it wants more memory than there is."""
+    log = log_of(icount=False, end=USER_MODE, **machine_options)
+    little = machine_options["memory"] in ("32M", "64M") and "kernel tests failed: no memory" in log
+    check(little or f"CPUs: {machine_options['cpus']}\n" in log, machine_options, log)
+    check("panic" not in log and "cpus:" not in log, machine_options, log)
+
+
+def test_sample():
+    for options in random.Random(SEED).sample(MATRIX, SAMPLE):
+        reaches_user_mode(**options)
+
+
+@full
+@seconds(1200)
+def test_everywhere():
+    for options in MATRIX:
+        reaches_user_mode(**options)
+        print("boots:", options, flush=True)
 
 
 def test_old_chipset():

@@ -20,6 +20,8 @@ from paths import PATIENCE, ROOT
 PITH = os.path.join(ROOT, "pith")
 GUEST = os.path.join(ROOT, "build", "guest")
 BUSYBOX = os.path.join(ROOT, "build", "third-party", "busybox-static", "bin", "busybox")
+# Chooses samples of what is too much for every run.
+SEED = int(os.environ.get("PITH_SEED") or 1)
 FOLDER = os.environ.get("PITH_TEST") or "/tmp"
 
 

@@ -176,6 +176,7 @@ def run_one(test):
 
 def run(options):
     tests = chosen(discover(options), options.name, options.full, options.cpus)
+    os.environ["PITH_SEED"] = str(options.seed)
     if options.list:
         for test in tests:
             print(test.name + (" (--full)" if test.full else ""))
