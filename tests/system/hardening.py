@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What the kernel must not be able to do is tried, by a kernel that is made for it (tests/kernel/probe): the machine stops it."""
 
+import contextlib
 import json
 import re
+import select
 import subprocess
 
 import bench
@@ -110,23 +112,40 @@ def pages_for_entering():
     return allowed
 
 
-def mapped_in_user_mode(append, cpus):
-    """For each CPU what its page tables map of the upper half while it is in user mode: {address: flags}."""
+@contextlib.contextmanager
+def busy_machine(append, cpus):
+    """All its CPUs run programs, which do little but compute."""
     boot.make()
     command = machine.command_line(boot.KERNEL, boot.image("run", {}), f"{boot.append()} {append}", cpus=cpus, accel=machine.TCG,
                                    disks=[machine.Disk(images.root_image(), keep=False)])
-    found = {}
     with machine.Machine(command, control=True) as emulator:
-        session, monitor = bytearray(), Monitor(emulator)
+        session = bytearray()
         while not PROMPT.search(session):
-            session += emulator.console.recv(4096)
+            # The log, too: what nobody reads is lost after a while, and the beginning of the next line with it.
+            for line in select.select([emulator.console, emulator.log], [], [])[0]:
+                data = line.recv(4096)
+                session += data if line is emulator.console else b""
         emulator.console.send(b"while :; do :; done & " * cpus + b"\n")
-        while len(found) < cpus:
-            monitor.ask("stop")
-            for cpu in range(cpus):
-                if "CPL=3" in monitor.ask("info registers", cpu):
-                    found[cpu] = {int(at, 16): flags for at, _, flags in TRANSLATION.findall(monitor.ask("info tlb", cpu))
-                                  if int(at, 16) >= UPPER_HALF}
+        yield emulator, Monitor(emulator)
+
+
+def stop_in_user_mode(monitor, cpu):
+    """With that CPU in user mode the machine stands still."""
+    while True:
+        monitor.ask("stop")
+        if "CPL=3" in monitor.ask("info registers", cpu):
+            return
+        monitor.ask("cont")
+
+
+def mapped_in_user_mode(append, cpus):
+    """For each CPU what its page tables map of the upper half while it is in user mode: {address: flags}."""
+    found = []
+    with busy_machine(append, cpus) as (_, monitor):
+        for cpu in range(cpus):
+            stop_in_user_mode(monitor, cpu)
+            found.append({int(at, 16): flags for at, _, flags in TRANSLATION.findall(monitor.ask("info tlb", cpu))
+                          if int(at, 16) >= UPPER_HALF})
             monitor.ask("cont")
     return found
 
@@ -134,12 +153,23 @@ def mapped_in_user_mode(append, cpus):
 def test_kpti():
     """With it user mode's page tables map of the kernel its ways in and out; without, all of it. None of it is for user mode."""
     allowed = pages_for_entering()
-    for mapped in mapped_in_user_mode("kpti=on", 2).values():
+    for mapped in mapped_in_user_mode("kpti=on", 2):
         check(set(mapped) == allowed, "pages that should not be there, or are missing", [hex(at) for at in sorted(set(mapped) ^ allowed)])
         check(not any("U" in flags for flags in mapped.values()), mapped)
         check(not any("W" in flags and "X" not in flags for flags in mapped.values()), "writable and executable", mapped)
-    for mapped in mapped_in_user_mode("kpti=off", 2).values():
+    for mapped in mapped_in_user_mode("kpti=off", 2):
         check(symbols()["tlb_generation"][0] & ~4095 in mapped and len(set(mapped) - allowed) > 100, "the check would see the kernel", mapped)
+
+
+def test_kpti_and_fatal_exceptions():
+    """They come in user mode, on its page tables, and are told with the kernel's."""
+    for command, message in (("nmi", "exception 2 (NMI)"), ("mce 0 1 0xb200000000000000 0x5 0 0", "exception 18 (machine check)")):
+        with busy_machine("kpti=on", 1) as (emulator, monitor):
+            stop_in_user_mode(monitor, 0)
+            monitor.ask(command)
+            monitor.ask("cont")
+            log = bench.collect(emulator, 60, [HALTED])[1]
+        check(f"kernel panic: {message}" in log and log.count("kernel panic") == 1 and "in user mode (entered by" in log, log[-3000:])
 
 
 def test_kpti_where_it_is_needed():
