@@ -12,7 +12,7 @@ import boot
 import images
 import machine
 from paths import build
-from support import check, equal
+from support import PITH, check, equal, file_path, run
 
 KERNEL = build("kernel-probe", "pith.elf")
 HALTED = re.compile(rb"^halted", re.M)
@@ -180,3 +180,12 @@ def test_kpti_where_it_is_needed():
         with machine.Machine(command) as emulator:
             log = bench.collect(emulator, 60, [HALTED])[1]
         equal("(KPTI)" in log, isolated, f"{cpu} {append}: {log}")
+
+
+def test_kpti_for_programs():
+    """With the option of ./pith, and not without."""
+    for options, isolated in ((["--kpti", "on"], True), ([], False)):
+        path = file_path("log")
+        run([PITH, "exec", "--accel", "tcg", *options, "--log", path, "--", "true"]).ok()
+        with open(path) as log:
+            equal("(KPTI)" in log.read(), isolated, "isolation")

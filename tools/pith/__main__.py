@@ -65,8 +65,14 @@ def add_cpus(parser):
     parser.add_argument("--cpus", type=cpu_count, metavar="N", help="CPUs, 1 to 8 (1)")
 
 
+def add_kpti(parser):
+    parser.add_argument("--kpti", choices=("on", "off"),
+                        help="page table isolation: the kernel is not mapped in user mode (by default where the CPU needs it)")
+
+
 def add_machine_options(parser):
     add_cpus(parser)
+    add_kpti(parser)
     parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
 
 
@@ -205,6 +211,7 @@ def image_parser(parsers):
         description="Write an ISO that boots by BIOS and by UEFI, from a CD or copied to a USB stick. It holds what `run` boots: the "
                     "root file system is looked for on a virtio disk, the console is COM2, the log COM1.")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (build/pith.iso)")
+    add_kpti(parser)
 
 
 def parsers_not_yet(parsers):

@@ -51,9 +51,9 @@ def make(*targets):
                 raise Failure("the build failed (build/build.log):\n" + "".join(f.readlines()[-20:]), 125)
 
 
-def append(icount=False):
-    """The kernel's command line: the wall clock, which the system has no driver for; a fixed one with --icount."""
-    return f"epoch={ICOUNT_EPOCH if icount else int(time.time())}"
+def append(icount=False, kpti=None):
+    """The kernel's command line: the wall clock, which the system has no driver for, a fixed one with --icount; --kpti."""
+    return f"epoch={ICOUNT_EPOCH if icount else int(time.time())}" + (f" kpti={kpti}" if kpti else "")
 
 
 def image(system, config, disks=1, files=()):

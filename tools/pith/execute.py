@@ -20,7 +20,7 @@ class Options:
 
     def __init__(self, **given):
         self.__dict__ = {"root": None, "disk": [], "add": [], "memory": "512M", "icount": False, "timeout": None,
-                         "log": None, "cpus": None, "accel": "auto", "kernel": None, "extra": (),
+                         "log": None, "cpus": None, "accel": "auto", "kpti": None, "kernel": None, "extra": (),
                          "streams": (0, 1, 2), **given}
 
 
@@ -115,7 +115,7 @@ def execute(options):
             config[f"mount.{number}"] = path
         image = boot.image("exec", config, disks=1 + len(disks))
         command = machine.command_line(
-            options.kernel or boot.KERNEL, image, boot.append(options.icount), options.memory,
+            options.kernel or boot.KERNEL, image, boot.append(options.icount, options.kpti), options.memory,
             [root] + [machine.Disk(host) for host, _ in disks],
             accel=None if options.icount else boot.accelerator(options.accel), icount=options.icount,
             cpus=options.cpus, extra=options.extra)

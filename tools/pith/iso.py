@@ -52,6 +52,6 @@ def make(output, modules, kernel=boot.KERNEL, append=""):
 
 def run(options):
     output = options.output or build(NAME)
-    make(output, [boot.image("run", {})])
+    make(output, [boot.image("run", {})], append=f"kpti={options.kpti}" if options.kpti else "")
     print(output)
     return 0

@@ -187,7 +187,7 @@ def run(options):
             config["term"] = os.environ["TERM"]
         image = boot.image("run", config, disks=1)
         accel = boot.accelerator()
-        command = machine.command_line(boot.KERNEL, image, boot.append(), options.memory, [machine.Disk(IMAGE)], accel,
+        command = machine.command_line(boot.KERNEL, image, boot.append(kpti=options.kpti), options.memory, [machine.Disk(IMAGE)], accel,
                                        cpus=options.cpus)
         if os.isatty(0):
             print(f"pith: booting; Ctrl-] quits, `poweroff` ends it, the log is in {LOG}", file=sys.stderr)
