@@ -401,6 +401,7 @@ entry_trap_kpti:
 	pop	CTX_SS(%rdi)
 	lea	CTX_VECTOR(%rdi), %rsp
 	mov	%gs:CPU_SCRATCH, %rdi
+	movq	$0, %gs:CPU_SCRATCH	/* whoever leaves next may be another thread, and could read it */
 	push_general
 	jmp	entry_trap_saved
 
