@@ -151,8 +151,9 @@ void kernel_mail(void)
 	struct cpu *cpu = this_cpu();
 
 	debug_lock_take();
-	tlb_catch_up(cpu);
+	/* In this order: what is taken tells of changes that the flush must know of. */
 	mail_take(cpu);
+	tlb_catch_up(cpu);
 	while (cpu->inbox) {
 		struct mail *mail = cpu->inbox;
 

@@ -24,6 +24,8 @@ extern void (*fake_after_invoke)(struct thread *thread);
 /* TLBs (fake_tlb.c): a CPU touches an address, if it may. */
 void tlb_touch(unsigned cpu, uint64_t address, bool write);
 void tlb_switch(struct arch_vspace *vspace);
+/* Called, once, in the middle of the next flush: what another CPU does meanwhile. */
+extern void (*fake_flush_meanwhile)(void);
 void tlb_reset(void);
 /* What this CPU's TLB says of it: a physical address, or 0. */
 uint64_t tlb_find(uint64_t address);

@@ -58,8 +58,15 @@ bool arch_vspace_in_use(const struct cpu *cpu, const struct arch_vspace *vspace)
 	return tlbs[cpu->index].vspace == vspace;
 }
 
+void (*fake_flush_meanwhile)(void);
+
 void arch_tlb_flush(struct arch_vspace *vspace, uint64_t address, uint64_t size)
 {
+	void (*meanwhile)(void) = fake_flush_meanwhile;
+
+	fake_flush_meanwhile = NULL;
+	if (meanwhile)
+		meanwhile();
 	if (tlbs[fake_cpu].vspace != vspace)
 		return;
 	for (unsigned i = 0; i < ENTRIES; i++) {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads and their mail between two CPUs, one entry into the kernel at a time. */
+#include <string.h>
+
 #include <kernel/lock.h>
 
 #include "../check.h"
@@ -181,6 +183,43 @@ static void test_read_meets_writer(void)
 	end();
 }
 
+/* Tables of the address space that all share are changed; the change is told to the other CPU. */
+static void change_tables(void)
+{
+	INVOKE(INIT_SLOT_VSPACE, VSPACE_HARVEST, USER_BASE, 1);
+}
+
+/* The kernel for tests lets only one CPU in at a time; others do not. */
+static void change_tables_meanwhile(void)
+{
+	jmp_buf user;
+
+	memcpy(user, fake_user, sizeof(user));
+	debug_lock_release();
+	act(0);
+	CHECK(running() == near);
+	change_tables();
+	CHECK(near->state == THREAD_STATE_TRAVELLING);
+	act(1);
+	debug_lock_take();
+	memcpy(fake_user, user, sizeof(user));
+}
+
+/* Mail that arrives while a CPU flushes its TLB tells of a change that this flush did not know of. */
+static void test_mail_during_flush(void)
+{
+	begin();
+	run(init);
+	world_waits = false;
+	change_tables();
+	CHECK(init->state == THREAD_STATE_TRAVELLING && running() == near);
+	fake_flush_meanwhile = change_tables_meanwhile;
+	settle();
+	CHECK(!fake_flush_meanwhile && status_of(near) == ERR_NONE);
+	CHECK(cpu_at(1)->flushed >= thread_vspace(near)->edited);
+	end();
+}
+
 unsigned units_cpus(unsigned *passed)
 {
 	test_call();
@@ -190,6 +229,7 @@ unsigned units_cpus(unsigned *passed)
 	test_look_for_each_other();
 	test_torn_reads();
 	test_read_meets_writer();
+	test_mail_during_flush();
 	*passed += checks_passed;
 	return checks_failed;
 }
