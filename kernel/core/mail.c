@@ -109,11 +109,14 @@ void notification_signal_remote(struct notification *notification, struct cpu *h
 		mail_send(home, &notification->mail);
 }
 
-/* From the moment that it counts as taken it may be sent again. */
+/*
+ * From the moment that it counts as taken it may be sent again. An exchange, not a store: so it acquires the
+ * bits of a sender who found it in the mailbox.
+ */
 static void notification_land(struct notification *notification)
 {
-	__atomic_store_n(&notification->in_mail, false, __ATOMIC_SEQ_CST);
-	notification_signal(notification, __atomic_exchange_n(&notification->remote, 0, __ATOMIC_ACQ_REL));
+	__atomic_exchange_n(&notification->in_mail, false, __ATOMIC_ACQUIRE);
+	notification_signal(notification, __atomic_exchange_n(&notification->remote, 0, __ATOMIC_RELAXED));
 }
 
 /* ---- taking mail ---- */

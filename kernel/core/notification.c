@@ -33,7 +33,7 @@ void notification_signal(struct notification *notification, uint64_t bits)
 		notification->bits = 0;
 		thread_unqueue(waiter);
 		notification_give(waiter, ERR_NONE, bits);
-	} else if (bound && bound->cpu == this_cpu() && bound->state == THREAD_STATE_BLOCKED_RECV) {
+	} else if (bound && thread_owner(bound) == this_cpu() && bound->state == THREAD_STATE_BLOCKED_RECV) {
 		bits = notification->bits;
 		notification->bits = 0;
 		thread_unqueue(bound);

@@ -91,7 +91,7 @@ __attribute__((always_inline)) static inline void vspace_load_other(struct cpu *
 
 	__atomic_store_n(&cpu->vspace, vspace, __ATOMIC_RELAXED);
 	arch_vspace_load(&cpu->arch, &vspace->arch);
-	__atomic_store_n(&cpu->flushed, generation, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->flushed, generation, __ATOMIC_RELEASE);
 }
 
 static inline void vspace_load(struct cpu *cpu, struct vspace *vspace)
