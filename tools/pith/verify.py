@@ -9,6 +9,7 @@ tests/models/NAME.pml   a model; tests/proofs/NAME.c a harness around kernel sou
     mutants [NAME=VALUE ...]  with which macros mutants are looked for: in the order of these lines, until one fails
     = NAME: WHAT IS WRONG     a mutant. It replaces whole lines: those after `-` by those after `+` (several pairs are
     file FILE                 several places), in the model or in this FILE. Each must be found.
+    with [NAME=VALUE ...]     only with these macros is this one looked for
 """
 
 import concurrent.futures
@@ -36,7 +37,7 @@ PROOF_INCLUDES = [f"-I{root(path)}" for path in ("tests/proofs/include", "abi/in
 
 class Mutant:
     def __init__(self, name, what):
-        self.name, self.what, self.file, self.hunks = name, what, None, []
+        self.name, self.what, self.file, self.hunks, self.runs = name, what, None, [], []
 
     def apply(self, text):
         """The text with all hunks replaced; None if one is not there exactly once."""
@@ -72,6 +73,8 @@ class Check:
             self.mutants.append(Mutant(*rest.split(": ", 1)))
         elif word == "file" and self.mutants:
             self.mutants[-1].file = rest
+        elif word == "with" and self.mutants:
+            self.mutants[-1].runs.append(tuple(rest.split()))
         elif word in lists:
             lists[word].append(tuple(rest.split()))
         elif word == "source":
@@ -212,7 +215,7 @@ def jobs_of(checks, full):
         for macros in check.runs + (check.full if full else []):
             yield check, None, [macros]
         for mutant in check.mutants:
-            yield check, mutant, check.mutant_runs
+            yield check, mutant, mutant.runs or check.mutant_runs
 
 
 def run(options):
