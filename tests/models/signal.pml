@@ -20,6 +20,7 @@ bool lock;
 bool valid[2] = true; /* a slot names it: changed with the lock, read without */
 bool alive[2] = true;
 byte remote[2];
+bool in_mail[2];
 byte bits[2], accepted[2];
 byte linked[3]; /* ghost */
 byte head = NIL, next[3];
@@ -47,8 +48,8 @@ inline push(n)
 
 proctype Sender(byte who)
 {
-	byte n, old, i, sent;
-	bool was_empty, seen;
+	byte n, i, sent;
+	bool was_empty, was_in_mail, seen;
 
 	for (i : 0 .. 2 * SIGNALS - 1) {
 		n = i % 2;
@@ -67,12 +68,15 @@ proctype Sender(byte who)
 			:: else ->
 				assert(alive[n]);
 				d_step {
-					old = remote[n];
 					remote[n] = remote[n] | sent;
 					accepted[n] = accepted[n] | sent;
 				}
+				d_step {
+					was_in_mail = in_mail[n];
+					in_mail[n] = true;
+				}
 				if
-				:: old == 0 -> push(n)
+				:: !was_in_mail -> push(n)
 				:: else
 				fi
 			fi;
@@ -115,7 +119,7 @@ end:	do
 				take_lock;
 				valid[0] = false;
 				if
-				:: remote[0] -> again = true /* in the mailbox: behind it */
+				:: in_mail[0] -> again = true /* behind it */
 				:: else ->
 					d_step {
 						assert(linked[0] == 0);
@@ -133,6 +137,9 @@ end:	do
 				assert(alive[node]);
 				d_step {
 					linked[node]--;
+					in_mail[node] = false;
+				}
+				d_step {
 					word = remote[node];
 					remote[node] = 0;
 				}
