@@ -32,7 +32,8 @@ PAN_FLAGS = ["-w", "-O1", "-DNFAIR=4", "-DCOLLAPSE", "-DMEMLIM=3000"]
 CBMC_FLAGS = ["--bounds-check", "--pointer-check", "--div-by-zero-check", "--signed-overflow-check",
               "--undefined-shift-check", "--unwinding-assertions", "--no-built-in-assertions", "--no-malloc-may-fail",
               "-DPITH_DEBUG=1", "-DPITH_HOST_TEST=1"]
-PROOF_INCLUDES = [f"-I{root(path)}" for path in ("tests/proofs/include", "abi/include", "kernel/include", "")]
+PROOF_INCLUDES = [f"-I{root(path)}" for path in ("tests/proofs/include", "abi/include", "kernel/include", "kernel/arch/x86_64",
+                                                     "")]
 
 
 class Mutant:
