@@ -157,6 +157,16 @@ static const struct heap_node *heap_root(const struct heap_node *node)
 	return node;
 }
 
+static void check_thread_ready(const struct thread *thread)
+{
+	require(thread->queued ==
+	        (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
+	if (thread->queued && thread->ready_prev)
+		require(thread->ready_prev->ready_next == thread);
+	else if (thread->queued)
+		require(thread->cpu->ready[thread->priority].first == thread);
+}
+
 static void check_thread_state(const struct thread *thread)
 {
 	bool in_queue = thread->state == THREAD_STATE_BLOCKED_SEND ||
@@ -173,12 +183,7 @@ static void check_thread_state(const struct thread *thread)
 	                 : !heap_node_linked(&thread->wait));
 	require(!deadline_armed(&thread->deadline) || in_queue);
 	require((thread->state == THREAD_STATE_RUNNING) == (thread->home->current == thread));
-	require(thread->queued ==
-	        (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
-	if (thread->queued && thread->ready_prev)
-		require(thread->ready_prev->ready_next == thread);
-	else if (thread->queued)
-		require(thread->cpu->ready[thread->priority].first == thread);
+	check_thread_ready(thread);
 	if (thread->waits_on)
 		require(heap_root(&thread->wait) == thread->waits_on->waiting.root);
 	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)
@@ -503,12 +508,17 @@ static void check_ready_queue(const struct cpu *cpu, unsigned priority)
 	require(cpu->ready[priority].last == last);
 }
 
+static void check_ready_words(const struct cpu *cpu)
+{
+	for (unsigned i = 0; i < PRIORITY_COUNT / 64; i++)
+		require(!cpu->ready_bits[i] == !(cpu->ready_words >> i & 1));
+}
+
 static void check_cpu(const struct cpu *cpu)
 {
 	for (unsigned i = 0; i < PRIORITY_COUNT; i++)
 		check_ready_queue(cpu, i);
-	for (unsigned i = 0; i < PRIORITY_COUNT / 64; i++)
-		require(!cpu->ready_bits[i] == !(cpu->ready_words >> i & 1));
+	check_ready_words(cpu);
 	require(heap_valid(&cpu->deadlines));
 	if (cpu->current)
 		require(cpu->current->state == THREAD_STATE_RUNNING);
