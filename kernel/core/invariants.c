@@ -157,37 +157,62 @@ static const struct heap_node *heap_root(const struct heap_node *node)
 	return node;
 }
 
-static void check_thread_ready(const struct thread *thread)
+static bool thread_is_in_queue(const struct thread *thread)
+{
+	return thread->state == THREAD_STATE_BLOCKED_SEND || thread->state == THREAD_STATE_BLOCKED_RECV ||
+	       thread->state == THREAD_STATE_BLOCKED_WAIT;
+}
+
+static void check_thread_queued(const struct thread *thread)
 {
 	require(thread->queued ==
 	        (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
+}
+
+static void check_thread_state(const struct thread *thread)
+{
+	require(thread->state <= THREAD_STATE_BLOCKED_WAIT || thread->state == THREAD_STATE_TRAVELLING);
+	/* Away from home it only sends, waits for a reply, or travels. */
+	if (thread->state != THREAD_STATE_BLOCKED_SEND && thread->state != THREAD_STATE_BLOCKED_REPLY &&
+	    thread->state != THREAD_STATE_TRAVELLING)
+		require(thread->cpu == thread->home);
+	require(thread_is_in_queue(thread) == (thread->waits_on != NULL));
+	require(!deadline_armed(&thread->deadline) || thread_is_in_queue(thread));
+	require((thread->state == THREAD_STATE_RUNNING) == (thread->home->current == thread));
+	check_thread_queued(thread);
+	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)
+		require(!slot_empty(&thread->bindings[BIND_VSPACE]));
+}
+
+static void check_ready_links(const struct thread *thread)
+{
 	if (thread->queued && thread->ready_prev)
 		require(thread->ready_prev->ready_next == thread);
 	else if (thread->queued)
 		require(thread->cpu->ready[thread->priority].first == thread);
 }
 
-static void check_thread_state(const struct thread *thread)
+static void check_wait_links(const struct thread *thread)
 {
-	bool in_queue = thread->state == THREAD_STATE_BLOCKED_SEND ||
-	                thread->state == THREAD_STATE_BLOCKED_RECV ||
-	                thread->state == THREAD_STATE_BLOCKED_WAIT;
+	const struct wait_queue *queue = thread->waits_on;
 
-	require(thread->state <= THREAD_STATE_BLOCKED_WAIT || thread->state == THREAD_STATE_TRAVELLING);
-	/* Away from home it only sends, waits for a reply, or travels. */
-	if (thread->state != THREAD_STATE_BLOCKED_SEND && thread->state != THREAD_STATE_BLOCKED_REPLY &&
-	    thread->state != THREAD_STATE_TRAVELLING)
-		require(thread->cpu == thread->home);
-	require(in_queue == (thread->waits_on != NULL));
-	require(in_queue ? heap_node_linked(&thread->wait) || thread->waits_on->waiting.root == &thread->wait
-	                 : !heap_node_linked(&thread->wait));
-	require(!deadline_armed(&thread->deadline) || in_queue);
-	require((thread->state == THREAD_STATE_RUNNING) == (thread->home->current == thread));
-	check_thread_ready(thread);
-	if (thread->waits_on)
-		require(heap_root(&thread->wait) == thread->waits_on->waiting.root);
-	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)
-		require(!slot_empty(&thread->bindings[BIND_VSPACE]));
+	require(queue ? heap_node_linked(&thread->wait) || queue->waiting.root == &thread->wait
+	              : !heap_node_linked(&thread->wait));
+	if (queue)
+		require(heap_root(&thread->wait) == queue->waiting.root);
+}
+
+static void check_thread_replies(const struct thread *thread)
+{
+	if (thread->state == THREAD_STATE_BLOCKED_REPLY)
+		require(thread->reply && thread->reply->caller == thread);
+	else if (thread->state == THREAD_STATE_BLOCKED_RECV)
+		require(!thread->reply ||
+		        (thread->reply->state == REPLY_EXPECTING && thread->reply->holder == thread));
+	else
+		require(!thread->reply);
+	if (thread->active)
+		require(thread->active->state == REPLY_ACTIVE && thread->active->holder == thread);
 }
 
 /* The most urgent of all that wait in front of the endpoint and could pay. */
@@ -219,8 +244,8 @@ static const struct sched_context *check_payer(const struct thread *thread)
 	return lent && sched_context_usable(thread->own) ? thread->own : usual;
 }
 
-/* Priority, context and depth of the thread are what those lend it who wait for it. */
-static void check_inherited(const struct thread *thread)
+/* Priority and depth of the thread are what those lend it who wait for it. */
+static void check_lent(const struct thread *thread)
 {
 	const struct thread *caller = thread->active ? thread->active->caller : NULL;
 	const struct thread *first = thread->owns ? queue_first(&thread->owns->senders) : NULL;
@@ -230,20 +255,24 @@ static void check_inherited(const struct thread *thread)
 		priority = caller->priority;
 	if (INHERIT && first && first->priority > priority)
 		priority = first->priority;
-	require(thread->sched == check_payer(thread));
 	if (caller)
 		depth = caller->depth + 1u;
 	for (unsigned i = 0; thread->owns && i < CHAIN_MAX; i++) {
 		if (thread->owns->depths[i] && i + 1 > depth)
 			depth = i + 1;
 	}
-	require(!thread->owns || thread->owns->owner == thread);
-	/* What changes while it is away it learns when it comes home, or, stopped there, is resumed. */
-	if (thread->cpu != thread->home || thread->state == THREAD_STATE_TRAVELLING ||
-	    thread->state == THREAD_STATE_STOPPED)
-		return;
 	require(thread->priority == priority);
 	require(thread->depth == depth && depth <= CHAIN_MAX);
+}
+
+static void check_inherited(const struct thread *thread)
+{
+	require(thread->sched == check_payer(thread));
+	require(!thread->owns || thread->owns->owner == thread);
+	/* What changes while it is away it learns when it comes home, or, stopped there, is resumed. */
+	if (thread->cpu == thread->home && thread->state != THREAD_STATE_TRAVELLING &&
+	    thread->state != THREAD_STATE_STOPPED)
+		check_lent(thread);
 }
 
 static void check_thread(const struct thread *thread)
@@ -252,15 +281,9 @@ static void check_thread(const struct thread *thread)
 	const struct slot *notification = &thread->bindings[BIND_NOTIFICATION];
 
 	check_thread_state(thread);
-	if (thread->state == THREAD_STATE_BLOCKED_REPLY)
-		require(thread->reply && thread->reply->caller == thread);
-	else if (thread->state == THREAD_STATE_BLOCKED_RECV)
-		require(!thread->reply ||
-		        (thread->reply->state == REPLY_EXPECTING && thread->reply->holder == thread));
-	else
-		require(!thread->reply);
-	if (thread->active)
-		require(thread->active->state == REPLY_ACTIVE && thread->active->holder == thread);
+	check_ready_links(thread);
+	check_wait_links(thread);
+	check_thread_replies(thread);
 	require(thread->own == (slot_empty(context) ? NULL : slot_object(context)));
 	if (thread->own)
 		require(thread->own->thread == thread);

@@ -62,7 +62,8 @@ static int place(const struct thread *thread)
 static void check_threads(void)
 {
 	for (unsigned i = 0; i < THREADS; i++) {
-		check_thread_ready(threads[i]);
+		check_thread_queued(threads[i]);
+		check_ready_links(threads[i]);
 		require(threads[i]->queued == (place(threads[i]) >= 0));
 	}
 	check_ready_words(&cpu);
