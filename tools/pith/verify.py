@@ -32,8 +32,7 @@ PAN_FLAGS = ["-w", "-O1", "-DNFAIR=4", "-DCOLLAPSE", "-DMEMLIM=3000"]
 CBMC_FLAGS = ["--bounds-check", "--pointer-check", "--div-by-zero-check", "--signed-overflow-check",
               "--undefined-shift-check", "--unwinding-assertions", "--no-built-in-assertions", "--no-malloc-may-fail",
               "-DPITH_DEBUG=1", "-DPITH_HOST_TEST=1"]
-PROOF_INCLUDES = [f"-I{root(path)}" for path in ("tests/proofs/include", "abi/include", "kernel/include", "kernel/arch/x86_64",
-                                                     "")]
+PROOF_INCLUDES = ("tests/proofs/include", "abi/include", "kernel/include", "kernel/arch/x86_64", "")
 
 
 class Mutant:
@@ -142,7 +141,7 @@ def run_model(_check, _mutant, text, macros, folder, limit):
 
 
 def run_proof(check, mutant, text, macros, folder, limit):
-    """A mutated source lies in `folder` at its own path, which comes first on the include path."""
+    """A mutated source or header lies in `folder` at its own path, which comes first on the include path."""
     harness = check.path
     if mutant:
         target = os.path.join(folder, mutant.file or os.path.relpath(check.path, root()))
@@ -151,8 +150,9 @@ def run_proof(check, mutant, text, macros, folder, limit):
             out.write(text)
         if not mutant.file:
             harness = target
-    command = [*fetch.tool("cbmc"), *CBMC_FLAGS, *check.options, *defines(macros), "-I", folder, "-I", root("tests/proofs"),
-               *PROOF_INCLUDES, harness, *(root(source) for source in check.sources)]
+    includes = [os.path.join(top, path) for top in (folder, root()) for path in PROOF_INCLUDES]
+    command = [*fetch.tool("cbmc"), *CBMC_FLAGS, *check.options, *defines(macros), f"-I{root('tests/proofs')}",
+               *(f"-I{path}" for path in includes), harness, *(root(source) for source in check.sources)]
     status, output = execute(command, folder, limit, "cbmc.log")
     failures = re.findall(r"^\[(.*?)\] line \d+ (.*): FAILURE$", output, re.M)
     if "VERIFICATION SUCCESSFUL" in output:
