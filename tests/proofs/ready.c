@@ -19,7 +19,7 @@
 #define THREADS 3
 #endif
 #ifndef OP
-#define OP any_below(9)
+#define OP any_below(7)
 #endif
 #ifndef PRIORITY_MASK
 #define PRIORITY_MASK 0xff
@@ -124,15 +124,38 @@ static void change_state(struct thread *thread)
 	contexts[0].left = nondet_bool();
 }
 
-int main(void)
+/* The bitmap alone, whatever it says of which queues. */
+static void prove_bits(void)
 {
 	unsigned witness = any_below(PRIORITY_COUNT), priority = any_below(PRIORITY_COUNT);
-	bool may_queue, was_queued, was_marked;
+	bool was_marked = is_marked(witness);
+	int highest;
+
+	proof_assuming = true;
+	check_ready_words(&cpu);
+	proof_assuming = false;
+	highest = ready_highest(&cpu);
+	prove(!was_marked || (int)witness <= highest);
+	prove(highest < 0 || is_marked((unsigned)highest));
+	if (nondet_bool()) {
+		ready_mark(&cpu, priority);
+		prove(is_marked(witness) == (was_marked || witness == priority));
+	} else {
+		ready_unmark(&cpu, priority);
+		prove(is_marked(witness) == (was_marked && witness != priority));
+	}
+	check_ready_words(&cpu);
+}
+
+int main(void)
+{
+	unsigned witness = any_below(PRIORITY_COUNT);
+	bool may_queue, was_queued;
 	struct thread *thread, *first;
 	int highest;
 
 	make_any_threads();
-	if (OP == 8) { /* the first state: all is zero (thread_init, cpu_init) */
+	if (OP == 6) { /* the first state: all is zero (thread_init, cpu_init) */
 		for (unsigned i = 0; i < THREADS; i++)
 			assume(threads[i]->state == THREAD_STATE_STOPPED && !threads[i]->queued);
 		check_threads();
@@ -140,6 +163,10 @@ int main(void)
 		return 0;
 	}
 	make_any_queues();
+	if (OP == 5) {
+		prove_bits();
+		return 0;
+	}
 	proof_assuming = true;
 	check_threads();
 	check_ready_queue(&cpu, witness);
@@ -154,7 +181,6 @@ int main(void)
 	for (unsigned i = 0; i < THREADS; i++)
 		places[i] = place(threads[i]);
 	was_queued = thread->queued;
-	was_marked = is_marked(witness);
 	switch (OP) {
 	case 0:
 		if (!was_queued)
@@ -188,7 +214,7 @@ int main(void)
 		prove_others(thread, 0, -1);
 		thread->state = THREAD_STATE_RUNNING;
 		break;
-	case 4: /* the fast path's: the current thread yields to an equal */
+	default: /* the fast path's: the current thread yields to an equal */
 		assume(!was_queued && cpu.ready[thread->priority].first);
 		first = cpu.ready[thread->priority].first;
 		ready_rotate(&cpu, thread);
@@ -201,20 +227,6 @@ int main(void)
 			prove(threads[i] == first ||
 			      place(threads[i]) == places[i] - (threads[i]->priority == thread->priority &&
 			                                        places[i] > 0));
-		break;
-	case 5: /* bits alone, of any queues */
-		ready_mark(&cpu, priority);
-		check_ready_words(&cpu);
-		prove(is_marked(witness) == (was_marked || witness == priority));
-		return 0;
-	case 6:
-		ready_unmark(&cpu, priority);
-		check_ready_words(&cpu);
-		prove(is_marked(witness) == (was_marked && witness != priority));
-		return 0;
-	default: /* nobody waits above the highest, and somebody does there */
-		prove(!cpu.ready[witness].first || (int)witness <= highest);
-		prove(highest < 0 || cpu.ready[highest].first);
 		break;
 	}
 	check_threads();
