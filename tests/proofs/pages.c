@@ -262,7 +262,6 @@ static void prove_step(void)
 	unsigned level = any_below(LEVELS);
 	pte_t pte = nondet_u64();
 
-	prove(pte_is_table(pte) == ((pte & PTE_PRESENT) && !(pte & PTE_LARGE)));
 	prove((uint64_t)pte_below(pte, at_address >> (PAGE_BITS + 9 * level - 3)) - KERNEL_OFFSET ==
 	      (pte & PTE_ADDRESS) + entry_index(at_address, level) * sizeof(pte_t));
 }
