@@ -234,10 +234,6 @@ static unsigned cnode_delete_or_revoke(struct thread *caller, const struct slot 
 
 unsigned cnode_invoke(struct thread *caller, struct slot *slot, unsigned operation)
 {
-	if (operation < CNODE_DERIVE || operation > CNODE_REVOKE)
-		return ERR_NO_OPERATION;
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
 	if (operation == CNODE_DERIVE)
 		return cnode_derive(caller, slot);
 	if (operation == CNODE_MOVE)

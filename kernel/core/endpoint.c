@@ -252,10 +252,6 @@ unsigned endpoint_invoke(struct thread *caller, struct slot *slot, unsigned oper
 {
 	struct endpoint *endpoint = slot_object(slot);
 
-	if (operation != ENDPOINT_CLOSE && operation != ENDPOINT_OPEN)
-		return ERR_NO_OPERATION;
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
 	if (!arguments_zero(caller, 0))
 		return ERR_ARGUMENT;
 	if (go_home(slot))

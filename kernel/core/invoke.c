@@ -14,15 +14,24 @@
 #include <kernel/vspace.h>
 #include <kernel/window.h>
 
-static unsigned (*const invocations[OBJECT_TYPE_COUNT])(struct thread *caller, struct slot *slot,
-                                                        unsigned operation) = {
-        [OBJECT_UNTYPED] = untyped_invoke,         [OBJECT_CNODE] = cnode_invoke,
-        [OBJECT_THREAD] = thread_invoke,           [OBJECT_SCHED_CONTEXT] = sched_context_invoke,
-        [OBJECT_ENDPOINT] = endpoint_invoke,       [OBJECT_VSPACE] = vspace_invoke,
-        [OBJECT_MEMORY] = memory_invoke,           [OBJECT_WINDOW] = window_invoke,
-        [OBJECT_IRQ_CONTROL] = irq_control_invoke, [OBJECT_IRQ] = irq_invoke,
-        [OBJECT_IO_PORTS] = io_ports_invoke,       [OBJECT_IO_SPACE] = io_space_invoke,
-        [OBJECT_CPU_TIME] = cpu_time_invoke,
+/* What can be asked of each type, and the rights that all of it needs. */
+static const struct {
+	unsigned (*invoke)(struct thread *caller, struct slot *slot, unsigned operation);
+	unsigned first, last, rights;
+} invocations[OBJECT_TYPE_COUNT] = {
+        [OBJECT_UNTYPED] = {untyped_invoke, UNTYPED_RETYPE, UNTYPED_INFO, RIGHT_MANAGE},
+        [OBJECT_CNODE] = {cnode_invoke, CNODE_DERIVE, CNODE_REVOKE, RIGHT_MANAGE},
+        [OBJECT_THREAD] = {thread_invoke, THREAD_BIND, THREAD_NAME, RIGHT_MANAGE},
+        [OBJECT_SCHED_CONTEXT] = {sched_context_invoke, SCHED_CONTEXT_INFO, SCHED_CONTEXT_INFO, RIGHT_MANAGE},
+        [OBJECT_ENDPOINT] = {endpoint_invoke, ENDPOINT_CLOSE, ENDPOINT_OPEN, RIGHT_MANAGE},
+        [OBJECT_VSPACE] = {vspace_invoke, VSPACE_FEED, VSPACE_INFO, RIGHT_MANAGE},
+        [OBJECT_MEMORY] = {memory_invoke, MEMORY_INFO, MEMORY_INFO, 0},
+        [OBJECT_WINDOW] = {window_invoke, WINDOW_BIND, WINDOW_PROTECT, RIGHT_MANAGE},
+        [OBJECT_IRQ_CONTROL] = {irq_control_invoke, IRQ_CONTROL_LINE, IRQ_CONTROL_MESSAGE, RIGHT_MANAGE},
+        [OBJECT_IRQ] = {irq_invoke, IRQ_BIND, IRQ_ACKNOWLEDGE, RIGHT_MANAGE},
+        [OBJECT_IO_PORTS] = {io_ports_invoke, IO_PORTS_IN, IO_PORTS_OUT_STRING, 0},
+        [OBJECT_IO_SPACE] = {io_space_invoke, VSPACE_FEED, IO_SPACE_INFO, RIGHT_MANAGE},
+        [OBJECT_CPU_TIME] = {cpu_time_invoke, CPU_TIME_CONFIGURE, CPU_TIME_CONFIGURE, RIGHT_MANAGE},
 };
 
 static unsigned invoke_locked(struct thread *thread)
@@ -33,12 +42,15 @@ static unsigned invoke_locked(struct thread *thread)
 
 	if (!slot)
 		return ERR_NO_CAPABILITY;
-	if (!invocations[slot->type] || operation > UINT32_MAX)
+	if (!invocations[slot->type].invoke || operation < invocations[slot->type].first ||
+	    operation > invocations[slot->type].last)
 		return ERR_NO_OPERATION;
+	if (invocations[slot->type].rights & ~slot->rights)
+		return ERR_RIGHTS;
 	if (!(thread->flags & THREAD_RESTARTED))
 		thread->progress = 0;
 	thread->flags &= ~(uint32_t)THREAD_RESTARTED;
-	status = invocations[slot->type](thread, slot, (unsigned)operation);
+	status = invocations[slot->type].invoke(thread, slot, (unsigned)operation);
 	if (status == STATUS_RESTART)
 		thread->flags |= THREAD_RESTARTED;
 	return status;

@@ -60,8 +60,6 @@ unsigned io_ports_invoke(struct thread *caller, struct slot *slot, unsigned oper
 {
 	bool in = operation == IO_PORTS_IN || operation == IO_PORTS_IN_STRING;
 
-	if (operation < IO_PORTS_IN || operation > IO_PORTS_OUT_STRING)
-		return ERR_NO_OPERATION;
 	if (!(slot->rights & (in ? RIGHT_READ : RIGHT_WRITE)))
 		return ERR_RIGHTS;
 	if (operation == IO_PORTS_IN || operation == IO_PORTS_OUT)

@@ -94,12 +94,10 @@ unsigned io_space_invoke(struct thread *caller, struct slot *slot, unsigned oper
 {
 	struct io_space *io = io_space_of(slot_object(slot));
 
-	if (operation == VSPACE_HARVEST)
-		return ERR_NO_OPERATION;
-	if (operation < IO_SPACE_ATTACH || operation > IO_SPACE_INFO)
+	if (operation <= VSPACE_INFO && operation != VSPACE_HARVEST)
 		return vspace_invoke(caller, slot, operation);
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
+	if (operation < IO_SPACE_ATTACH)
+		return ERR_NO_OPERATION;
 	if (operation == IO_SPACE_ATTACH)
 		return io_space_attach(caller, io);
 	if (!arguments_zero(caller, 0))

@@ -122,10 +122,6 @@ unsigned irq_control_invoke(struct thread *caller, struct slot *slot, unsigned o
 	struct slot *to;
 	enum error error;
 
-	if (operation != IRQ_CONTROL_LINE && operation != IRQ_CONTROL_MESSAGE)
-		return ERR_NO_OPERATION;
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
 	if (this_cpu()->index != IRQ_HOME)
 		return go_to(cpu_at(IRQ_HOME));
 	if (!arguments_zero(caller, 4))
@@ -177,10 +173,6 @@ unsigned irq_invoke(struct thread *caller, struct slot *slot, unsigned operation
 {
 	struct irq *irq = slot_object(slot);
 
-	if (operation != IRQ_BIND && operation != IRQ_ACKNOWLEDGE)
-		return ERR_NO_OPERATION;
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
 	if (this_cpu()->index != IRQ_HOME)
 		return go_to(cpu_at(IRQ_HOME));
 	return operation == IRQ_BIND ? irq_bind(caller, irq) : irq_acknowledge(caller, irq);

@@ -261,11 +261,8 @@ unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operat
 {
 	struct thread *thread = slot_object(slot);
 
-	if ((operation < THREAD_BIND || operation > THREAD_INFO) &&
-	    (operation != THREAD_NAME || !trace_is_built))
+	if (operation > THREAD_INFO && (operation != THREAD_NAME || !trace_is_built))
 		return ERR_NO_OPERATION;
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
 	if (thread_go(caller, thread, operation))
 		return STATUS_RESTART;
 	switch (operation) {

@@ -293,9 +293,5 @@ static enum error untyped_info(struct thread *caller, const struct slot *untyped
 
 unsigned untyped_invoke(struct thread *caller, struct slot *slot, unsigned operation)
 {
-	if (operation != UNTYPED_RETYPE && operation != UNTYPED_INFO)
-		return ERR_NO_OPERATION;
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
 	return operation == UNTYPED_RETYPE ? untyped_retype(caller, slot) : untyped_info(caller, slot);
 }

@@ -502,10 +502,6 @@ unsigned vspace_invoke(struct thread *caller, struct slot *slot, unsigned operat
 {
 	struct vspace *vspace = slot_object(slot);
 
-	if (operation < VSPACE_FEED || operation > VSPACE_INFO)
-		return ERR_NO_OPERATION;
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
 	switch (operation) {
 	case VSPACE_FEED:
 		return vspace_feed(caller, vspace);

@@ -435,10 +435,6 @@ unsigned window_invoke(struct thread *caller, struct slot *slot, unsigned operat
 {
 	struct window *window = slot_object(slot);
 
-	if (operation < WINDOW_BIND || operation > WINDOW_PROTECT)
-		return ERR_NO_OPERATION;
-	if (!(slot->rights & RIGHT_MANAGE))
-		return ERR_RIGHTS;
 	switch (operation) {
 	case WINDOW_BIND:
 		return window_bind(caller, window);

@@ -6,6 +6,7 @@ As a program: the test that no stretch with interrupts off is longer than it may
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ import trace
 from paths import Failure, build, root
 
 IRQS_OFF_LIMIT = 20000
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
 TEST_PROGRAMS = ("kernel", "kernel-objects")
 WALL_RUNS = 3
 
@@ -38,12 +40,17 @@ def sizes():
 def lines():
     files = [path for folder, _, names in os.walk(root("kernel")) for path in (os.path.join(folder, n) for n in names)]
     count = {".c": 0, ".S": 0, ".h": 0}
+    code = 0
     for path in files:
         ending = os.path.splitext(path)[1]
         if ending in count:
             with open(path) as f:
-                count[ending] += len(f.readlines())
+                text = f.read()
+            count[ending] += text.count("\n")
+            if ending != ".h":
+                code += sum(bool(line.strip()) for line in COMMENT.sub("", text).splitlines())
     yield "kernel_lines", count[".c"] + count[".S"], "lines"
+    yield "kernel_code_lines", code, "lines"  # without comments and empty lines
     yield "kernel_header_lines", count[".h"], "lines"
 
 
