@@ -33,7 +33,8 @@ bool chain_extend(struct endpoint *endpoint, struct thread *sender)
 		/* What it waits for on another CPU is that one's business. */
 		thread = thread->cpu == this_cpu() ? thread_waits_for(thread) : NULL;
 	}
-	if (thread == sender) {
+	/* Nobody at whom CHAIN_MAX hops end may queue, whoever owns the endpoint. */
+	if (thread == sender && sender->depth < CHAIN_MAX) {
 		endpoint_set_owner(endpoint, NULL);
 		return true;
 	}

@@ -333,6 +333,10 @@ static void test_chain_limit(void)
 	INVOKE(servers[i].cap, THREAD_SUSPEND);
 	calls(servers[i].endpoint);
 	CHECK(running() == servers[i - 1].thread && status_of(running()) == ERR_LIMIT);
+	/* Nor at its own endpoint, though there it would wait for nobody. */
+	calls(servers[i - 1].endpoint);
+	CHECK(running() == servers[i - 1].thread && status_of(running()) == ERR_LIMIT);
+	CHECK(running()->owns);
 	/* A send that is received at once waits for nobody. */
 	enter(SYS_SEND, &(struct call){.cap = servers[i + 1].endpoint, .deadline = DEADLINE_NEVER});
 	CHECK(servers[i - 1].thread->state == THREAD_STATE_READY || running() == servers[i - 1].thread);
