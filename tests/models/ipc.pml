@@ -226,7 +226,7 @@ inline chain_extend(e, sender)
 	od;
 	fits = (hops <= CHAIN_MAX);
 	if
-	:: v == sender ->
+	:: v == sender && depth[sender] < CHAIN_MAX ->
 		fits = true;
 		endpoint_set_owner(e, NONE)
 	:: else
@@ -582,6 +582,7 @@ inline check()
 		assert((state[i] == SEND || state[i] == RECV) == (at[i] != NONE));
 		assert(state[i] != REPLY || reply[i] != NONE && caller[reply[i]] == i && reply_state[reply[i]] >= ACTIVE);
 		assert(state[i] == REPLY || state[i] == RECV || reply[i] == NONE);
+		assert(state[i] != SEND || depth[i] < CHAIN_MAX);
 		assert(state[i] != RECV || reply[i] == NONE || reply_state[reply[i]] == EXPECTING && holder[reply[i]] == i);
 		assert(job[i] == NONE || reply_state[job[i]] == ACTIVE && holder[job[i]] == i);
 		assert(owns[i] == NONE || owner[owns[i]] == i);
