@@ -198,8 +198,12 @@ static void check_wait_links(const struct thread *thread)
 
 	require(queue ? heap_node_linked(&thread->wait) || queue->waiting.root == &thread->wait
 	              : !heap_node_linked(&thread->wait));
-	if (queue)
-		require(heap_root(&thread->wait) == queue->waiting.root);
+	if (!queue)
+		return;
+	require(heap_root(&thread->wait) == queue->waiting.root);
+	/* Who waits alone may have no key. */
+	require(!queue->waiting.root->left ||
+	        thread->wait.key >> ARRIVAL_BITS == (uint64_t)(PRIORITY_MAX - thread->priority));
 }
 
 static void check_thread_replies(const struct thread *thread)

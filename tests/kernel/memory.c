@@ -142,6 +142,7 @@ TEST(large_pages, "2 MiB pages map like small ones")
 	words[LARGE_PAGE_SIZE / 8 - 1] = 2;
 	EXPECT(ERR_NONE, window, WINDOW_MAP, AT + LARGE_PAGE_SIZE, 511, 1, RW);
 	CHECK(words[LARGE_PAGE_SIZE / 8 + 511] == 2);
+	CHECK(words[0x5000 / 8] == 0); /* the TLB knows it */
 	EXPECT(ERR_NONE, window, WINDOW_MAP, AT + 0x5000, 0, 1, RW); /* in the middle: the large leaf goes */
 	CHECK(words[0x5000 / 8] == 1);
 	EXPECT(ERR_NONE, INIT_SLOT_CNODE, CNODE_DELETE, memory);

@@ -61,6 +61,17 @@ def test_reader_that_goes_away():
     equal(process.wait(60 * PATIENCE), 141, "the status of yes after SIGPIPE")
 
 
+def test_output_that_cannot_be_written():
+    for stream in ("stdout", "stderr"):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(pith_command("sh", "-c", "seq 100000; seq 100000 >&2"), stdin=subprocess.DEVNULL,
+                                  **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: full})
+        equal(done.returncode, 125, f"{stream} is full")
+    result = run([PITH, "exec", "--log", "/nonexistent/log", "--", "true"])
+    equal(result.status, 125)
+    check(result.stderr.startswith(b"pith: /nonexistent/log: "), result.stderr)
+
+
 def children_of(parent):
     """The process ids of a process' children."""
     found = []

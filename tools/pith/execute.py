@@ -107,7 +107,17 @@ def log_end(text, lines=40):
     return "\n".join(bytes(text).decode(errors="replace").splitlines()[-lines:])
 
 
+def write_log(path, text):
+    try:
+        if path:
+            with open(path, "wb") as f:
+                f.write(text)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}", STATUS_FAILED) from None
+
+
 def execute(options):
+    write_log(options.log, b"")  # or it would be lost when all is over
     disks = extra_disks(options.disk)
     with root_disk(options, disks) as root:
         config = {}
@@ -123,13 +133,14 @@ def execute(options):
             session = Session(emulator.console, emulator.log, options.command, ENVIRONMENT, options.timeout,
                               options.streams)
             try:
-                return session.run()
+                status = session.run()
+                if session.unwritten:
+                    raise Failure(session.unwritten, STATUS_FAILED)
+                return status
             except Lost as lost:
                 own_words = emulator.complaint() if emulator.has_ended() else ""
                 emulator.stop()
                 told = [str(lost), own_words, log_end(session.log_text)]
                 raise Failure("\n".join(text for text in told if text), STATUS_FAILED) from None
             finally:
-                if options.log:
-                    with open(options.log, "wb") as f:
-                        f.write(session.log_text)
+                write_log(options.log, session.log_text)

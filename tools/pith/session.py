@@ -16,6 +16,7 @@ import time
 MAGIC = 0x58505450
 FRAME_MAX = 4096
 READY, START, STDIN, STDOUT, STDERR, CREDIT, EXIT, ERROR, SIGNAL = range(1, 10)
+OUTPUT_NAMES = {STDOUT: "standard output", STDERR: "standard error"}
 HEADER = struct.Struct("<IHH")
 
 STATUS_TIMEOUT = 124
@@ -69,6 +70,7 @@ class Session:
         self.status = None
         self.log_text = bytearray()
         self.panicked = None
+        self.unwritten = None   # why output was lost, if not because its reader went away
         self.timed_out = False
         self.escalation = []    # what to do next if the program does not end, strongest last
         now = time.monotonic()
@@ -193,7 +195,9 @@ class Session:
         except OSError as error:
             pending.clear()
             self.outputs[kind] = None
-            if error.errno == errno.EPIPE and self.status is None and self.started:
+            if error.errno != errno.EPIPE:
+                self.unwritten = f"{OUTPUT_NAMES[kind]}: {error.strerror}"
+            elif self.status is None and self.started:
                 self.send(SIGNAL, struct.pack("<I", signal.SIGPIPE))
 
     def interests(self):

@@ -432,6 +432,58 @@ static void test_owner_dies(void)
 	CHECK(!heir.thread->owns && heir.thread->priority == 7);
 }
 
+/* Whoever gets another priority while it waits gets the place of it. */
+static void test_waiter_changes_priority(void)
+{
+	struct thread *init, *first, *second;
+	cptr_t bell, first_cap, second_cap;
+
+	begin();
+	init = running();
+	bell = make(OBJECT_NOTIFICATION, 0);
+	first_cap = make_thread(PRIORITY_MAX);
+	first = thread_at(first_cap);
+	second_cap = make_thread(PRIORITY_MAX);
+	second = thread_at(second_cap);
+	run(first);
+	enter(SYS_WAIT, &(struct call){.cap = bell, .deadline = DEADLINE_NEVER});
+	run(second);
+	enter(SYS_WAIT, &(struct call){.cap = bell, .deadline = DEADLINE_NEVER});
+	CHECK(running() == init);
+	CHECK(queue_first(first->waits_on) == first && second->waits_on == first->waits_on);
+	INVOKE(first_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 20);
+	CHECK(queue_first(first->waits_on) == second);
+	INVOKE(second_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 15);
+	CHECK(queue_first(first->waits_on) == first);
+	INVOKE(second_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, 30);
+	CHECK(queue_first(first->waits_on) == second);
+}
+
+/* The Reply that was to hold a caller is free again when bits come instead. */
+static void test_bound_bits_free_the_reply(void)
+{
+	const struct reply *reply;
+	struct thread *init;
+	struct server s;
+	cptr_t bell, badged;
+
+	begin();
+	init = running();
+	s = new_server(PRIORITY_MAX);
+	reply = slot_object(init_slot_at(s.reply));
+	bell = make(OBJECT_NOTIFICATION, 0);
+	CHECK(INVOKE(s.cap, THREAD_BIND, BIND_NOTIFICATION, bell) == ERR_NONE);
+	badged = new_slot();
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DERIVE, badged, CPTR_NULL, bell, RIGHT_WRITE, 4) == ERR_NONE);
+	run(s.thread);
+	receives(&s, s.reply);
+	CHECK(running() == init);
+	CHECK(s.thread->state == THREAD_STATE_BLOCKED_RECV && reply->state == REPLY_EXPECTING);
+	enter(SYS_SIGNAL, &(struct call){.cap = badged});
+	CHECK(status_of(s.thread) == RECV_NOTIFICATION && *context_cap(&s.thread->context) == 4);
+	CHECK(!s.thread->reply && reply->state == REPLY_IDLE);
+}
+
 unsigned units_inherit(unsigned *passed)
 {
 	test_call_lends_context();
@@ -445,6 +497,8 @@ unsigned units_inherit(unsigned *passed)
 	test_chain_limit_behind();
 	test_cycle();
 	test_owner_dies();
+	test_waiter_changes_priority();
+	test_bound_bits_free_the_reply();
 	*passed += checks_passed;
 	return checks_failed;
 }

@@ -20,7 +20,7 @@
 
 /* Everything is made by init, which runs. */
 static struct {
-	struct thread *init, *server, *sender, *parked, *answered, *ready, *waiter, *stopped;
+	struct thread *init, *server, *sender, *behind, *parked, *answered, *ready, *waiter, *stopped;
 	struct reply *idle, *expecting, *active;
 	struct reply *of_parked;
 	struct endpoint *served, *queued;
@@ -57,7 +57,8 @@ static struct thread *calls(cptr_t endpoint)
 static void make_ipc(void)
 {
 	cptr_t served = make(OBJECT_ENDPOINT, 0), queued = make(OBJECT_ENDPOINT, 0);
-	cptr_t own = make(OBJECT_ENDPOINT, 0), expecting = make(OBJECT_REPLY, 0);
+	cptr_t own = make(OBJECT_ENDPOINT, 0), crowded = make(OBJECT_ENDPOINT, 0),
+	       expecting = make(OBJECT_REPLY, 0);
 	cptr_t first = make(OBJECT_REPLY, 0), second = make(OBJECT_REPLY, 0), idle = make(OBJECT_REPLY, 0);
 	cptr_t bell = make(OBJECT_NOTIFICATION, 0), bound = make(OBJECT_NOTIFICATION, 0);
 	cptr_t quiet = make(OBJECT_NOTIFICATION, 0), server = make_thread(PRIORITY_MAX);
@@ -68,6 +69,8 @@ static void make_ipc(void)
 	enter(SYS_RECV, &(struct call){.cap = served, .reply = expecting, NEVER});
 	run(w.init);
 	w.sender = calls(queued);
+	calls(crowded);
+	w.behind = calls(crowded);
 	w.parked = calls(own);
 	w.answered = calls(own);
 	enter(SYS_RECV, &(struct call){.cap = own, .reply = first, NEVER});
@@ -204,6 +207,7 @@ static void holder_forgets(void)
 	{                              \
 		statement;             \
 	}
+BREAK(key, w.behind->wait.key += 1ul << ARRIVAL_BITS)
 BREAK(child, slot_parent(w.memory)->child->prev = w.empty)
 BREAK(next, slot_forest.child->next->prev = w.empty)
 BREAK(original, w.reply->object += 1ul << 40)
@@ -277,6 +281,7 @@ static const struct violation {
         {11, "waits for nothing", break_waits_on},
         {11, "waits elsewhere", break_waits_elsewhere},
         {11, "a deadline without a wait", arm_stopped},
+        {11, "a place by another priority", break_key},
         {12, "ready without a VSpace", break_no_vspace},
         {13, "a context of somebody else", break_own},
         {13, "a notification of somebody else", break_bound},
