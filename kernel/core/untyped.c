@@ -57,12 +57,17 @@ static void untyped_cut(struct slot *untyped, unsigned chunk_bits)
 	untyped->chunks.clean = 0;
 }
 
+static unsigned chunk_lowest_free(const struct slot *untyped)
+{
+	return (unsigned)__builtin_ctzl(~untyped->chunks.used);
+}
+
 uint64_t untyped_take(struct slot *untyped, unsigned chunk_bits)
 {
 	unsigned index;
 
 	untyped_cut(untyped, chunk_bits);
-	index = (unsigned)__builtin_ctzl(~untyped->chunks.used);
+	index = chunk_lowest_free(untyped);
 	if (!(untyped->chunks.clean >> index & 1))
 		untyped->untyped.progress = 0;
 	untyped->chunks.used |= 1ul << index;
@@ -106,7 +111,7 @@ static bool untyped_clear(struct slot *untyped, unsigned chunk_bits)
 	unsigned index;
 
 	untyped_cut(untyped, chunk_bits);
-	index = (unsigned)__builtin_ctzl(~untyped->chunks.used);
+	index = chunk_lowest_free(untyped);
 	if (untyped->chunks.clean >> index & 1)
 		return true;
 	while (!untyped_clear_part(untyped, index)) {
