@@ -75,6 +75,8 @@ TEST(large_protect, "a large page changes its rights as a whole")
 #define DEVICE      0xc0000000ul
 #define DEVICE_BITS 26
 #define HPET        0xfed00000ul
+#define FIRMWARE    0xfffff000ul /* its last page: where CPUs begin */
+#define FIRST       (0xff0 / 4)
 /* Fewer where all of them are looked at after every step. */
 #define PAGES     (slow() ? 1024ul : 1ul << (DEVICE_BITS - PAGE_BITS))
 #define FAR       0x4000000000ul
@@ -180,12 +182,12 @@ TEST(thousands_for_devices, "the same in an IoSpace")
 		thousands(space, true);
 }
 
-/* What a register of the HPET says when it is read, whatever the type of the mapping. */
+/* What the firmware's first instruction is when it is read, whatever the type of the mapping. */
 TEST(memory_types, "device memory is mapped uncached, or write-combining where that is asked for")
 {
-	struct device_memory memory = device_memory(HPET);
+	struct device_memory memory = device_memory(FIRMWARE);
 	cptr_t window = object_new(OBJECT_WINDOW, 0);
-	uint64_t page = (HPET - memory.address) >> PAGE_BITS;
+	uint64_t page = (FIRMWARE - memory.address) >> PAGE_BITS;
 	const volatile uint32_t *uncached = (const volatile uint32_t *)AT,
 	                        *combining = (const volatile uint32_t *)(AT + PAGE_SIZE);
 
@@ -193,10 +195,10 @@ TEST(memory_types, "device memory is mapped uncached, or write-combining where t
 	EXPECT(ERR_ARGUMENT, window, WINDOW_MAP, AT, page, 1, RW | MAP_UNCACHED | MAP_WRITE_COMBINING);
 	EXPECT(ERR_NONE, window, WINDOW_MAP, AT, page, 1, RW);
 	EXPECT(ERR_NONE, window, WINDOW_MAP, AT + PAGE_SIZE, page, 1, RW | MAP_WRITE_COMBINING);
-	CHECK(uncached[1] && uncached[1] == combining[1]); /* its period */
+	CHECK(uncached[FIRST] && uncached[FIRST] == combining[FIRST]);
 	/* Rights change, the type does not. */
 	EXPECT(ERR_NONE, window, WINDOW_PROTECT, AT, 2, RIGHT_READ);
-	CHECK(uncached[1] == combining[1]);
+	CHECK(uncached[FIRST] == combining[FIRST]);
 }
 
 /* Who could write there would be master of the machine. */

@@ -2,6 +2,7 @@
 """The command line of ./pith."""
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -291,7 +292,8 @@ def main():
     try:
         status = act(options)
     except Failure as failure:
-        print(f"pith: {failure}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # it may be what could not be written to
+            os.write(2, f"pith: {failure}\n".encode(errors="replace"))
         status = 125 if options.action in ("exec", "trace") else failure.status
     except KeyboardInterrupt:
         status = 130
