@@ -34,15 +34,6 @@ static uint64_t state_of(cptr_t thread)
 	return last.words[1];
 }
 
-/* What another CPU does takes its time; a second is for ever. Lower threads of this CPU run meanwhile. */
-#define WAIT_FOR(condition)                           \
-	do {                                          \
-		deadline_t end_ = now() + 1000000000; \
-		while (!(condition) && now() < end_)  \
-			settle();                     \
-		CHECK(condition);                     \
-	} while (0)
-
 /* ---- workers ---- */
 
 /* Receives, adds one to the first word, answers, for ever. */

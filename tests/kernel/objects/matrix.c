@@ -213,14 +213,6 @@ static uint64_t state_of(cptr_t thread)
 	return last.words[1] == THREAD_STATE_RUNNING ? THREAD_STATE_READY : last.words[1];
 }
 
-#define WAIT_FOR(condition)                           \
-	do {                                          \
-		deadline_t end_ = now() + 1000000000; \
-		while (!(condition) && now() < end_)  \
-			settle();                     \
-		CHECK(condition);                     \
-	} while (0)
-
 static void start(const struct worker *worker, uint64_t state)
 {
 	worker_start(worker);

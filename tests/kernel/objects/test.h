@@ -72,6 +72,14 @@ void test_restart(void);
 /* Let everything of lower priority run until it waits. */
 void settle(void);
 uint64_t now(void);
+/* What another CPU does takes its time; a second is for ever. Lower threads of this CPU run meanwhile. */
+#define WAIT_FOR(condition)                           \
+	do {                                          \
+		deadline_t end_ = now() + 1000000000; \
+		while (!(condition) && now() < end_)  \
+			settle();                     \
+		CHECK(condition);                     \
+	} while (0)
 
 extern const struct boot_info *boot;
 extern struct ipc_buffer *own_buffer;
