@@ -234,11 +234,8 @@ def test_wrong_use_is_refused():
         equal(result.status, 125, f"the status of {arguments}")
         check(word in result.stderr, f"{arguments}: the message", result.stderr)
         equal(result.stdout, b"")
-    for arguments in (["graph"],):
-        result = run([PITH, *arguments])
-        check(result.status != 0 and b"not built yet" in result.stderr, arguments, result.stderr)
     for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "0"],
-                      ["bench", "linux", "--icount", "--cpus", "2"]):
+                      ["bench", "linux", "--icount", "--cpus", "2"], ["graph", "--disks", "0"]):
         result = run([PITH, *arguments])
         check(result.status == 2 and result.stderr, arguments, result.status, result.stderr)
     for arguments in ([], ["run"], ["exec"], ["test"], ["bench"], ["debug"]):

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""`./pith debug` and `./pith bench`: that they do what they say."""
+"""`./pith debug`, `./pith bench` and `./pith graph`: that they do what they say."""
 
 import os
 import re
 import signal
 import subprocess
 import time
+import xml.etree.ElementTree
 
 import boot
 import debug
 import machine
-from support import PITH, Shell, check, equal, run
+from support import PITH, Shell, check, equal, file_path, run, write_file
 
 
 def test_debugger_knows_kernel_and_components():
@@ -89,3 +90,54 @@ def test_linux_benchmark():
     rows = {line.split()[0]: line.split() for line in result.stdout.decode().splitlines()}
     for name in ("sys_null", "ipc_pipe_rt"):
         check(len(rows.get(name, ())) == 5 and float(rows[name][1]) > 0 and float(rows[name][2]) > 0, name, result.stdout)
+
+
+GRAPH = """component bus {
+	devices all
+	service
+	untyped 64K
+}
+component driver {
+	device bus 1af4:1042 3
+	irq 5
+	ports 0x10 2
+	budget 2ms/10ms
+}
+component user.1 {
+	program user
+	uses driver2
+	uses system
+}
+component driver2 {
+	service
+	untyped 64K
+	essential
+	restart never
+}
+channel data 64K server driver client user.1
+pool 1M to user.1 mapped, driver dma
+"""
+GRAPH_EDGES = {("driver", "bus"), ("user.1", "driver2"), ("user.1", "init"), ("user.1", "driver"), ("user.1", "pool/0"),
+               ("driver", "pool/0"), ("bus", "bus/devices0"), ("driver", "driver/irq0"), ("driver", "driver/ports0")}
+
+
+def test_graph_of_a_manifest():
+    picture = file_path("graph.svg")
+    result = run([PITH, "graph", "-o", picture, write_file("manifest", GRAPH.encode())])
+    equal(result.status, 0, result.stderr)
+    svg = xml.etree.ElementTree.parse(picture).getroot()
+    name = "{http://www.w3.org/2000/svg}"
+    drawn = {kind: [g.find(f"{name}title").text for g in svg.iter(f"{name}g") if g.get("class") == kind]
+             for kind in ("node", "edge")}
+    equal(set(drawn["node"]), {"init"} | {end for edge in GRAPH_EDGES for end in edge})
+    equal({tuple(edge.split("->")) for edge in drawn["edge"]}, GRAPH_EDGES)
+    text = "\n".join(t.text or "" for t in svg.iter(f"{name}text"))
+    for words in ("device 1af4:1042 3", "irq 5", "ports 0x10-0x11", "budget 2ms in 10ms", "never restarted", "essential",
+                  "data 64K", "pool 1M", "mapped", "dma"):
+        check(words in text, words, text)
+
+
+def test_graph_of_what_is_no_manifest():
+    result = run([PITH, "graph", "-o", file_path("none.svg"), write_file("manifest", b"component a {\n\tmemry 1M\n}\n")])
+    check(result.status == 1 and b"manifest:2: " in result.stderr, "the line", result.status, result.stderr)
+    check(not os.path.exists(file_path("none.svg")), "no picture")

@@ -19,8 +19,9 @@ static const char usage[] =
         "usage: mkboot --components FOLDER --output IMAGE PART...\n"
         "       mkboot --check PART...\n"
         "       mkboot --print PART...\n"
+        "       mkboot --graph PART...\n"
         "Packs a boot image: init, the manifest, and the programs that it names (FOLDER/NAME.elf).\n"
-        "--check only checks the manifest, --print also prints it.\n"
+        "--check only checks the manifest, --print also prints it, --graph prints what it says for dot(1).\n"
         "\n"
         "The manifest is what the PARTs give, in this order:\n"
         "  --manifest FILE            a text\n"
@@ -37,7 +38,7 @@ struct origin {
 
 static struct {
 	const char *components, *output;
-	bool check, print;
+	bool check, print, graph;
 	struct buffer text;
 	unsigned text_lines;
 	struct origin origins[256];
@@ -170,6 +171,8 @@ static void arguments_parse(int argc, char **argv)
 			options.check = true;
 		} else if (strcmp(option, "--print") == 0) {
 			options.check = options.print = true;
+		} else if (strcmp(option, "--graph") == 0) {
+			options.check = options.graph = true;
 		} else if (strcmp(option, "--components") == 0 && left >= 1) {
 			options.components = argv[++i];
 		} else if (strcmp(option, "--output") == 0 && left >= 1) {
@@ -259,6 +262,8 @@ int main(int argc, char **argv)
 	manifest_or_die(&manifest);
 	if (options.print)
 		fwrite(options.text.data, 1, options.text.size, stdout);
+	if (options.graph)
+		graph_print(&manifest);
 	if (options.check)
 		return 0;
 	char path[4096];

@@ -23,3 +23,7 @@ void elf_slim(const struct buffer *elf, const char *path, struct buffer *slim);
 
 void cpio_add(struct buffer *archive, const char *name, const struct buffer *content);
 void cpio_end(struct buffer *archive);
+
+/* The authority graph of a manifest for dot(1), on standard output. */
+struct manifest;
+void graph_print(const struct manifest *manifest);

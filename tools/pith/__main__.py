@@ -10,10 +10,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from paths import Failure, build  # noqa: E402
 
-NOT_YET = {
-    "graph": "the manifest as a picture",
-}
-
 TIMELINE = build("trace", "timeline")
 
 
@@ -215,9 +211,13 @@ def image_parser(parsers):
     add_kpti(parser)
 
 
-def parsers_not_yet(parsers):
-    for name, what in NOT_YET.items():
-        parsers.add_parser(name, help=f"{what} (not built yet)", add_help=True).add_argument("rest", nargs="*")
+def graph_parser(parsers):
+    parser = parsers.add_parser(
+        "graph", help="the manifest as a picture", allow_abbrev=False,
+        description="Draw which components a system has and what each may touch, as an SVG. Without MANIFEST: what `run` boots.")
+    parser.add_argument("manifest", nargs="*", metavar="MANIFEST", help="texts that make the manifest, in this order")
+    parser.add_argument("--disks", type=positive, default=1, metavar="N", help="disks of the system that is drawn without MANIFEST (1)")
+    parser.add_argument("-o", "--output", metavar="FILE", default=build("graph.svg"), help="where to write it (build/graph.svg)")
 
 
 def parse(arguments):
@@ -227,7 +227,7 @@ def parse(arguments):
         parser.bad_usage = 125
     parsers = parser.add_subparsers(dest="action", metavar="COMMAND", parser_class=Parser)
     for add in (run_parser, exec_parser, trace_parser, fuzz_parser, test_parser, verify_parser, bench_parser, debug_parser, build_parser,
-                image_parser, parsers_not_yet):
+                image_parser, graph_parser):
         add(parsers)
     before, command = arguments, None
     if arguments[:1] in (["exec"], ["trace"], ["debug"]) and "--" in arguments:
@@ -252,8 +252,6 @@ def parse(arguments):
 
 
 def act(options):
-    if options.action in NOT_YET:
-        raise Failure(f"{options.action}: {NOT_YET[options.action]} is not built yet")
     import boot
     if options.action == "test":
         import testing
@@ -283,6 +281,9 @@ def act(options):
     if options.action == "image":
         import iso
         return iso.run(options)
+    if options.action == "graph":
+        import graph
+        return graph.run(options)
     import debug
     return debug.run(options)
 

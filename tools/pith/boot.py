@@ -56,15 +56,20 @@ def append(icount=False, kpti=None):
     return f"epoch={ICOUNT_EPOCH if icount else int(time.time())}" + (f" kpti={kpti}" if kpti else "")
 
 
+def manifest_parts(system, disks=1):
+    """mkboot's arguments for systems/base.conf with so many disks and systems/SYSTEM.conf."""
+    parts = ["--manifest", root("systems", "base.conf")]
+    if disks > 1:
+        parts += ["--repeat", root("systems", "disk.conf"), str(disks - 1)]
+    return parts + ["--manifest", root("systems", f"{system}.conf")]
+
+
 def image(system, config, disks=1, files=()):
     """A boot image of systems/base.conf with so many disks and systems/SYSTEM.conf; config: for `linux`.
 
     The same request gives the same path; an image that is newer than all that it is made of is used again.
     """
-    parts = ["--manifest", root("systems", "base.conf")]
-    if disks > 1:
-        parts += ["--repeat", root("systems", "disk.conf"), str(disks - 1)]
-    parts += ["--manifest", root("systems", f"{system}.conf")]
+    parts = manifest_parts(system, disks)
     for key, value in config.items():
         parts += ["--config", "linux", f"{key}={value}"]
     for name, path in files:
