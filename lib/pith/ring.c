@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include <pith/counters.h>
 #include <pith/ring.h>
 
 static bool bit_test(const uint64_t *bits, uint32_t n)
@@ -217,6 +218,7 @@ void ring_submit(struct ring *ring, uint32_t number)
 	bit_set(ring->held, number);
 	atomic_store_explicit(&ring->channel->state[number], RING_SLOT_SUBMITTED, memory_order_release);
 	queue_push(ring, &ring->channel->submissions, number);
+	counters->requests++;
 }
 
 /* The lowest bit of `again`, taken out. */
@@ -283,6 +285,7 @@ void ring_complete(struct ring *ring, uint32_t number)
 	bit_clear(ring->held, number);
 	atomic_store_explicit(&ring->channel->state[number], RING_SLOT_DONE, memory_order_release);
 	queue_push(ring, &ring->channel->completions, number);
+	counters->served++;
 }
 
 bool ring_prepare_sleep(struct ring *ring)

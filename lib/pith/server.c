@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The server loop: one thread, one Reply in use, the others parked by their handlers. */
+#include <pith/counters.h>
 #include <pith/log.h>
 #include <pith/server.h>
 #include <pith/slots.h>
@@ -46,9 +47,11 @@ static void server_find_capabilities(struct server *server)
 static void server_dispatch(struct server *server, int status, badge_t badge, struct message *message)
 {
 	if (status == RECV_NOTIFICATION) {
+		counters->events++;
 		if (server->on_event)
 			server->on_event(server, badge);
 	} else if (status == ERR_NONE) {
+		counters->messages++;
 		if (server->on_call)
 			server->on_call(server, badge, message);
 		else

@@ -8,6 +8,7 @@
 
 #include <elf.h>
 
+#include <pith/counters.h>
 #include <pith/slots.h>
 
 #include "runtime.h"
@@ -75,6 +76,8 @@ _Noreturn void runtime_start(const void *information)
 	}
 	const struct startup *start = runtime.startup;
 	ipc_buffer_set((struct ipc_buffer *)start->ipc_buffer);
+	if (start->counters)
+		counters = (struct counters *)start->counters;
 	if (start->tsc_hz)
 		runtime.tsc_multiplier = (uint64_t)(((unsigned __int128)1000000000 << 32) / start->tsc_hz);
 	heap_init(start->heap, start->heap_size);

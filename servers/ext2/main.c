@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include <pith/counters.h>
 #include <pith/log.h>
 #include <pith/ring.h>
 #include <pith/startup.h>
@@ -234,6 +235,7 @@ static void sleep_until_event(deadline_t deadline)
 	uint64_t bits;
 	enum error error = notification_wait(ext2.events, &bits, deadline);
 
+	counters->events += !error;
 	if (error && error != ERR_TIMEOUT && error != ERR_CANCELED)
 		fatal("waiting for events: %s", error_text(error));
 }

@@ -124,6 +124,7 @@ static void lasting_prepare(struct component *component)
 	if (!info)
 		boot_fatal("%s: its start-up information cannot be mapped", component->manifest->name);
 	component->startup = (struct startup *)info;
+	component->counters = (const struct counters *)(info + INFO_COUNTERS_PAGE * PAGE_SIZE);
 	component->log_ring = (struct log_ring *)(info + INFO_LOG_PAGE * PAGE_SIZE);
 	atomic_store(&component->log_ring->reader_waits, 1);
 	component->memory_bytes += 1ul << INFO_BITS;

@@ -309,7 +309,8 @@ bool grants_fill(struct component *component)
 	start->tsc_hz = boot_information->tsc_hz;
 	start->tsc_at_boot = boot_information->tsc_at_boot;
 	start->boot_epoch_ns = init.boot_epoch_ns;
-	start->log = LAYOUT_LOG;
+	start->counters = LAYOUT_COUNTERS;
+	start->log = LAYOUT_COUNTERS + PAGE_SIZE;
 	start->log_size = LOG_RING_PAGES * PAGE_SIZE;
 	start->xsave_bytes = boot_information->xsave_bytes;
 	start->ram_bytes = boot_information->ram_bytes;

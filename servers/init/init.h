@@ -4,6 +4,7 @@
 
 #include <abi/boot.h>
 #include <abi/startup.h>
+#include <proto/counters.h>
 #include <proto/log.h>
 #include <proto/system.h>
 #include <pith/log.h>
@@ -82,6 +83,7 @@ struct component {
 	cptr_t info;             /* Memory: start-up information, log ring */
 	struct startup *startup; /* in init's address space */
 	struct log_ring *log_ring;
+	const volatile struct counters *counters;
 	uint32_t log_read;
 
 	/* made anew at each start */
@@ -165,12 +167,13 @@ bool pool_grant(const struct pool *pool, const struct component *component, stru
 
 /* Start-up page, log ring and so on at fixed places in every component. */
 #define LAYOUT_IPC_BUFFER  (STARTUP_ADDRESS + 0x10000)
-#define LAYOUT_LOG         (STARTUP_ADDRESS + 0x20000)
+#define LAYOUT_COUNTERS    (STARTUP_ADDRESS + 0x20000)
 #define LAYOUT_STACK_TOP   0x18000000ul
 #define LAYOUT_HEAP        0x20000000ul
 #define LAYOUT_CHANNELS    0x40000000ul
 #define LAYOUT_POOLS       0x100000000ul
 #define INFO_STARTUP_PAGES 3
+#define INFO_COUNTERS_PAGE 3 /* the log ring follows */
 #define INFO_LOG_PAGE      4
 #define INFO_BITS          16 /* of the info Memory: 16 pages */
 

@@ -171,7 +171,7 @@ static bool info_map(struct component *component)
 	/* One Window; only init holds it, so the component cannot turn its start-up page writable. */
 	cptr_t window = window_open(component, component->info, RIGHT_READ | RIGHT_WRITE);
 	return window_place(component, window, STARTUP_ADDRESS, 0, INFO_STARTUP_PAGES, RIGHT_READ) &&
-	       window_place(component, window, LAYOUT_LOG, INFO_LOG_PAGE, LOG_RING_PAGES,
+	       window_place(component, window, LAYOUT_COUNTERS, INFO_COUNTERS_PAGE, 1 + LOG_RING_PAGES,
 	                    RIGHT_READ | RIGHT_WRITE);
 }
 

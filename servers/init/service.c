@@ -50,15 +50,13 @@ static void call_status(struct message *message)
 	        .cpu_time = component->cpu_time_before,
 	        .priority = component->manifest->priority,
 	        .started = component->started,
+	        .counters = *component->counters,
 	};
 	if (component->state == COMPONENT_RUNNING &&
 	    thread_info(component->backings[component->thread].object, &info) == ERR_NONE)
 		status.cpu_time += info.cpu_time;
-	uint64_t words[8];
-	memcpy(&words[1], &status, sizeof(status));
-	memcpy(&message->words[1], &words[1], 5 * sizeof(uint64_t));
-	memcpy(&ipc_buffer()->words[6], &words[6], 2 * sizeof(uint64_t));
-	answer(message, SYSTEM_OK, 8);
+	memcpy(&ipc_buffer()->words[MESSAGE_REGISTER_WORDS], &status, sizeof(status));
+	answer(message, SYSTEM_OK, MESSAGE_REGISTER_WORDS + sizeof(status) / 8);
 }
 
 static void call_kill(struct message *message)

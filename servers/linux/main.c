@@ -5,6 +5,7 @@
  * Notification.
  */
 #include <string.h>
+#include <pith/counters.h>
 #include <pith/fiber.h>
 #include <pith/log.h>
 #include <pith/slots.h>
@@ -74,12 +75,15 @@ static _Noreturn void loop(void)
 		else
 			result = ipc_recv(server.service, server.reply, &message, &badge, deadline);
 		service = SERVED_LATER;
-		if (result == ERR_NONE)
+		if (result == ERR_NONE) {
+			counters->messages++;
 			service = handle_message(badge, &message);
-		else if (result == RECV_NOTIFICATION)
+		} else if (result == RECV_NOTIFICATION) {
+			counters->events++;
 			vfs_events(badge);
-		else if (result != ERR_TIMEOUT)
+		} else if (result != ERR_TIMEOUT) {
 			fatal("receive: %s", error_text(result));
+		}
 		if (result != ERR_NONE || (deadline != DEADLINE_NEVER && deadline <= time_now())) {
 			run_others();
 			deadline = DEADLINE_POLL;

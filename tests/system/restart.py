@@ -45,6 +45,46 @@ def test_status_of_components():
     check(text.count("state: running") >= 5, "all are running", text)
 
 
+def status_of(text, name):
+    """The numbers that /pith/components/NAME/status shows, out of the statuses of all."""
+    return dict(re.findall(r"^(\w+): (.*)$", re.search(rf"^name: {name}\n(?:(?!name: ).*: .*\n)*", text, re.M)[0], re.M))
+
+
+def test_counters_count_messages_and_requests():
+    """So many `stat` of names that are not there: a system call each, and a request to the file system each."""
+    statuses = "cat /pith/components/*/status; echo ==; "
+    result = shell(statuses + "for i in $(seq 500); do [ -e /no/such$i ]; done; mkdir /d; i=0; "
+                   "while [ $i -lt 500 ]; do [ -e /d/n$i ]; i=$((i + 1)); done; " + statuses).ok()
+    first, second = result.stdout.decode().split("==\n")[:2]
+
+    def grown(name, counter):
+        return int(status_of(second, name)[counter]) - int(status_of(first, name)[counter])
+
+    check(1000 <= grown("linux", "messages") < 3000, "system calls", first, second)
+    check(500 <= grown("linux", "requests") < 1000, "requests of linux", first, second)
+    # One may be under way when it is asked.
+    check(abs(grown("linux", "requests") - grown("ext2", "served")) <= 1, "requests that ext2 served", first, second)
+    equal(grown("ext2", "requests"), grown("virtio-blk", "served"), "requests of ext2")
+
+
+def test_pithctl():
+    result = shell("pithctl; echo ==; cat /pith/components/*/status; echo ==; pithctl log pci; echo ==; "
+                   "cat /pith/components/pci/log; echo ==; pithctl restart virtio-blk uart; pithctl kill virtio-blk; "
+                   "md5sum </bin/busybox; pithctl status virtio-blk; echo ==; "
+                   "for a in 'kill' 'kill nobody' 'log ../linux' 'list all' 'nonsense'; do pithctl $a; echo status $?; done").ok()
+    table, statuses, log, log_file, after, refused = result.stdout.decode().split("==\n")
+    rows = {line.split()[0]: line.split() for line in table.splitlines()[1:]}
+    equal(set(rows), set(re.findall("^name: (.*)", statuses, re.M)))
+    for name, row in rows.items():
+        status = status_of(statuses, name)
+        equal(row[1:4], [status["state"], status["priority"], status["restarts"]], name)
+    check("msi-x" in log and log == log_file, "the log of pci", log, log_file)
+    status = status_of(after, "virtio-blk")
+    equal([status[key] for key in ("state", "restarts", "kills")], ["running", "2", "2"])
+    equal(re.findall("status (.*)", refused), ["1", "1", "1", "1", "2"])
+    check(result.stderr.count(b"pithctl: ") == 4 and b"usage:" in result.stderr, "messages", result.stderr)
+
+
 def test_one_kill_is_seen_and_survived():
     result = shell("s=/pith/components/virtio-blk; grep restarts $s/status; echo 1 >$s/kill; "
                    "until grep -q 'restarts: 1' $s/status && grep -q 'state: running' $s/status; do :; done; "

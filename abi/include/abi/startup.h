@@ -53,6 +53,7 @@ struct startup {
 	cptr_t first_free_slot;      /* free slots of the CSpace: [first_free_slot, slot_count) */
 	cptr_t slot_count;
 	uint64_t log, log_size;      /* struct log_ring (proto/log.h) shared with the supervisor */
+	uint64_t counters;           /* struct counters (proto/counters.h), likewise */
 	uint64_t xsave_bytes, ram_bytes;
 	uint32_t cpu, cpu_count;     /* where its threads and what they wait for live; how many there are */
 	char config[STARTUP_CONFIG]; /* the manifest's `config` text for this component: key=value lines */

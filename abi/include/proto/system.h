@@ -6,11 +6,12 @@
 #pragma once
 
 #include <abi/types.h>
+#include <proto/counters.h>
 
 enum system_operation {
 	/* word 0 = n -> status, length; name packed in words 2..5 (32 bytes). SYSTEM_NO_COMPONENT after the last. */
 	SYSTEM_COMPONENT_NAME = 1,
-	/* words 0..3 = name -> status, then words 1.. = struct component_status (IPC buffer words 6..) */
+	/* words 0..3 = name -> status; IPC buffer words 6..: struct component_status */
 	SYSTEM_COMPONENT_STATUS,
 	/* words 0..3 = name: kill it; the supervisor restarts it. Does not count towards the limit on crashes. */
 	SYSTEM_COMPONENT_KILL,
@@ -48,4 +49,5 @@ struct component_status {
 	uint64_t cpu_time; /* ns */
 	uint64_t priority;
 	uint64_t started;  /* ns since boot */
+	struct counters counters;
 };

@@ -2,6 +2,7 @@
 /* virtio-blk: the driver of a virtio 1.x disk on PCI. See README.md for what the manifest must give it. */
 #include "loop.h"
 
+#include <pith/counters.h>
 #include <pith/log.h>
 #include <pith/startup.h>
 #include <pith/syscall.h>
@@ -31,6 +32,7 @@ int main(void)
 		if (disk_work(&disk))
 			continue;
 		enum error error = notification_wait(events, &bits, deadline());
+		counters->events += !error;
 		if (error == ERR_TIMEOUT)
 			disk_check(&disk);
 		else if (error && error != ERR_CANCELED)

@@ -2,6 +2,7 @@
 /* uart: the driver of a 16550 serial line. See README.md for what the manifest must give it. */
 #include "uart.h"
 
+#include <pith/counters.h>
 #include <pith/log.h>
 #include <pith/startup.h>
 #include <pith/syscall.h>
@@ -38,6 +39,7 @@ int main(void)
 		if (uart_work(&uart))
 			continue;
 		enum error error = notification_wait(events, &bits, DEADLINE_NEVER);
+		counters->events += !error;
 		if (error && error != ERR_CANCELED)
 			fatal("waiting for events: %s", error_text(error));
 		if (bits & 1ull << uart.irq_bit)

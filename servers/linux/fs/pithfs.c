@@ -45,14 +45,11 @@ static void put_name(struct message *message, const char *name)
 static int component_status(const char *name, struct component_status *status)
 {
 	struct message message = {0};
-	uint64_t words[sizeof(*status) / 8];
 	put_name(&message, name);
 	int error = system_call_words(SYSTEM_COMPONENT_STATUS, &message, NAME_WORDS);
 	if (error != 0)
 		return error;
-	for (size_t i = 0; i < sizeof(words) / 8; i++)
-		words[i] = i + 1 < MESSAGE_REGISTER_WORDS ? message.words[i + 1] : ipc_buffer()->words[i + 1];
-	memcpy(status, words, sizeof(*status));
+	memcpy(status, &ipc_buffer()->words[MESSAGE_REGISTER_WORDS], sizeof(*status));
 	return 0;
 }
 
@@ -69,6 +66,8 @@ static int show_status(struct text *text, const struct pseudo *file)
 	           "restarts: %lu\nkills: %lu\nmemory: %lu\ncpu_time: %lu\npriority: %lu\nstarted: %lu\n",
 	           status.restarts, status.kills, status.memory, status.cpu_time, status.priority,
 	           status.started);
+	text_print(text, "messages: %lu\nevents: %lu\nrequests: %lu\nserved: %lu\n", status.counters.messages,
+	           status.counters.events, status.counters.requests, status.counters.served);
 	return 0;
 }
 

@@ -48,11 +48,8 @@ static struct component_status status_of(const char *name)
 {
 	struct message message = {0};
 	struct component_status status = {0};
-	uint64_t words[8];
 	CHECK(system_call(&message, SYSTEM_COMPONENT_STATUS, name) == SYSTEM_OK);
-	memcpy(words, message.words, sizeof(message.words));
-	memcpy(&words[6], &ipc_buffer()->words[6], 16);
-	memcpy(&status, &words[1], sizeof(status));
+	memcpy(&status, &ipc_buffer()->words[MESSAGE_REGISTER_WORDS], sizeof(status));
 	return status;
 }
 
