@@ -215,7 +215,7 @@ $(B)/guest/lbench: tests/bench/lbench.c $(MAKEFILES_USED)
 	@mkdir -p $(@D)
 	$(call link,musl-gcc -static $(GUEST_FLAGS),$<)
 
-# Lua and SQLite's shell from their Debian source packages, static.
+# Lua, SQLite's shell and tcc from their Debian source packages, static.
 $(B)/third-party/%/.fetched:
 	@$(FETCH) source $* >/dev/null
 	@touch $@
@@ -233,8 +233,18 @@ $(B)/guest/sqlite3: $(B)/third-party/sqlite3/.fetched
 		MAKEFLAGS= $(MAKE) sqlite3.c shell.c) >build.log 2>&1 || { tail -20 build.log; exit 1; }
 	$(call link,$(CC) -static -O2 -DSQLITE_OMIT_LOAD_EXTENSION,$(B)/guest/sqlite/shell.c $(B)/guest/sqlite/sqlite3.c -lm)
 
+# A C compiler with its own sources and musl, as a folder in which it can compile itself (all paths relative to it).
+$(B)/guest/compiler/tcc: $(B)/third-party/tcc/.fetched
+	$(call say,GUEST,$(@D))
+	@mkdir -p $(B)/guest/tcc $(@D)/musl/lib
+	@cd $(B)/guest/tcc && ($(CURDIR)/$(<D)/configure --config-musl --cc=musl-gcc --extra-cflags="-O2 -w" --extra-ldflags=-static && \
+		MAKEFLAGS= $(MAKE) tcc libtcc1.a) >build.log 2>&1 || { tail -20 build.log; exit 1; }
+	@cp -rL /usr/include/x86_64-linux-musl $(@D)/musl/include
+	@cp -L $(addprefix /usr/lib/x86_64-linux-musl/,libc.a crt1.o crti.o crtn.o) $(@D)/musl/lib
+	@cp -r $(<D)/*.c $(<D)/*.h $(<D)/*.def $(<D)/include $(B)/guest/tcc/config.h $(B)/guest/tcc/libtcc1.a $(B)/guest/tcc/tcc $(@D)
+
 .PHONY: guests guest-packages
-guest-packages: $(B)/guest/lua $(B)/guest/sqlite3
+guest-packages: $(B)/guest/lua $(B)/guest/sqlite3 $(B)/guest/compiler/tcc
 guests: $(foreach name,$(GUESTS),$(B)/guest/$(name)) $(foreach name,$(filter-out lbench,$(GUESTS)),$(B)/guest/$(name)-glibc $(B)/guest/$(name)-pie)
 
 # ---- what other folders add (ALL, DEPENDENCIES, rules of their own) ---------------------------------------------

@@ -4,6 +4,7 @@
 import difflib
 import os
 import resource
+import shutil
 
 from support import (BUSYBOX, GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, run,
                      seconds, shell, write_file)
@@ -103,6 +104,42 @@ def test_lua():
     here = run([lua, script], b"one\ntwo\n", env={"HOME": "/root"})
     there = pith("/lua", "/test.lua", stdin=b"one\ntwo\n", add=[lua, f"{script}:/test.lua"])
     equal((there.status, there.stdout), (here.status, here.stdout))
+
+
+COMPILE = r"""
+cc() {
+	"$1" -B. -nostdinc -nostdlib -static -I. -Iinclude -Imusl/include musl/lib/crt1.o musl/lib/crti.o $3 musl/lib/libc.a \
+		libtcc1.a musl/lib/libc.a musl/lib/crtn.o -o "$2"
+}
+compiler="-DONE_SOURCE=1 -DTCC_TARGET_X86_64 -DTCC_MUSL tcc.c"
+cc ./tcc second "$compiler" && cc ./second third "$compiler" && cmp second third || exit 1
+cat >factorial.c <<'END'
+#include <stdio.h>
+int main(int count, char **arguments)
+{
+	double f = 1;
+	for (int i = 1; i <= 25; i++)
+		f *= i;
+	printf("%s %.17g\n", arguments[1], f);
+	return count;
+}
+END
+cc ./third factorial factorial.c || exit 2
+./factorial 25!; echo status $?
+./third -B. -I. -c no-such-file.c; echo status $?
+md5sum second third factorial
+"""
+
+
+def test_a_compiler_compiles_itself():
+    """tcc, of what its sources and a C library make, twice: what comes out is what comes out on Linux, to the byte."""
+    original = os.path.join(GUEST, "compiler")
+    folder = file_path("compiler")
+    shutil.copytree(original, folder)
+    here = run(["sh", "-c", COMPILE], cwd=folder)
+    there = pith("sh", "-c", f"cd /compiler && {COMPILE}", add=[f"{original}:/compiler"])
+    equal((there.status, there.stdout, there.stderr), (here.status, here.stdout, here.stderr))
+    check(b"factorial" in there.stdout, "it went to the end", there.stdout)
 
 
 def sqlite_script(inserts, batch):
