@@ -190,13 +190,13 @@ static bool vspace_release(struct vspace *vspace)
 }
 
 /*
- * A thread is stopped where it is and destroyed at home. One that lies in a mailbox must leave it first: we
- * queue behind it.
+ * A thread is stopped where it is and destroyed at home; who destroys himself goes there first. One that lies
+ * in a mailbox must leave it first: we queue behind it.
  */
 static bool thread_end(struct thread *thread)
 {
-	if (thread == this_cpu()->visitor)
-		return is_here(thread->home);
+	if (thread == this_cpu()->current && !is_here(thread->home))
+		return false;
 	if (thread_go_after(thread, true))
 		return false;
 	thread_suspend(thread);

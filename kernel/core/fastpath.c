@@ -155,7 +155,7 @@ INLINE bool charge_and_switch(struct cpu *cpu, const struct thread *next)
 	struct sched_context *context = cpu->context;
 	uint64_t now, used;
 
-	if (next->poked)
+	if (next->detained)
 		return false;
 	if (context == next->sched)
 		return true;

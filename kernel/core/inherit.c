@@ -125,13 +125,15 @@ static void thread_change_depth(struct thread *thread, unsigned depth)
 /* Its context or priority has changed: may it run, and where is its place? */
 static void thread_place(struct thread *thread)
 {
-	if (thread->state == THREAD_STATE_RUNNING && !sched_context_usable(thread->sched)) {
+	bool usable = sched_context_usable(sched_payer(thread));
+
+	if (thread->state == THREAD_STATE_RUNNING && !usable) {
 		thread->state = THREAD_STATE_READY;
 		sched_leave(thread);
 	}
 	if (thread->state != THREAD_STATE_READY)
 		return;
-	if (sched_context_usable(thread->sched))
+	if (usable)
 		sched_enqueue(thread);
 	else
 		sched_dequeue(thread);

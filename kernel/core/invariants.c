@@ -166,22 +166,25 @@ static bool thread_is_in_queue(const struct thread *thread)
 static void check_thread_queued(const struct thread *thread)
 {
 	require(thread->queued ==
-	        (thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched)));
+	        (thread->state == THREAD_STATE_READY && sched_context_usable(sched_payer(thread))));
 }
 
 static void check_thread_state(const struct thread *thread)
 {
 	require(thread->state <= THREAD_STATE_BLOCKED_WAIT || thread->state == THREAD_STATE_TRAVELLING);
-	/* Away from home it only sends, waits for a reply, or travels. */
-	if (thread->state != THREAD_STATE_BLOCKED_SEND && thread->state != THREAD_STATE_BLOCKED_REPLY &&
-	    thread->state != THREAD_STATE_TRAVELLING)
-		require(thread->cpu == thread->home);
+	require(thread->away == (thread->cpu != thread->home));
+	/* Away from home it visits, sends, waits for a reply, or travels. */
+	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)
+		require(!thread->away || thread->trip != TRIP_HOME);
+	else if (thread->state != THREAD_STATE_BLOCKED_SEND && thread->state != THREAD_STATE_BLOCKED_REPLY &&
+	         thread->state != THREAD_STATE_TRAVELLING)
+		require(!thread->away);
 	require(thread_is_in_queue(thread) == (thread->waits_on != NULL));
 	require(!deadline_armed(&thread->deadline) || thread_is_in_queue(thread));
-	require((thread->state == THREAD_STATE_RUNNING) == (thread->home->current == thread));
+	require((thread->state == THREAD_STATE_RUNNING) == (thread->cpu->current == thread));
 	check_thread_queued(thread);
 	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)
-		require(!slot_empty(&thread->bindings[BIND_VSPACE]));
+		require(!slot_empty(&thread->bindings[BIND_VSPACE]) || (thread->away && thread->canceled));
 }
 
 static void check_ready_links(const struct thread *thread)
@@ -291,7 +294,6 @@ static void check_thread(const struct thread *thread)
 	require(thread->own == (slot_empty(context) ? NULL : slot_object(context)));
 	if (thread->own)
 		require(thread->own->thread == thread);
-	require(thread->cpu == thread->home || !thread->queued);
 	check_inherited(thread);
 	if (!slot_empty(notification))
 		require(((struct notification *)slot_object(notification))->bound == thread);
@@ -549,7 +551,7 @@ static void check_cpu(const struct cpu *cpu)
 	require(heap_valid(&cpu->deadlines));
 	if (cpu->current)
 		require(cpu->current->state == THREAD_STATE_RUNNING);
-	if (cpu->context)
+	if (cpu->context && cpu->context != &visit_contexts[cpu->index])
 		require(cpu->context->thread && cpu->context->thread->home == cpu);
 }
 

@@ -52,18 +52,7 @@ static bool another_cpu_waits(void)
 }
 #endif
 
-/* A visitor from another CPU takes no time from threads that come before it. */
-static bool visitor_is_in_the_way(const struct cpu *cpu)
-{
-	const struct thread *visitor = cpu->visitor;
-
-	if (!visitor)
-		return false;
-	return (cpu->current && cpu->current->priority >= visitor->priority) ||
-	       ready_highest(cpu) >= (int)visitor->priority;
-}
-
 bool preempt_wanted(void)
 {
-	return another_cpu_waits() || visitor_is_in_the_way(this_cpu()) || arch_interrupt_pending();
+	return another_cpu_waits() || arch_interrupt_pending();
 }

@@ -32,12 +32,13 @@ static void mail_send(struct cpu *to, struct mail *mail)
 /* State first, owner last: from then on only the new owner touches the thread, but for its mail node. */
 void thread_travel(struct thread *thread, struct cpu *to, enum trip trip)
 {
-	sched_dequeue(thread);
-	sched_leave(thread);
 	thread->state = THREAD_STATE_TRAVELLING;
 	thread->trip = (uint8_t)trip;
-	if (thread->cpu == thread->home)
+	sched_dequeue(thread);
+	sched_leave(thread);
+	if (!thread->away)
 		arch_context_detach(thread);
+	thread->away = to != thread->home;
 	__atomic_store_n(&thread->cpu, to, __ATOMIC_RELEASE);
 	mail_send(to, &thread->mail);
 }
@@ -59,12 +60,14 @@ unsigned thread_go_after(struct thread *thread, bool stop)
 	return go_to(thread_owner(thread));
 }
 
-/* It was told to stop while it was on its way. What it came for it has not done; resumed it does it then. */
-static void thread_land_canceled(struct thread *thread)
+void thread_visit(struct thread *thread)
 {
-	if (thread->trip == TRIP_CALL || (thread->trip == TRIP_MESSAGE && thread->message == MESSAGE_FOREIGN))
-		context_restart(&thread->context);
-	thread_stop(thread);
+	if (thread->canceled)
+		thread_suspend(thread);
+	else if (thread->trip == TRIP_CALL)
+		syscall_run(thread);
+	else
+		thread_send_again(thread);
 }
 
 static void thread_land_home(struct thread *thread)
@@ -82,19 +85,17 @@ static void thread_land_home(struct thread *thread)
 static void thread_land(struct cpu *cpu, struct thread *thread)
 {
 	thread->tour &= ~(1u << cpu->index);
-	if (thread->home == cpu)
+	if (thread->home == cpu) {
+		sched_charge_visits(thread);
 		thread_inherit(thread); /* what its waiters lend it may have changed meanwhile */
+	}
 	if (thread->trip == TRIP_HOME) {
 		thread_land_home(thread);
-	} else if (thread->canceled) {
-		thread_land_canceled(thread);
+	} else if (thread->home == cpu) {
+		thread_visit(thread); /* its handler lives here now */
 	} else {
-		cpu->visitor = thread;
-		if (thread->trip == TRIP_CALL)
-			syscall_run(thread);
-		else
-			thread_send_again(thread);
-		cpu->visitor = NULL;
+		thread->state = THREAD_STATE_READY;
+		sched_enqueue(thread);
 	}
 }
 
@@ -148,7 +149,7 @@ static void mail_act(struct cpu *cpu, struct mail *mail)
 		notification_land(notification_of_mail(mail));
 }
 
-/* Each piece was paid for by a system call of its sender. */
+/* Each piece is short, whatever its sender asks for, and was paid for by a system call of his. */
 void kernel_mail(void)
 {
 	struct cpu *cpu = this_cpu();

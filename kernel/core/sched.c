@@ -9,12 +9,19 @@
 #include <kernel/inherit.h>
 #include <kernel/invariants.h>
 #include <kernel/lock.h>
+#include <kernel/mail.h>
 #include <kernel/sched.h>
 #include <kernel/vspace.h>
 
+#define VISIT_SLICE 5000000ul /* ns */
+
+struct sched_context visit_contexts[CPU_MAX] = {
+        [0 ... CPU_MAX - 1] = {.budget = VISIT_SLICE, .period = VISIT_SLICE, .left = VISIT_SLICE},
+};
+
 static bool sched_may_queue(const struct thread *thread)
 {
-	return thread->state == THREAD_STATE_READY && sched_context_usable(thread->sched);
+	return thread->state == THREAD_STATE_READY && sched_context_usable(sched_payer(thread));
 }
 
 void sched_enqueue(struct thread *thread)
@@ -76,7 +83,7 @@ static void slice_ends(struct cpu *cpu, struct sched_context *context)
 	struct thread *thread = cpu->current;
 
 	context->left = (int64_t)context->budget;
-	if (thread && thread->sched == context && thread->state == THREAD_STATE_RUNNING)
+	if (thread && sched_payer(thread) == context && thread->state == THREAD_STATE_RUNNING)
 		sched_requeue(cpu, thread, false);
 }
 
@@ -90,22 +97,44 @@ static void budget_ends(struct sched_context *context, uint64_t now)
 	thread_inherit(context->thread);
 }
 
-void sched_charge(struct cpu *cpu)
+static void context_charge(struct cpu *cpu, struct sched_context *context, uint64_t since, uint64_t used,
+                           uint64_t now)
 {
-	struct sched_context *context = cpu->context;
-	uint64_t now = arch_time();
-	uint64_t used = now - cpu->since;
-
-	cpu->since = now;
-	if (!context)
-		return;
-	sched_context_use(context, now - used, used);
+	sched_context_use(context, since, used);
 	if (context->left > 0)
 		return;
 	if (context->budget == context->period)
 		slice_ends(cpu, context);
 	else
 		budget_ends(context, now);
+}
+
+void sched_charge(struct cpu *cpu)
+{
+	uint64_t now = arch_time();
+	uint64_t used = now - cpu->since;
+
+	cpu->since = now;
+	if (!cpu->context)
+		return;
+	if (cpu->current && cpu->current->away)
+		cpu->current->visited += used;
+	context_charge(cpu, cpu->context, now - used, used, now);
+}
+
+void sched_charge_visits(struct thread *thread)
+{
+	struct sched_context *context = thread->sched;
+	uint64_t now;
+
+	if (thread->visited && context) {
+		now = arch_time();
+		/* It may have had nothing left, and get something back that is due by now. */
+		deadline_disarm(&context->refill);
+		context_charge(this_cpu(), context, now, thread->visited, now);
+		thread_inherit(context->thread);
+	}
+	thread->visited = 0;
 }
 
 /* The CPU goes on with another context, or none. */
@@ -142,8 +171,11 @@ uint64_t sched_context_consumed(struct sched_context *context)
 
 void sched_leave(struct thread *thread)
 {
-	if (thread->cpu->current == thread)
-		thread->cpu->current = NULL;
+	if (thread->cpu->current != thread)
+		return;
+	if (thread->away)
+		sched_charge(thread->cpu); /* while it is known whose time it was */
+	thread->cpu->current = NULL;
 }
 
 void sched_yield(struct thread *thread)
@@ -173,7 +205,7 @@ static struct thread *sched_pick(struct cpu *cpu)
 {
 	struct thread *next = sched_first(cpu);
 
-	while (cpu->context && (!next || next->sched != cpu->context)) {
+	while (cpu->context && (!next || sched_payer(next) != cpu->context)) {
 		sched_charge_last(cpu);
 		next = sched_first(cpu);
 	}
@@ -184,7 +216,7 @@ static struct thread *sched_pick(struct cpu *cpu)
 		next->state = THREAD_STATE_RUNNING;
 		cpu->current = next;
 	}
-	cpu->context = next->sched;
+	cpu->context = sched_payer(next);
 	return next;
 }
 
@@ -203,6 +235,15 @@ void sched_set_timer(struct cpu *cpu)
 	arch_timer_set(when);
 }
 
+/* Interrupts are served where no user mode is returned to: by an idle CPU, and after each part of a visit. */
+static void sched_rest(bool idle)
+{
+	debug_lock_release();
+	if (idle || arch_interrupt_pending())
+		arch_idle();
+	debug_lock_take();
+}
+
 void schedule_and_return(void)
 {
 	struct cpu *cpu = this_cpu();
@@ -212,10 +253,14 @@ void schedule_and_return(void)
 
 		sched_set_timer(cpu);
 		if (!next) {
-			debug_lock_release();
-			arch_idle();
-			debug_lock_take();
+			sched_rest(true);
 			cpu->since = arch_time();
+			continue;
+		}
+		if (next->away) {
+			thread_visit(next);
+			invariants_check();
+			sched_rest(false);
 			continue;
 		}
 		if (next->poked && thread_is_foreign(next)) {

@@ -73,20 +73,23 @@ static unsigned syscall_dispatch(struct thread *thread)
  */
 static void syscall_end(struct thread *thread, unsigned status)
 {
-	struct cpu *cpu = this_cpu(), *to = status == STATUS_RESTART ? cpu->go_to : NULL;
+	struct cpu *to = status == STATUS_RESTART ? this_cpu()->go_to : NULL;
 	bool stopped = thread->state == THREAD_STATE_STOPPED;
 
 	if (to && to != thread->home && !thread->tour && !stopped) {
 		thread_travel(thread, to, TRIP_CALL);
 		return;
 	}
+	/* Preempted on a visit it goes on when its turn comes again. */
+	if (status == STATUS_RESTART && thread->away && !to && !thread->tour)
+		return;
 	if (status == STATUS_RESTART) {
 		context_restart(&thread->context);
 	} else {
 		*context_status(&thread->context) = status;
 		thread->flags &= ~(uint32_t)THREAD_RESTARTED;
 	}
-	if (!stopped && (thread->tour || to || cpu != thread->home))
+	if (!stopped && (thread->tour || to || thread->away))
 		thread_travel(thread, thread_next_stop(thread), TRIP_HOME);
 }
 

@@ -121,13 +121,25 @@ void thread_stop(struct thread *thread)
 	thread->state = THREAD_STATE_STOPPED;
 	thread->canceled = false;
 	sched_leave(thread);
+	thread->away = false;
 	__atomic_store_n(&thread->cpu, thread->home, __ATOMIC_RELEASE);
+}
+
+/* It has left for a call, or for a message of the kernel that stands for one, and not sent it. */
+static bool thread_carries_call(const struct thread *thread)
+{
+	if (!thread->away && thread->state != THREAD_STATE_TRAVELLING)
+		return false;
+	return thread->trip == TRIP_CALL ||
+	       (thread->trip == TRIP_MESSAGE && thread->message == MESSAGE_FOREIGN);
 }
 
 void thread_suspend(struct thread *thread)
 {
 	if (thread_waits(thread))
 		thread_end_wait(thread, ERR_CANCELED);
+	else if (thread_carries_call(thread))
+		context_restart(&thread->context); /* resumed it makes it */
 	thread_stop(thread);
 }
 
@@ -155,7 +167,9 @@ void thread_binding_cleared(struct thread *thread, unsigned binding)
 	switch (binding) {
 	case BIND_CSPACE:
 	case BIND_VSPACE:
-		if (thread->state == THREAD_STATE_TRAVELLING)
+		/* Itself on a visit it has to go home first. */
+		if (thread->state == THREAD_STATE_TRAVELLING ||
+		    (thread->away && thread->state == THREAD_STATE_RUNNING))
 			thread->canceled = true;
 		else if (thread->state != THREAD_STATE_DEAD)
 			thread_suspend(thread);

@@ -252,7 +252,7 @@ static unsigned thread_go(struct thread *caller, struct thread *thread, unsigned
 {
 	if (operation == THREAD_POKE || operation == THREAD_NAME)
 		return 0;
-	if (operation_is_at_home(caller, operation) || thread == this_cpu()->visitor)
+	if (operation_is_at_home(caller, operation) || thread == caller)
 		return thread->home == this_cpu() ? 0 : go_to(thread->home);
 	return thread_go_after(thread, operation == THREAD_SUSPEND);
 }

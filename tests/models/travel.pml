@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that travel (docs/several-cpus.md): mailboxes, ownership, cancelling and destroying what is in transit.
+ * Threads that travel (docs/several-cpus.md): mailboxes, ownership, visitors among the ready, stopping and destroying what is in transit.
  *
- * Thread 0 makes remote calls for ever. Thread 1 destroys thread 0, from another CPU. Thread 2 (with THREADS 3)
+ * Thread 0 makes remote calls for ever, with 3 CPUs also some that never end, and tours. Thread 1 destroys thread 0, from another CPU. Thread 2 (with THREADS 3)
  * destroys thread 1 in the middle of that. Claims: a CPU touches only what it owns; no thread is in two places; what
- * is destroyed lies in no mailbox; nobody waits for ever for an interrupt; each destroyer comes to an end.
+ * is destroyed lies in no mailbox and in no queue; nobody waits for ever for an interrupt; each destroyer comes to an end.
  *
- * Small letters of the protocol are separate steps: `cpu` is stored, then the node pushed, then the interrupt raised;
- * everything between taking and releasing the lock is one step, since nothing there is visible without the lock but
- * `cpu`, which is written last.
+ * All have the same priority: the ready take turns. Small letters of the protocol are separate steps: `cpu` is stored, then the node
+ * pushed, then the interrupt raised; `canceled` is set, then `cpu` is looked at. What a CPU does only with what it owns is one step.
  */
 #ifndef CPUS
 #define CPUS 2
@@ -17,21 +16,25 @@
 #define THREADS 2
 #endif
 #define NONE 255
-#define QUIET    (empty(mine[me]) && !irq[me])
+#define QUIET    (len(mine[me]) == 0 && !irq[me])
 #define HERE(t)  (alive[t] && cpu[t] == me)
 
-mtype = { RUNNABLE, BLOCKED, TRAVELLING, STOPPED };
+mtype = { READY, BLOCKED, TRAVELLING, STOPPED };
 
 mtype state[THREADS];
 byte cpu[THREADS];
 byte home[THREADS];
-bool canceled[THREADS]; /* home's */
+bool canceled[THREADS];
 bool alive[THREADS];
-bool finished[THREADS]; /* its system call is done: runs at home again */
-byte boxes[THREADS];    /* in how many mailboxes: 0 or 1 */
+bool finished[THREADS];  /* its system call is done */
+bool tours;              /* thread 0: only passes by */
+bool preempted[THREADS]; /* in the operation that it is at: a destroyer's are short */
+byte boxes[THREADS];     /* in how many mailboxes: 0 or 1 */
 bool irq[CPUS];
-chan box[CPUS] = [THREADS + 1] of { byte };  /* the atomic stack, already in order of arrival */
-chan mine[CPUS] = [THREADS + 1] of { byte }; /* taken, not yet handled */
+bool lock;
+chan box[CPUS] = [THREADS + 1] of { byte };   /* the atomic stack, already in order of arrival */
+chan mine[CPUS] = [THREADS + 1] of { byte };  /* taken, not yet handled */
+chan ready[CPUS] = [THREADS + 1] of { byte }; /* who runs next: in user mode, or on a visit */
 
 /* A thread is owned by `me` and goes to `to`. Not atomic. */
 inline travel(t, to)
@@ -58,68 +61,92 @@ inline push(t, to)
 	fi
 }
 
+/* It belongs to its home again. */
+inline stop(t)
+{
+	d_step {
+		state[t] = STOPPED;
+		canceled[t] = false
+	}
+	cpu[t] = home[t]
+}
+
 /* One attempt of thread r to destroy v, executed at `me`, which owns r. */
 inline destroy(r, v)
 {
 	go = NONE;
-	move = NONE;
-	d_step {
-		assert(alive[r] && cpu[r] == me && boxes[r] == 0);
+	atomic { !lock -> lock = true }
+	assert(alive[r] && cpu[r] == me && boxes[r] == 0);
+	if
+	:: !alive[v] -> finished[r] = true
+	:: else ->
 		if
-		:: !alive[v] -> finished[r] = true
-		:: alive[v] && !canceled[v] && home[v] != me -> go = home[v]
-		:: else ->
+		:: cpu[v] == me && state[v] != TRAVELLING ->
 			if
-			:: home[v] == me -> canceled[v] = true
+			:: state[v] == READY -> ready[me] ?? eval(v)
 			:: else
 			fi;
+			stop(v);
 			if
-			:: cpu[v] != me -> go = cpu[v]
-			:: cpu[v] == me && state[v] == TRAVELLING -> go = me
-			:: cpu[v] == me && state[v] != TRAVELLING && home[v] != me ->
-				move = v; /* its wait ends: it goes home, and r behind it */
-				go = home[v];
+			:: home[v] != me -> go = home[v]
 			:: else ->
-				assert(boxes[v] == 0 && home[v] == me); /* its active Reply and context go with it */
-				alive[v] = false;
-				finished[r] = true
+				d_step {
+					assert(boxes[v] == 0 && home[v] == me); /* its active Reply and context go with it */
+					alive[v] = false;
+					finished[r] = true
+				}
 			fi
+		:: else ->
+			canceled[v] = true;
+			go = cpu[v]
 		fi
-	}
+	fi;
+	lock = false;
 	if
-	:: move != NONE -> travel(move, home[move])
+	:: go == NONE -> go = home[r]
 	:: else
 	fi;
 	if
-	:: go != NONE -> travel(r, go)
-	:: else
+	:: go != me || !finished[r] -> travel(r, go)
+	:: else -> state[r] = BLOCKED /* for good */
 	fi
 }
 
-/* The system call of the visitor or of the local thread t. */
+/* The system call of the visitor or of the local thread t, which is in no queue. */
 inline execute(t)
 {
 	if
-	:: t == 0 ->
+	:: !preempted[t] || t == 0 && me != home[t] -> /* goes on later */
+		preempted[t] = true;
+		ready[me] ! t
+	:: t == 0 && me == home[t] ->
 		if
-		:: me == home[t] ->
-			travel(t, (home[t] + 1) % CPUS)
-		:: me != home[t] ->
-			if
-			:: state[t] = BLOCKED /* waits in a queue or for a reply here */
-			:: finished[t] = true
-#if CPUS > 2
-			:: me != 2 -> travel(t, 2) /* what it looks for has gone on */
-#endif
-			fi
-		fi
-	:: t > 0 && !finished[t] -> destroy(t, t - 1)
-	:: else
-	fi;
-	if
-	:: alive[t] && cpu[t] == me && state[t] != TRAVELLING && me != home[t] && finished[t] ->
+		:: tours = true
+		:: tours = false
+		fi;
+		travel(t, (home[t] + 1) % CPUS)
+	:: t == 0 && me != home[t] ->
+		state[t] = BLOCKED /* waits in a queue or for a reply here */
+	:: t == 0 && me != home[t] ->
 		travel(t, home[t])
-	:: else
+#if CPUS > 2
+	:: t == 0 && me != home[t] ->
+		travel(t, 3 - me) /* what it looks for has gone on, or come back */
+#endif
+	:: t > 0 && !finished[t] ->
+		preempted[t] = false;
+		destroy(t, t - 1)
+	:: t > 0 && finished[t] -> state[t] = BLOCKED
+	fi
+}
+
+/* It is its turn. What it came for it does if nobody wants it to stop. */
+inline turn(t)
+{
+	assert(alive[t] && cpu[t] == me && state[t] == READY);
+	if
+	:: me != home[t] && canceled[t] -> stop(t)
+	:: else -> execute(t)
 	fi
 }
 
@@ -128,39 +155,49 @@ inline land(t)
 	d_step {
 		assert(alive[t] && cpu[t] == me && state[t] == TRAVELLING);
 		boxes[t]--;
-		state[t] = RUNNABLE;
 		if
-		:: me == home[t] && canceled[t] -> state[t] = STOPPED
-		:: else
+		:: me == home[t] && canceled[t] ->
+			state[t] = STOPPED;
+			canceled[t] = false
+		:: else ->
+			state[t] = READY;
+			passes = (t == 0 && me != home[t] && tours);
+			if
+			:: !passes -> ready[me] ! t
+			:: else
+			fi
 		fi
 	}
 	if
-	:: state[t] == STOPPED
-	:: state[t] != STOPPED && me == home[t] && t == 0 -> finished[t] = false
-	:: else -> execute(t)
+	:: passes ->
+		passes = false;
+		travel(t, home[t])
+	:: else
 	fi
 }
 
 proctype Cpu(byte me)
 {
-	byte t, go, move;
-	bool raise;
+	byte t, go;
+	bool raise, mailed, passes;
 
+	/* Mail and the ready let each other in. */
 end:	do
 	:: atomic { nempty(mine[me]) -> mine[me] ? t }
 		land(t)
-	:: atomic { empty(mine[me]) && irq[me] ->
+	:: atomic { len(mine[me]) == 0 && irq[me] && (!mailed || len(ready[me]) == 0) ->
 			irq[me] = false;
+			mailed = true;
 			do
 			:: box[me] ? t -> mine[me] ! t
 			:: empty(box[me]) -> break
 			od;
 			t = 0 }
-	/* User mode, or a wait that ends here: only when all mail is handled. */
-	:: atomic { QUIET && HERE(0) && state[0] == RUNNABLE -> t = 0 }
-		execute(t)
-	:: atomic { QUIET && HERE(0) && state[0] == BLOCKED -> t = 0 }
-		finished[0] = true;
+	:: atomic { len(ready[me]) > 0 && (QUIET || mailed) ->
+			mailed = false;
+			ready[me] ? t }
+		turn(t)
+	:: atomic { QUIET && HERE(0) && state[0] == BLOCKED -> t = 0 } /* a wait ends */
 		travel(t, home[0])
 	od
 }
@@ -170,17 +207,11 @@ init {
 
 	atomic {
 		for (i : 0 .. THREADS - 1) {
-			state[i] = RUNNABLE;
+			state[i] = READY;
 			home[i] = i % CPUS;
 			cpu[i] = home[i];
 			alive[i] = true;
-		}
-		/* The destroyers' system calls begin: as mail, so that the model needs no fair scheduler. */
-		for (i : 1 .. THREADS - 1) {
-			state[i] = TRAVELLING;
-			boxes[i] = 1;
-			box[home[i]] ! i;
-			irq[home[i]] = true;
+			ready[home[i]] ! i
 		}
 		for (i : 0 .. CPUS - 1) {
 			run Cpu(i);

@@ -21,8 +21,8 @@ struct ready_queue {
 
 struct cpu {
 	struct arch_cpu arch; /* first */
-	/* The thread that was in user mode, or that user mode is returned to; NULL: idle. Not in a ready
-	 * queue. */
+	/* The thread that was in user mode, or that user mode is returned to, or the visitor whose operation
+	 * is executed; NULL: idle. Not in a ready queue. */
 	struct thread *current;
 	struct vspace *vspace; /* whose page tables are in use; NULL: the kernel's own */
 	/* Whose time it is: charged up to `since`. Where the CPU goes on with the same context no clock is
@@ -43,10 +43,9 @@ struct cpu {
 	struct mail *mailbox; /* an atomic stack: written by all CPUs */
 	struct mail *inbox;   /* taken and not yet acted on, in order */
 	struct mail *inbox_last;
-	struct thread *visitor; /* for which it executes a system call now */
-	struct cpu *go_to;      /* where the operation that it is at has to go on */
-	bool in_kernel;         /* debug kernels: holds the debug lock */
-	struct tags tags;       /* where the TLB has them */
+	struct cpu *go_to; /* where the operation that it is at has to go on */
+	bool in_kernel;    /* debug kernels: holds the debug lock */
+	struct tags tags;  /* where the TLB has them */
 };
 
 /* Of this machine; boot_data's. */

@@ -57,7 +57,7 @@ __attribute__((always_inline)) static inline bool tree_read_torn(uint64_t done)
 	return tree_begun != done; /* one aligned word, read once, between two fences for the compiler */
 }
 
-/* Should a long operation stop here and be repeated? For an interrupt, another CPU, or a thread. */
+/* Should a long operation stop here and be repeated? For an interrupt, or another CPU. */
 bool preempt_wanted(void);
 
 /*

@@ -33,6 +33,8 @@ enum trip {
  * It must not be touched any more. Its state says so until it has landed.
  */
 void thread_travel(struct thread *thread, struct cpu *to, enum trip trip);
+/* A visitor's turn: do what it came for, or go on with it. It may still be the current thread afterwards. */
+void thread_visit(struct thread *thread);
 /* The next CPU of its tour, or home. */
 struct cpu *thread_next_stop(const struct thread *thread);
 /*

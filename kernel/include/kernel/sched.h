@@ -43,6 +43,18 @@ static inline bool sched_context_usable(const struct sched_context *context)
 	return context && context->left > 0;
 }
 
+/*
+ * Contexts do not cross CPUs: visitors take turns on one that each CPU has for all of them, and pay with
+ * their own when they come home.
+ */
+extern struct sched_context visit_contexts[CPU_MAX];
+
+/* Whose time it is when the thread runs where it is. */
+static inline struct sched_context *sched_payer(const struct thread *thread)
+{
+	return thread->away ? &visit_contexts[thread->cpu->index] : thread->sched;
+}
+
 #define SCHED_SLICE_MIN 10000ul /* ns: the shortest budget that can be configured */
 
 void sched_context_init(struct sched_context *context);
@@ -74,6 +86,8 @@ void sched_leave(struct thread *thread);
 void sched_set_timer(struct cpu *cpu);
 /* Charge the CPU's context up to now. */
 void sched_charge(struct cpu *cpu);
+/* It has come home, and pays for its visits. */
+void sched_charge_visits(struct thread *thread);
 /* What a context has consumed, up to now. */
 uint64_t sched_context_consumed(struct sched_context *context);
 void sched_yield(struct thread *thread);

@@ -34,7 +34,7 @@ enum thread_flags {
 
 /* Internal states beside enum thread_state: destroyed during the current operation; */
 #define THREAD_STATE_DEAD 0xff
-/* in a mailbox, or on a visit: another CPU executes its system call. Nobody is told of it. */
+/* in a mailbox. Nobody is told of it. */
 #define THREAD_STATE_TRAVELLING 0xfe
 
 struct thread_fault {
@@ -52,14 +52,22 @@ struct thread {
 	uint8_t depth;               /* the longest chain of threads that wait for it, CHAIN_MAX at most */
 	uint8_t priority;            /* effective: base, or that of one who waits for it */
 	uint8_t base_priority;
-	uint8_t queued;              /* is in a ready queue */
-	uint8_t poked;    /* tell the syscall endpoint before the next return to user mode; set by any CPU */
+	uint8_t queued; /* is in a ready queue */
+	union {
+		struct {
+			uint8_t poked; /* tell the syscall endpoint before the next return to user mode; set
+			                * by any CPU */
+			uint8_t away;  /* `cpu` is not `home` */
+		};
+		uint16_t detained; /* any of them: to run it takes more than returning to user mode */
+	};
 	uint8_t canceled; /* it is to stop when it next lands; set by any CPU with the lock */
-	uint8_t trip;     /* enum trip, while TRAVELLING */
+	uint8_t trip;     /* enum trip, while TRAVELLING, or READY or RUNNING on a visit */
 	uint32_t tour;    /* CPUs that it has to visit, for their TLBs' sake, before it goes on */
 	struct mail mail;
 	struct sched_context *sched; /* that it runs on: lent by its caller, or its own; inherit.h */
 	struct sched_context *own;   /* == object of bindings[BIND_SCHED_CONTEXT] */
+	uint64_t visited;            /* ns: used on visits, and not yet charged to a context */
 	struct thread *ready_next, *ready_prev;
 	struct cpu *home; /* never changes */
 	struct cpu *cpu;  /* owns this thread now: only it touches what belongs to the thread */

@@ -6,8 +6,8 @@
 
 #define LOW          10
 #define SLICE        500000u /* ns */
-#define BEGIN_SLICES 10000u   /* until each thread has done something */
-#define WORKERS      5       /* a CPU */
+#define BEGIN_SLICES 10000u  /* until each thread has done something */
+#define WORKERS      8       /* a CPU */
 
 #define COPIES         3000u /* capabilities that one revocation takes back */
 #define COPIES_BITS    (12 + SLOT_BITS)
@@ -15,6 +15,8 @@
 #define PART_BITS      12u
 #define PARTS          64u
 #define OBJECTS_A_PART 32u
+#define VISITED        16u /* objects that a visitor makes */
+#define VISITED_BITS   12u
 #define MAP_PAGES      512u
 #define MAP_AT(cpu)    (0x100000000ul + (cpu)*0x1000000ul)
 
@@ -23,7 +25,8 @@ const struct load loads[] = {
         {"ipc", 1 << STORM_IPC},
         {"map", 1 << STORM_MAP},
         {"revoke", 1 << STORM_REVOKE},
-        {"all", 1 << STORM_IPC | 1 << STORM_MAP | 1 << STORM_REVOKE},
+        {"visit", 1 << STORM_VISIT},
+        {"all", 1 << STORM_IPC | 1 << STORM_MAP | 1 << STORM_REVOKE | 1 << STORM_VISIT},
         {0},
 };
 
@@ -32,6 +35,7 @@ static struct cpu {
 	cptr_t endpoint, reply, received;
 	cptr_t window;
 	cptr_t original, cnode, pool, parts;
+	cptr_t visited[WORKERS]; /* Untypeds, and behind each slots for what is made of it */
 } cpus[LOAD_CPUS];
 static struct done {
 	volatile uint64_t calls, failed; /* failed: the first status that should not be */
@@ -202,14 +206,31 @@ static void revoke(uint64_t argument)
 	}
 }
 
+static void visit(uint64_t argument)
+{
+	struct done *self = done_of(argument);
+	cptr_t pool = cpu_of(argument)->visited[argument & 0xff], first = pool + 1;
+
+	for (;;) {
+		do_invoke(self, pool, UNTYPED_RETYPE, OBJECT_ENDPOINT, VISITED, CPTR_NULL, first);
+		for (unsigned i = 0; i < VISITED; i++) {
+			struct registers r = {.cap = first + i, .deadline = DEADLINE_POLL};
+			uint64_t status = system_call(SYS_CALL, &r);
+
+			judge(self, status == ERR_TIMEOUT ? ERR_NONE : status);
+		}
+		do_invoke(self, INIT_SLOT_CNODE, CNODE_REVOKE, pool, 0, 0, 0);
+	}
+}
+
 /* ---- making and stopping ---- */
 
 static const struct {
 	void (*entry)(uint64_t argument);
 	enum storm storm;
 } jobs[WORKERS] = {
-        {serve, STORM_IPC}, {call_near, STORM_IPC}, {call_far, STORM_IPC},
-        {map, STORM_MAP},   {revoke, STORM_REVOKE},
+        {serve, STORM_IPC},     {call_near, STORM_IPC}, {call_far, STORM_IPC}, {map, STORM_MAP},
+        {revoke, STORM_REVOKE}, {visit, STORM_VISIT},   {visit, STORM_VISIT},  {visit, STORM_VISIT},
 };
 
 static void cpu_make(unsigned index)
@@ -233,6 +254,9 @@ static void cpu_make(unsigned index)
 
 		cpu->workers[i] = worker_new_on(index, space, (void (*)(void))jobs[i].entry, LOW);
 		worker_argument(&cpu->workers[i], WORKER(index, i));
+		cpu->visited[i] = untyped_new(VISITED_BITS);
+		for (unsigned j = 0; j < VISITED; j++)
+			slot_new();
 		MUST(INIT_SLOT_CPU_TIME + index, CPU_TIME_CONFIGURE, cpu->workers[i].context, SLICE, SLICE);
 	}
 }

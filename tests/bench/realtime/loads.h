@@ -8,6 +8,7 @@ enum storm {
 	            * capability */
 	STORM_MAP, /* one page, 512 pages, 512 scattered pages, mapped, touched, protected and unmapped in one
 	            * address space */
+	STORM_VISIT,  /* threads of all CPUs that make, call and revoke objects of CPU 0 */
 	STORM_REVOKE, /* thousands of copies, side by side and derived from each other; thousands of objects;
 	               * memory */
 };

@@ -2,6 +2,7 @@
 /* Threads and their mail between two CPUs, one entry into the kernel at a time. */
 #include <string.h>
 
+#include <kernel/inherit.h>
 #include <kernel/lock.h>
 
 #include "../check.h"
@@ -44,6 +45,24 @@ static void end(void)
 	act(0);
 }
 
+/* `far` visits CPU 0, where all come before it, and is let in. */
+static void far_has_its_turn(void)
+{
+	act(0);
+	run(init);
+	CHECK(far->state == THREAD_STATE_READY && far->cpu == cpu_at(0));
+	CHECK(INVOKE(far_cap, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME + 1, PRIORITY_MAX) == ERR_NONE);
+	CHECK(far->state == THREAD_STATE_READY && running() == init);
+	enter(SYS_YIELD, &(struct call){0});
+	run(init);
+	CHECK(far->state != THREAD_STATE_READY || far->cpu != cpu_at(0));
+	settle();
+	act(far->cpu->index);
+	far->base_priority = 10;
+	thread_inherit(far);
+	act(0);
+}
+
 static void far_calls(void)
 {
 	act(1);
@@ -52,7 +71,7 @@ static void far_calls(void)
 	              .cap = server, .info = MESSAGE_INFO(1, 1), .words = {7}, .deadline = DEADLINE_NEVER});
 	CHECK(running() != far);
 	settle();
-	act(0);
+	far_has_its_turn();
 }
 
 static void test_call(void)
@@ -105,7 +124,67 @@ static void test_suspend_traveller(void)
 	CHECK(running() == far);
 	call_again();
 	settle();
+	far_has_its_turn();
 	CHECK(far->state == THREAD_STATE_BLOCKED_SEND);
+	end();
+}
+
+/* Where it has landed it is stopped at once, before its turn. */
+static void test_suspend_visitor(void)
+{
+	begin();
+	act(1);
+	enter(SYS_CALL, &(struct call){.cap = server, .deadline = DEADLINE_NEVER});
+	settle();
+	act(0);
+	CHECK(far->state == THREAD_STATE_READY && far->cpu == cpu_at(0) && far->queued);
+	CHECK(INVOKE(far_cap, THREAD_READ_REGISTERS) == ERR_STATE);
+	CHECK(INVOKE(far_cap, THREAD_SUSPEND) == ERR_NONE && !mail_waits());
+	CHECK(far->state == THREAD_STATE_STOPPED && far->cpu == cpu_at(1) && restarts(far) && !far->queued);
+	CHECK(INVOKE(far_cap, THREAD_RESUME) == ERR_NONE);
+	act(1);
+	CHECK(running() == far);
+	call_again();
+	settle();
+	act(0);
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, far_cap) == ERR_NONE);
+	end();
+}
+
+/* It was told to stop by somebody who never came: when its turn comes it does not do what it came for. */
+static void test_canceled_visitor(void)
+{
+	begin();
+	act(1);
+	enter(SYS_CALL, &(struct call){.cap = server, .deadline = DEADLINE_NEVER});
+	settle();
+	far->canceled = true;
+	act(0);
+	far_has_its_turn();
+	CHECK(far->state == THREAD_STATE_STOPPED && far->cpu == cpu_at(1) && restarts(far) && !far->canceled);
+	end();
+}
+
+/* Time that it uses elsewhere is its own context's, from when it is home again. */
+static void test_visits_are_paid(void)
+{
+	uint64_t before;
+
+	begin();
+	act(1);
+	INVOKE(INIT_SLOT_THREAD, THREAD_POKE); /* the clock counts what `far` has used at home */
+	interrupt();
+	before = far->own->consumed;
+	far->visited = 1000000;
+	far_calls();
+	CHECK(far->visited > 1000000 && far->own->consumed < before + 1000000);
+	CHECK(INVOKE(far_cap, THREAD_SUSPEND) == ERR_NONE && INVOKE(far_cap, THREAD_RESUME) == ERR_NONE);
+	world_waits = false;
+	act(1);
+	enter(SYS_SEND, &(struct call){.cap = server, .deadline = DEADLINE_POLL});
+	settle();
+	far_has_its_turn();
+	CHECK(!far->visited && far->own->consumed > before + 1000000);
 	end();
 }
 
@@ -146,6 +225,7 @@ static void test_look_for_each_other(void)
 	fake_interrupt_every = 0;
 	settle();
 	CHECK(status_of(near) == ERR_NONE && word_of(near, 1) == THREAD_STATE_READY);
+	far_has_its_turn();
 	CHECK(status_of(far) == ERR_NONE && far->cpu == cpu_at(1));
 	end();
 }
@@ -225,6 +305,9 @@ unsigned units_cpus(unsigned *passed)
 	test_call();
 	test_resume_forgets_suspend();
 	test_suspend_traveller();
+	test_suspend_visitor();
+	test_canceled_visitor();
+	test_visits_are_paid();
 	test_priority_of_far_thread();
 	test_look_for_each_other();
 	test_torn_reads();

@@ -227,6 +227,8 @@ BREAK(no_budget, w.ready->own->left = 0)
 BREAK(wrong_queue, cpu_at(0)->ready[10].first = NULL)
 BREAK(two_running, w.stopped->state = THREAD_STATE_RUNNING)
 BREAK(running_state, w.init->state = THREAD_STATE_READY)
+BREAK(away, w.ready->away = true)
+BREAK(visit, (w.ready->cpu = cpu_at(1), w.ready->away = true))
 BREAK(waits_on, w.server->waits_on = NULL)
 BREAK(waits_elsewhere, w.sender->waits_on = &w.bell->waiters)
 BREAK(no_vspace, w.stopped->state = THREAD_STATE_READY)
@@ -278,6 +280,8 @@ static const struct violation {
         {9, "in no queue", break_wrong_queue},
         {10, "two threads run", break_two_running},
         {10, "the current thread does not run", break_running_state},
+        {12, "at home, and away", break_away},
+        {12, "on a visit, and came for nothing", break_visit},
         {11, "waits for nothing", break_waits_on},
         {11, "waits elsewhere", break_waits_elsewhere},
         {11, "a deadline without a wait", arm_stopped},

@@ -145,7 +145,9 @@ bool world_panics(void (*function)(void))
 
 struct thread *running(void)
 {
-	return this_cpu()->current;
+	struct thread *current = this_cpu()->current;
+
+	return current && !current->away ? current : NULL;
 }
 
 void act(unsigned cpu)
@@ -153,13 +155,21 @@ void act(unsigned cpu)
 	fake_cpu = cpu;
 }
 
+/* A visit was interrupted, or others that are ready wait for the end of an interrupt. */
+static bool visit_waits(const struct cpu *cpu)
+{
+	return cpu->current ? cpu->current->away : ready_highest(cpu) >= 0;
+}
+
 void deliver(void)
 {
-	if (!fake_ipi[fake_cpu])
+	if (!fake_ipi[fake_cpu] && !visit_waits(this_cpu()))
 		return;
-	fake_ipi[fake_cpu] = false;
 	if (setjmp(fake_user) == 0) {
-		kernel_mail();
+		if (fake_ipi[fake_cpu]) {
+			fake_ipi[fake_cpu] = false;
+			kernel_mail();
+		}
 		kernel_interrupt_done(running());
 	}
 }
@@ -167,7 +177,7 @@ void deliver(void)
 bool mail_waits(void)
 {
 	for (unsigned i = 0; i < world_cpus; i++)
-		if (fake_ipi[i])
+		if (fake_ipi[i] || visit_waits(cpu_at(i)))
 			return true;
 	return false;
 }

@@ -53,7 +53,7 @@ bool restarts(const struct thread *thread);
 void call_again(void);
 /* Another CPU acts from now on. */
 void act(unsigned cpu);
-/* The acting CPU takes its mail, if it has any. */
+/* The acting CPU takes its mail, if it has any, and goes on with visits that were interrupted. */
 void deliver(void);
 /* All CPUs, until there is none left. */
 void settle(void);

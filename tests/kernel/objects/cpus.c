@@ -447,6 +447,54 @@ static void test_destroy_traveller(void)
 	}
 }
 
+/* ---- who comes first ---- */
+
+static void send_once(void)
+{
+	struct registers r = {.cap = shared.endpoint, .deadline = DEADLINE_POLL};
+
+	shared.status[1] = system_call(SYS_SEND, &r);
+	shared.count[1]++;
+	worker_rest();
+}
+
+/* It comes to CPU 1 to find nobody at the endpoint there. */
+static void check_waits(const struct worker *visitor)
+{
+	settle();
+	CHECK(state_of(visitor->thread) == THREAD_STATE_READY && last.words[3] == 1);
+	CHECK(shared.count[1] == 0);
+}
+
+static void test_visitor(void)
+{
+	struct worker above, visitor;
+
+	begin();
+	shared.endpoint = object_new_on(1, OBJECT_ENDPOINT);
+	above = worker_new_on(1, 0, spin, LOW + 1);
+	visitor = worker_new_on(0, 1, send_once, LOW);
+	worker_start(&above);
+	WAIT_FOR(shared.count[0] > 0);
+	worker_start(&visitor);
+	check_waits(&visitor);
+	OK(op(visitor.thread, THREAD_SUSPEND));
+	CHECK(state_of(visitor.thread) == THREAD_STATE_STOPPED && last.words[3] == 0);
+	OK(op(visitor.thread, THREAD_RESUME));
+	check_waits(&visitor);
+	OK(op(visitor.thread, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, LOW + 2));
+	WAIT_FOR(shared.count[1] == 1);
+	EXPECT(shared.status[1], ERR_TIMEOUT);
+	OK(op(INIT_SLOT_CNODE, CNODE_DELETE, visitor.thread));
+	visitor = worker_new_on(0, 1, send_once, LOW);
+	shared.count[1] = 0;
+	worker_start(&visitor);
+	check_waits(&visitor);
+	OK(op(INIT_SLOT_CNODE, CNODE_DELETE, visitor.thread));
+	OK(op(above.thread, THREAD_SUSPEND));
+	CHECK(shared.count[1] == 0);
+}
+
 /* ---- translations ---- */
 
 /* Once the call has returned, nobody sees the page any more. */
@@ -725,6 +773,8 @@ const struct test tests_cpus[] = {
         {"cpus.suspend-running", "a thread that runs on another CPU stops at once", test_suspend_running},
         {"cpus.suspend-traveller", "a thread between two CPUs can be stopped", test_suspend_traveller},
         {"cpus.destroy-traveller", "a thread between two CPUs can be destroyed", test_destroy_traveller},
+        {"cpus.visitor", "what a thread does on another CPU waits for those there that come before it",
+         test_visitor},
         {"cpus.shootdown", "a page that was taken away is seen by no CPU", test_shootdown},
         {"cpus.protect", "a page that was made read-only is written by no CPU", test_protect},
         {"cpus.replace", "another page in a page's place is seen by all CPUs", test_replace},
