@@ -32,6 +32,7 @@ static void mail_send(struct cpu *to, struct mail *mail)
 /* State first, owner last: from then on only the new owner touches the thread, but for its mail node. */
 void thread_travel(struct thread *thread, struct cpu *to, enum trip trip)
 {
+	deadline_disarm(&thread->deadline);
 	sched_dequeue(thread);
 	sched_leave(thread);
 	thread->state = THREAD_STATE_TRAVELLING;
