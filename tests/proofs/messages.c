@@ -386,8 +386,13 @@ static void check_all(void)
 
 static void send(struct thread *thread)
 {
+	deadline_t deadline = nondet_u64();
+
 	thread->message = (uint8_t)(nondet_unsigned() & 3);
-	if (endpoint_send(endpoints[0], thread, nondet_u64()))
+	*context_deadline(&thread->context) = deadline;
+	if (thread->message > MESSAGE_SEND)
+		deadline = DEADLINE_NEVER; /* the kernel's own */
+	if (endpoint_send(endpoints[0], thread, deadline))
 		prove(thread->state == THREAD_STATE_RUNNING);
 }
 
