@@ -16,6 +16,8 @@
 #include "mm.h"
 #include "start.h"
 #include "thread.h"
+#include "times.h"
+#include "vdso.h"
 #include "vfs.h"
 
 static struct {
@@ -87,8 +89,8 @@ static void answer_alone(struct thread *thread, cptr_t reply, const union delive
 }
 
 /*
- * Receives, and serves what it received itself: a call that does not wait costs no switch of fibers. While one
- * waits, another fiber receives; this one then has only to answer.
+ * Receives, and serves what it received itself: a call that does not wait costs no switch of fibers. While
+ * one waits, another fiber receives; this one then has only to answer.
  */
 static void receive_fiber(void *argument)
 {
@@ -138,6 +140,8 @@ int main(void)
 	if (!server.service)
 		fatal("out of kernel memory for the Endpoint");
 	pages_init();
+	vdso_init();
+	wall_set(time_wall());
 	kernel_threads_init(server.service);
 	balance_init();
 	fiber_spawn(start_fiber, NULL);

@@ -230,7 +230,8 @@ static void serve(struct thread *thread)
 		serve_exception(thread);
 		break;
 	case LABEL_INTERRUPTED:
-		private->poked = false;
+		private
+		->poked = false;
 		private->attention = true;
 		break;
 	default:
@@ -265,10 +266,9 @@ static void seal(struct thread *thread)
 	private->poked = false;
 	private->reply = CPTR_NULL;
 	if (private->registers_changed)
-		private->delivery->info =
-		        MESSAGE_INFO(REPLY_REGISTERS | flags, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS);
-	else
-		private->delivery->info |= MESSAGE_INFO(flags, 0);
+	private->delivery->info =
+	        MESSAGE_INFO(REPLY_REGISTERS | flags, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS);
+	else private->delivery->info |= MESSAGE_INFO(flags, 0);
 }
 
 bool thread_serve(struct thread *thread, cptr_t reply, union delivery *delivery)

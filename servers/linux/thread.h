@@ -28,10 +28,10 @@ struct kernel_thread {
 
 /* balance.c */
 struct thread_balance {
-	uint32_t calls; /* since the last tick */
-	uint16_t quiet; /* ticks in user mode without a call */
+	uint32_t calls;  /* since the last tick */
+	uint16_t quiet;  /* ticks in user mode without a call */
 	uint8_t settled; /* ticks that it stays where it is */
-	uint8_t target; /* the CPU where it should be */
+	uint8_t target;  /* the CPU where it should be */
 };
 
 /* What a message brought, and then its answer: on the stack of the fiber that serves it. */
@@ -46,11 +46,11 @@ union delivery {
 struct thread_private {
 	struct thread *next_hash;
 	struct kernel_thread *kernel;
-	cptr_t reply;      /* holds its call; CPTR_NULL: it is in user mode */
-	uint32_t label;    /* of the call: enum kernel_label */
+	cptr_t reply;             /* holds its call; CPTR_NULL: it is in user mode */
+	uint32_t label;           /* of the call: enum kernel_label */
 	union delivery *delivery; /* of the call, while it is served */
-	bool attention; /* look at signals, stops and exits before it returns to user mode */
-	bool exiting;   /* ends before it returns to user mode */
+	bool attention;           /* look at signals, stops and exits before it returns to user mode */
+	bool exiting;             /* ends before it returns to user mode */
 	bool poked;
 	bool registers_changed; /* the answer carries them */
 	bool mask_saved;
@@ -68,8 +68,9 @@ struct thread_private {
 };
 
 /* ---- kernel_thread.c ---- */
-struct kernel_thread *kernel_thread_take(struct thread *thread, unsigned cpu); /* NULL: out of kernel memory */
-void kernel_thread_release(struct kernel_thread *kernel);        /* stopped, not in a call */
+struct kernel_thread *kernel_thread_take(struct thread *thread,
+                                         unsigned cpu);   /* NULL: out of kernel memory */
+void kernel_thread_release(struct kernel_thread *kernel); /* stopped, not in a call */
 struct kernel_thread *kernel_thread_of(badge_t badge);
 bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space);
 void kernel_thread_set_nice(struct kernel_thread *kernel, int nice);
@@ -123,8 +124,8 @@ struct exec_strings;
 int exec_load(struct thread *thread, const char *path, char *const argv[], char *const envp[]);
 
 /* ---- serve.c ---- */
-/* A message of the thread arrived, held by `reply`. true: the delivery is its answer, to be sent at once. false:
- * it was answered already, or the thread is gone; `reply` is used up. May wait. */
+/* A message of the thread arrived, held by `reply`. true: the delivery is its answer, to be sent at once.
+ * false: it was answered already, or the thread is gone; `reply` is used up. May wait. */
 bool thread_serve(struct thread *thread, cptr_t reply, union delivery *delivery);
 /* Into the IPC buffer, if its answer carries them. */
 void thread_load_registers(const struct thread *thread);
