@@ -100,14 +100,17 @@ endif
 
 # ---- native components: lib/pith, servers, drivers --------------------------------------------------------------
 
-# Components read no header of the host: the compiler's own, musl's, ours.
-NATIVE_FLAGS = -O2 -mgeneral-regs-only -fno-pic -fno-pie -fstack-protector-strong -fcf-protection=none -ffunction-sections -fdata-sections \
+# Components read no header of the host: the compiler's own, musl's, ours. They are optimised as a whole when they are linked.
+NATIVE_FLAGS = -O2 -flto -mgeneral-regs-only -fno-pic -fno-pie -fstack-protector-strong -fcf-protection=none -ffunction-sections -fdata-sections \
                -nostdinc -isystem $(MUSL)/include -isystem $(GCC_INCLUDE) -Iabi/include -Ilib/pith/include
 
 LIBPITH         := $(B)/lib/libpith.a
 LIBPITH_SOURCES := $(wildcard lib/pith/*.c lib/pith/*/*.c lib/pith/*.S lib/pith/*/*.S)
 LIBPITH_OBJECTS := $(patsubst %,$(B)/native/%.o,$(LIBPITH_SOURCES))
 DEPENDENCIES    += $(LIBPITH_OBJECTS:.o=.d)
+
+# Its main() is declared by each component as it likes.
+$(B)/native/lib/pith/start.c.o: EXTRA_FLAGS = -fno-lto
 
 $(B)/native/%.c.o: %.c $(MUSL_LIBC) $(MAKEFILES_USED)
 	$(call say,CC,$<)
@@ -122,10 +125,10 @@ $(LIBPITH): $(LIBPITH_OBJECTS)
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	@rm -f $@
-	@$(AR) rcsD $@ $(LIBPITH_OBJECTS)
+	@gcc-ar rcsD $@ $(LIBPITH_OBJECTS)
 
 # All of libpith is offered to the linker before libc.a, so that what it defines of musl's system call layer wins.
-NATIVE_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack \
+NATIVE_LINK = $(CC) -flto=auto -O2 -g -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack \
               -Wl,-z,separate-code -Wl,-z,max-page-size=4096 -Wl,-z,norelro
 NATIVE_LIBS = -Wl,--whole-archive $(LIBPITH) -Wl,--no-whole-archive $(MUSL_LIBC) $(LIBGCC)
 

@@ -23,10 +23,10 @@ deadline_t deadline_earliest(void)
 	return root ? root->key : DEADLINE_NEVER;
 }
 
-static void deadline_act(struct deadline *deadline)
+static void deadline_act(struct deadline *deadline, uint64_t now)
 {
 	if (deadline->kind == DEADLINE_THREAD)
-		thread_cancel(thread_of_deadline(deadline), ERR_TIMEOUT);
+		thread_expire(thread_of_deadline(deadline), now);
 	else
 		sched_context_refill(sched_context_of_deadline(deadline));
 }
@@ -44,6 +44,6 @@ void deadline_expire(uint64_t now)
 			break;
 		}
 		heap_remove(heap, node);
-		deadline_act((struct deadline *)node);
+		deadline_act((struct deadline *)node, now);
 	}
 }

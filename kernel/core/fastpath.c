@@ -128,14 +128,12 @@ INLINE struct thread *queue_only(const struct wait_queue *queue)
 	return node && !node->left ? thread_of_wait(node) : NULL;
 }
 
-/* It leaves the queue in which it is alone. */
+/* It leaves the queue in which it is alone; its deadline stays armed (thread_expire()). */
 INLINE void queue_take_only(struct wait_queue *queue, struct thread *thread, uint64_t none)
 {
 	queue->waiting.root = (struct heap_node *)none;
 	thread->wait.rank = none;
 	thread->waits_on = (struct wait_queue *)none;
-	if (deadline_armed(&thread->deadline))
-		deadline_disarm(&thread->deadline);
 }
 
 INLINE void queue_enter(struct wait_queue *queue, struct thread *thread)
@@ -272,7 +270,7 @@ INLINE void fast_wait(struct thread *thread)
 
 /*
  * Messages come in two sizes, and so do the paths, as constant `bulky`: words in registers only, no reserved
- * bits, a plain label; or also words in IPC buffers, capabilities, deadlines.
+ * bits, a plain label; or also words in IPC buffers, capabilities, new deadlines.
  */
 INLINE bool info_is_slim(uint64_t info)
 {
@@ -528,18 +526,18 @@ INLINE void give_back(struct cpu *cpu, struct thread *thread, struct thread *cal
 }
 
 /* Wait no longer than this. False: it is over already. */
-static bool deadline_is_ahead(deadline_t deadline)
+static bool deadline_is_ahead(const struct thread *thread, deadline_t deadline)
 {
-	return deadline == DEADLINE_NEVER || (deadline && deadline > arch_time());
+	return thread_is_armed_for(thread, deadline) || (deadline && deadline > arch_time());
 }
 
 INLINE void arm(struct thread *thread)
 {
 	deadline_t deadline = *context_deadline(&thread->context);
 
-	if (deadline == DEADLINE_NEVER)
+	if (thread_is_armed_for(thread, deadline))
 		return;
-	deadline_arm(&thread->deadline, deadline);
+	thread_arm(thread, deadline);
 	sched_set_timer(this_cpu());
 }
 
@@ -589,7 +587,8 @@ INLINE void fast_reply_recv(struct thread *thread, uint64_t info, bool bulky)
 	deadline_t deadline = *context_deadline(&thread->context);
 	struct thread *caller;
 
-	if (!endpoint || (bulky ? !deadline_is_ahead(deadline) : deadline != DEADLINE_NEVER))
+	if (!endpoint ||
+	    !(bulky ? deadline_is_ahead(thread, deadline) : thread_is_armed_for(thread, deadline)))
 		return;
 	caller = thread->active->caller;
 	if (must_not_wait(thread, endpoint) || !gives_back(cpu, thread, caller))

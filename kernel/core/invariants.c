@@ -180,7 +180,9 @@ static void check_thread_state(const struct thread *thread)
 	         thread->state != THREAD_STATE_TRAVELLING)
 		require(!thread->away);
 	require(thread_is_in_queue(thread) == (thread->waits_on != NULL));
-	require(!deadline_armed(&thread->deadline) || thread_is_in_queue(thread));
+	if (deadline_armed(&thread->deadline))
+		require(thread->state != THREAD_STATE_STOPPED && thread->state != THREAD_STATE_TRAVELLING);
+	require(thread_is_armed_for(thread, thread_deadline(thread)));
 	require((thread->state == THREAD_STATE_RUNNING) == (thread->cpu->current == thread));
 	check_thread_queued(thread);
 	if (thread->state == THREAD_STATE_READY || thread->state == THREAD_STATE_RUNNING)

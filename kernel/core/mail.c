@@ -32,6 +32,7 @@ static void mail_send(struct cpu *to, struct mail *mail)
 /* State first, owner last: from then on only the new owner touches the thread, but for its mail node. */
 void thread_travel(struct thread *thread, struct cpu *to, enum trip trip)
 {
+	deadline_disarm(&thread->deadline);
 	thread->state = THREAD_STATE_TRAVELLING;
 	thread->trip = (uint8_t)trip;
 	sched_dequeue(thread);

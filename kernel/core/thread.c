@@ -32,8 +32,14 @@ void thread_block(struct thread *thread, unsigned state, struct wait_queue *queu
 		if (state == THREAD_STATE_BLOCKED_SEND)
 			endpoint_sender_came(endpoint_of_senders(queue), thread);
 	}
-	if (deadline != DEADLINE_NEVER)
-		deadline_arm(&thread->deadline, deadline);
+	if (!thread_is_armed_for(thread, deadline))
+		thread_arm(thread, deadline);
+}
+
+void thread_arm(struct thread *thread, deadline_t deadline)
+{
+	deadline_disarm(&thread->deadline);
+	deadline_arm(&thread->deadline, deadline);
 }
 
 void thread_unqueue(struct thread *thread)
@@ -114,9 +120,27 @@ void thread_cancel(struct thread *thread, enum error status)
 		thread_stop(thread);
 }
 
+deadline_t thread_deadline(const struct thread *thread)
+{
+	if (!thread->waits_on || thread_sends_for_kernel(thread))
+		return DEADLINE_NEVER;
+	return *context_deadline((struct arch_context *)&thread->context);
+}
+
+void thread_expire(struct thread *thread, uint64_t now)
+{
+	deadline_t deadline = thread_deadline(thread);
+
+	if (deadline <= now)
+		thread_cancel(thread, ERR_TIMEOUT);
+	else if (deadline != DEADLINE_NEVER)
+		deadline_arm(&thread->deadline, deadline);
+}
+
 /* Last, and visible last, the owner changes. */
 void thread_stop(struct thread *thread)
 {
+	deadline_disarm(&thread->deadline);
 	sched_dequeue(thread);
 	thread->state = THREAD_STATE_STOPPED;
 	thread->canceled = false;

@@ -288,14 +288,23 @@ void ring_complete(struct ring *ring, uint32_t number)
 	counters->served++;
 }
 
+static bool bits_any(const uint64_t *bits)
+{
+	uint64_t any = 0;
+	for (uint32_t word = 0; word < RING_SLOTS_MAX / 64; word++)
+		any |= bits[word];
+	return any != 0;
+}
+
 bool ring_prepare_sleep(struct ring *ring)
 {
 	struct ring_channel *channel = ring->channel;
 	if (ring->slot_count == 0)
 		return true; /* a server without a channel yet: attaching is signalled */
-	for (uint32_t word = 0; word < RING_SLOTS_MAX / 64; word++)
-		if (ring->again[word])
-			return false;
+	if (!ring->server && !bits_any(ring->held))
+		return true; /* a client that has asked for nothing */
+	if (bits_any(ring->again))
+		return false;
 	struct ring_queue *queue = ring->server ? &channel->submissions : &channel->completions;
 	atomic_store_explicit(&queue->consumer_waits, 1, memory_order_seq_cst);
 	atomic_thread_fence(memory_order_seq_cst);

@@ -75,6 +75,11 @@ uint64_t time_now(void)
 	return (uint64_t)((unsigned __int128)ticks * runtime.tsc_multiplier >> 32);
 }
 
+uint64_t time_multiplier(void)
+{
+	return runtime.tsc_multiplier;
+}
+
 uint64_t time_wall(void)
 {
 	return time_now() + runtime.startup->boot_epoch_ns;

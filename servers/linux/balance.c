@@ -164,7 +164,7 @@ static bool hand_over(struct thread *thread, struct kernel_thread *from, struct 
 	return true;
 }
 
-bool balance_move(struct thread *thread)
+static bool balance_move(struct thread *thread)
 {
 	struct thread_private *private = thread->private;
 	struct kernel_thread *from = private->kernel, *to;
@@ -176,7 +176,7 @@ bool balance_move(struct thread *thread)
 	if (!to)
 		return false;
 	if (private->label == LABEL_FOREIGN_SYSCALL && !private->registers_changed)
-		thread_registers(thread)->rax = private->answer.words[0];
+		thread_registers(thread)->rax = private->delivery->words[0];
 	if (!hand_over(thread, from, to)) {
 		kernel_thread_release(to);
 		return false;
@@ -191,4 +191,12 @@ bool balance_move(struct thread *thread)
 	if (error != ERR_NONE)
 		log_error("thread %d cannot go on: %s", thread->tid, error_text(error));
 	return true;
+}
+
+bool balance_return(struct thread *thread)
+{
+	if (balance.cpus == 1)
+		return false;
+	balance_note_user();
+	return balance_move(thread);
 }

@@ -10,6 +10,7 @@ struct loaded_image {
 	uint64_t start; /* where to begin: the interpreter's entry, if there is one */
 	uint64_t headers, header_count;
 	uint64_t interp_base;
+	uint64_t vdso;
 	uint64_t brk;
 	bool executable_stack;
 };

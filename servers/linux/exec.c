@@ -14,6 +14,7 @@
 #include <pith/object.h>
 #include "syscall.h"
 #include "thread.h"
+#include "vdso.h"
 #include "vfs.h"
 
 #define SCRIPT_LINE   256
@@ -158,6 +159,8 @@ static int build_image(struct exec *exec)
 	exec->mm->stack_limit = process->limits[3].current; /* RLIMIT_STACK */
 	exec->mm->data_limit = process->limits[9].current;  /* RLIMIT_AS */
 	error = elf_load(exec->mm, exec->thread, exec->file, &exec->image);
+	if (!error)
+		error = vdso_map(exec->mm, &exec->image.vdso);
 	if (error)
 		return error;
 	exec->mm->brk_start = exec->mm->brk = exec->image.brk;

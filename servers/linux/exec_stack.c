@@ -11,7 +11,7 @@
 
 #define STACK_INITIAL \
 	(32 * PAGE_SIZE) /* the region's size beyond what the strings need; it grows by faults */
-#define AUXV_PAIRS  20
+#define AUXV_PAIRS  21
 #define CLOCK_TICKS 100
 #define PLATFORM    "x86_64"
 #ifndef AT_MINSIGSTKSZ
@@ -55,6 +55,7 @@ static struct auxv auxv_build(const struct loaded_image *image, const struct cre
 {
 	struct auxv auxv = {.count = 0};
 
+	auxv_add(&auxv, AT_SYSINFO_EHDR, image->vdso);
 	auxv_add(&auxv, AT_MINSIGSTKSZ, 1776); /* frame, AVX state, red zone */
 	auxv_add(&auxv, AT_HWCAP, cpu_features());
 	auxv_add(&auxv, AT_PAGESZ, PAGE_SIZE);

@@ -17,78 +17,124 @@
 #include "mm.h"
 #include "start.h"
 #include "thread.h"
+#include "times.h"
+#include "vdso.h"
 #include "vfs.h"
 
 static struct {
 	cptr_t service;
-	cptr_t reply; /* for the next message */
+	struct fiber *receiver; /* NULL: a new one is needed */
 } server;
 
-static void run_others(void)
+static void run_due(void)
 {
-	deadline_run(time_now());
-	fiber_run_all();
+	deadline_t next = deadline_next();
+	uint64_t now;
+
+	if (next == DEADLINE_NEVER)
+		return;
+	now = time_now();
+	if (next <= now)
+		deadline_run(now);
+}
+
+void run_others(void)
+{
+	if (server.receiver != fiber_current())
+		return;
+	run_due();
+	while (fiber_any_runnable())
+		fiber_yield();
 }
 
 /* Work that nobody signals for is done before the server sleeps. */
 static deadline_t next_deadline(void)
 {
-	while (!vfs_prepare_sleep()) {
+	while (!vfs_prepare_sleep())
 		vfs_events(0);
-		run_others();
-	}
 	return fiber_any_runnable() ? DEADLINE_POLL : deadline_next();
 }
 
-static enum service handle_message(badge_t badge, struct message *message)
+/* The thread whose answer the delivery holds then, or NULL: there is none. */
+static struct thread *handle_message(struct fiber_context *context, badge_t badge, cptr_t reply,
+                                     union delivery *delivery)
 {
 	struct kernel_thread *kernel = kernel_thread_of(badge);
-	enum service service;
+	struct thread *thread;
+	bool answer;
 
 	if (!kernel || !kernel->thread) {
 		log_error("message %x from thread number %lu, which is not in use",
-		          message_label(message->info), badge);
-		*message = (struct message){.info = MESSAGE_INFO(REPLY_STOP, 0)};
-		return SERVED;
+		          message_label(delivery->info), badge);
+		delivery->message = (struct message){.info = MESSAGE_INFO(REPLY_STOP, 0)};
+		ipc_reply(reply, &delivery->message);
+		reply_give(reply);
+		return NULL;
 	}
-	service = thread_serve(kernel->thread, server.reply, message);
-	if (service == SERVED_LATER)
-		server.reply = reply_take();
-	return service;
+	thread = kernel->thread;
+	context->thread = thread;
+	answer = thread_serve(thread, reply, delivery);
+	context->thread = NULL;
+	return answer ? thread : NULL;
 }
 
-static _Noreturn void loop(void)
+static void answer_alone(struct thread *thread, cptr_t reply, const union delivery *delivery)
 {
-	enum service service = SERVED_LATER;
-	deadline_t deadline = DEADLINE_POLL;
-	struct message message;
+	enum error error;
+
+	thread_load_registers(thread);
+	error = ipc_reply(reply, &delivery->message);
+	if (error != ERR_NONE)
+		log_error("thread %d: reply: %s", thread->tid, error_text(error));
+	reply_give(reply);
+}
+
+/*
+ * Receives, and serves what it received itself: a call that does not wait costs no switch of fibers. While
+ * one waits, another fiber receives; this one then has only to answer.
+ */
+static void receive_fiber(void *argument)
+{
+	struct fiber_context context;
+	struct thread *thread = NULL; /* to be answered */
+	cptr_t reply = reply_take();
+	union delivery delivery;
 	badge_t badge;
 	int result;
 
+	(void)argument;
+	fiber_context_begin(&context, NULL);
+	server.receiver = fiber_current();
 	for (;;) {
-		/* A quick call has changed nothing that anybody waits for. */
-		if (service != SERVED_QUICKLY)
-			deadline = next_deadline();
-		if (service != SERVED_LATER)
-			result = ipc_reply_recv(server.service, server.reply, CPTR_NULL, &message, &badge,
+		deadline_t deadline = next_deadline();
+
+		if (thread) {
+			thread_load_registers(thread);
+			result = ipc_reply_recv(server.service, reply, CPTR_NULL, &delivery.message, &badge,
 			                        deadline);
-		else
-			result = ipc_recv(server.service, server.reply, &message, &badge, deadline);
-		service = SERVED_LATER;
+		} else {
+			result = ipc_recv(server.service, reply, &delivery.message, &badge, deadline);
+		}
+		thread = NULL;
 		if (result == ERR_NONE) {
 			counters->messages++;
-			service = handle_message(badge, &message);
-		} else if (result == RECV_NOTIFICATION) {
+			thread = handle_message(&context, badge, reply, &delivery);
+			if (server.receiver != context.fiber)
+				break;
+			if (!thread)
+				reply = reply_take();
+			continue;
+		}
+		if (result == RECV_NOTIFICATION) {
 			counters->events++;
 			vfs_events(badge);
 		} else if (result != ERR_TIMEOUT) {
 			fatal("receive: %s", error_text(result));
 		}
-		if (result != ERR_NONE || (deadline != DEADLINE_NEVER && deadline <= time_now())) {
-			run_others();
-			deadline = DEADLINE_POLL;
-		}
+		run_others();
 	}
+	if (thread)
+		answer_alone(thread, reply, &delivery);
 }
 
 int main(void)
@@ -98,10 +144,15 @@ int main(void)
 	if (!server.service)
 		fatal("out of kernel memory for the Endpoint");
 	pages_init();
+	vdso_init();
+	wall_set(time_wall());
 	kernel_threads_init(server.service);
 	balance_init();
-	server.reply = reply_take();
 	fiber_spawn(start_fiber, NULL);
-	fiber_run_all();
-	loop();
+	for (;;) {
+		if (!fiber_begin(receive_fiber, NULL))
+			fatal("out of memory for fibers");
+		fiber_run_all(); /* until the receiver waits */
+		server.receiver = NULL;
+	}
 }

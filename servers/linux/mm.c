@@ -172,7 +172,9 @@ static void region_name(struct vma *vma, char *out, size_t size)
 	struct mm *mm = vma->mm;
 
 	*out = 0;
-	if (vma->file && vma->file->dentry)
+	if (vma->flags & VMA_VDSO)
+		snprintf(out, size, vma->prot & PROT_EXEC ? "[vdso]" : "[vvar]");
+	else if (vma->file && vma->file->dentry)
 		dentry_path(NULL, vma->file->dentry, out, size);
 	else if (vma->shared)
 		snprintf(out, size, "/dev/zero (deleted)");
@@ -196,7 +198,7 @@ void process_maps(struct process *process, void (*emit)(void *, const char *, si
 		length = snprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx 00:00 %lu%s%s\n",
 		                  vma->start, vma->end, vma->prot & PROT_READ ? 'r' : '-',
 		                  vma->prot & PROT_WRITE ? 'w' : '-', vma->prot & PROT_EXEC ? 'x' : '-',
-		                  vma->flags & VMA_SHARED ? 's' : 'p', vma->offset << PAGE_BITS, inode,
+		                  (vma->flags & (VMA_SHARED | VMA_VDSO)) == VMA_SHARED ? 's' : 'p', vma->offset << PAGE_BITS, inode,
 		                  *name ? "                    " : "", name);
 		if (length > 0)
 			emit(context, line,

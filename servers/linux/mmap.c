@@ -253,6 +253,8 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 	vma = vma_find(&mm->regions, old);
 	if (!vma || !range_valid(old, old_length) || old + old_length > vma->end)
 		return -EFAULT;
+	if (vma->flags & VMA_VDSO && new_length > old_length)
+		return -EFAULT;
 	if (new_length > USER_END ||
 	    (new_length > old_length && (new_length - old_length) >> PAGE_BITS > pages_total()))
 		return -ENOMEM;

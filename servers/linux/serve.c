@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Serving one thread's message: a system call, a fault, an exception or the answer to a poke. Calls that
- * never wait run on the loop's own stack; everything else on a fiber, whose answer goes out with the loop's
- * next receive if the fiber finished at once, and by itself if it had to wait.
+ * Serving one thread's message: a system call, a fault, an exception or the answer to a poke, on the fiber
+ * that received it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -19,13 +18,6 @@
 #include "thread.h"
 
 #define RT_SIGRETURN 15
-
-/* The thread whose message the loop has just received, until its fiber waits. */
-static struct {
-	struct thread *thread;
-	struct message *message;
-	bool answered;
-} loop;
 
 /*
  * ---- Reply objects: one for each call in progress, and one for the next to come. Each kernel thread is made
@@ -53,37 +45,6 @@ void reply_give(cptr_t reply)
 		object_destroy(reply);
 }
 
-/* ---- answering ---- */
-
-static void answer(struct thread *thread)
-{
-	struct thread_private *private = thread->private;
-	struct message *message = &private->answer;
-	cptr_t reply = private->reply;
-	uint64_t flags = private->poked ? REPLY_CONSUME_POKE : 0;
-	enum error error;
-
-	private->poked = false;
-	private->reply = CPTR_NULL;
-	if (private->registers_changed)
-		message->info =
-		        MESSAGE_INFO(REPLY_REGISTERS | flags, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS);
-	else
-		message->info |= MESSAGE_INFO(flags, 0);
-	if (loop.thread == thread && !private->registers_changed) {
-		*loop.message = *message;
-		loop.answered = true;
-		return;
-	}
-	if (private->registers_changed)
-		memcpy(&ipc_buffer()->words[MESSAGE_REGISTER_WORDS], &thread->registers,
-		       sizeof(thread->registers));
-	error = ipc_reply(reply, message);
-	if (error != ERR_NONE)
-		log_error("thread %d: reply: %s", thread->tid, error_text(error));
-	reply_give(reply);
-}
-
 /* ---- signals on the way back ---- */
 
 static void deliver(struct thread *thread, const struct linux_siginfo *info,
@@ -103,7 +64,7 @@ static void back_to_user(struct thread *thread)
 	while (private->attention || private->mask_saved) {
 		if (signal_take(thread, &info, &action)) {
 			if (private->label == LABEL_FOREIGN_SYSCALL && !private->registers_changed)
-				thread_registers_change(thread)->rax = private->answer.words[0];
+				thread_registers_change(thread)->rax = private->delivery->words[0];
 			deliver(thread, &info, &action);
 		} else if (private->exiting) {
 			return;
@@ -152,21 +113,24 @@ static bool interrupt_call(struct thread *thread, long result, uint64_t number)
 static void serve_syscall(struct thread *thread)
 {
 	struct thread_private *private = thread->private;
-	uint64_t number = private->words[0];
+	union delivery *delivery = private->delivery;
+	uint64_t number = delivery->words[0];
 	long result;
 
+	/* More than what comes in registers, and only valid until the next long message. */
+	delivery->words[MESSAGE_REGISTER_WORDS] = ipc_buffer()->words[MESSAGE_REGISTER_WORDS];
 	private->restart_deadline = 0;
 	for (;;) {
 		if (private->exiting)
 			return;
-		result = syscall_dispatch(thread, number, &private->words[1]);
+		result = syscall_dispatch(thread, number, &delivery->words[1]);
 		if ((result != -EINTR_RESTART && result != -EINTR_NOHAND) || number == RT_SIGRETURN)
 			break;
 		if (interrupt_call(thread, result, number))
 			return;
 	}
-	private->answer.words[0] = (uint64_t)result;
-	private->answer.info = MESSAGE_INFO(0, 1);
+	delivery->words[0] = (uint64_t)result;
+	delivery->info = MESSAGE_INFO(0, 1);
 	if (private->registers_changed)
 		thread->registers.rax = (uint64_t)result;
 }
@@ -187,7 +151,7 @@ static void fault_signal(struct thread *thread, int signal, int code, uint64_t a
 static void serve_fault(struct thread *thread)
 {
 	struct thread_private *private = thread->private;
-	uint64_t address = private->words[0], access = private->words[1];
+	uint64_t address = private->delivery->words[0], access = private->delivery->words[1];
 	uint64_t error_code = (access & FAULT_PRESENT ? 1 : 0) | (access & FAULT_WRITE ? 2 : 0) | 4 |
 	                      (access & FAULT_EXECUTE ? 16 : 0);
 	struct fault_mapping mapping;
@@ -201,7 +165,7 @@ static void serve_fault(struct thread *thread)
 			return;
 	}
 	if (result == FAULT_OK && mapping.window) {
-		private->answer = (struct message){
+		private->delivery->message = (struct message){
 		        MESSAGE_INFO(REPLY_MAP, MESSAGE_REGISTER_WORDS),
 		        {0, mapping.window, mapping.address, mapping.memory_page, 1, mapping.rights}};
 	} else if (result == FAULT_NO_REGION) {
@@ -215,8 +179,8 @@ static void serve_fault(struct thread *thread)
 
 static void serve_exception(struct thread *thread)
 {
-	uint64_t vector = thread->private->words[0], code = thread->private->words[1],
-	         rip = thread->private->words[2];
+	const uint64_t *words = thread->private->delivery->words;
+	uint64_t vector = words[0], code = words[1], rip = words[2];
 	unsigned trap = (unsigned)vector;
 
 	switch (vector) {
@@ -248,17 +212,13 @@ static void serve_exception(struct thread *thread)
 	}
 }
 
-/* ---- the fiber ---- */
+/* ---- from a message to its answer ---- */
 
-static void serve_fiber(void *argument)
+static void serve(struct thread *thread)
 {
-	struct thread *thread = argument;
 	struct thread_private *private = thread->private;
-	struct fiber_context context;
 
-	fiber_context_begin(&context, thread);
-	thread->fiber = fiber_current();
-	private->answer.info = MESSAGE_INFO(0, 0);
+	private->delivery->info = MESSAGE_INFO(0, 0);
 	switch (private->label) {
 	case LABEL_FOREIGN_SYSCALL:
 		serve_syscall(thread);
@@ -278,52 +238,65 @@ static void serve_fiber(void *argument)
 		log_error("thread %d: message %x", thread->tid, private->label);
 		break;
 	}
-	back_to_user(thread);
-	if (private->exiting) {
-		thread_exit(thread);
-		return;
-	}
-	thread->fiber = NULL;
-	balance_note_user();
-	if (!balance_move(thread))
-		answer(thread);
 }
 
-static void take_message(struct thread *thread, cptr_t reply, const struct message *message)
+/*
+ * All that is to be done before the thread goes on, other fibers included: they may have something for it.
+ * false: it ends.
+ */
+static bool settle(struct thread *thread)
 {
 	struct thread_private *private = thread->private;
-	const uint64_t *more = ipc_buffer()->words;
 
+	do {
+		back_to_user(thread);
+		if (private->exiting)
+			return false;
+		run_others();
+	} while (private->attention || private->exiting);
+	return true;
+}
+
+/* From here on to others it is in user mode: a poke of theirs is not the one that this answer takes back. */
+static void seal(struct thread *thread)
+{
+	struct thread_private *private = thread->private;
+	uint64_t flags = private->poked ? REPLY_CONSUME_POKE : 0;
+
+	private->poked = false;
+	private->reply = CPTR_NULL;
+	if (private->registers_changed)
+	private->delivery->info =
+	        MESSAGE_INFO(REPLY_REGISTERS | flags, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS);
+	else private->delivery->info |= MESSAGE_INFO(flags, 0);
+}
+
+bool thread_serve(struct thread *thread, cptr_t reply, union delivery *delivery)
+{
+	struct thread_private *private = thread->private;
+
+	private->delivery = delivery;
 	private->reply = reply;
-	private->label = message_label(message->info);
-	thread->registers_valid = false;
+	private->label = message_label(delivery->info);
 	private->registers_changed = false;
 	private->balance.calls++;
-	memcpy(private->words, message->words, sizeof(message->words));
-	private->words[6] = more[6];
-	private->words[7] = more[7];
-	private->words[8] = more[8];
+	thread->registers_valid = false;
+	thread->fiber = fiber_current();
+	serve(thread);
+	if (!settle(thread)) {
+		thread_exit(thread);
+		return false;
+	}
+	thread->fiber = NULL;
+	if (balance_return(thread))
+		return false;
+	seal(thread);
+	return true;
 }
 
-enum service thread_serve(struct thread *thread, cptr_t reply, struct message *message)
+void thread_load_registers(const struct thread *thread)
 {
-	struct thread_private *private = thread->private;
-	system_call *quick;
-
-	take_message(thread, reply, message);
-	if (private->label == LABEL_FOREIGN_SYSCALL && !private->attention && !private->poked &&
-	    (quick = syscall_quick(private->words[0]))) {
-		message->words[0] = (uint64_t)quick(thread, &private->words[1]);
-		message->info = MESSAGE_INFO(0, 1);
-		private->reply = CPTR_NULL;
-		return SERVED_QUICKLY;
-	}
-	loop.thread = thread;
-	loop.message = message;
-	loop.answered = false;
-	if (!fiber_begin(serve_fiber, thread))
-		fatal("out of memory for fibers");
-	fiber_run_all();
-	loop.thread = NULL;
-	return loop.answered ? SERVED : SERVED_LATER;
+	if (thread->private->registers_changed)
+		memcpy(&ipc_buffer()->words[MESSAGE_REGISTER_WORDS], &thread->registers,
+		       sizeof(thread->registers));
 }

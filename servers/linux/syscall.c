@@ -18,18 +18,7 @@ static const char *const names[SYSCALL_COUNT] = {
 #undef SYSCALL
 };
 
-static system_call *const quick[SYSCALL_COUNT] = {
-        [39] = sys_getpid,   [102] = sys_getuid,  [104] = sys_getgid,
-        [107] = sys_geteuid, [108] = sys_getegid, [110] = sys_getppid,
-        [111] = sys_getpgrp, [186] = sys_gettid,  [24] = sys_sched_yield,
-};
-
 static bool logged[SYSCALL_COUNT];
-
-system_call *syscall_quick(uint64_t number)
-{
-	return number < SYSCALL_COUNT ? quick[number] : NULL;
-}
 
 long syscall_dispatch(struct thread *thread, uint64_t number, const uint64_t arguments[6])
 {

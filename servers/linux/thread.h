@@ -28,21 +28,29 @@ struct kernel_thread {
 
 /* balance.c */
 struct thread_balance {
-	uint32_t calls; /* since the last tick */
-	uint16_t quiet; /* ticks in user mode without a call */
+	uint32_t calls;  /* since the last tick */
+	uint16_t quiet;  /* ticks in user mode without a call */
 	uint8_t settled; /* ticks that it stays where it is */
-	uint8_t target; /* the CPU where it should be */
+	uint8_t target;  /* the CPU where it should be */
+};
+
+/* What a message brought, and then its answer: on the stack of the fiber that serves it. */
+union delivery {
+	struct message message;
+	struct {
+		uint64_t info;
+		uint64_t words[MESSAGE_REGISTER_WORDS + 1]; /* a system call: number and arguments */
+	};
 };
 
 struct thread_private {
 	struct thread *next_hash;
 	struct kernel_thread *kernel;
-	cptr_t reply;      /* holds its call; CPTR_NULL: it is in user mode */
-	uint32_t label;    /* of the call: enum kernel_label */
-	uint64_t words[9]; /* of the call: number, arguments … */
-	struct message answer;
-	bool attention; /* look at signals, stops and exits before it returns to user mode */
-	bool exiting;   /* ends before it returns to user mode */
+	cptr_t reply;             /* holds its call; CPTR_NULL: it is in user mode */
+	uint32_t label;           /* of the call: enum kernel_label */
+	union delivery *delivery; /* of the call, while it is served */
+	bool attention;           /* look at signals, stops and exits before it returns to user mode */
+	bool exiting;             /* ends before it returns to user mode */
 	bool poked;
 	bool registers_changed; /* the answer carries them */
 	bool mask_saved;
@@ -60,8 +68,9 @@ struct thread_private {
 };
 
 /* ---- kernel_thread.c ---- */
-struct kernel_thread *kernel_thread_take(struct thread *thread, unsigned cpu); /* NULL: out of kernel memory */
-void kernel_thread_release(struct kernel_thread *kernel);        /* stopped, not in a call */
+struct kernel_thread *kernel_thread_take(struct thread *thread,
+                                         unsigned cpu);   /* NULL: out of kernel memory */
+void kernel_thread_release(struct kernel_thread *kernel); /* stopped, not in a call */
 struct kernel_thread *kernel_thread_of(badge_t badge);
 bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space);
 void kernel_thread_set_nice(struct kernel_thread *kernel, int nice);
@@ -115,15 +124,17 @@ struct exec_strings;
 int exec_load(struct thread *thread, const char *path, char *const argv[], char *const envp[]);
 
 /* ---- serve.c ---- */
-enum service {
-	SERVED_LATER,   /* the thread waits, was answered already, or is gone */
-	SERVED,         /* *message is its answer, to be sent by the loop at once */
-	SERVED_QUICKLY, /* the same, and nothing else has changed: the loop need not look for work */
-};
-/* A message of the thread arrived, held by `reply`. */
-enum service thread_serve(struct thread *thread, cptr_t reply, struct message *message);
+/* A message of the thread arrived, held by `reply`. true: the delivery is its answer, to be sent at once.
+ * false: it was answered already, or the thread is gone; `reply` is used up. May wait. */
+bool thread_serve(struct thread *thread, cptr_t reply, union delivery *delivery);
+/* Into the IPC buffer, if its answer carries them. */
+void thread_load_registers(const struct thread *thread);
 cptr_t reply_take(void);
 void reply_give(cptr_t reply);
+
+/* ---- main.c ---- */
+/* On the fiber that receives: what is due, and all other fibers that are runnable. On others nothing. */
+void run_others(void);
 
 /* ---- futex.c ---- */
 void futex_wake_address(struct thread *thread, uint64_t address, unsigned count);

@@ -8,10 +8,11 @@
 #include "syscall.h"
 #include "thread.h"
 #include "times.h"
+#include "vdso.h"
 
 #define SECOND 1000000000ul
 
-static int64_t wall_offset; /* what settimeofday added to the wall clock */
+static int64_t wall_offset; /* from time since boot to the wall clock */
 
 bool timespec_to_ns(const struct timespec *time, uint64_t *out)
 {
@@ -31,7 +32,13 @@ struct timespec ns_to_timespec(uint64_t time)
 
 uint64_t wall_now(void)
 {
-	return time_wall() + (uint64_t)wall_offset;
+	return time_now() + (uint64_t)wall_offset;
+}
+
+void wall_set(uint64_t time)
+{
+	wall_offset = (int64_t)(time - time_now());
+	vdso_set_wall(wall_offset);
 }
 
 deadline_t clock_deadline(int clock, uint64_t time)
@@ -121,7 +128,7 @@ static int set_wall(struct thread *thread, uint64_t time)
 {
 	if (!capable_root(thread))
 		return -EPERM;
-	wall_offset = (int64_t)(time - time_wall());
+	wall_set(time);
 	return 0;
 }
 

@@ -27,6 +27,7 @@ enum vma_flags {
 	VMA_GROWS_DOWN = 1 << 1, /* the stack */
 	VMA_NORESERVE = 1 << 2,
 	VMA_DONTFORK = 1 << 3,
+	VMA_VDSO = 1 << 4, /* the server's own: never writable, never larger (vdso.c) */
 };
 
 struct vma_set {

@@ -5,10 +5,11 @@
  *
  * usage: lbench [-d DIR] [-s SCALE] [METRIC | GROUP]...     (without names: every metric)
  *
- * Each metric does a fixed number of operations in BATCHES equal batches and prints two lines, "NAME median
- * unit" and "NAME.best best unit". It runs in a process of its own: one that cannot run prints "missing NAME
- * reason" and costs only itself. Times come from CLOCK_MONOTONIC, which under `qemu -icount shift=0` counts
- * guest instructions as nanoseconds.
+ * Each metric does a fixed number of operations in BATCHES equal batches and prints three lines, "NAME median
+ * unit", "NAME.best best unit" and "NAME.operations number count" of all batches, which stand between two
+ * no-ops that a plugin of the emulator's finds (tools/trace). It runs in a process of its own: one that
+ * cannot run prints "missing NAME reason" and costs only itself. Times come from CLOCK_MONOTONIC, which under
+ * `qemu -icount shift=0` counts guest instructions as nanoseconds.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -78,6 +79,10 @@ static long check(long result, const char *what)
 	return result;
 }
 #define CHECK(call) check((long)(call), #call)
+
+/* nopl 0x4c42MM(%rax): 1 begins what is measured, 2 ends it. */
+#define MARK(number) \
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x80, %c0, 0x42, 0x4c, 0x00" ::"i"(number) : "memory")
 
 static double now(void)
 {
@@ -1016,12 +1021,15 @@ static void measure(const struct metric *metric)
 		metric->prepare();
 	if (metric->unit != MILLISECONDS)
 		metric->run(operations / 2 + 1); /* warm caches, and learn early if it works at all */
+	MARK(1);
 	for (int i = 0; i < batches; i++)
 		values[i] = batch(metric, operations);
+	MARK(2);
 	qsort(values, (size_t)batches, sizeof values[0], compare);
 	print(metric->name, "", values[batches / 2], units[metric->unit]);
 	print(metric->name, ".best", metric->unit == BANDWIDTH ? values[batches - 1] : values[0],
 	      units[metric->unit]);
+	print(metric->name, ".operations", (double)(batches * operations), "count");
 	if (metric->finish)
 		metric->finish();
 }

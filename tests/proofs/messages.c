@@ -218,9 +218,9 @@ const struct heap_node *heap_next(const struct heap_node *node)
 
 void deadline_arm(struct deadline *deadline, deadline_t when)
 {
-	(void)when;
 	prove(!deadline_armed(deadline));
 	deadline->node.rank = 1;
+	deadline->node.key = when;
 }
 
 void deadline_disarm(struct deadline *deadline)
@@ -323,6 +323,8 @@ static void make_any_thread(struct thread *thread, struct sched_context *own)
 	thread->active = any_reply();
 	thread->owns = any_endpoint();
 	thread->deadline.node.rank = nondet_bool();
+	thread->deadline.node.key = nondet_u64();
+	*context_deadline(&thread->context) = nondet_u64();
 	thread->bindings[BIND_VSPACE].type = OBJECT_VSPACE;
 	own->left = nondet_bool();
 }
@@ -384,8 +386,13 @@ static void check_all(void)
 
 static void send(struct thread *thread)
 {
+	deadline_t deadline = nondet_u64();
+
 	thread->message = (uint8_t)(nondet_unsigned() & 3);
-	if (endpoint_send(endpoints[0], thread, nondet_u64()))
+	*context_deadline(&thread->context) = deadline;
+	if (thread->message > MESSAGE_SEND)
+		deadline = DEADLINE_NEVER; /* the kernel's own */
+	if (endpoint_send(endpoints[0], thread, deadline))
 		prove(thread->state == THREAD_STATE_RUNNING);
 }
 
@@ -485,6 +492,11 @@ int main(void)
 		fail();
 		break;
 	case 6: /* its deadline, or the end of what it waits for */
+		if (nondet_bool()) {
+			deadline_disarm(&thread->deadline);
+			thread_expire(thread, nondet_u64());
+			break;
+		}
 		thread_cancel(thread, ERR_TIMEOUT);
 		prove(!thread_waits(thread));
 		break;

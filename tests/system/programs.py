@@ -69,10 +69,20 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "hammer"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "hammer", "clocks"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)
+
+
+def test_clocks():
+    same_variants("clocks")
+
+
+def test_clock_that_is_set():
+    for variant in ("", "-glibc"):
+        name = f"clocks{variant}"
+        equal(pith(f"/{name}", "set", add=[os.path.join(GUEST, name)]).status, 0, name)
 
 
 LUA = r"""

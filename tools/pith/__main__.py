@@ -179,10 +179,12 @@ def bench_parser(parsers):
                     "4 CPUs.")
     parser.add_argument("what", choices=("kernel", "linux", "realtime"))
     parser.add_argument("group", nargs="*", metavar="GROUP", help="linux: only these groups of metrics")
-    parser.add_argument("--icount", action="store_true", help="linux: count instructions instead of time")
+    parser.add_argument("--icount", action="store_true",
+                        help="linux: count instructions and CR3 writes, with the ratio of the wall times beside them")
+    parser.add_argument("--counted", action="store_true", help="linux --icount: only what is counted, without wall times")
     add_cpus(parser)
     parser.add_argument("--operations", action="store_true", help="kernel: only the counted operations, not sizes, boot and wall time")
-    parser.add_argument("--profile", metavar="METRIC", help="kernel: where this metric's instructions go")
+    parser.add_argument("--profile", metavar="METRIC", help="kernel, linux: where this metric's instructions go")
 
 
 def debug_parser(parsers):

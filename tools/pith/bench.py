@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""`./pith bench`: guest instructions of the kernel's operations, and the same Linux program on Pith and on Linux."""
+"""`./pith bench`: guest instructions of the kernel's operations; the rest is in linux_bench.py and realtime.py."""
 
-import contextlib
-import os
 import re
 import selectors
-import sys
 import time
 
 import boot
-import execute
-import images
-import linux_guest
 import machine
 from paths import PATIENCE, Failure, build
-from session import HALTED, Lost, Session, receive
+from session import HALTED, receive
 
-LBENCH = build("guest", "lbench")
-LINUX_SECONDS = 900
-# Not `sync`: with a clock that stands still while a device works, its times mean nothing.
-COUNTED_GROUPS = ["sys", "ipc", "sock", "proc", "ctx", "mm", "file", "sig", "timer", "macro"]
 KERNEL_SECONDS = 120
 KERNEL_IMAGE = build("bench", "kernel.img")
 KERNEL_FAILED = re.compile(rb"^bench failed: .*\n", re.M)
@@ -49,19 +39,6 @@ def collect(emulator, seconds, watch=()):
     return texts["console"].decode(errors="replace"), texts["log"].decode(errors="replace")
 
 
-@contextlib.contextmanager
-def scratch_disk():
-    """An ext2 disk for both systems, new each time."""
-    path = build("bench", f"scratch.{os.getpid()}.img")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        images.make_filesystem(path, "256M")
-        yield path
-    finally:
-        if os.path.exists(path):
-            os.unlink(path)
-
-
 def parse_metrics(text):
     """{name: (value, unit)} and {name: reason} of lbench's output."""
     values, missing = {}, {}
@@ -72,75 +49,6 @@ def parse_metrics(text):
         elif len(words) == 3 and re.fullmatch(r"-?[0-9.]+(e[+-]?\d+)?", words[1]):
             values[words[0]] = (float(words[1]), words[2])
     return values, missing
-
-
-def on_linux(groups, icount):
-    print("bench: on Debian's Linux ...", file=sys.stderr)
-    with scratch_disk() as disk:
-        command = linux_guest.command_line(LBENCH, " ".join(["/program", "-d", "/mnt", *groups]), machine.Disk(disk),
-                                           icount)
-        with machine.Machine(command) as emulator:
-            console, log = collect(emulator, LINUX_SECONDS)
-        if "status 0" not in console:
-            raise Failure(f"the benchmark failed on Linux:\n{console[-1000:]}\n{log[-1000:]}\n{emulator.complaint()}")
-        return parse_metrics(console)
-
-
-def on_pith(groups, icount):
-    """What ran before Pith failed counts too: a metric that takes the system down is one that does not run."""
-    print("bench: on Pith ...", file=sys.stderr)
-    read_end, write_end = os.pipe()
-    output = bytearray()
-    with scratch_disk() as disk, open(os.devnull, "r+b") as null:
-        options = execute.Options(add=[f"{LBENCH}:/bin/lbench"], disk=[f"{disk}:/mnt"], icount=icount, accel="tcg",
-                                  command=["lbench", "-d", "/mnt", *groups], timeout=LINUX_SECONDS)
-        child = os.fork()
-        if child == 0:
-            os.close(read_end)
-            status = 125
-            try:
-                options.streams = (null.fileno(), write_end, 2)
-                status = execute.execute(options)
-            except Failure as failure:
-                print(f"bench: {failure}", file=sys.stderr)
-            finally:
-                os._exit(status)
-        os.close(write_end)
-        while data := os.read(read_end, 65536):
-            output += data
-        os.close(read_end)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status != 0:
-        print(f"bench: the benchmark's status on Pith is {status}", file=sys.stderr)
-    return parse_metrics(output.decode(errors="replace"))
-
-
-def compare(linux, pith, missing):
-    """The table: both systems and Pith's time as a multiple of Linux's (below 1 is better)."""
-    print(f"{'metric':32} {'Pith':>12} {'Linux':>12} unit    Pith/Linux")
-    absent = []
-    for name, (value, unit) in linux.items():
-        if name not in pith:
-            absent.append(name)
-            continue
-        ours = pith[name][0]
-        better_high = unit == "MB/s"
-        ratio = (value / ours if better_high else ours / value) if ours and value else float("nan")
-        print(f"{name:32} {ours:12.6g} {value:12.6g} {unit:6} {ratio:10.2f}")
-    for name in absent:
-        if not name.endswith(".best"):
-            print(f"{name:32} does not run on Pith yet{': ' + missing[name] if name in missing else ''}")
-
-
-def bench_linux(options):
-    if options.icount and machine.CPUS > 1:
-        raise Failure("bench: --icount counts with one CPU: the clock is the instructions of all of them", 2)
-    boot.make("all", "build/guest/lbench")
-    groups = options.group or (COUNTED_GROUPS if options.icount else [])
-    linux, _ = on_linux(groups, options.icount)
-    pith, missing = on_pith(groups, options.icount)
-    compare(linux, pith, missing)
-    return 0
 
 
 def boot_kernel_bench(append="", extra=(), icount=True, cpus=None, accel=None):
@@ -174,6 +82,13 @@ def bench_kernel(options):
         for name, value, unit in kernel_report.metrics():
             print(f"{name:32} {value:8.{2 if unit == 'ratio' else 0}f} {unit}", flush=True)
     return 0
+
+
+def bench_linux(options):
+    import linux_bench
+    if options.profile:
+        return linux_bench.profile(options.profile)
+    return linux_bench.report(options)
 
 
 def bench_realtime(options):

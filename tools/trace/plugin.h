@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -36,4 +37,19 @@ static inline char *plugin_argument(char *argument, const char *name)
 	size_t length = strlen(name);
 
 	return !strncmp(argument, name, length) && argument[length] == '=' ? argument + length + 1 : NULL;
+}
+
+/* A guest program marks a section of its run with two no-ops that no compiler emits, `nopl 0x4c42MM(%rax)`
+ * (tests/bench/lbench.c). */
+enum mark {
+	MARK_BEGIN = 1,
+	MARK_END = 2,
+};
+
+static inline bool plugin_is_mark(const struct qemu_plugin_insn *insn, enum mark mark)
+{
+	const uint8_t code[] = {0x0f, 0x1f, 0x80, (uint8_t)mark, 0x42, 0x4c, 0x00};
+
+	return qemu_plugin_insn_size(insn) == sizeof(code) &&
+	       !memcmp(qemu_plugin_insn_data(insn), code, sizeof(code));
 }

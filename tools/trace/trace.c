@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A QEMU plugin: how often each guest instruction was executed, by any CPU, between one address and another.
+ * A QEMU plugin: how often each guest instruction was executed, by any CPU, between one address and another,
+ * or in a section that the program marks (plugin.h).
  *
  * -plugin trace.so,from=ADDRESS,until=ADDRESS,out=FILE: counting is on from an execution of `from` to one of
- * `until`. At the end FILE has a line `address count bytes text` for each instruction that was executed in
- * between.
+ * `until`. -plugin trace.so,out=FILE: from one mark to the other. At the end FILE has a line `address count
+ * bytes text` for each instruction that was executed in between.
  */
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,6 +16,7 @@
 struct instruction {
 	struct instruction *next;
 	uint64_t address, count;
+	bool begins, ends;
 	size_t size;
 	uint8_t bytes[16];
 	char *text;
@@ -45,6 +46,8 @@ static struct instruction *instruction_find(const struct qemu_plugin_insn *insn)
 	i->size = size;
 	memcpy(i->bytes, bytes, size);
 	i->text = qemu_plugin_insn_disas(insn);
+	i->begins = from ? address == from : plugin_is_mark(insn, MARK_BEGIN);
+	i->ends = from ? address == until : plugin_is_mark(insn, MARK_END);
 	i->next = *bucket;
 	*bucket = i;
 	return i;
@@ -55,9 +58,9 @@ static void executed(unsigned cpu, void *data)
 	struct instruction *i = data;
 
 	(void)cpu;
-	if (i->address == from)
+	if (i->begins)
 		counting = true;
-	else if (i->address == until)
+	else if (i->ends)
 		counting = false;
 	i->count += counting;
 }

@@ -5,7 +5,12 @@
  * Invariants: a thread is in a ready queue iff its state is READY and it runs on a scheduling context with
  * budget; it is in the wait queue of `waits_on` iff it is BLOCKED_SEND, BLOCKED_RECV or BLOCKED_WAIT; `reply`
  * is set iff it is BLOCKED_REPLY (the Reply that holds it) or BLOCKED_RECV (the Reply that will hold its
- * caller; may be NULL); `active` is the Reply of its current job; the deadline is armed only while it waits.
+ * caller; may be NULL); `active` is the Reply of its current job.
+ *
+ * A thread that waits has its deadline armed for no later than it asked for. Who is found waiting by the fast
+ * path keeps it armed, so that a server which always waits for the same time, or a later one, arms it once:
+ * an earlier expiry finds a thread that does not wait, or arms what it waits for now. Stopped threads and
+ * those that travel have none.
  */
 #pragma once
 
@@ -131,6 +136,18 @@ static inline uint64_t thread_buffer_bytes(const struct thread *thread)
 }
 
 void thread_init(struct thread *thread, struct cpu *home);
+/* When the wait that it is in ends; DEADLINE_NEVER also if it is in none. */
+deadline_t thread_deadline(const struct thread *thread);
+/* An armed deadline has come. */
+void thread_expire(struct thread *thread, uint64_t now);
+void thread_arm(struct thread *thread, deadline_t deadline);
+
+static inline bool thread_is_armed_for(const struct thread *thread, deadline_t deadline)
+{
+	return deadline == DEADLINE_NEVER ||
+	       (deadline_armed(&thread->deadline) && thread->deadline.node.key <= deadline);
+}
+
 /* The original is being deleted: end every relation to others. */
 void thread_destroy(struct thread *thread);
 /* A binding is about to be cleared, whoever asked for it: undo what it meant. */

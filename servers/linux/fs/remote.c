@@ -184,7 +184,8 @@ bool remote_prepare_sleep(void)
 	bool may_sleep = true;
 	for (unsigned i = 0; i < client_count; i++) {
 		may_sleep &= ring_prepare_sleep(&clients[i]->ring);
-		may_sleep &= !client_failed(clients[i]);
+		if (ring_peer_failed(&clients[i]->ring))
+			may_sleep &= !client_failed(clients[i]);
 	}
 	return may_sleep;
 }

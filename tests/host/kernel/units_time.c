@@ -190,6 +190,54 @@ static void test_preempted_keeps_its_turn(void)
 	CHECK(running() == a && b->queued);
 }
 
+/* A server that is found waiting keeps its deadline armed, and waits for a later one next time. */
+static void test_deadline_stays_armed(void)
+{
+	struct thread *client, *server;
+	cptr_t endpoint, reply;
+	deadline_t first;
+
+	world_boot();
+	client = running();
+	endpoint = make(OBJECT_ENDPOINT, 0);
+	reply = make(OBJECT_REPLY, 0);
+	server = thread_at(make_thread(PRIORITY_MAX));
+	first = fake_now + 10 * MS;
+	run(server);
+	enter(SYS_RECV, &(struct call){.cap = endpoint, .reply = reply, .deadline = first});
+	CHECK(running() == client);
+	enter(SYS_CALL, &(struct call){.cap = endpoint, .deadline = DEADLINE_NEVER});
+	CHECK(running() == server && deadline_armed(&server->deadline));
+	enter(SYS_REPLY_RECV, &(struct call){.cap = endpoint,
+	                                     .reply = (uint64_t)reply << 32 | reply,
+	                                     .deadline = first + 10 * MS});
+	CHECK(running() == client && server->deadline.node.key == first);
+	pass(11 * MS);
+	CHECK(running() == client && server->state == THREAD_STATE_BLOCKED_RECV);
+	CHECK(server->deadline.node.key == first + 10 * MS);
+	/* It runs when the time comes: that is no timeout. */
+	enter(SYS_CALL, &(struct call){.cap = endpoint, .deadline = DEADLINE_NEVER});
+	CHECK(running() == server);
+	pass(11 * MS);
+	CHECK(running() == server && status_of(server) == ERR_NONE && !deadline_armed(&server->deadline));
+	/* Over already: the answer goes out, and the wait ends at once. */
+	enter(SYS_REPLY_RECV, &(struct call){.cap = endpoint,
+	                                     .reply = (uint64_t)reply << 32 | reply,
+	                                     .deadline = first + 10 * MS});
+	CHECK(status_of(server) == ERR_TIMEOUT && status_of(client) == ERR_NONE);
+	/* An earlier one is armed, and a thread that stops has none. */
+	enter(SYS_RECV, &(struct call){.cap = endpoint, .reply = reply, .deadline = fake_now + 20 * MS});
+	enter(SYS_CALL, &(struct call){.cap = endpoint, .deadline = DEADLINE_NEVER});
+	first = fake_now + MS;
+	enter(SYS_REPLY_RECV,
+	      &(struct call){.cap = endpoint, .reply = (uint64_t)reply << 32 | reply, .deadline = first});
+	CHECK(running() == client && server->deadline.node.key == first);
+	enter(SYS_CALL, &(struct call){.cap = endpoint, .deadline = DEADLINE_NEVER});
+	CHECK(running() == server && deadline_armed(&server->deadline));
+	thread_suspend(server);
+	CHECK(!deadline_armed(&server->deadline));
+}
+
 /* Many waits end at the same time: they are ended a few at a time, and between them others run. */
 static void test_many_deadlines(void)
 {
@@ -233,6 +281,7 @@ unsigned units_time(unsigned *passed)
 	test_promises();
 	test_bound_with_bits();
 	test_preempted_keeps_its_turn();
+	test_deadline_stays_armed();
 	test_many_deadlines();
 	*passed += checks_passed;
 	return checks_failed;

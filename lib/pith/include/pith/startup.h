@@ -15,4 +15,6 @@ long startup_config_number(const char *key, long default_value);
 
 /* Nanoseconds since boot; wall-clock nanoseconds since 1970. Read from the TSC, no kernel entry. */
 uint64_t time_now(void);
+/* time_now() is (TSC - tsc_at_boot) * time_multiplier() >> 32 */
+uint64_t time_multiplier(void);
 uint64_t time_wall(void);
