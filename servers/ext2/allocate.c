@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Allocation of blocks and inodes. The bitmap of a group is fetched first (which may wait); searching,
- * marking and counting then happen without a wait in between, so no lock is needed.
+ * marking and counting then happen without a wait in between, so no lock is needed. What was freed lately is
+ * not given out before the disk knows that it is free (pending.c): a full disk is asked to learn it now.
  *
  * Blocks: at the goal if it is free, else the first run that is long enough, in the goal's group and then in
  * the others; a short run is taken only when no group has better. Inodes: files go to their directory's
@@ -61,7 +62,7 @@ static void blocks_take(struct filesystem *fs, uint32_t group, struct buffer *bi
 {
 	for (uint32_t i = 0; i < run.length; i++)
 		bit_set(bitmap->data, run.start + i);
-	buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP, 0);
+	buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP);
 	group_descriptor(fs, group)->free_blocks -= (uint16_t)run.length;
 	group_dirty(fs, group);
 	fs->free_blocks -= run.length;
@@ -83,7 +84,8 @@ static int group_allocate(struct filesystem *fs, uint32_t group, uint32_t goal_b
 	if (error)
 		return error;
 	available = blocks_available(fs, privileged);
-	run = group_search(bitmap->data, goal_bit, group_block_count(fs, group), wanted);
+	run = group_search(pending_merge(fs, PENDING_BLOCKS, group, bitmap->data), goal_bit,
+	                   group_block_count(fs, group), wanted);
 	if (run.length > available)
 		run.length = (uint32_t)available;
 	if (run.length && run.length >= least) {
@@ -114,8 +116,8 @@ static int groups_allocate(struct filesystem *fs, uint32_t goal, uint32_t wanted
 	return 0;
 }
 
-int blocks_allocate(struct filesystem *fs, uint32_t goal, uint32_t wanted, bool privileged, uint32_t *first,
-                    uint32_t *count)
+static int blocks_find(struct filesystem *fs, uint32_t goal, uint32_t wanted, bool privileged,
+                       uint32_t *first, uint32_t *count)
 {
 	uint64_t available = blocks_available(fs, privileged);
 	int error;
@@ -132,6 +134,16 @@ int blocks_allocate(struct filesystem *fs, uint32_t goal, uint32_t wanted, bool 
 		error = groups_allocate(fs, goal, wanted, 1, privileged, first, count);
 	if (!error && !*count)
 		error = ENOSPC;
+	return error;
+}
+
+int blocks_allocate(struct filesystem *fs, uint32_t goal, uint32_t wanted, bool privileged, uint32_t *first,
+                    uint32_t *count)
+{
+	int error = blocks_find(fs, goal, wanted, privileged, first, count);
+
+	if (error == ENOSPC && filesystem_reclaim(fs))
+		error = blocks_find(fs, goal, wanted, privileged, first, count);
 	/* Last line of defence: what a bitmap that lies gives out. */
 	if (!error && !blocks_are_data(fs, *first, *count))
 		error = filesystem_error(fs, "allocated blocks %u+%u are not data blocks", *first, *count);
@@ -154,11 +166,16 @@ int blocks_free(struct filesystem *fs, uint32_t first, uint32_t count)
 
 		if (error)
 			return error;
+		error = pending_add(fs, PENDING_BLOCKS, group, bit, part);
+		if (error) {
+			buffer_put(&fs->cache, bitmap);
+			return error;
+		}
 		for (uint32_t i = bit; i < bit + part; i++) {
 			freed += bit_test(bitmap->data, i);
 			bit_clear(bitmap->data, i);
 		}
-		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP, 0);
+		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP);
 		group_descriptor(fs, group)->free_blocks += (uint16_t)freed;
 		group_dirty(fs, group);
 		fs->free_blocks += freed;
@@ -219,10 +236,11 @@ static int group_inode_allocate(struct filesystem *fs, uint32_t group, bool dire
 	error = group_inode_bitmap(fs, group, &bitmap);
 	if (error)
 		return error;
-	bit = bits_next_zero(bitmap->data, reserved, fs->inodes_per_group);
+	bit = bits_next_zero(pending_merge(fs, PENDING_INODES, group, bitmap->data), reserved,
+	                     fs->inodes_per_group);
 	if (bit < fs->inodes_per_group) {
 		bit_set(bitmap->data, bit);
-		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP, 0);
+		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP);
 		descriptor->free_inodes--;
 		descriptor->directories = (uint16_t)(descriptor->directories + directory);
 		group_dirty(fs, group);
@@ -233,7 +251,7 @@ static int group_inode_allocate(struct filesystem *fs, uint32_t group, bool dire
 	return 0;
 }
 
-int inode_number_allocate(struct filesystem *fs, uint32_t parent, bool directory, uint32_t *number)
+static int inode_number_find(struct filesystem *fs, uint32_t parent, bool directory, uint32_t *number)
 {
 	uint32_t group = directory ? directory_group(fs, parent) : group_of_inode(fs, parent);
 
@@ -244,6 +262,14 @@ int inode_number_allocate(struct filesystem *fs, uint32_t parent, bool directory
 			return error;
 	}
 	return ENOSPC;
+}
+
+int inode_number_allocate(struct filesystem *fs, uint32_t parent, bool directory, uint32_t *number)
+{
+	int error = inode_number_find(fs, parent, directory, number);
+
+	return error == ENOSPC && filesystem_reclaim(fs) ? inode_number_find(fs, parent, directory, number)
+	                                                 : error;
 }
 
 int inode_number_is_used(struct filesystem *fs, uint32_t number, bool *used)
@@ -267,11 +293,13 @@ int inode_number_free(struct filesystem *fs, uint32_t number, bool directory)
 
 	if (error)
 		return error;
-	if (!bit_test(bitmap->data, bit)) {
+	if (!bit_test(bitmap->data, bit))
 		error = filesystem_error(fs, "inode %u was free already", number);
-	} else {
+	else
+		error = pending_add(fs, PENDING_INODES, group, bit, 1);
+	if (!error) {
 		bit_clear(bitmap->data, bit);
-		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP, 0);
+		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP);
 		descriptor->free_inodes++;
 		if (directory && descriptor->directories)
 			descriptor->directories--;

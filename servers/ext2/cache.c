@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The metadata buffer cache (cache.h): hash, LRU, reading, write-back in clusters, and recovery from the pool
- * after a restart. */
+/* The metadata buffer cache (cache.h): hash, LRU, reading, and recovery from the pool after a restart.
+ * Writing is commit.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,25 +9,25 @@
 
 #include "ext2.h"
 
-#define WRITE_BATCH 128 /* buffers that one fiber has under way */
-#define READ_AHEAD  16
+#define READ_AHEAD 16
 
 static uint64_t round_up(uint64_t value, uint64_t unit)
 {
 	return (value + unit - 1) / unit * unit;
 }
 
-/* How many buffers a pool holds, beside the header with their records and the zeroed block. */
+/* How many buffers and their copies a pool holds, beside the header with their records and the zeroed block.
+ */
 static uint32_t pool_buffers(uint64_t pool_size, uint32_t block_size, uint64_t *first)
 {
-	uint64_t count = pool_size / (block_size + sizeof(struct buffer_record));
+	uint64_t count = pool_size / (2 * block_size + sizeof(struct buffer_record));
 	uint64_t start;
 
 	for (;;) {
 		start = round_up(sizeof(struct cache_header) + count * sizeof(struct buffer_record),
 		                 EXT2_BLOCK_MAX) +
 		        EXT2_BLOCK_MAX;
-		if (start + count * block_size <= pool_size || count == 0)
+		if (start + 2 * count * block_size <= pool_size || count == 0)
 			break;
 		count--;
 	}
@@ -139,16 +139,18 @@ int cache_init(struct cache *cache, struct device *device, void *pool, uint64_t 
 		hash_size *= 2;
 	cache->hash_mask = hash_size - 1;
 	cache->hash = calloc(hash_size, sizeof(*cache->hash));
-	cache->busy = calloc(cache->count / 64 + 1, sizeof(*cache->busy));
+	cache->dirty = calloc(cache->count / 64 + 1, sizeof(*cache->dirty));
+	cache->commit_list = calloc(cache->count, sizeof(*cache->commit_list));
 	cache->buffers = calloc(cache->count, sizeof(*cache->buffers));
-	if (!cache->hash || !cache->buffers || !cache->busy) {
+	if (!cache->hash || !cache->buffers || !cache->dirty || !cache->commit_list) {
 		cache_destroy(cache);
 		return ENOMEM;
 	}
 	cache->zero_offset = first - EXT2_BLOCK_MAX;
 	memset(cache->pool + cache->zero_offset, 0, EXT2_BLOCK_MAX);
 	for (uint32_t i = 0; i < cache->count; i++) {
-		cache->buffers[i].data = cache->pool + first + (uint64_t)i * block_size;
+		cache->buffers[i].data = cache->pool + first + (uint64_t)i * 2 * block_size;
+		cache->buffers[i].copy = cache->buffers[i].data + block_size;
 		lru_add_newest(cache, &cache->buffers[i]);
 	}
 	return 0;
@@ -156,10 +158,14 @@ int cache_init(struct cache *cache, struct device *device, void *pool, uint64_t 
 
 void cache_destroy(struct cache *cache)
 {
+	for (uint32_t i = 0; cache->buffers && i < cache->count; i++)
+		free(cache->buffers[i].image);
 	free(cache->hash);
 	free(cache->buffers);
-	free(cache->busy);
-	cache->busy = NULL;
+	free(cache->dirty);
+	free(cache->commit_list);
+	cache->dirty = NULL;
+	cache->commit_list = NULL;
 	cache->hash = NULL;
 	cache->buffers = NULL;
 }
@@ -169,38 +175,29 @@ static struct buffer_record *buffer_record(struct cache *cache, struct buffer *b
 	return &cache->header->records[buffer - cache->buffers];
 }
 
-/* After a change of dirty or writing. */
-static void buffer_set_busy(struct cache *cache, struct buffer *buffer)
+/* After a change of block, dirty or writing: what a successor would have to write. */
+void buffer_record_update(struct cache *cache, struct buffer *buffer)
+{
+	*buffer_record(cache, buffer) =
+	        (struct buffer_record){buffer->block, buffer->hashed && (buffer->dirty || buffer->writing)};
+}
+
+void buffer_set_dirty(struct cache *cache, struct buffer *buffer, bool dirty)
 {
 	uint32_t index = (uint32_t)(buffer - cache->buffers);
 	uint64_t bit = 1ull << index % 64;
 
-	if (buffer->dirty || buffer->writing)
-		cache->busy[index / 64] |= bit;
-	else
-		cache->busy[index / 64] &= ~bit;
-}
-
-/* The first busy buffer from `index` on, or cache->count. */
-static uint32_t busy_next(const struct cache *cache, uint32_t index)
-{
-	return bits_next_one((const uint8_t *)cache->busy, index, cache->count);
-}
-
-static void buffer_set_dirty(struct cache *cache, struct buffer *buffer, bool dirty)
-{
-	struct buffer_record *record = buffer_record(cache, buffer);
-
 	if (buffer->dirty == dirty)
 		return;
 	buffer->dirty = dirty;
-	record->block = buffer->block;
-	record->dirty = dirty;
-	buffer_set_busy(cache, buffer);
-	if (dirty)
+	if (dirty) {
+		cache->dirty[index / 64] |= bit;
 		cache->dirty_count++;
-	else
+	} else {
+		cache->dirty[index / 64] &= ~bit;
 		cache->dirty_count--;
+	}
+	buffer_record_update(cache, buffer);
 }
 
 uint32_t cache_recover(struct cache *cache)
@@ -242,13 +239,7 @@ void cache_mark_unmounted(struct cache *cache)
 
 /* ---- reading ---- */
 
-static void buffer_wait_idle(struct buffer *buffer)
-{
-	while (buffer->reading || buffer->writing)
-		wait_queue_wait(&buffer->waiters);
-}
-
-static void buffer_hold(struct cache *cache, struct buffer *buffer)
+void buffer_hold(struct cache *cache, struct buffer *buffer)
 {
 	if (buffer->refs++ == 0)
 		lru_remove(cache, buffer);
@@ -265,8 +256,6 @@ void buffer_put(struct cache *cache, struct buffer *buffer)
 	wait_queue_wake_one(&cache->released, 0);
 }
 
-static int write_cluster(struct cache *cache, struct buffer *buffer);
-
 /* The oldest unreferenced clean buffer without looking far; NULL: none without waiting. */
 static struct buffer *buffer_take_now(struct cache *cache)
 {
@@ -279,7 +268,8 @@ static struct buffer *buffer_take_now(struct cache *cache)
 			cache->evictions++;
 		hash_remove(cache, buffer);
 		buffer->valid = buffer->checked = false;
-		buffer->owner = 0;
+		buffer->fresh = buffer->early = buffer->late = false;
+		buffer->born = buffer->leaving = 0;
 		buffer_hold(cache, buffer);
 		return buffer;
 	}
@@ -294,7 +284,7 @@ static void buffer_make_room(struct cache *cache)
 	if (!oldest)
 		wait_queue_wait(&cache->released);
 	else if (oldest->dirty)
-		write_cluster(cache, oldest);
+		cache_commit(cache);
 }
 
 /* Reads `count` buffers (held, hashed, `reading`) of adjacent blocks. */
@@ -408,7 +398,8 @@ int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 		buffer = hash_find(cache, block);
 		if (buffer) {
 			buffer_hold(cache, buffer);
-			buffer_wait_idle(buffer);
+			while (buffer->reading)
+				wait_queue_wait(&buffer->waiters);
 			if (buffer->hashed)
 				break;
 			buffer_put(cache, buffer);
@@ -424,14 +415,15 @@ int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 	memset(buffer->data, 0, cache->block_size);
 	buffer->valid = true;
 	buffer->checked = false;
+	buffer->fresh = buffer->early = buffer->late = false;
+	buffer->born = buffer->leaving = 0;
 	*out = buffer;
 	return 0;
 }
 
-void buffer_dirty(struct cache *cache, struct buffer *buffer, enum buffer_kind kind, uint32_t owner)
+void buffer_dirty(struct cache *cache, struct buffer *buffer, enum buffer_kind kind)
 {
 	buffer->kind = (uint8_t)kind;
-	buffer->owner = owner;
 	/* One that was forgotten has no block to be written to. */
 	if (buffer->hashed)
 		buffer_set_dirty(cache, buffer, true);
@@ -444,163 +436,23 @@ void buffer_forget(struct cache *cache, uint32_t block)
 	if (!buffer)
 		return;
 	buffer_hold(cache, buffer);
-	buffer_set_dirty(cache, buffer, false);
-	buffer_wait_idle(buffer);
+	while (buffer->reading)
+		wait_queue_wait(&buffer->waiters);
 	buffer_set_dirty(cache, buffer, false);
 	hash_remove(cache, buffer);
+	buffer_record_update(cache, buffer);
 	buffer->valid = buffer->checked = false;
 	buffer_put(cache, buffer);
 }
 
 /* ---- writing ---- */
 
-/* Buffers that one fiber writes together, in a chain; each is held. */
-struct write_list {
-	struct buffer *first, **last;
-	unsigned count;
-};
-
-static void write_list_add(struct cache *cache, struct write_list *list, struct buffer *buffer)
-{
-	buffer_hold(cache, buffer);
-	buffer->writing = true;
-	buffer_set_dirty(cache, buffer, false);
-	buffer->chain = NULL;
-	*list->last = buffer;
-	list->last = &buffer->chain;
-	list->count++;
-}
-
-static struct buffer *writable_neighbour(struct cache *cache, uint32_t block, enum buffer_kind kind)
-{
-	struct buffer *buffer = hash_find(cache, block);
-
-	return buffer && buffer->dirty && !buffer->writing && buffer->kind == kind ? buffer : NULL;
-}
-
-/* The run of adjacent dirty blocks of the same kind around this one. */
-static void write_list_add_cluster(struct cache *cache, struct write_list *list, struct buffer *buffer)
-{
-	enum buffer_kind kind = buffer->kind;
-	uint32_t block = buffer->block;
-
-	for (unsigned i = 0; i < WRITE_BATCH / 2 && block > 0 && writable_neighbour(cache, block - 1, kind);
-	     i++)
-		block--;
-	while (list->count < WRITE_BATCH && (buffer = writable_neighbour(cache, block, kind))) {
-		write_list_add(cache, list, buffer);
-		block++;
-	}
-}
-
-static int write_list_run(struct cache *cache, struct write_list *list)
-{
-	unsigned sectors = cache->block_size / BLOCK_SECTOR;
-	struct buffer *buffer, *next;
-	struct io_batch batch;
-	int error;
-
-	io_begin(&batch, cache->device);
-	for (buffer = list->first; buffer; buffer = buffer->chain)
-		io_add(&batch, BLOCK_WRITE, (uint64_t)buffer->block * sectors, 0,
-		       (uint64_t)(buffer->data - cache->pool), cache->block_size);
-	error = io_finish(&batch);
-	for (buffer = list->first; buffer; buffer = next) {
-		next = buffer->chain;
-		buffer->writing = false;
-		buffer_set_busy(cache, buffer);
-		wait_queue_wake_all(&buffer->waiters, 0);
-		buffer_put(cache, buffer);
-	}
-	if (error) {
-		log_error("write error: %u metadata blocks are lost", list->count);
-		cache->write_error = error;
-	}
-	return error;
-}
-
-static int write_cluster(struct cache *cache, struct buffer *buffer)
-{
-	struct write_list list = {.last = &list.first};
-
-	write_list_add_cluster(cache, &list, buffer);
-	return list.count ? write_list_run(cache, &list) : 0;
-}
-
 int buffer_write(struct cache *cache, struct buffer *buffer)
 {
-	struct write_list list = {.last = &list.first};
+	struct io_batch batch;
 
-	buffer_hold(cache, buffer);
-	buffer_wait_idle(buffer);
-	if (buffer->dirty)
-		write_list_add(cache, &list, buffer);
-	buffer_put(cache, buffer);
-	return list.count ? write_list_run(cache, &list) : 0;
-}
-
-static bool write_matches(const struct buffer *buffer, int kind, uint32_t owner)
-{
-	return (kind < 0 || buffer->kind == kind) && (!owner || buffer->owner == owner);
-}
-
-/* Gathers buffers from *index on that match, until the batch is full or one is met that somebody else is
- * writing: waiting for that one with a batch in hand could wait for someone who waits for us. */
-static void write_list_gather(struct cache *cache, struct write_list *list, uint32_t *index, int kind,
-                              uint32_t owner)
-{
-	for (*index = busy_next(cache, *index); *index < cache->count && list->count < WRITE_BATCH;
-	     *index = busy_next(cache, *index + 1)) {
-		struct buffer *buffer = &cache->buffers[*index];
-
-		if (!write_matches(buffer, kind, owner))
-			continue;
-		if (buffer->writing) {
-			if (list->count)
-				return;
-			buffer_hold(cache, buffer);
-			buffer_wait_idle(buffer);
-			buffer_put(cache, buffer);
-		}
-		if (buffer->dirty && !buffer->writing && owner)
-			write_list_add(cache, list, buffer);
-		else if (buffer->dirty && !buffer->writing)
-			write_list_add_cluster(cache, list, buffer);
-	}
-}
-
-/* Everything that is dirty and matches when the scan comes by, and the end of writes that are under way. Each
- * buffer is visited once, so it ends although others go on making buffers dirty. */
-static int write_matching(struct cache *cache, int kind, uint32_t owner)
-{
-	uint32_t index = 0;
-	int result = 0;
-
-	while (index < cache->count) {
-		struct write_list list = {.last = &list.first};
-
-		write_list_gather(cache, &list, &index, kind, owner);
-		if (list.count) {
-			int error = write_list_run(cache, &list);
-
-			result = result ? result : error;
-		}
-	}
-	return result;
-}
-
-int cache_write_owner(struct cache *cache, uint32_t owner)
-{
-	return write_matching(cache, -1, owner);
-}
-
-int cache_write_all(struct cache *cache)
-{
-	int result = 0, error;
-
-	for (int kind = 0; kind < BUFFER_KINDS; kind++) {
-		error = write_matching(cache, kind, 0);
-		result = result ? result : error;
-	}
-	return result;
+	io_begin(&batch, cache->device);
+	io_add(&batch, BLOCK_WRITE, (uint64_t)buffer->block * (cache->block_size / BLOCK_SECTOR), 0,
+	       (uint64_t)(buffer->data - cache->pool), cache->block_size);
+	return io_finish(&batch);
 }

@@ -4,24 +4,35 @@
  * back later. File data never comes here; only superblock, descriptors, bitmaps, inode tables, indirect
  * blocks, directories, long symlinks and attributes do.
  *
+ * Dirty buffers are written by *commits*, one at a time: all that is dirty at one moment, from copies, so
+ * that changes can go on meanwhile; in phases with a flush behind each, so that a power cut at any time
+ * leaves a disk that e2fsck repairs by itself (docs/decisions/ordered-commits.md).
+ *
  * Which block a buffer holds, and whether it is newer than the disk, is recorded in the pool itself: a
  * successor of this component finds there what its predecessor had changed and not written (cache_recover).
  *
- * Suspends the fiber: buffer_get on a miss, buffer_forget and everything that writes. Nothing else.
+ * Suspends the fiber: buffer_get on a miss, and everything that writes. Nothing else.
  */
 #pragma once
 
 #include "device.h"
 
-/* What a block is for: the order of write-back. What is pointed to goes to the disk before what points to it.
- */
+/* What a block is for: which phase of a commit writes it. */
 enum buffer_kind {
 	BUFFER_BITMAP,
 	BUFFER_POINTERS, /* indirect blocks, attributes, symlink targets */
 	BUFFER_INODES,
 	BUFFER_DIRECTORY,
 	BUFFER_SUPER, /* superblock and descriptors */
-	BUFFER_KINDS,
+};
+
+/* See commit.c. */
+enum commit_phase {
+	PHASE_TARGETS,
+	PHASE_INODES, /* and what e2fsck and recovery rebuild anyway: bitmaps, counts */
+	PHASE_NAMES,
+	PHASE_OLD_NAMES,
+	PHASES,
 };
 
 struct buffer_record {
@@ -35,6 +46,13 @@ struct open_record {
 };
 #define OPEN_RECORDS 256
 
+/* Names of a file that were removed, while its inode still counts them: see pending.c. */
+struct drop_record {
+	uint32_t inode, links;
+	uint64_t commit; /* the names are off the disk when this one has ended */
+};
+#define DROP_RECORDS 512
+
 struct cache_header {
 	uint64_t magic; /* CACHE_MAGIC once a file system is mounted from this pool */
 	uint32_t block_size;
@@ -44,9 +62,11 @@ struct cache_header {
 	uint32_t was_clean; /* before it was mounted */
 	uint32_t
 	        opens_unknown; /* more were opened than there are records, or a predecessor's are not known */
-	uint8_t reserved[512 - 44];
+	uint32_t drop_count;
+	uint8_t reserved[512 - 48];
 	uint8_t scratch[1024]; /* where the superblock is read before anything is known */
 	struct open_record opens[OPEN_RECORDS];
+	struct drop_record drops[DROP_RECORDS];
 	struct buffer_record records[];
 };
 _Static_assert(offsetof(struct cache_header, scratch) == 512, "whole sectors for the scratch area");
@@ -55,16 +75,22 @@ _Static_assert(offsetof(struct cache_header, scratch) == 512, "whole sectors for
 struct buffer {
 	struct buffer *hash_next;
 	struct buffer *newer, *older; /* in the LRU list: exactly while refs is 0 */
-	struct buffer *chain;         /* of the fiber that writes it */
-	uint8_t *data;
+	uint8_t *data, *copy;         /* copy: what a commit writes */
 	uint32_t block;
-	uint32_t owner; /* inode whose fsync writes it; 0: none */
 	uint16_t refs;
-	uint8_t kind;
+	uint8_t kind, phase; /* phase: in the commit under way */
 	bool hashed, valid, dirty, reading, writing;
 	bool checked;              /* bitmaps: compared with the group */
-	struct wait_queue waiters; /* for the end of reading or writing */
+	bool fresh;                /* of a directory: the disk knows nothing of this block yet */
+	bool early, late;          /* see buffer_order; until the next commit */
+	uint32_t born, leaving;    /* bits of a block of inodes: made, replaced since the last commit */
+	uint32_t image_born;       /* born, of the commit under way */
+	uint8_t *image;            /* in the commit under way, what is written at its end; NULL: as in copy */
+	struct wait_queue waiters; /* for the end of reading */
 };
+
+#define PARK_BLOCKS 8
+#define PARKED_MAX  256
 
 struct cache {
 	struct device *device;
@@ -74,9 +100,19 @@ struct cache {
 	struct buffer *buffers;
 	struct buffer **hash;
 	uint32_t count, hash_mask, block_size, block_limit;
+	uint32_t inode_size;
 	uint32_t dirty_count;
-	/* A bit for each buffer that is dirty or being written: what write-back looks through. */
-	uint64_t *busy;
+	uint64_t *dirty; /* a bit for each buffer: what a commit looks through */
+	struct buffer **commit_list;
+	bool commit_flushed;
+	/* Blocks of lost+found, held, and the inodes that the next commit gives a name there meanwhile. */
+	struct buffer *park_blocks[PARK_BLOCKS];
+	uint32_t parked[PARKED_MAX], parked_count;
+	struct fiber_mutex commit_lock;
+	/* Numbers of commits: the last that was begun, ended, ended well, and not well. */
+	uint64_t commits, ended, durable, failed;
+	void (*committed)(
+	        struct cache *cache);   /* before anything can change after a commit that ended well */
 	struct buffer *newest, *oldest; /* LRU */
 	struct wait_queue released;     /* fibers that found no buffer to take */
 	uint64_t zero_offset;           /* in the pool: a zeroed block of EXT2_BLOCK_MAX bytes */
@@ -107,14 +143,23 @@ int buffer_get_ahead(struct cache *cache, uint32_t block, uint32_t ahead, struct
 /* For a block that was just allocated: zeroed, not read. */
 int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out);
 void buffer_put(struct cache *cache, struct buffer *buffer);
-void buffer_dirty(struct cache *cache, struct buffer *buffer, enum buffer_kind kind, uint32_t owner);
-/* The block is freed: its contents must not reach the disk any more (it may soon hold somebody's file). Waits
- * for a write under way. */
+void buffer_dirty(struct cache *cache, struct buffer *buffer, enum buffer_kind kind);
+/* The block is freed: its contents must not reach the disk by a commit that begins from now on. */
 void buffer_forget(struct cache *cache, uint32_t block);
+/* A name is about to go from `after` because it is in `before` now (held buffers of directories): `after`
+ * shall not be written first. false: what is ordered already speaks against it, commit first. */
+bool buffer_order(struct buffer *before, struct buffer *after);
 
-/* Write and wait. buffer_write: this one; cache_write_owner: all of one inode; cache_write_all: everything
- * that is dirty now, by kind. 0 or EIO; a buffer that could not be written stays clean, since the disk will
- * not take it later either. */
+/* A file whose last name becomes another's, or the other way round: see commit.c. May commit. */
+void cache_park(struct cache *cache, uint32_t inode);
+
+/* For the other files of the cache. */
+void buffer_hold(struct cache *cache, struct buffer *buffer);
+void buffer_set_dirty(struct cache *cache, struct buffer *buffer, bool dirty);
+void buffer_record_update(struct cache *cache, struct buffer *buffer);
+
+/* Writes one buffer that is not dirty, without a commit, and waits: 0 or EIO. */
 int buffer_write(struct cache *cache, struct buffer *buffer);
-int cache_write_owner(struct cache *cache, uint32_t owner);
-int cache_write_all(struct cache *cache);
+/* Everything that is dirty now is on stable storage, and all data that the disk took before: 0 or EIO. A
+ * buffer that could not be written stays clean, since the disk will not take it later either. */
+int cache_commit(struct cache *cache);

@@ -256,7 +256,6 @@ static int zero_rest_of_block(struct filesystem *fs, struct inode *inode, uint64
 	if (error)
 		return error;
 	memset(buffer->data + from, 0, fs->block_size - from);
-	buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS, inode->number);
 	error = buffer_write(&fs->cache, buffer);
 	buffer_put(&fs->cache, buffer);
 	buffer_forget(&fs->cache, physical); /* file data is not the cache's */
@@ -312,20 +311,4 @@ int data_allocate(struct filesystem *fs, struct inode *inode, uint64_t offset, u
 	}
 	io_error = io_finish(&batch);
 	return error ? error : io_error;
-}
-
-/* The data was on its way before WRITE_PAGES was answered: what is missing is what makes it findable, and the
- * disk's own cache. */
-int inode_fsync(struct filesystem *fs, struct inode *inode)
-{
-	int error, other;
-
-	fiber_rwlock_read(&inode->lock);
-	error = cache_write_owner(&fs->cache, inode->number);
-	other = buffer_write(&fs->cache, inode->buffer);
-	error = error ? error : other;
-	other = io_flush(fs->device);
-	filesystem_check_writes(fs);
-	fiber_rwlock_unlock_read(&inode->lock);
-	return error ? error : other;
 }

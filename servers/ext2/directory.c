@@ -184,7 +184,7 @@ uint32_t directory_block_room(const struct filesystem *fs, const struct buffer *
 
 static void directory_changed(struct filesystem *fs, struct inode *directory, struct buffer *buffer)
 {
-	buffer_dirty(&fs->cache, buffer, BUFFER_DIRECTORY, directory->number);
+	buffer_dirty(&fs->cache, buffer, BUFFER_DIRECTORY);
 	directory->raw->flags &= ~(uint32_t)EXT2_FLAG_INDEX;
 	inode_touch(fs, directory, FS_SET_MTIME | FS_SET_CTIME);
 }
@@ -217,6 +217,7 @@ static int directory_grow(struct filesystem *fs, struct inode *directory, struct
 	error = buffer_get_new(&fs->cache, physical, out);
 	if (error)
 		return error;
+	(*out)->fresh = true;
 	entry = (struct ext2_dirent *)(*out)->data;
 	entry->record_size = (uint16_t)fs->block_size;
 	inode_set_size(fs, directory, inode_size(directory) + fs->block_size);
@@ -250,26 +251,25 @@ static int find_room(struct filesystem *fs, struct inode *directory, unsigned le
 	return 0;
 }
 
-int directory_add(struct filesystem *fs, struct inode *directory, const struct directory_place *found,
+int directory_add(struct filesystem *fs, struct inode *directory, struct directory_place *place,
                   const char *name, unsigned length, uint32_t number, unsigned mode)
 {
-	struct directory_place place = *found;
 	struct ext2_dirent *entry, *next;
 	struct buffer *buffer;
-	int error = find_room(fs, directory, length, &place);
+	int error = find_room(fs, directory, length, place);
 
 	if (error)
 		return error;
-	if (!place.has_room)
-		place.room_block = directory_blocks(fs, directory);
-	error = place.has_room ? directory_block(fs, directory, place.room_block, &buffer)
-	                       : directory_grow(fs, directory, &buffer);
+	if (!place->has_room)
+		place->room_block = directory_blocks(fs, directory);
+	error = place->has_room ? directory_block(fs, directory, place->room_block, &buffer)
+	                        : directory_grow(fs, directory, &buffer);
 	if (error)
 		return error;
-	entry = directory_entry_at(fs, buffer, place.room_offset);
+	entry = directory_entry_at(fs, buffer, place->room_offset);
 	if (!entry || entry_slack(entry) < EXT2_DIRENT_SIZE(length)) {
 		buffer_put(&fs->cache, buffer);
-		return bad_directory(fs, directory, place.room_block, place.room_offset);
+		return bad_directory(fs, directory, place->room_block, place->room_offset);
 	}
 	if (entry->inode) {
 		uint32_t used = EXT2_DIRENT_SIZE(entry->name_length);
@@ -281,8 +281,9 @@ int directory_add(struct filesystem *fs, struct inode *directory, const struct d
 	} else {
 		entry_fill(fs, entry, name, length, number, mode);
 	}
+	place->block = place->room_block;
 	directory_changed(fs, directory, buffer);
-	index_added(fs, directory, name, length, buffer, place.room_block);
+	index_added(fs, directory, name, length, buffer, place->room_block);
 	buffer_put(&fs->cache, buffer);
 	return 0;
 }
@@ -383,7 +384,7 @@ int directory_init(struct filesystem *fs, struct inode *directory, uint32_t pare
 	dotdot = (struct ext2_dirent *)(buffer->data + EXT2_DIRENT_SIZE(1));
 	dotdot->record_size = (uint16_t)(fs->block_size - EXT2_DIRENT_SIZE(1));
 	entry_fill(fs, dotdot, "..", 2, parent, S_IFDIR);
-	buffer_dirty(&fs->cache, buffer, BUFFER_DIRECTORY, directory->number);
+	buffer_dirty(&fs->cache, buffer, BUFFER_DIRECTORY);
 	buffer_put(&fs->cache, buffer);
 	return 0;
 }

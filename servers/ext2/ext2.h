@@ -26,13 +26,16 @@ struct pool {
 	uint64_t size;
 };
 
-/* A file that somebody works on or has opened. Exists while refs or opens are not 0. */
+/* A file that somebody works on or has opened, or whose links were not all counted yet. Exists while refs,
+ * opens or drops are not 0. */
 struct inode {
 	struct inode *hash_next;
 	uint32_t number;
-	uint32_t refs;  /* fibers that use it; raw and buffer are valid while there are any */
-	uint32_t opens; /* FS_OPEN */
-	bool orphan;    /* unlinked, kept for its opens, in the list of orphans */
+	uint32_t refs;           /* fibers that use it; raw and buffer are valid while there are any */
+	uint32_t opens;          /* FS_OPEN */
+	bool orphan;             /* unlinked, kept for its opens, in the list of orphans */
+	uint32_t drops;          /* links that raw still counts and that are none any more (pending.c) */
+	uint32_t dropped_blocks; /* of fs->dropped_blocks */
 	struct inode *orphan_next;
 	struct ext2_inode *raw;    /* in buffer */
 	struct buffer *buffer;     /* of the inode table */
@@ -57,6 +60,10 @@ struct filesystem {
 	        inode_size;
 	uint64_t size_max; /* of a file: what triple indirection reaches */
 	uint64_t free_blocks, free_inodes;
+	struct pending_group *pending;
+	uint8_t *pending_scratch;                /* a bitmap */
+	uint32_t pending_groups[2];              /* bitmaps of each generation */
+	uint64_t dropped_blocks, dropped_inodes; /* of files that are gone, not counted as free yet */
 	bool mounted, read_only, failed, filetype, sparse_super;
 	bool was_clean; /* the disk, before it was mounted */
 	bool restored;  /* taken over whole from a predecessor */
@@ -82,12 +89,10 @@ struct mount_options {
 };
 /* 0; EINVAL: not ext2 or a feature that is not known; EUCLEAN: corrupt; EIO; ENOMEM. Says why in the log. */
 int filesystem_mount(struct filesystem *fs, const struct mount_options *options);
-/* Everything to stable storage. */
+/* Every change that was answered, and all data, to stable storage. */
 int filesystem_sync(struct filesystem *fs);
-/* Write-back without waiting for the disk's own cache: what runs now and then by itself. */
-int filesystem_write_back(struct filesystem *fs);
-/* Blocks that could not be written are lost: from then on the disk is not trusted. */
-void filesystem_check_writes(struct filesystem *fs);
+/* Gives back at once what files that are gone had. false: there is nothing of that kind. */
+bool filesystem_reclaim(struct filesystem *fs);
 int filesystem_unmount(struct filesystem *fs);
 void filesystem_statfs(struct filesystem *fs, struct fs_statfs *out);
 /* The disk contradicts itself: logged, marked in the superblock, and read-only from now on. Returns EUCLEAN.
@@ -111,6 +116,38 @@ bool blocks_are_data(struct filesystem *fs, uint32_t first, uint32_t count);
 int groups_check(struct filesystem *fs);
 int group_block_bitmap(struct filesystem *fs, uint32_t group, struct buffer **out);
 int group_inode_bitmap(struct filesystem *fs, uint32_t group, struct buffer **out);
+
+/* ---- pending.c: what was given up, and is still in use for the disk ---- */
+enum pending_kind {
+	PENDING_BLOCKS,
+	PENDING_INODES,
+	PENDING_KINDS,
+};
+struct pending_group {
+	uint8_t *bits[PENDING_KINDS][2]; /* NULL: none */
+};
+int pending_init(struct filesystem *fs);
+void pending_free(struct filesystem *fs);
+/* Bits of a group that are about to be cleared in its bitmap: not given out again before the next commit has
+ * ended. May wait. */
+int pending_add(struct filesystem *fs, enum pending_kind kind, uint32_t group, uint32_t first,
+                uint32_t count);
+/* The group's bitmap with those; valid until the next wait or call. */
+const uint8_t *pending_merge(struct filesystem *fs, enum pending_kind kind, uint32_t group,
+                             const uint8_t *bitmap);
+/* The last name of a file (write-locked) was removed: it dies on the disk before the name does. May wait. */
+int inode_gone(struct filesystem *fs, struct inode *inode);
+/* Names of the file (write-locked) are gone. Its links follow when the disk knows, and the file with the last
+ * one. May wait. */
+int inode_drop(struct filesystem *fs, struct inode *inode, uint32_t links);
+/* The same for links that inode->drops counts already. */
+int inode_dropped(struct filesystem *fs, struct inode *inode, uint32_t links);
+/* Where commits may give names to files that have none for a moment. */
+void parks_init(struct filesystem *fs);
+/* What commits that have ended allow. */
+int drops_apply(struct filesystem *fs);
+/* What a predecessor had dropped. */
+int drops_restore(struct filesystem *fs);
 
 /* ---- bits.c ---- */
 uint32_t bits_next_zero(const uint8_t *bits, uint32_t from, uint32_t limit); /* limit: none */
@@ -147,11 +184,18 @@ enum inode_want {
 int inode_get(struct filesystem *fs, uint32_t number, enum inode_want want, struct inode **out);
 void inode_put(struct filesystem *fs, struct inode *inode);
 void inode_dirty(struct filesystem *fs, struct inode *inode);
+/* For commits: it has its first link, after its name; its last name is another file's now. */
+void inode_born(struct filesystem *fs, struct inode *inode, uint32_t links);
+void inode_leaving(struct filesystem *fs, struct inode *inode);
+/* It replaces another one: alive before its name. */
+void inode_replaces(struct filesystem *fs, struct inode *inode);
 void inode_open(struct filesystem *fs, struct inode *inode);
 /* Undo one inode_open, through a reference; frees the file if that was the last thing that kept it. */
 int inode_close(struct filesystem *fs, struct inode *inode);
-/* Its last link is gone (write-locked): frees it, or makes it an orphan if it is open. */
+/* Its last link is gone for the disk too (write-locked): frees it, or makes it an orphan if it is open. */
 int inode_unlinked(struct filesystem *fs, struct inode *inode);
+/* The one with the number, without a reference: made, or NULL if there is no memory. */
+struct inode *inode_remember(struct filesystem *fs, uint32_t number);
 /* What the client had open with a predecessor. */
 int opens_restore(struct filesystem *fs);
 int orphans_recover(struct filesystem *fs);
@@ -169,10 +213,14 @@ void inode_set_times(struct filesystem *fs, struct inode *inode, unsigned mask, 
 void inode_touch(struct filesystem *fs, struct inode *inode,
                  unsigned mask); /* the same, all of mask to now */
 void inode_init(struct filesystem *fs, struct inode *inode, const struct fs_attributes *attributes);
-/* Freed while the caller waited for its lock. */
+static inline uint32_t inode_links(const struct inode *inode)
+{
+	return inode->raw->links > inode->drops ? inode->raw->links - inode->drops : 0;
+}
+/* Without a name or somebody who has it open; maybe only since the caller began to wait for its lock. */
 static inline bool inode_is_gone(const struct inode *inode)
 {
-	return !inode->raw->links && !inode->orphan;
+	return !inode_links(inode) && !inode->orphan && !inode->opens;
 }
 static inline unsigned inode_type(const struct inode *inode)
 {
@@ -196,7 +244,6 @@ int data_write(struct filesystem *fs, struct inode *inode, const struct fs_page 
                uint64_t size, uint32_t *done);
 int data_set_size(struct filesystem *fs, struct inode *inode, uint64_t size);
 int data_allocate(struct filesystem *fs, struct inode *inode, uint64_t offset, uint64_t length);
-int inode_fsync(struct filesystem *fs, struct inode *inode);
 
 /* ---- directory.c: entries of one directory; the caller holds its lock ---- */
 struct directory_place {
@@ -212,8 +259,8 @@ struct directory_place {
 /* ENOENT: not there (place's room is valid) */
 int directory_find(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
                    struct directory_place *place);
-/* After directory_find said ENOENT, with no change in between. */
-int directory_add(struct filesystem *fs, struct inode *directory, const struct directory_place *place,
+/* After directory_find said ENOENT, with no change in between. place->block: where it is then. */
+int directory_add(struct filesystem *fs, struct inode *directory, struct directory_place *place,
                   const char *name, unsigned length, uint32_t number, unsigned mode);
 int directory_remove(struct filesystem *fs, struct inode *directory, const struct directory_place *place);
 int directory_replace(struct filesystem *fs, struct inode *directory, const struct directory_place *place,
@@ -269,8 +316,8 @@ int namespace_readlink(struct filesystem *fs, uint32_t number, char *out, uint32
 
 /* ---- recover.c: after an unclean stop ---- */
 /* Marks in the bitmaps everything that files use, so that nothing in use is given out again; makes all counts
- * agree with the bitmaps. */
-int bitmaps_recover(struct filesystem *fs);
+ * agree with the bitmaps; removes names that lead to no file. */
+int disk_recover(struct filesystem *fs);
 
 /* ---- serve.c: one request of the protocol ---- */
 /* The slot is shared with the client: read once, checked, and written at the end. repeated: a predecessor may

@@ -16,7 +16,7 @@ void group_dirty(struct filesystem *fs, uint32_t group)
 {
 	uint32_t per_block = fs->block_size / sizeof(struct ext2_group);
 
-	buffer_dirty(&fs->cache, fs->descriptor_buffers[group / per_block], BUFFER_SUPER, 0);
+	buffer_dirty(&fs->cache, fs->descriptor_buffers[group / per_block], BUFFER_SUPER);
 }
 
 uint32_t group_first_block(const struct filesystem *fs, uint32_t group)

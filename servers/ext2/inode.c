@@ -102,10 +102,13 @@ static int inode_check(struct filesystem *fs, struct inode *inode)
 	}
 }
 
-static struct inode *inode_create(struct filesystem *fs, uint32_t number)
+struct inode *inode_remember(struct filesystem *fs, uint32_t number)
 {
-	struct inode *inode = calloc(1, sizeof(*inode));
+	struct inode *inode = hash_find(fs, number);
 
+	if (inode)
+		return inode;
+	inode = calloc(1, sizeof(*inode));
 	if (!inode)
 		return NULL;
 	inode->number = number;
@@ -122,15 +125,13 @@ int inode_get(struct filesystem *fs, uint32_t number, enum inode_want want, stru
 	if (number < 1 || number > fs->inodes_count ||
 	    (number != EXT2_ROOT_INODE && number < fs->first_inode))
 		return ESTALE;
-	inode = hash_find(fs, number);
-	if (!inode)
-		inode = inode_create(fs, number);
+	inode = inode_remember(fs, number);
 	if (!inode)
 		return ENOMEM;
 	inode->refs++;
 	error = inode_load(fs, inode);
 	if (!error && want == INODE_LIVE) {
-		if (!inode->raw->mode || (!inode->raw->links && !inode->orphan))
+		if (!inode->raw->mode || inode_is_gone(inode))
 			error = ESTALE;
 		else
 			error = inode_check(fs, inode);
@@ -151,13 +152,40 @@ void inode_put(struct filesystem *fs, struct inode *inode)
 		buffer_put(&fs->cache, inode->buffer);
 	inode->buffer = NULL;
 	inode->raw = NULL;
-	if (!inode->opens)
+	if (!inode->opens && !inode->drops)
 		inode_forget(fs, inode);
 }
 
 void inode_dirty(struct filesystem *fs, struct inode *inode)
 {
-	buffer_dirty(&fs->cache, inode->buffer, BUFFER_INODES, 0);
+	buffer_dirty(&fs->cache, inode->buffer, BUFFER_INODES);
+}
+
+static uint32_t bit_in_block(const struct filesystem *fs, const struct inode *inode)
+{
+	return 1u << ((size_t)((uint8_t *)inode->raw - inode->buffer->data) / fs->inode_size);
+}
+
+void inode_born(struct filesystem *fs, struct inode *inode, uint32_t links)
+{
+	inode->raw->links = (uint16_t)links;
+	inode->buffer->born |= bit_in_block(fs, inode);
+	inode_dirty(fs, inode);
+}
+
+void inode_leaving(struct filesystem *fs, struct inode *inode)
+{
+	inode->buffer->leaving |= bit_in_block(fs, inode);
+	inode_dirty(fs, inode);
+}
+
+void inode_replaces(struct filesystem *fs, struct inode *inode)
+{
+	uint32_t bit = bit_in_block(fs, inode);
+
+	if (inode->buffer->born & bit)
+		cache_park(&fs->cache, inode->number);
+	inode->buffer->born &= ~bit;
 }
 
 /* ---- fields ---- */
@@ -293,7 +321,7 @@ void inode_attributes(struct filesystem *fs, const struct inode *inode, struct f
 	        .size = inode_size(inode),
 	        .blocks = raw->sectors,
 	        .mode = raw->mode,
-	        .links = raw->links,
+	        .links = inode_links(inode),
 	        .uid = inode_uid(inode),
 	        .gid = raw->gid | (uint32_t)raw->gid_high << 16,
 	        .block_size = fs->block_size,
@@ -315,7 +343,6 @@ void inode_init(struct filesystem *fs, struct inode *inode, const struct fs_attr
 	if (fs->inode_size > EXT2_INODE_SIZE_MIN)
 		raw->extra_size = sizeof(struct ext2_inode) - EXT2_INODE_SIZE_MIN;
 	raw->mode = (uint16_t)attributes->mode;
-	raw->links = type == S_IFDIR ? 2 : 1;
 	raw->uid = (uint16_t)attributes->uid;
 	raw->uid_high = (uint16_t)(attributes->uid >> 16);
 	raw->gid = (uint16_t)attributes->gid;
@@ -354,7 +381,7 @@ static int xattr_release(struct filesystem *fs, struct inode *inode)
 		return filesystem_error(fs, "inode %u: corrupt attribute block", inode->number);
 	}
 	if (--header->references) {
-		buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS, 0);
+		buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS);
 		buffer_put(&fs->cache, buffer);
 	} else {
 		buffer_put(&fs->cache, buffer);
@@ -435,9 +462,6 @@ static int orphan_remove(struct filesystem *fs, struct inode *inode)
 
 int inode_unlinked(struct filesystem *fs, struct inode *inode)
 {
-	/* Maybe open, from before a restart: kept until it is closed or unmounted. */
-	if (fs->cache.header->opens_unknown && !inode->opens)
-		inode->opens = 1;
 	return inode->opens ? orphan_add(fs, inode) : inode_delete(fs, inode);
 }
 
@@ -469,9 +493,9 @@ int opens_restore(struct filesystem *fs)
 		struct open_record record = fs->cache.header->opens[i];
 		struct inode *inode;
 
-		if (!record.opens || hash_find(fs, record.inode))
+		if (!record.opens)
 			continue;
-		inode = inode_create(fs, record.inode);
+		inode = inode_remember(fs, record.inode);
 		if (!inode)
 			return ENOMEM;
 		inode->opens = record.opens;

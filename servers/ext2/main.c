@@ -183,7 +183,7 @@ static bool requests_start(void)
 static void write_back_fiber(void *argument)
 {
 	(void)argument;
-	filesystem_write_back(&ext2.fs);
+	filesystem_sync(&ext2.fs);
 	ext2.writing_back = false;
 }
 

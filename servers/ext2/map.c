@@ -152,10 +152,10 @@ static int leaf_make(struct filesystem *fs, struct inode *inode, const struct pa
 			if (!error)
 				error = buffer_get_new(&fs->cache, block, &next);
 			if (!error) {
-				buffer_dirty(&fs->cache, next, BUFFER_POINTERS, inode->number);
+				buffer_dirty(&fs->cache, next, BUFFER_POINTERS);
 				*entry = block;
 				if (*buffer)
-					buffer_dirty(&fs->cache, *buffer, BUFFER_POINTERS, inode->number);
+					buffer_dirty(&fs->cache, *buffer, BUFFER_POINTERS);
 				inode_add_blocks(fs, inode, 1);
 				if (inode->allocated)
 					inode->allocated = block + 1;
@@ -208,7 +208,7 @@ int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uin
 		for (uint32_t i = 0; i < *count; i++)
 			entry[i] = *physical + i;
 		if (buffer)
-			buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS, inode->number);
+			buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS);
 		inode_add_blocks(fs, inode, *count);
 		inode->allocated = *physical + *count;
 		inode->allocated_for = block + *count;
@@ -295,7 +295,7 @@ static void truncate_tree(struct truncation *truncation, uint32_t *entry, unsign
 		}
 	}
 	if (skip || truncation->error) {
-		buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS, truncation->inode->number);
+		buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS);
 		buffer_put(&fs->cache, buffer);
 		return;
 	}

@@ -21,7 +21,7 @@ static int refuse(int error, const char *why)
 
 void super_dirty(struct filesystem *fs)
 {
-	buffer_dirty(&fs->cache, fs->super_buffer, BUFFER_SUPER, 0);
+	buffer_dirty(&fs->cache, fs->super_buffer, BUFFER_SUPER);
 }
 
 int filesystem_error(struct filesystem *fs, const char *format, ...)
@@ -198,14 +198,6 @@ static void super_update_counts(struct filesystem *fs)
 	super_dirty(fs);
 }
 
-static int flush_all(struct filesystem *fs)
-{
-	int error = cache_write_all(&fs->cache);
-	int flush_error = io_flush(fs->device);
-
-	return error ? error : flush_error;
-}
-
 static void super_stamp(struct filesystem *fs)
 {
 	fs->super->write_time = (uint32_t)environment_now().seconds;
@@ -217,6 +209,7 @@ static void super_stamp(struct filesystem *fs)
 static void release_all(struct filesystem *fs)
 {
 	indexes_free(fs);
+	pending_free(fs);
 	free(fs->descriptor_buffers);
 	fs->descriptor_buffers = NULL;
 	cache_destroy(&fs->cache);
@@ -231,14 +224,12 @@ static int begin_writing(struct filesystem *fs, bool clean)
 	fs->super->mount_count++;
 	fs->super->mount_time = (uint32_t)environment_now().seconds;
 	super_stamp(fs);
-	error = buffer_write(&fs->cache, fs->super_buffer);
-	if (!error)
-		error = io_flush(fs->device);
+	error = cache_commit(&fs->cache);
 	if (error)
 		return refuse(error, "the superblock cannot be written");
 	if (!clean) {
-		log_warning("was not unmounted cleanly: checking the bitmaps");
-		error = bitmaps_recover(fs);
+		log_warning("was not unmounted cleanly: checking bitmaps and names");
+		error = disk_recover(fs);
 		if (error)
 			return error;
 		count_free(fs);
@@ -256,15 +247,18 @@ static int load(struct filesystem *fs, const struct mount_options *options,
 
 	if (error)
 		return refuse(error, "the pool for metadata is too small");
+	fs->cache.inode_size = fs->inode_size;
 	if (recover)
 		log_info("restarted: %u blocks of the predecessor recovered", cache_recover(&fs->cache));
 	fs->restored = recover && !fs->cache.header->changing;
 	if (!recover) {
 		memset(fs->cache.header->opens, 0, sizeof(fs->cache.header->opens));
+		fs->cache.header->drop_count = 0;
 		fs->cache.header->opens_unknown = options->restarted;
 	}
 	cache_mark_mounted(&fs->cache, super->uuid);
-	return load_descriptors(fs);
+	error = pending_init(fs);
+	return error ? error : load_descriptors(fs);
 }
 
 int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
@@ -308,8 +302,14 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	fs->mounted = !error;
 	if (!error)
 		error = opens_restore(fs);
+	if (!error)
+		error = drops_restore(fs);
 	if (!error && !fs->read_only)
 		error = orphans_recover(fs);
+	if (!error && !fs->read_only)
+		error = drops_apply(fs);
+	if (!error && !fs->read_only)
+		parks_init(fs);
 	if (error) {
 		fs->mounted = false;
 		release_all(fs);
@@ -321,11 +321,17 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	return 0;
 }
 
-void filesystem_check_writes(struct filesystem *fs)
+/* Blocks that could not be written are lost: from then on the disk is not trusted. */
+static int commit(struct filesystem *fs)
 {
+	int error;
+
+	super_update_counts(fs);
+	error = cache_commit(&fs->cache);
 	if (fs->cache.write_error)
 		filesystem_error(fs, "metadata could not be written");
 	fs->cache.write_error = 0;
+	return error;
 }
 
 int filesystem_sync(struct filesystem *fs)
@@ -334,20 +340,21 @@ int filesystem_sync(struct filesystem *fs)
 
 	if (fs->read_only && !fs->failed)
 		return 0;
-	super_update_counts(fs);
-	error = flush_all(fs);
-	filesystem_check_writes(fs);
+	error = commit(fs);
+	/* What this finds wrong is not the caller's. */
+	if (!fs->read_only)
+		drops_apply(fs);
 	return error;
 }
 
-int filesystem_write_back(struct filesystem *fs)
+bool filesystem_reclaim(struct filesystem *fs)
 {
-	int error;
-
-	super_update_counts(fs);
-	error = cache_write_all(&fs->cache);
-	filesystem_check_writes(fs);
-	return error;
+	if (!fs->pending_groups[0] && !fs->pending_groups[1] && !fs->cache.header->drop_count)
+		return false;
+	filesystem_sync(fs);
+	if (fs->pending_groups[0] || fs->pending_groups[1])
+		commit(fs);
+	return !fs->read_only;
 }
 
 int filesystem_unmount(struct filesystem *fs)
@@ -356,8 +363,10 @@ int filesystem_unmount(struct filesystem *fs)
 
 	if (!fs->mounted)
 		return 0;
+	last = filesystem_sync(fs);
 	if (!fs->read_only)
 		error = orphans_free_all(fs);
+	error = error ? error : last;
 	last = filesystem_sync(fs);
 	error = error ? error : last;
 	/* What was not clean before stays so: leaks and lost names are e2fsck's. */
@@ -365,7 +374,7 @@ int filesystem_unmount(struct filesystem *fs)
 		if (fs->was_clean)
 			fs->super->state |= EXT2_STATE_CLEAN;
 		super_stamp(fs);
-		error = flush_all(fs);
+		error = commit(fs);
 	}
 	fs->mounted = false;
 	fs->read_only = true;
@@ -390,14 +399,15 @@ static uint64_t overhead_blocks(struct filesystem *fs)
 void filesystem_statfs(struct filesystem *fs, struct fs_statfs *out)
 {
 	uint32_t reserved = fs->super->reserved_blocks;
+	uint64_t free = fs->free_blocks + fs->dropped_blocks;
 
 	*out = (struct fs_statfs){
 	        .block_size = fs->block_size,
 	        .blocks = fs->blocks_count - overhead_blocks(fs),
-	        .blocks_free = fs->free_blocks,
-	        .blocks_available = fs->free_blocks > reserved ? fs->free_blocks - reserved : 0,
+	        .blocks_free = free,
+	        .blocks_available = free > reserved ? free - reserved : 0,
 	        .files = fs->inodes_count,
-	        .files_free = fs->free_inodes,
+	        .files_free = fs->free_inodes + fs->dropped_inodes,
 	        .name_max = EXT2_NAME_MAX,
 	        .magic = MAGIC_STATFS,
 	        .read_only = fs->read_only,

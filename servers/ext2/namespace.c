@@ -112,7 +112,7 @@ static int symlink_init(struct filesystem *fs, struct inode *inode, const char *
 	if (error)
 		return error;
 	memcpy(buffer->data, target, length);
-	buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS, inode->number);
+	buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS);
 	buffer_put(&fs->cache, buffer);
 	inode_set_size(fs, inode, length);
 	return 0;
@@ -167,7 +167,6 @@ static int inode_create(struct filesystem *fs, struct inode *directory,
 	inode_init(fs, *out, attributes);
 	error = contents_init(fs, *out, directory->number, target, target_length);
 	if (error) {
-		(*out)->raw->links = 0;
 		inode_unlinked(fs, *out);
 		inode_put(fs, *out);
 	}
@@ -181,7 +180,7 @@ static int create_in(struct filesystem *fs, struct inode *directory, struct name
 	struct inode *inode;
 	int error;
 
-	if (!directory->raw->links)
+	if (!inode_links(directory))
 		return ENOENT;
 	error = directory_find(fs, directory, name.text, name.length, &place);
 	if (error != ENOENT)
@@ -193,9 +192,9 @@ static int create_in(struct filesystem *fs, struct inode *directory, struct name
 		return error;
 	error = directory_add(fs, directory, &place, name.text, name.length, inode->number, attributes->mode);
 	if (error) {
-		inode->raw->links = 0;
 		inode_unlinked(fs, inode);
 	} else {
+		inode_born(fs, inode, S_ISDIR(attributes->mode) ? 2 : 1);
 		if (S_ISDIR(attributes->mode)) {
 			directory->raw->links++;
 			inode_dirty(fs, directory);
@@ -227,14 +226,14 @@ static int link_in(struct filesystem *fs, struct inode *directory, struct name n
 	struct directory_place place;
 	int error;
 
-	if (!directory->raw->links)
+	if (!inode_links(directory))
 		return ENOENT;
 	error = directory_find(fs, directory, name.text, name.length, &place);
 	if (error != ENOENT)
 		return error ? error : EEXIST;
-	if (!file->raw->links)
+	if (!inode_links(file))
 		return ENOENT;
-	if (file->raw->links >= EXT2_LINKS_MAX)
+	if (inode_links(file) >= EXT2_LINKS_MAX)
 		return EMLINK;
 	/* The count goes up first: if the disk is cut off in between, a link too many is harmless. */
 	file->raw->links++;
@@ -289,15 +288,15 @@ static int entry_get_locked(struct filesystem *fs, struct inode *directory, stru
 	return error;
 }
 
-/* The entry is gone. Called with the file locked; unlocks it and drops the reference. */
-static int unlinked_put(struct filesystem *fs, struct inode *inode, struct fs_attributes *out)
+/* `links` of the file's entries are gone. Called with the file locked; unlocks it and drops the reference. */
+static int unlinked_put(struct filesystem *fs, struct inode *inode, uint32_t links, struct fs_attributes *out)
 {
-	int error = 0;
+	int error;
 
+	inode_touch(fs, inode, FS_SET_CTIME);
+	error = inode_links(inode) > links ? inode_drop(fs, inode, links) : inode_gone(fs, inode);
 	if (out)
 		inode_attributes(fs, inode, out);
-	if (!inode->raw->links)
-		error = inode_unlinked(fs, inode);
 	fiber_rwlock_unlock_write(&inode->lock);
 	inode_put(fs, inode);
 	return error;
@@ -323,10 +322,7 @@ int namespace_unlink(struct filesystem *fs, uint32_t number, struct name name, s
 		inode_put(fs, inode);
 		return error;
 	}
-	if (inode->raw->links)
-		inode->raw->links--;
-	inode_touch(fs, inode, FS_SET_CTIME);
-	return unlinked_put(fs, inode, out);
+	return unlinked_put(fs, inode, 1, out);
 }
 
 int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name)
@@ -348,15 +344,13 @@ int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name)
 	if (!error)
 		error = directory_remove(fs, directory, &place);
 	if (!error) {
-		inode->raw->links = 0;
-		inode_touch(fs, inode, FS_SET_CTIME);
 		if (directory->raw->links > 2)
 			directory->raw->links--;
 		inode_dirty(fs, directory);
 	}
 	directory_put_locked(fs, directory);
 	if (!error)
-		return unlinked_put(fs, inode, NULL);
+		return unlinked_put(fs, inode, inode_links(inode), NULL);
 	fiber_rwlock_unlock_write(&inode->lock);
 	inode_put(fs, inode);
 	return error;

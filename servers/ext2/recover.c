@@ -2,8 +2,9 @@
 /*
  * After an unclean stop the bitmaps may be older than the inodes and say "free" of what files use. Giving
  * that out again would destroy files. So before anything is written, everything that files use is marked as
- * used, and all counts are made to agree. Nothing is ever marked free here: leaked space, lost names and
- * wrong link counts are e2fsck's.
+ * used, and all counts are made to agree. Nothing is ever marked free here: leaked space and wrong link
+ * counts are e2fsck's. Names that lead to no file, which the order of commits leaves of new and of removed
+ * ones, are removed.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 struct recovery {
 	uint32_t inodes, blocks; /* that were in use and marked free */
 	uint32_t bad;            /* pointers to what cannot be a file's */
+	uint32_t names;          /* that led nowhere */
 };
 
 static int mark_block(struct filesystem *fs, struct recovery *recovery, uint32_t block)
@@ -36,7 +38,7 @@ static int mark_block(struct filesystem *fs, struct recovery *recovery, uint32_t
 		return error;
 	if (!bit_test(bitmap->data, bit)) {
 		bit_set(bitmap->data, bit);
-		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP, 0);
+		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP);
 		recovery->blocks++;
 	}
 	buffer_put(&fs->cache, bitmap);
@@ -75,7 +77,7 @@ static int mark_inode(struct filesystem *fs, struct recovery *recovery, uint32_t
 		return error;
 	if (!bit_test(bitmap->data, bit)) {
 		bit_set(bitmap->data, bit);
-		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP, 0);
+		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP);
 		recovery->inodes++;
 	}
 	buffer_put(&fs->cache, bitmap);
@@ -88,12 +90,13 @@ static int mark_inode(struct filesystem *fs, struct recovery *recovery, uint32_t
 	return error;
 }
 
-static int mark_table_block(struct filesystem *fs, struct recovery *recovery, uint32_t block, uint32_t ahead,
+static int mark_table_block(struct filesystem *fs, struct recovery *recovery, uint32_t block,
                             uint32_t first_number)
 {
 	uint32_t per_block = fs->block_size / fs->inode_size;
+	uint32_t left = fs->table_blocks - 1 - (first_number - 1) % fs->inodes_per_group / per_block;
 	struct buffer *buffer;
-	int error = buffer_get_ahead(&fs->cache, block, ahead, &buffer);
+	int error = buffer_get_ahead(&fs->cache, block, left < TABLE_AHEAD ? left : TABLE_AHEAD, &buffer);
 
 	if (error)
 		return error;
@@ -131,6 +134,86 @@ static int mark_orphans(struct filesystem *fs, struct recovery *recovery)
 	return error;
 }
 
+static int name_check_target(struct filesystem *fs, uint32_t number, bool *dead)
+{
+	struct inode *inode;
+	int error = inode_get(fs, number, INODE_ANY, &inode);
+
+	*dead = false;
+	if (error)
+		return error == ESTALE ? 0 : error;
+	*dead = !inode->raw->links || !inode->raw->mode;
+	inode_put(fs, inode);
+	return 0;
+}
+
+static int directory_block_recover(struct filesystem *fs, struct recovery *recovery, struct inode *directory,
+                                   uint32_t block)
+{
+	struct ext2_dirent *entry;
+	struct buffer *buffer;
+	int error = directory_block(fs, directory, block, &buffer);
+
+	if (error)
+		return error;
+	for (uint32_t offset = 0; !error && offset < fs->block_size; offset += entry->record_size) {
+		bool dead;
+
+		entry = directory_entry_at(fs, buffer, offset);
+		if (!entry)
+			break;
+		if (!entry->inode)
+			continue;
+		error = name_check_target(fs, entry->inode, &dead);
+		if (error || !dead)
+			continue;
+		entry->inode = 0;
+		buffer_dirty(&fs->cache, buffer, BUFFER_DIRECTORY);
+		recovery->names++;
+	}
+	buffer_put(&fs->cache, buffer);
+	return error;
+}
+
+/* What is wrong otherwise is left as it is. */
+static int directory_recover(struct filesystem *fs, struct recovery *recovery, uint32_t number)
+{
+	struct inode *directory;
+	int error = inode_get(fs, number, INODE_LIVE, &directory);
+
+	if (!error) {
+		uint32_t blocks = (uint32_t)(inode_size(directory) >> fs->block_bits);
+
+		for (uint32_t block = 0; block < blocks && !error; block++)
+			error = directory_block_recover(fs, recovery, directory, block);
+		inode_put(fs, directory);
+	}
+	return error == EIO || error == ENOMEM ? error : 0;
+}
+
+/* The directories of one block of inodes. */
+static int names_recover(struct filesystem *fs, struct recovery *recovery, uint32_t block,
+                         uint32_t first_number)
+{
+	uint32_t per_block = fs->block_size / fs->inode_size, directories = 0;
+	struct buffer *buffer;
+	int error = buffer_get(&fs->cache, block, &buffer);
+
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < per_block; i++) {
+		const struct ext2_inode *raw = (const struct ext2_inode *)(buffer->data + i * fs->inode_size);
+
+		if (raw->links && (raw->mode & S_IFMT) == S_IFDIR)
+			directories |= 1u << i;
+	}
+	buffer_put(&fs->cache, buffer);
+	for (uint32_t i = 0; i < per_block && !error; i++)
+		if (directories >> i & 1)
+			error = directory_recover(fs, recovery, first_number + i);
+	return error;
+}
+
 static int group_recount(struct filesystem *fs, uint32_t group)
 {
 	struct ext2_group *descriptor = group_descriptor(fs, group);
@@ -150,34 +233,41 @@ static int group_recount(struct filesystem *fs, uint32_t group)
 	return 0;
 }
 
-int bitmaps_recover(struct filesystem *fs)
+typedef int table_visit(struct filesystem *fs, struct recovery *recovery, uint32_t block,
+                        uint32_t first_number);
+
+static int tables_visit(struct filesystem *fs, struct recovery *recovery, table_visit *visit)
 {
 	uint32_t per_block = fs->block_size / fs->inode_size;
-	struct recovery recovery = {0};
 	int error = 0;
 
-	for (uint32_t group = 0; group < fs->group_count && !error; group++) {
-		uint32_t table = group_descriptor(fs, group)->inode_table;
+	for (uint32_t group = 0; group < fs->group_count && !error; group++)
+		for (uint32_t i = 0; i < fs->table_blocks && !error; i++)
+			error = visit(fs, recovery, group_descriptor(fs, group)->inode_table + i,
+			              group * fs->inodes_per_group + i * per_block + 1);
+	return error;
+}
 
-		for (uint32_t i = 0; i < fs->table_blocks && !error; i++) {
-			uint32_t left = fs->table_blocks - 1 - i;
+int disk_recover(struct filesystem *fs)
+{
+	struct recovery recovery = {0};
+	int error = tables_visit(fs, &recovery, mark_table_block);
 
-			error = mark_table_block(fs, &recovery, table + i,
-			                         left < TABLE_AHEAD ? left : TABLE_AHEAD,
-			                         group * fs->inodes_per_group + i * per_block + 1);
-		}
-	}
 	if (!error)
 		error = mark_orphans(fs, &recovery);
 	for (uint32_t group = 0; group < fs->group_count && !error; group++)
 		error = group_recount(fs, group);
+	if (!error)
+		error = tables_visit(fs, &recovery, names_recover);
 	if (error) {
-		log_error("not mounted: the bitmaps cannot be recovered");
+		log_error("not mounted: the disk cannot be recovered");
 		return error;
 	}
 	if (recovery.inodes || recovery.blocks || recovery.bad)
 		log_warning("bitmaps: %u inodes and %u blocks in use were marked free, %u bad pointers; run "
 		            "e2fsck",
 		            recovery.inodes, recovery.blocks, recovery.bad);
+	if (recovery.names)
+		log_warning("%u names led to no file", recovery.names);
 	return 0;
 }

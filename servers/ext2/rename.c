@@ -2,7 +2,8 @@
 /*
  * Renaming. Between two directories, the rename lock keeps the tree's shape still, so that "is this below
  * that" means something, and the directories are locked ancestor first. Sequence of changes: the new name,
- * then the old one, then the "..": whatever is cut off in between, the file keeps a name.
+ * then the old one, then the "..", and the disk sees them in this order: whatever is cut off in between, the
+ * file keeps a name. (A directory that moves to another block may be seen there twice: e2fsck asks.)
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -102,7 +103,7 @@ static int find_both(struct rename *r)
 {
 	int error;
 
-	if (!r->old_directory->raw->links || !r->new_directory->raw->links)
+	if (!inode_links(r->old_directory) || !inode_links(r->new_directory))
 		return ENOENT;
 	error = directory_find(r->fs, r->old_directory, r->old_name.text, r->old_name.length, &r->old_place);
 	if (error)
@@ -173,36 +174,86 @@ static int move_parent(struct rename *r, struct inode *moved, struct inode *from
 	return directory_set_parent(r->fs, moved, to->number);
 }
 
+/* The block that has the new name reaches the disk before the old name's block changes there. */
+static int order_blocks(struct rename *r)
+{
+	struct filesystem *fs = r->fs;
+	struct buffer *new_block, *old_block;
+	int error = directory_block(fs, r->new_directory, r->new_place.block, &new_block);
+
+	if (error)
+		return error;
+	error = directory_block(fs, r->old_directory, r->old_place.block, &old_block);
+	if (!error) {
+		if (!buffer_order(new_block, old_block))
+			error = cache_commit(&fs->cache);
+		buffer_put(&fs->cache, old_block);
+	}
+	buffer_put(&fs->cache, new_block);
+	return error;
+}
+
+static int new_name_put(struct rename *r)
+{
+	struct inode *source = r->source;
+
+	if (r->target)
+		return directory_replace(r->fs, r->new_directory, &r->new_place, source->number,
+		                         source->raw->mode);
+	return directory_add(r->fs, r->new_directory, &r->new_place, r->new_name.text, r->new_name.length,
+	                     source->number, source->raw->mode);
+}
+
+static int old_name_remove(struct rename *r)
+{
+	/* Adding in the same block may have split the record before the old one: look again. */
+	int error =
+	        directory_find(r->fs, r->old_directory, r->old_name.text, r->old_name.length, &r->old_place);
+
+	if (!error)
+		error = order_blocks(r);
+	return error ? error : directory_remove(r->fs, r->old_directory, &r->old_place);
+}
+
+static int target_drop(struct rename *r)
+{
+	inode_touch(r->fs, r->target, FS_SET_CTIME);
+	if (!is_directory(r->target))
+		return inode_drop(r->fs, r->target, 1);
+	links_add(r->fs, r->new_directory, -1);
+	return inode_gone(r->fs, r->target);
+}
+
 static int rename_replace(struct rename *r)
 {
 	struct filesystem *fs = r->fs;
-	int error = replacement_check(r);
+	/* As long as it may have both names on the disk it has a link more there. */
+	uint32_t twice = !is_directory(r->source);
+	int error = replacement_check(r), drop_error = 0;
 
 	if (error)
 		return error;
 	if (r->target)
-		error = directory_replace(fs, r->new_directory, &r->new_place, r->source->number,
-		                          r->source->raw->mode);
-	else
-		error = directory_add(fs, r->new_directory, &r->new_place, r->new_name.text,
-		                      r->new_name.length, r->source->number, r->source->raw->mode);
-	if (error)
+		inode_replaces(fs, r->source);
+	r->source->raw->links = (uint16_t)(r->source->raw->links + twice);
+	r->source->drops += twice;
+	inode_dirty(fs, r->source);
+	error = new_name_put(r);
+	if (error) {
+		r->source->raw->links = (uint16_t)(r->source->raw->links - twice);
+		r->source->drops -= twice;
 		return error;
-	inode_touch(fs, r->source, FS_SET_CTIME);
-	if (r->target) {
-		if (is_directory(r->target)) {
-			r->target->raw->links = 0;
-			links_add(fs, r->new_directory, -1);
-		} else if (r->target->raw->links) {
-			r->target->raw->links--;
-		}
-		inode_touch(fs, r->target, FS_SET_CTIME);
 	}
-	/* Adding in the same block may have split the record before the old one: look again. */
-	error = directory_find(fs, r->old_directory, r->old_name.text, r->old_name.length, &r->old_place);
+	inode_touch(fs, r->source, FS_SET_CTIME);
+	if (r->target)
+		error = target_drop(r);
 	if (!error)
-		error = directory_remove(fs, r->old_directory, &r->old_place);
-	return error ? error : move_parent(r, r->source, r->old_directory, r->new_directory);
+		error = old_name_remove(r);
+	if (twice)
+		drop_error = inode_dropped(fs, r->source, 1);
+	if (!error)
+		error = move_parent(r, r->source, r->old_directory, r->new_directory);
+	return error ? error : drop_error;
 }
 
 static int rename_exchange(struct rename *r)
@@ -232,7 +283,7 @@ static int rename_exchange(struct rename *r)
 
 static int rename_locked(struct rename *r)
 {
-	int error = find_both(r), end_error = 0;
+	int error = find_both(r);
 
 	if (error)
 		return error;
@@ -241,16 +292,13 @@ static int rename_locked(struct rename *r)
 		error = 0; /* two names of one file: POSIX says nothing happens */
 	else
 		error = r->flags & FS_RENAME_EXCHANGE ? rename_exchange(r) : rename_replace(r);
-	if (r->target && r->target != r->source) {
-		if (!error && !r->target->raw->links)
-			end_error = inode_unlinked(r->fs, r->target);
+	if (r->target && r->target != r->source)
 		fiber_rwlock_unlock_write(&r->target->lock);
-	}
 	if (r->target)
 		inode_put(r->fs, r->target);
 	fiber_rwlock_unlock_write(&r->source->lock);
 	inode_put(r->fs, r->source);
-	return error ? error : end_error;
+	return error;
 }
 
 int namespace_rename(struct filesystem *fs, uint32_t old_directory, struct name old_name,

@@ -338,9 +338,8 @@ static int serve_fsync(struct job *job)
 
 	if (error)
 		return error;
-	error = inode_fsync(job->fs, inode);
 	inode_put(job->fs, inode);
-	return error;
+	return filesystem_sync(job->fs);
 }
 
 static int serve_fallocate(struct job *job)

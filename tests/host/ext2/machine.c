@@ -78,6 +78,7 @@ static void submit(struct device *device, uint32_t number)
 	struct machine *machine = (struct machine *)device;
 
 	machine->submitted[number] = true;
+	machine->flush_reach[number] = machine->cached_count;
 	machine->requests++;
 }
 
@@ -92,6 +93,72 @@ static uint8_t *segment_address(struct machine *machine, const struct block_segm
 		fatal("segment outside of its pool: pool %u offset %lu length %u", segment->pool,
 		      segment->offset, segment->length);
 	return (segment->pool == 0 ? machine->pool0 : machine->pool1) + segment->offset;
+}
+
+/* ---- a disk with a cache ---- */
+
+static void cache_write(struct machine *machine, uint64_t position, const uint8_t *data, uint32_t length)
+{
+	for (uint32_t done = 0; done < length; done += machine->fs.block_size) {
+		struct cached_write *write;
+
+		if (machine->cached_count == machine->cached_room) {
+			machine->cached_room = machine->cached_room * 2 + 64;
+			machine->cached =
+			        realloc(machine->cached, machine->cached_room * sizeof(*machine->cached));
+		}
+		write = &machine->cached[machine->cached_count++];
+		write->position = position + done;
+		memcpy(write->data, data + done, machine->fs.block_size);
+	}
+}
+
+/* The first `reach` cached writes are on stable storage. */
+static void cache_flush(struct machine *machine, uint32_t reach)
+{
+	if (!reach)
+		return;
+	for (uint32_t i = 0; i < reach; i++)
+		memcpy(machine->stable + machine->cached[i].position, machine->cached[i].data,
+		       machine->fs.block_size);
+	machine->cached_count -= reach;
+	memmove(machine->cached, machine->cached + reach, machine->cached_count * sizeof(*machine->cached));
+	for (uint32_t i = 0; i < MACHINE_SLOTS; i++)
+		machine->flush_reach[i] -= machine->flush_reach[i] < reach ? machine->flush_reach[i] : reach;
+}
+
+/* Of the cached writes some are lost, and the last one that arrives at a place stays there. */
+static void power_cut(struct machine *machine)
+{
+	uint32_t lost = random_below(&machine->random, 5), count = machine->cached_count;
+
+	machine->cut = malloc(machine->size);
+	memcpy(machine->cut, machine->stable, machine->size);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t other = i + random_below(&machine->random, count - i);
+		struct cached_write write = machine->cached[other];
+
+		machine->cached[other] = machine->cached[i];
+		machine->cached[i] = write;
+		if (random_below(&machine->random, 4) >= lost)
+			memcpy(machine->cut + write.position, write.data, machine->fs.block_size);
+	}
+}
+
+void machine_cache_writes(struct machine *machine, uint64_t cut_in)
+{
+	machine->stable = malloc(machine->size);
+	memcpy(machine->stable, machine->disk, machine->size);
+	machine->cut_in = cut_in;
+}
+
+void machine_power_on(struct machine *machine)
+{
+	memcpy(machine->disk, machine->cut ? machine->cut : machine->stable, machine->size);
+	free(machine->stable);
+	free(machine->cut);
+	machine->stable = machine->cut = NULL;
+	machine->cached_count = 0;
 }
 
 static void transfer(struct machine *machine, struct block_request *request)
@@ -120,6 +187,8 @@ static void transfer(struct machine *machine, struct block_request *request)
 			memcpy(memory, machine->disk + position, segment->length);
 		else if (!lost)
 			memcpy(machine->disk + position, memory, segment->length);
+		if (request->operation == BLOCK_WRITE && machine->stable)
+			cache_write(machine, position, memory, segment->length);
 		position += segment->length;
 		machine->bytes += segment->length;
 	}
@@ -134,12 +203,17 @@ static void complete(struct machine *machine, uint32_t number)
 {
 	struct block_request *request = &machine->slots[number];
 
+	if (machine->stable && machine->cut_in && !--machine->cut_in)
+		power_cut(machine);
+
 	request->status = BLOCK_OK;
 	if (request->operation == BLOCK_INFO) {
 		request->sectors = machine->size / BLOCK_SECTOR;
 		request->read_only = 0;
 	} else if (request->operation == BLOCK_FLUSH) {
 		machine->flushes++;
+		if (machine->stable && !machine->ignore_flushes)
+			cache_flush(machine, machine->flush_reach[number]);
 	} else if (fails(machine,
 	                 request->operation == BLOCK_WRITE ? machine->fail_writes : machine->fail_reads)) {
 		request->status = BLOCK_ERROR_IO;
@@ -209,6 +283,9 @@ void machine_init(struct machine *machine, uint64_t size, uint64_t pool0_size)
 void machine_free(struct machine *machine)
 {
 	free(machine->disk);
+	free(machine->stable);
+	free(machine->cut);
+	free(machine->cached);
 	free(machine->pool0);
 	free(machine->pool1);
 }
@@ -325,6 +402,7 @@ static void filesystem_discard(struct filesystem *fs)
 		}
 	}
 	indexes_free(fs);
+	pending_free(fs);
 	free(fs->descriptor_buffers);
 	fs->descriptor_buffers = NULL;
 	cache_destroy(&fs->cache);

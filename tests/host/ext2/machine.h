@@ -11,6 +11,12 @@
 #define MACHINE_SLOTS 12
 #define POOL_PAGES    4096 /* of pool 1, the client's */
 
+/* A block of the file system, of a write that the disk has taken, but not to stable storage. */
+struct cached_write {
+	uint64_t position;
+	uint8_t data[EXT2_BLOCK_MAX];
+};
+
 struct machine {
 	struct device device; /* first: the device's functions find the machine by it */
 	uint8_t *disk;
@@ -24,6 +30,16 @@ struct machine {
 	uint64_t writes, writes_left;     /* requests; writes_left: those after it are lost */
 	uint32_t fail_reads, fail_writes; /* one in so many fails; 0: none */
 	uint64_t reads, requests, bytes, flushes;
+	/* A disk with a cache of its own (machine_cache_writes): what of `disk` would outlive a power cut,
+	 * and the writes that may be lost. */
+	uint8_t *stable;
+	struct cached_write *cached;
+	uint32_t cached_count, cached_room;
+	uint32_t flush_reach[MACHINE_SLOTS]; /* the cached writes that had completed when this flush was
+	                                        submitted */
+	bool ignore_flushes;                 /* a disk that lies, to see that the tests notice */
+	uint64_t cut_in;                     /* completions until the power is cut; 0: it stays */
+	uint8_t *cut;                        /* the disk as it was then; NULL: not yet */
 	struct filesystem fs;
 };
 
@@ -50,6 +66,12 @@ int machine_unmount(struct machine *machine);
 /* e2fsck's exit status with the given options on the machine's disk; the disk is what e2fsck left. Prints its
  * output if it fails `most`. */
 int machine_fsck(struct machine *machine, const char *options, int most);
+/* From now on the disk has a cache: a write is safe when a flush that was submitted after its end has
+ * completed. When the power is cut, after `cut_in` requests, any of the other writes may have reached the
+ * disk, in any order, but no part of a block. */
+void machine_cache_writes(struct machine *machine, uint64_t cut_in);
+/* The power is back: the disk is what the cut left, and takes all writes for good. */
+void machine_power_on(struct machine *machine);
 /* One request, on the current fiber. Returns its error. */
 int machine_call(struct machine *machine, struct fs_request *request);
 extern const char *work_folder; /* for image files */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cut.h"
 #include "model.h"
 
 #define POOL_SIZE (1024 * 1024)
@@ -108,7 +109,7 @@ static void test_random(unsigned shape, uint64_t seed, unsigned steps, const cha
 
 	/* Every other time, even the smallest directory has an index. */
 	index_size_least = (shape + seed) % 2 ? 0 : 8192;
-	if (!machine_make(&machine, shapes[shape], content, "16M", shape % 2 ? POOL_SIZE : 400 * 1024)) {
+	if (!machine_make(&machine, shapes[shape], content, "16M", shape % 2 ? POOL_SIZE : 600 * 1024)) {
 		CHECK(!"mke2fs");
 		return;
 	}
@@ -481,7 +482,7 @@ static void test_cut(unsigned shape, uint64_t seed, unsigned writes)
 	static struct group_run run;
 	struct machine machine;
 
-	CHECK(machine_make(&machine, shapes[shape], NULL, "8M", shape % 2 ? POOL_SIZE : 300 * 1024));
+	CHECK(machine_make(&machine, shapes[shape], NULL, "8M", shape % 2 ? POOL_SIZE : 600 * 1024));
 	CHECK(machine_mount(&machine, false) == 0);
 	models_init(&run, &machine, seed, 60);
 	machine.writes_left = writes;
@@ -565,6 +566,73 @@ static void test_fsync(void)
 	}
 }
 
+/* ---- power cuts of a disk that has a cache: what fsync promised is kept, and e2fsck needs no human ---- */
+
+static void cut_clients_run(struct machine *machine, struct cut_client *clients, fiber_function *function)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		fiber_start(function, &clients[i]);
+	CHECK(machine_drain(machine));
+}
+
+static unsigned cut_problems(struct machine *machine, struct cut_client *clients)
+{
+	unsigned problems = machine_mount(machine, false) != 0;
+
+	cut_clients_run(machine, clients, cut_check_fiber);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		problems += clients[i].problems;
+	return problems + (machine_unmount(machine) != 0);
+}
+
+/* Returns what was lost or wrong. */
+static unsigned power_cut_problems(unsigned shape, uint64_t seed, bool lying)
+{
+	static struct cut_client clients[CLIENTS];
+	struct machine machine;
+	unsigned problems = 0;
+
+	CHECK(machine_make(&machine, shapes[shape], NULL, "16M", shape % 2 ? POOL_SIZE : 600 * 1024));
+	machine.random += seed << 20;
+	machine.ignore_flushes = lying;
+	CHECK(machine_mount(&machine, false) == 0);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		cut_client_init(&clients[i], &machine, i, seed);
+	cut_clients_run(&machine, clients, cut_setup_fiber);
+	machine_cache_writes(&machine, 1 + random_below(&machine.random, 3000));
+	cut_clients_run(&machine, clients, cut_client_fiber);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		CHECK(!clients[i].error || clients[i].error == ECANCELED);
+	machine_power_on(&machine);
+	if (seed % 2) /* without e2fsck first */
+		problems += cut_problems(&machine, clients);
+	problems += machine_fsck(&machine, "-p", 1) > 1;
+	problems += machine_fsck(&machine, "-fn", 0) != 0;
+	problems += cut_problems(&machine, clients);
+	problems += machine_fsck(&machine, "-fn", 0) != 0;
+	machine_free(&machine);
+	return problems;
+}
+
+static void test_power_cut(uint64_t seed)
+{
+	unsigned problems = power_cut_problems((unsigned)(seed % SHAPES), seed, false);
+
+	if (problems)
+		printf("power cut of seed %lu: %u problems\n", seed, problems);
+	CHECK(!problems);
+}
+
+/* A disk that does not mean it when it says that it has flushed: the checks notice. */
+static void test_lying_disk(void)
+{
+	unsigned noticed = 0;
+
+	for (uint64_t seed = 1; seed <= 4; seed++)
+		noticed += power_cut_problems((unsigned)(seed % 2), seed, true) != 0;
+	CHECK(noticed >= 2);
+}
+
 /* ---- a disk with errors: whatever happens, e2fsck can repair it ---- */
 
 static void test_errors(uint64_t seed, uint32_t fail_reads, uint32_t fail_writes)
@@ -572,7 +640,7 @@ static void test_errors(uint64_t seed, uint32_t fail_reads, uint32_t fail_writes
 	static struct group_run run;
 	struct machine machine;
 
-	CHECK(machine_make(&machine, shapes[seed % 2], content_folder, "16M", 300 * 1024));
+	CHECK(machine_make(&machine, shapes[seed % 2], content_folder, "16M", 600 * 1024));
 	CHECK(machine_mount(&machine, false) == 0);
 	models_init(&run, &machine, seed, 100);
 	models_quiet(&run);
@@ -705,7 +773,7 @@ static void test_corrupt(const struct machine *good, uint64_t seed)
 	memcpy(machine.disk, good->disk, good->size);
 	for (unsigned i = 0; i < flips;) {
 		/* Metadata: mostly at the front of each group; else anything that is not zero */
-		uint64_t at = random_below(&state, 3) ? random_below(&state, 400 * 1024)
+		uint64_t at = random_below(&state, 3) ? random_below(&state, 600 * 1024)
 		                                      : random_below(&state, (uint32_t)good->size);
 
 		if (random_below(&state, 8) && !machine.disk[at])
@@ -788,15 +856,25 @@ static void hang(int signal_number)
 
 int main(int argc, char **argv)
 {
-	char folder[] = "/tmp/pith-ext2-XXXXXX";
+	/* In memory, where there is such a place: e2fsck waits for what it writes. */
+	static char fast[] = "/dev/shm/pith-ext2-XXXXXX", folder[] = "/tmp/pith-ext2-XXXXXX";
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_quiet = !getenv("LOG");
 	effort = getenv("FULL") ? 20 : 1;
-	work_folder = mkdtemp(folder);
+	work_folder = mkdtemp(fast);
+	if (!work_folder)
+		work_folder = mkdtemp(folder);
 	signal(SIGALRM, hang);
 	alarm(60 + 60 * effort);
 	make_content();
+	/* Seeds of power cuts, from and to. */
+	if (argc > 2) {
+		alarm(0);
+		for (uint64_t seed = (uint64_t)atoi(argv[1]); seed < (uint64_t)atoi(argv[2]); seed++)
+			test_power_cut(seed);
+		return checks_report();
+	}
 	if (argc > 1)
 		effort = (unsigned)atoi(argv[1]);
 	test_host_content();
@@ -810,6 +888,9 @@ int main(int argc, char **argv)
 	test_fsync();
 	for (uint64_t seed = 1; seed <= 12 * effort; seed++)
 		test_cut((unsigned)(seed % 4), seed, (unsigned)(seed * 17 % 200));
+	for (uint64_t seed = 1; seed <= 15 * effort; seed++)
+		test_power_cut(seed);
+	test_lying_disk();
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commits: all metadata that is dirty at one moment goes to the disk, in phases with a flush behind each. The
+ * order is chosen for what e2fsck -p repairs without a question, and so that no name is ever without its
+ * file:
+ *
+ *   targets    indirect blocks and the like, new blocks of directories: nothing on the disk leads there yet
+ *   inodes     without the new ones; those of removed files are dead now, while their names are still there
+ *   names      of new files lead nowhere yet, replaced ones to their new file
+ *   old names  out of which files were renamed
+ *   new inodes first directories, then files; and the death of files that were replaced
+ *
+ * e2fsck clears names of dead inodes and corrects counts; what it would ask about is a file without a name,
+ * two owners of a block (pending.c), or a directory of rubbish. A file that was replaced by a rename has no
+ * name before it is dead, and if the other one is new, that one lives before it has its name: so before all
+ * phases such files get a name in lost+found, where e2fsck would put them, and after them lost+found is as it
+ * was.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pith/log.h>
+
+#include "ext2.h"
+
+static enum commit_phase buffer_phase(const struct buffer *buffer)
+{
+	switch (buffer->kind) {
+	case BUFFER_POINTERS:
+		return PHASE_TARGETS;
+	case BUFFER_DIRECTORY:
+		return buffer->fresh ? PHASE_TARGETS : buffer->late ? PHASE_OLD_NAMES : PHASE_NAMES;
+	default:
+		return PHASE_INODES;
+	}
+}
+
+bool buffer_order(struct buffer *before, struct buffer *after)
+{
+	/* In one block both changes are one. What is not dirty is on the disk, or in a commit that is before
+	 * ours. */
+	if (before == after || !before->dirty)
+		return true;
+	if (buffer_phase(before) == PHASE_OLD_NAMES || (after->dirty && after->early))
+		return false;
+	before->early = after->late = true;
+	return true;
+}
+
+static int commit_order(const void *left, const void *right)
+{
+	const struct buffer *a = *(struct buffer *const *)left, *b = *(struct buffer *const *)right;
+
+	if (a->phase != b->phase)
+		return a->phase < b->phase ? -1 : 1;
+	return a->block < b->block ? -1 : a->block > b->block;
+}
+
+/* ---- the two images of a block of inodes ---- */
+
+static struct ext2_inode *image_inode(const struct cache *cache, uint8_t *block, uint32_t index)
+{
+	return (struct ext2_inode *)(block + (size_t)index * cache->inode_size);
+}
+
+/* Bits of the block's inodes that are directories. */
+static uint32_t directories_in(const struct cache *cache, uint8_t *block, uint32_t bits)
+{
+	uint32_t result = 0;
+
+	for (uint32_t rest = bits; rest; rest &= rest - 1) {
+		uint32_t index = (uint32_t)__builtin_ctz(rest);
+
+		if ((image_inode(cache, block, index)->mode & 0xf000) == 0x4000)
+			result |= 1u << index;
+	}
+	return result;
+}
+
+static void image_hide(const struct cache *cache, uint8_t *block, uint32_t bits)
+{
+	for (; bits; bits &= bits - 1)
+		memset(image_inode(cache, block, (uint32_t)__builtin_ctz(bits)), 0, cache->inode_size);
+}
+
+/* The copy is to be without new inodes at first. Without memory for the other image it is as well without
+ * this order. */
+static void image_begin(const struct cache *cache, struct buffer *buffer)
+{
+	buffer->image_born = buffer->born;
+	if (!buffer->born && !buffer->leaving)
+		return;
+	buffer->image = malloc(cache->block_size);
+	if (!buffer->image)
+		return;
+	memcpy(buffer->image, buffer->copy, cache->block_size);
+	for (uint32_t bits = buffer->leaving; bits; bits &= bits - 1) {
+		struct ext2_inode *inode = image_inode(cache, buffer->image, (uint32_t)__builtin_ctz(bits));
+
+		inode->links = 0;
+		inode->dtime = inode->ctime;
+	}
+	image_hide(cache, buffer->copy, buffer->born);
+}
+
+/* Copies all that is dirty, which from now on is the commit's. Does not suspend: it is what the disk would be
+ * if everything were written at this moment. Returns how many, in the order of writing. */
+static uint32_t commit_begin(struct cache *cache)
+{
+	const uint8_t *bits = (const uint8_t *)cache->dirty;
+	uint32_t count = 0;
+
+	cache->commits++;
+	for (uint32_t i = bits_next_one(bits, 0, cache->count); i < cache->count;
+	     i = bits_next_one(bits, i + 1, cache->count)) {
+		struct buffer *buffer = &cache->buffers[i];
+
+		buffer_hold(cache, buffer);
+		memcpy(buffer->copy, buffer->data, cache->block_size);
+		buffer->phase = (uint8_t)buffer_phase(buffer);
+		image_begin(cache, buffer);
+		buffer->fresh = buffer->early = buffer->late = false;
+		buffer->born = buffer->leaving = 0;
+		buffer->writing = true;
+		buffer_set_dirty(cache, buffer, false);
+		cache->commit_list[count++] = buffer;
+	}
+	qsort(cache->commit_list, count, sizeof(*cache->commit_list), commit_order);
+	return count;
+}
+
+static int commit_write(struct cache *cache, struct buffer **list, uint32_t count)
+{
+	unsigned sectors = cache->block_size / BLOCK_SECTOR;
+	struct io_batch batch;
+	int error;
+
+	io_begin(&batch, cache->device);
+	for (uint32_t i = 0; i < count; i++)
+		io_add(&batch, BLOCK_WRITE, (uint64_t)list[i]->block * sectors, 0,
+		       (uint64_t)(list[i]->copy - cache->pool), cache->block_size);
+	error = io_finish(&batch);
+	if (error) {
+		log_error("write error: metadata is lost");
+		cache->write_error = error;
+	}
+	return error;
+}
+
+static int commit_flush(struct cache *cache)
+{
+	cache->commit_flushed = true;
+	return io_flush(cache->device);
+}
+
+/* again: they are dirty as before. What was written may be lost when a flush fails, what was not because of
+ * that can be written later. */
+static void commit_end(struct cache *cache, uint32_t count, bool again)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct buffer *buffer = cache->commit_list[i];
+
+		buffer->writing = false;
+		free(buffer->image);
+		buffer->image = NULL;
+		if (again && buffer->hashed)
+			buffer_set_dirty(cache, buffer, true);
+		buffer_record_update(cache, buffer);
+		buffer_put(cache, buffer);
+	}
+}
+
+/* The buffers of a phase. */
+static int commit_phase(struct cache *cache, uint32_t count, enum commit_phase phase)
+{
+	struct buffer **list = cache->commit_list;
+	uint32_t start = 0, end;
+	int error;
+
+	while (start < count && list[start]->phase < phase)
+		start++;
+	for (end = start; end < count && list[end]->phase == phase; end++)
+		;
+	if (start == end)
+		return 0;
+	error = commit_write(cache, list + start, end - start);
+	return error ? error : commit_flush(cache);
+}
+
+/* Blocks that have a second image, with their new directories, or with everything. */
+static int commit_images(struct cache *cache, uint32_t count, bool directories)
+{
+	struct buffer **list = cache->commit_list;
+	uint32_t chosen = 0;
+	int error;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct buffer *buffer = list[i];
+		uint32_t made = buffer->image ? directories_in(cache, buffer->image, buffer->image_born) : 0;
+
+		if (!buffer->image || (directories && !made))
+			continue;
+		memcpy(buffer->copy, buffer->image, cache->block_size);
+		if (directories)
+			image_hide(cache, buffer->copy, buffer->image_born & ~made);
+		/* To the front: the order is not needed any more. */
+		list[i] = list[chosen];
+		list[chosen++] = buffer;
+	}
+	if (!chosen)
+		return 0;
+	error = commit_write(cache, list, chosen);
+	return error ? error : commit_flush(cache);
+}
+
+/* ---- names in lost+found ---- */
+
+void cache_park(struct cache *cache, uint32_t inode)
+{
+	for (uint32_t i = 0; i < cache->parked_count; i++)
+		if (cache->parked[i] == inode)
+			return;
+	if (cache->parked_count == PARKED_MAX)
+		cache_commit(cache);
+	if (cache->parked_count < PARKED_MAX)
+		cache->parked[cache->parked_count++] = inode;
+}
+
+/* The name that e2fsck would give it, where the block has room. */
+static bool park_one(uint8_t *block, uint32_t block_size, uint32_t inode)
+{
+	char name[12];
+	uint32_t length = (uint32_t)snprintf(name, sizeof(name), "#%u", inode);
+	struct ext2_dirent *entry;
+
+	for (uint32_t offset = 0; offset < block_size; offset += entry->record_size) {
+		uint32_t used;
+
+		entry = (struct ext2_dirent *)(block + offset);
+		used = entry->inode ? EXT2_DIRENT_SIZE(entry->name_length) : 0;
+		if (entry->record_size < EXT2_DIRENT_SIZE(1) || entry->record_size > block_size - offset ||
+		    entry->record_size % 4)
+			return false;
+		if (entry->record_size < used + EXT2_DIRENT_SIZE(length))
+			continue;
+		if (used) {
+			struct ext2_dirent *next = (struct ext2_dirent *)(block + offset + used);
+
+			next->record_size = (uint16_t)(entry->record_size - used);
+			entry->record_size = (uint16_t)used;
+			entry = next;
+		}
+		entry->inode = inode;
+		entry->name_length = (uint8_t)length;
+		entry->type = EXT2_TYPE_UNKNOWN;
+		memcpy(entry->name, name, length);
+		return true;
+	}
+	return false;
+}
+
+/* Which blocks of lost+found can be used: those that are still its, and not in this commit themselves. */
+static uint32_t park_blocks_begin(struct cache *cache, struct buffer **list)
+{
+	uint32_t count = 0;
+
+	for (unsigned i = 0; i < PARK_BLOCKS && cache->parked_count; i++) {
+		struct buffer *buffer = cache->park_blocks[i];
+
+		if (!buffer || !buffer->hashed || buffer->writing)
+			continue;
+		buffer->image = malloc(cache->block_size);
+		if (!buffer->image)
+			continue;
+		memcpy(buffer->image, buffer->data, cache->block_size);
+		memcpy(buffer->copy, buffer->data, cache->block_size);
+		list[count++] = buffer;
+	}
+	return count;
+}
+
+/* Right after commit_begin, without suspension. *count: the blocks that are written before and after
+ * everything. */
+static void parks_begin(struct cache *cache, struct buffer **list, uint32_t *count)
+{
+	uint32_t block = 0;
+
+	*count = park_blocks_begin(cache, list);
+	for (uint32_t i = 0; i < cache->parked_count && block < *count;) {
+		if (park_one(list[block]->copy, cache->block_size, cache->parked[i]))
+			i++;
+		else
+			block++;
+	}
+	cache->parked_count = 0;
+}
+
+/* No flush: names of the dead or of files that have others do no harm, and the next commit's first one comes
+ * before the inodes' numbers are used again. */
+static int parks_end(struct cache *cache, struct buffer **list, uint32_t count, int error)
+{
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(list[i]->copy, list[i]->image, cache->block_size);
+	if (count && !error)
+		error = commit_write(cache, list, count);
+	for (uint32_t i = 0; i < count; i++) {
+		free(list[i]->image);
+		list[i]->image = NULL;
+	}
+	return error;
+}
+
+static int commit_run(struct cache *cache)
+{
+	struct buffer *parks[PARK_BLOCKS];
+	uint32_t count = commit_begin(cache), park_count;
+	int error = 0;
+
+	parks_begin(cache, parks, &park_count);
+	cache->commit_flushed = false;
+	if (park_count)
+		error = commit_write(cache, parks, park_count);
+	if (park_count && !error)
+		error = commit_flush(cache);
+	for (enum commit_phase phase = 0; phase < PHASES && !error; phase++)
+		error = commit_phase(cache, count, phase);
+	if (!error)
+		error = commit_images(cache, count, true);
+	if (!error)
+		error = commit_images(cache, count, false);
+	error = parks_end(cache, parks, park_count, error);
+	/* For data that the disk took before. */
+	if (!error && !cache->commit_flushed)
+		error = commit_flush(cache);
+	commit_end(cache, count, error && !cache->write_error);
+	return error;
+}
+
+int cache_commit(struct cache *cache)
+{
+	uint64_t wanted = cache->commits + 1;
+
+	fiber_mutex_lock(&cache->commit_lock);
+	/* Whoever had the lock before may have begun after we came. */
+	if (cache->ended < wanted) {
+		int error = commit_run(cache);
+
+		cache->ended = cache->commits;
+		if (error)
+			cache->failed = cache->ended;
+		else
+			cache->durable = cache->ended;
+		if (!error && cache->committed)
+			cache->committed(cache);
+	}
+	fiber_mutex_unlock(&cache->commit_lock);
+	return cache->failed >= wanted ? EIO : 0;
+}
