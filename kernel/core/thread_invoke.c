@@ -189,6 +189,15 @@ static enum error thread_write_vector(struct thread *caller, struct thread *thre
 	return arch_vector_write(thread, buffer->data, size) ? ERR_NONE : ERR_ARGUMENT;
 }
 
+static enum error thread_write_debug(struct thread *caller, struct thread *thread)
+{
+	if (!arguments_zero(caller, ARCH_DEBUG_WORDS))
+		return ERR_ARGUMENT;
+	if (thread_runs(thread))
+		return ERR_STATE;
+	return arch_breakpoints_write(thread, context_word(&caller->context, 0));
+}
+
 /* From any CPU. User mode runs it at home, and only there it must be interrupted. */
 static enum error thread_poke(struct thread *thread)
 {
@@ -237,14 +246,16 @@ static enum error thread_info(struct thread *caller, struct thread *thread)
 	return ERR_NONE;
 }
 
-/* What the scheduler and recv look at, and vector registers, stay at home when the thread is away. */
+/* What the scheduler and recv look at, vector registers and breakpoints stay at home when the thread is away.
+ */
 static bool operation_is_at_home(struct thread *caller, unsigned operation)
 {
 	uint64_t binding = argument(caller, 0);
 
 	if (operation == THREAD_BIND)
 		return binding == BIND_NOTIFICATION || binding == BIND_SCHED_CONTEXT;
-	return operation == THREAD_READ_VECTOR || operation == THREAD_WRITE_VECTOR;
+	return operation == THREAD_READ_VECTOR || operation == THREAD_WRITE_VECTOR ||
+	       operation == THREAD_READ_DEBUG || operation == THREAD_WRITE_DEBUG;
 }
 
 /* To where the operation can be done: STATUS_RESTART; 0: here. */
@@ -261,7 +272,7 @@ unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operat
 {
 	struct thread *thread = slot_object(slot);
 
-	if (operation > THREAD_INFO && (operation != THREAD_NAME || !trace_is_built))
+	if (operation > THREAD_WRITE_DEBUG && (operation != THREAD_NAME || !trace_is_built))
 		return ERR_NO_OPERATION;
 	if (thread_go(caller, thread, operation))
 		return STATUS_RESTART;
@@ -272,6 +283,8 @@ unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operat
 		return thread_set_priority(caller, thread);
 	case THREAD_WRITE_VECTOR:
 		return thread_write_vector(caller, thread);
+	case THREAD_WRITE_DEBUG:
+		return thread_write_debug(caller, thread);
 	case THREAD_SET_FOREIGN:
 		return thread_set_foreign(caller, thread);
 	case THREAD_SET_TLS:
@@ -296,6 +309,9 @@ unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operat
 		return thread_write_registers(caller, thread);
 	case THREAD_READ_VECTOR:
 		return thread_read_vector(caller, thread);
+	case THREAD_READ_DEBUG:
+		arch_breakpoints_read(thread, context_word(&caller->context, 0));
+		return ERR_NONE;
 	case THREAD_POKE:
 		return thread_poke(thread);
 	default:

@@ -23,11 +23,11 @@ TEST(thread_errors, "operations on threads refuse what they should")
 	cptr_t large = object_new(OBJECT_MEMORY, 17), notification = object_new(OBJECT_NOTIFICATION, 0);
 	struct thread_registers *registers = (struct thread_registers *)own_buffer->words;
 
-	for (unsigned operation = THREAD_BIND; operation <= THREAD_INFO; operation++) {
+	for (unsigned operation = THREAD_BIND; operation <= THREAD_WRITE_DEBUG; operation++) {
 		EXPECT(ERR_RIGHTS, weak, operation);
-		EXPECT(ERR_ARGUMENT, thread, operation, 0, 0, 1);
+		EXPECT(ERR_ARGUMENT, thread, operation, 0, 0, 0, 0, 0, 1);
 	}
-	EXPECT(ERR_NO_OPERATION, thread, THREAD_INFO + 1);
+	EXPECT(ERR_NO_OPERATION, thread, THREAD_WRITE_DEBUG + 1);
 	EXPECT(ERR_ARGUMENT, thread, THREAD_BIND, THREAD_BINDING_COUNT, endpoint);
 	EXPECT(ERR_NO_CAPABILITY, thread, THREAD_BIND, BIND_FAULT, empty);
 	EXPECT(ERR_WRONG_TYPE, thread, THREAD_BIND, BIND_CSPACE, endpoint);
@@ -67,6 +67,7 @@ TEST(thread_errors, "operations on threads refuse what they should")
 	EXPECT(ERR_STATE, thread, THREAD_WRITE_REGISTERS);
 	EXPECT(ERR_STATE, thread, THREAD_READ_VECTOR);
 	EXPECT(ERR_STATE, thread, THREAD_WRITE_VECTOR, 0);
+	EXPECT(ERR_STATE, thread, THREAD_WRITE_DEBUG);
 	EXPECT(ERR_STATE, thread, THREAD_SET_FOREIGN, 1);
 	EXPECT(ERR_NONE, thread, THREAD_SUSPEND);
 	counter = 0;

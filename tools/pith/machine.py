@@ -19,6 +19,8 @@ from paths import Failure, ROOT, build
 QEMU = "qemu-system-x86_64"
 # The fair flags: with erms Linux copies a byte an iteration under TCG, with pku every signal flushes the TLB.
 TCG = ["-accel", "tcg", "-cpu", "max,-erms,-pku,-mpx,-la57"]
+# It does not say that it is an emulator.
+TCG_AS_A_CPU = [*TCG[:-1], f"{TCG[-1]},-hypervisor"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
 ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1"]
 

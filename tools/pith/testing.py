@@ -73,6 +73,7 @@ def kernel_tests():
             Test("kernel/iommu", [sys.executable, "-B", script, "kernel", "iommu39"]),
             Test("kernel/iommu-invariants", [sys.executable, "-B", script, "kernel", "iommu48", "debug"]),
             Test("kernel/calls-kpti", [sys.executable, "-B", script, "kernel", "kpti"]),
+            Test("kernel/calls-as-a-cpu", [sys.executable, "-B", script, "kernel", "as-a-cpu"]),
             Test("kernel/iommu-kpti", [sys.executable, "-B", script, "kernel", "iommu39", "kpti"]),
             Test("kernel/objects-kpti", [sys.executable, "-B", script, "kernel-objects", "kpti"]),
             Test("kernel/objects", [sys.executable, "-B", script, "kernel-objects"]),

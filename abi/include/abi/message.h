@@ -76,7 +76,7 @@ enum kernel_label {
 	LABEL_KERNEL = 0xffff0000,
 	/* words: address, enum fault_access bits, rip, rsp */
 	LABEL_PAGE_FAULT = 0xffff0001,
-	/* words: vector, error code, rip, rsp */
+	/* words: vector, error code (vector 1: DR6, of this thread's breakpoints and single steps), rip, rsp */
 	LABEL_EXCEPTION = 0xffff0002,
 	/* words 0..5: number, arguments 1..5; word 6: argument 6; 7: rip (after the instruction); 8: rsp */
 	LABEL_FOREIGN_SYSCALL = 0xffff0003,

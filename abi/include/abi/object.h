@@ -99,6 +99,13 @@ enum object_type {
 	/* -> w0 = CPU time used by its own scheduling context (ns), w1 = enum thread_state, w2 = priority, w3 = CPU, */ \
 	/* w4 = effective priority: its own, or inherited from those that wait for it */                             \
 	OPERATION(THREAD_INFO, 0x3b)                                                                          \
+	/* -> w0 to w4 = what THREAD_WRITE_DEBUG wrote; zeros in a new thread */                                     \
+	OPERATION(THREAD_READ_DEBUG, 0x3c)                                                                    \
+	/* Breakpoints: w0 to w3 = DR0 to DR3, w4 = DR7. Before an instruction, or after a write or an access, in user mode the */ \
+	/* thread sends LABEL_EXCEPTION with vector 1; resumed, it executes the instruction. STATE while it runs. RANGE: not a */ \
+	/* user address. ALIGNMENT: not a multiple of its length. ARGUMENT: more in w4 than enables (bits 0 to 9), kinds and */ \
+	/* lengths (16 to 31); kind 2 (ports); kind 0 (instructions) of a length but 0 */                             \
+	OPERATION(THREAD_WRITE_DEBUG, 0x3d)                                                                   \
 	/* w0 to w5 = a name in its bytes, zeros behind: for the trace; a kernel without one: NO_OPERATION */         \
 	OPERATION(THREAD_NAME, 0x3f)                                                                          \
                                                                                                               \

@@ -7,26 +7,26 @@
 
 #define KERNEL_STACK_SIZE (16 * 1024)
 
+/* Stacks that the CPU switches to whatever it interrupts. */
+enum { IST_DOUBLE_FAULT = 1, IST_NMI, IST_MACHINE_CHECK, IST_DEBUG, IST_END };
+
 /* Each stack lies above a guard page that paging_init() leaves unmapped. */
 struct cpu_stacks {
-	uint8_t guard_kernel[PAGE_SIZE];
+	uint8_t guard[PAGE_SIZE];
 	uint8_t kernel[KERNEL_STACK_SIZE];
-	uint8_t guard_double_fault[PAGE_SIZE];
-	uint8_t double_fault[PAGE_SIZE];
-	uint8_t guard_nmi[PAGE_SIZE];
-	uint8_t nmi[PAGE_SIZE];
-	uint8_t guard_machine_check[PAGE_SIZE];
-	uint8_t machine_check[PAGE_SIZE];
+	struct {
+		uint8_t guard[PAGE_SIZE];
+		uint8_t stack[PAGE_SIZE];
+	} ist[IST_END - 1];
 };
 /* boot.S starts on the first kernel stack. */
 extern struct cpu_stacks cpu_stacks[CPU_MAX];
 struct cpu_stacks cpu_stacks[CPU_MAX] __attribute__((aligned(PAGE_SIZE), section(".bss.stacks")));
-_Static_assert(offsetof(struct cpu_stacks, guard_double_fault) == STACK_BOOT_TOP, "boot.S");
+_Static_assert(offsetof(struct cpu_stacks, ist) == STACK_BOOT_TOP, "boot.S");
 _Static_assert(sizeof(struct cpu_stacks) == STACKS_SIZE, "boot.S");
 
 #define VENDOR_INTEL 0x6c65746e /* the last four letters of GenuineIntel */
-
-enum { IST_DOUBLE_FAULT = 1, IST_NMI, IST_MACHINE_CHECK };
+#define VENDOR_TCG   0x47435447 /* of TCGTCGTCGTCG */
 
 struct cpu_features cpu_features;
 
@@ -65,6 +65,7 @@ void cpu_detect(void)
 	f->tsc_adjust = structured.b >> 1 & 1;
 	f->large_1g = extended.d >> 26 & 1;
 	f->rdtscp = extended.d >> 27 & 1;
+	f->tcg = (basic.c >> 31 & 1) && cpuid(0x40000000, 0).d == VENDOR_TCG;
 	f->pcid = (basic.c >> 17 & 1) && (structured.b >> 10 & 1);
 	/* Intel's do, unless they say that they do not. */
 	f->meltdown =
@@ -105,9 +106,8 @@ static void cpu_init_stacks(struct arch_cpu *cpu)
 	/* Functions are entered by jmp with this as rsp: as if a call had pushed its return address. */
 	cpu->stack_top = (uint64_t)stacks->kernel + KERNEL_STACK_SIZE - 8;
 	cpu->tss.rsp[0] = cpu->stack_top - 8;
-	cpu->tss.ist[IST_DOUBLE_FAULT - 1] = ist_stack(stacks->double_fault, cpu);
-	cpu->tss.ist[IST_NMI - 1] = ist_stack(stacks->nmi, cpu);
-	cpu->tss.ist[IST_MACHINE_CHECK - 1] = ist_stack(stacks->machine_check, cpu);
+	for (unsigned i = 0; i < IST_END - 1; i++)
+		cpu->tss.ist[i] = ist_stack(stacks->ist[i].stack, cpu);
 	cpu->tss.io_map = sizeof(cpu->tss);
 	cpu->entry.tss = cpu->tss;
 	cpu->entry.tss.rsp[0] = (uint64_t)(cpu->entry.stack + sizeof(cpu->entry.stack) / 8);
@@ -133,6 +133,7 @@ static void idt_init(void)
 	idt[8].ist = IST_DOUBLE_FAULT;
 	idt[2].ist = IST_NMI;
 	idt[18].ist = IST_MACHINE_CHECK;
+	idt[1].ist = cpu_features.tcg ? 0 : IST_DEBUG; /* entry_debug */
 }
 
 static void cpu_init_idt(void)
@@ -212,43 +213,30 @@ void cpu_init_entry(void)
 
 uint64_t entry_page(unsigned i)
 {
-	struct cpu_stacks *s = &cpu_stacks[i / 4];
+	unsigned cpu = i / IST_END, ist = i % IST_END;
 
-	if (i >= CPU_MAX * 4)
-		return i == CPU_MAX * 4 ? (uint64_t)idt : 0;
-	return (uint64_t[]){(uint64_t)&cpu_at(i / 4)->arch.entry, (uint64_t)s->double_fault, (uint64_t)s->nmi,
-	                    (uint64_t)s->machine_check}[i % 4];
+	if (cpu >= CPU_MAX)
+		return i == CPU_MAX * IST_END ? (uint64_t)idt : 0;
+	return ist ? (uint64_t)cpu_stacks[cpu].ist[ist - 1].stack : (uint64_t)&cpu_at(cpu)->arch.entry;
 }
 
 uint64_t stack_guard(unsigned i)
 {
-	struct cpu_stacks *s = &cpu_stacks[i / 4];
-	uint8_t *guards[] = {s->guard_kernel, s->guard_double_fault, s->guard_nmi, s->guard_machine_check};
+	unsigned cpu = i / IST_END, ist = i % IST_END;
 
-	return i < CPU_MAX * 4 ? (uint64_t)guards[i % 4] : 0;
+	if (cpu >= CPU_MAX)
+		return 0;
+	return (uint64_t)(ist ? cpu_stacks[cpu].ist[ist - 1].guard : cpu_stacks[cpu].guard);
 }
 
 /* The stack that an address lies on: [*low, *high). */
 bool stack_contains(uint64_t address, uint64_t *low, uint64_t *high)
 {
-	for (unsigned i = 0; i < CPU_MAX; i++) {
-		struct cpu_stacks *s = &cpu_stacks[i];
-		const struct {
-			uint8_t *start;
-			uint64_t size;
-		} stacks[] = {
-		        {s->kernel, sizeof(s->kernel)},
-		        {s->double_fault, sizeof(s->double_fault)},
-		        {s->nmi, sizeof(s->nmi)},
-		        {s->machine_check, sizeof(s->machine_check)},
-		};
-
-		for (unsigned j = 0; j < sizeof(stacks) / sizeof(stacks[0]); j++) {
-			*low = (uint64_t)stacks[j].start;
-			*high = *low + stacks[j].size;
-			if (address >= *low && address < *high)
-				return true;
-		}
+	for (unsigned i = 0; (*low = stack_guard(i)) != 0; i++) {
+		*low += PAGE_SIZE;
+		*high = *low + (i % IST_END ? PAGE_SIZE : KERNEL_STACK_SIZE);
+		if (address >= *low && address < *high)
+			return true;
 	}
 	return false;
 }

@@ -6,7 +6,7 @@
  *
  * Who was interrupted is told by the stack and not by the privilege level: the CPU pushed to the thread's context
  * (the task state segment's rsp0; it lies in the direct map) or stayed on the kernel's stack (at the image's end).
- * Interrupts are off in the kernel; it is interrupted only in arch_idle().
+ * Interrupts are off in the kernel; it is interrupted only in arch_idle(), and by #DB (entry_debug).
  *
  * KPTI is decided at boot. Without it nothing is paid for it: patch.c puts jumps into the ways in and out to what
  * is named _kpti here, and system calls get an entry of their own. Section .entry is what user mode's tables map.
@@ -302,13 +302,18 @@ entry_vectors:
 	.set vector, 0
 	.rept 256
 	.balign 16
+	.if vector == 1
+entry_debug_stub:
+	.endif
 	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
 	/* the CPU pushed an error code */
 	.else
 	push	$0
 	.endif
 	pushq	$vector
-	.if vector == 2 || vector == 8 || vector == 18
+	.if vector == 1
+	jmp	entry_debug
+	.elseif vector == 2 || vector == 8 || vector == 18
 	jmp	entry_fatal
 	.else
 	jmp	entry_common
@@ -344,6 +349,44 @@ entry_from_kernel:
 	pop_general
 	add	$16, %rsp
 	iretq
+
+/*
+ * #DB can come at the kernel's first instruction, where rsp and GS base may be user mode's: after a load of ss from what a breakpoint
+ * watches, CPUs delay it past the next instruction, which may be the one that enters the kernel (CVE-2018-8897). So it has a stack of
+ * its own, and rip tells who was interrupted (cs alone would not, once components run beside the kernel). Such a breakpoint is passed over; no other is met in the kernel.
+ * QEMU's TCG delays nothing, but tells of a step and a breakpoint at the same instruction by one #DB in the entry of the other, which
+ * would overwrite its frame: there it has the stack of other exceptions, and DR6 is left to the first.
+ */
+entry_debug:
+	testb	$3, 24(%rsp)		/* user mode may have jumped to where rip is, by a single step */
+	jnz	1f
+	cmpq	$KERNEL_IMAGE_BASE, 16(%rsp)
+	jae	2f
+1:	cmp	$cpu_stacks, %rsp
+	jb	entry_trap
+	swapgs
+	mov	%rdi, %gs:CPU_SCRATCH
+	cmpq	$0, %gs:CPU_USER_ROOT
+	je	entry_trap_copy		/* no KPTI */
+	jmp	entry_trap_root
+2:	cmpq	$entry_syscall, 16(%rsp)
+	je	3f
+	cmpq	$entry_debug_stub, 16(%rsp)
+	je	5f
+	cmpq	$entry_start, 16(%rsp)
+	jb	entry_common
+	cmpq	$entry_end, 16(%rsp)
+	jae	entry_common
+3:	push	%rax
+	mov	$DR6_CLEAR, %eax
+	mov	%rax, %dr6
+	pop	%rax
+4:	add	$16, %rsp
+	orl	$0x10000, 16(%rsp)	/* RF: whatever it was, not again at the same place */
+	iretq
+5:	cmp	$cpu_stacks, %rsp
+	jb	4b
+	jmp	entry_fatal		/* the first frame is lost */
 
 /*
  * Double fault, NMI, machine check: on stacks of their own, possibly between any two instructions of the above.
@@ -389,8 +432,10 @@ entry_syscall_kpti:
 entry_trap_kpti:
 	swapgs
 	mov	%rdi, %gs:CPU_SCRATCH
+entry_trap_root:
 	mov	%gs:CPU_KERNEL_ROOT, %rdi
 	mov	%rdi, %cr3
+entry_trap_copy:
 	mov	%gs:CPU_CURRENT, %rdi
 	pop	CTX_VECTOR(%rdi)
 	pop	CTX_ERROR(%rdi)

@@ -107,6 +107,7 @@ CONTROL_REGISTER(cr0)
 CONTROL_REGISTER(cr2)
 CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
+CONTROL_REGISTER(dr6)
 #undef CONTROL_REGISTER
 
 /* Written to CR3: keep what the TLB has of this PCID. */
@@ -173,6 +174,7 @@ struct cpu_features {
 	bool fsgsbase, smep, smap, umip, xsave, xsaveopt, avx, x2apic, tsc_deadline, tsc_adjust, large_1g,
 	        rdtscp, rdrand;
 	bool pcid;     /* and INVPCID */
+	bool tcg;      /* no CPU but QEMU's emulator */
 	bool meltdown; /* user mode can find out what kernel pages hold: wants KPTI */
 };
 extern struct cpu_features cpu_features;
@@ -340,6 +342,15 @@ void vector_init(void);
 void vector_cpu_init(void);
 void vector_first_use(struct arch_thread *thread);
 void vector_switch(struct arch_thread *next);
+
+/* ---- breakpoints.c: of ARCH_DEBUG_WORDS words ---- */
+enum error breakpoints_check(const uint64_t *words);
+bool breakpoints_enabled(const uint64_t *words);
+/* Into the CPU; NULL: none. */
+void breakpoints_load(const uint64_t *words);
+/* What DR6 says of the thread's own breakpoints and of single steps; before: an instruction is still to be
+ * executed. */
+uint64_t breakpoints_status(const uint64_t *words, uint64_t status, bool *before);
 
 /* ---- context.c ---- */
 /* arch_cpu.current when the last thread is gone or its registers are not in the CPU. */

@@ -13,6 +13,9 @@ enum {
 	EXCEPTIONS = 32
 };
 
+#define FLAG_INTERRUPTS (1ul << 9)
+#define FLAG_RESUME     (1ul << 16)
+
 enum { PF_PRESENT = 1 << 0, PF_WRITE = 1 << 1, PF_EXECUTE = 1 << 4 };
 
 _Noreturn void trap_from_user(struct arch_context *context);
@@ -45,14 +48,16 @@ static unsigned fault_access(uint64_t error)
 	return access | (error & PF_PRESENT ? FAULT_PRESENT : 0);
 }
 
-/* Debug status, read and cleared. */
-static uint64_t debug_status(void)
+/* Read and cleared. Who stopped before an instruction executes it when it goes on. */
+static uint64_t debug_status(struct arch_thread *thread)
 {
-	uint64_t status;
+	bool before;
+	uint64_t status = breakpoints_status(thread->vector.debug, dr6_read(), &before);
 
-	__asm__ volatile("mov %%dr6, %0" : "=r"(status));
-	__asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
-	return status & 0xe00f;
+	dr6_write(DR6_CLEAR);
+	if (before)
+		thread->context.rflags |= FLAG_RESUME;
+	return status;
 }
 
 _Noreturn void trap_from_user(struct arch_context *context)
@@ -71,7 +76,7 @@ _Noreturn void trap_from_user(struct arch_context *context)
 		vector_first_use((struct arch_thread *)context);
 		arch_return_to_user(thread);
 	case EXCEPTION_DEBUG:
-		kernel_exception(thread, vector, debug_status());
+		kernel_exception(thread, vector, debug_status((struct arch_thread *)context));
 	default:
 		kernel_exception(thread, vector, context->error);
 	}
@@ -89,8 +94,6 @@ static _Noreturn void report(const struct arch_context *frame)
 	backtrace_begin_at(frame);
 	panic("exception %lu%s in the kernel, error %#lx", frame->vector, name ? name : "", frame->error);
 }
-
-#define FLAG_INTERRUPTS (1ul << 9)
 
 /*
  * An interrupt in arch_idle(), or a bug. It ends arch_idle() at once: others that wait would come before the

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vector registers (x87, SSE, AVX): switched eagerly, but only for threads that have used them.
+ * Vector registers (x87, SSE, AVX) and breakpoints: switched eagerly, but only for threads that have any.
  *
- * Invariant, whenever user mode runs in thread T: either T.vector.used, arch_cpu.vector_owner == &T.vector,
- * CR0.TS is clear and the CPU holds T's registers; or T has none, vector_owner == NULL, CR0.TS is set and the
- * CPU holds initial values. No registers of another thread are ever in the CPU, not even behind CR0.TS.
+ * Invariant, whenever user mode runs in thread T: arch_cpu.vector_owner is &T.vector if T.vector.used, else
+ * NULL. Either T uses vector registers, CR0.TS is clear and the CPU holds T's; or CR0.TS is set and the CPU
+ * holds initial values: none of another thread are ever in the CPU, not even behind CR0.TS. DR7 enables T's
+ * breakpoints and no others.
  */
 #include "local.h"
 
@@ -105,52 +106,88 @@ void vector_cpu_init(void)
 		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)vector_states), "d"(0));
 	registers_load(&vector_initial);
 	access_forbid();
+	breakpoints_load(NULL);
 }
 
 /* The thread that runs touched a vector register and has none yet: it gets initial ones. */
 void vector_first_use(struct arch_thread *thread)
 {
 	area_clear(&thread->vector);
-	thread->vector.used = 1;
+	thread->vector.used |= ARCH_USES_VECTOR;
 	cpu_local()->vector_owner = &thread->vector;
 	access_allow();
 	registers_load(&thread->vector);
 }
 
-/* On the way to user mode in `next`, when it or the last owner has vector registers. */
-void vector_switch(struct arch_thread *next)
+static bool uses(const struct arch_vector *vector, unsigned what)
+{
+	return vector && vector->used & what;
+}
+
+/* `to` or, if that is NULL, nobody. */
+static void owner_set(struct arch_vector *to)
 {
 	struct arch_cpu *cpu = cpu_local();
-	struct arch_vector *owner = cpu->vector_owner;
+	struct arch_vector *from = cpu->vector_owner;
 
-	if (owner == &next->vector)
-		return;
-	if (owner)
-		registers_save(owner);
-	else
+	if (uses(from, ARCH_USES_VECTOR))
+		registers_save(from);
+	else if (uses(to, ARCH_USES_VECTOR))
 		access_allow();
-	if (next->vector.used) {
-		registers_load(&next->vector);
-		cpu->vector_owner = &next->vector;
-	} else {
+	if (uses(to, ARCH_USES_VECTOR)) {
+		registers_load(to);
+	} else if (uses(from, ARCH_USES_VECTOR)) {
 		registers_load(&vector_initial);
-		cpu->vector_owner = NULL;
 		access_forbid();
 	}
+	if (uses(to, ARCH_USES_DEBUG))
+		breakpoints_load(to->debug);
+	else if (uses(from, ARCH_USES_DEBUG))
+		breakpoints_load(NULL);
+	cpu->vector_owner = to;
+}
+
+/* On the way to user mode in `next`, when it or the last owner uses any of these registers. */
+void vector_switch(struct arch_thread *next)
+{
+	if (cpu_local()->vector_owner != &next->vector)
+		owner_set(next->vector.used ? &next->vector : NULL);
+}
+
+/* None of the thread's registers are in the CPU; its next return to user mode loads them anew. */
+static struct arch_vector *vector_detach(struct thread *thread)
+{
+	struct arch_thread *t = (struct arch_thread *)thread;
+
+	context_detach(&t->context);
+	if (cpu_local()->vector_owner == &t->vector)
+		owner_set(NULL);
+	return &t->vector;
 }
 
 void arch_vector_drop(struct thread *thread)
 {
-	struct arch_thread *t = (struct arch_thread *)thread;
-	struct arch_cpu *cpu = cpu_local();
+	vector_detach(thread)->used = 0;
+}
 
-	context_detach(&t->context);
-	if (cpu->vector_owner == &t->vector) {
-		registers_load(&vector_initial);
-		cpu->vector_owner = NULL;
-		access_forbid();
-	}
-	t->vector.used = 0;
+void arch_breakpoints_read(const struct thread *thread, uint64_t *out)
+{
+	__builtin_memcpy(out, thread->vector.debug, sizeof(thread->vector.debug));
+}
+
+enum error arch_breakpoints_write(struct thread *thread, const uint64_t *in)
+{
+	enum error error = breakpoints_check(in);
+	struct arch_vector *vector;
+
+	if (error)
+		return error;
+	vector = vector_detach(thread);
+	__builtin_memcpy(vector->debug, in, sizeof(vector->debug));
+	vector->used &= ~(uint64_t)ARCH_USES_DEBUG;
+	if (breakpoints_enabled(in))
+		vector->used |= ARCH_USES_DEBUG;
+	return ERR_NONE;
 }
 
 /* XSAVE leaves what is in its initial state unwritten: write it, so that the copy is complete and leaks
@@ -176,7 +213,7 @@ size_t arch_vector_read(struct thread *thread, void *out, size_t size)
 {
 	struct arch_vector *vector = &((struct arch_thread *)thread)->vector;
 
-	if (!vector->used || size < vector_bytes)
+	if (!uses(vector, ARCH_USES_VECTOR) || size < vector_bytes)
 		return 0;
 	if (cpu_local()->vector_owner == vector)
 		registers_save(vector);
@@ -216,12 +253,12 @@ static bool head_is_valid(const struct area_head *head)
  */
 bool arch_vector_write(struct thread *thread, const void *in, size_t size)
 {
-	struct arch_vector *vector = &((struct arch_thread *)thread)->vector;
+	struct arch_vector *vector;
 	const volatile uint64_t *words = in;
 	struct area_head head = {0};
 
 	if (size == 0) {
-		arch_vector_drop(thread);
+		vector_detach(thread)->used &= ~(uint64_t)ARCH_USES_VECTOR;
 		return true;
 	}
 	if (size != vector_bytes)
@@ -231,11 +268,11 @@ bool arch_vector_write(struct thread *thread, const void *in, size_t size)
 		head.header[i] = words[OFFSET_HEADER / 8 + i];
 	if (!head_is_valid(&head))
 		return false;
-	arch_vector_drop(thread);
+	vector = vector_detach(thread);
 	__builtin_memcpy(vector->area, in, size);
 	*area_mxcsr(vector) = (uint32_t)head.mxcsr;
 	if (cpu_features.xsave)
 		__builtin_memcpy(vector->area + OFFSET_HEADER, head.header, HEADER_BYTES);
-	vector->used = 1;
+	vector->used |= ARCH_USES_VECTOR;
 	return true;
 }

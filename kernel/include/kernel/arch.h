@@ -102,8 +102,12 @@ void arch_context_detach(struct thread *thread);
 size_t arch_vector_read(struct thread *thread, void *out, size_t size); /* bytes written, 0: none */
 /* size 0: it has none any more. False: malformed. */
 bool arch_vector_write(struct thread *thread, const void *in, size_t size);
-/* The thread is being destroyed or its state replaced: the CPU must not keep its registers live. */
+/* The thread is being destroyed: the CPU must not keep its vector state and breakpoints live. */
 void arch_vector_drop(struct thread *thread);
+/* Breakpoints: ARCH_DEBUG_WORDS words, THREAD_READ_DEBUG and THREAD_WRITE_DEBUG. */
+void arch_breakpoints_read(const struct thread *thread, uint64_t *out);
+/* ERR_ARGUMENT, ERR_RANGE, ERR_ALIGNMENT: nothing changed. */
+enum error arch_breakpoints_write(struct thread *thread, const uint64_t *in);
 
 /* ---- page tables ---- */
 /* A page table page is one PAGE_SIZE page. Levels: 0 holds 4 KiB leaves, 1 holds 2 MiB leaves, up to

@@ -221,6 +221,23 @@ bool arch_vector_write(struct thread *thread, const void *in, size_t size)
 	return true;
 }
 
+void arch_breakpoints_read(const struct thread *thread, uint64_t *out)
+{
+	memcpy(out, thread->vector.debug, sizeof(thread->vector.debug));
+}
+
+enum error arch_breakpoints_write(struct thread *thread, const uint64_t *in)
+{
+	if (in[ARCH_DEBUG_WORDS - 1] > UINT32_MAX)
+		return ERR_ARGUMENT;
+	for (unsigned i = 0; i < ARCH_DEBUG_WORDS - 1; i++)
+		if (in[i] >= USER_END)
+			return ERR_RANGE;
+	arch_context_detach(thread);
+	memcpy(thread->vector.debug, in, sizeof(thread->vector.debug));
+	return ERR_NONE;
+}
+
 void arch_vector_drop(struct thread *thread)
 {
 	arch_context_detach(thread);

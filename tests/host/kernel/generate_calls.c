@@ -344,6 +344,8 @@ static uint64_t argument_of(char kind)
 		return 98 + draw(4);
 	case 'v':
 		return draw(2) ? ARCH_VECTOR_BYTES : draw(2);
+	case 'd':
+		return draw(256) << 24 | draw(256);
 	case '1':
 		return draw(2);
 	case 'i':

@@ -152,6 +152,8 @@ static uint64_t argument(struct player *player, char kind)
 	case '1':
 	case 'v':
 		return draw(player, 2);
+	case 'd':
+		return draw(player, 256) << 24 | draw(player, 256);
 	case 'i':
 		return 0x80 + draw(player, 4);
 	case 'w':

@@ -22,6 +22,8 @@ static const struct {
         {THREAD_WRITE_REGISTERS, OBJECT_THREAD, 0, false},
         {THREAD_READ_VECTOR, OBJECT_THREAD, 0, false},
         {THREAD_WRITE_VECTOR, OBJECT_THREAD, 1, false},
+        {THREAD_READ_DEBUG, OBJECT_THREAD, 0, false},
+        {THREAD_WRITE_DEBUG, OBJECT_THREAD, 5, false},
         {THREAD_POKE, OBJECT_THREAD, 0, false},
         {THREAD_SET_FOREIGN, OBJECT_THREAD, 1, false},
         {THREAD_SET_TLS, OBJECT_THREAD, 1, false},

@@ -359,6 +359,40 @@ static void test_foreign(void)
 	OK(op(worker.thread, THREAD_READ_VECTOR));
 }
 
+/* What it watches changes while its CPU has its registers, and it waits here. */
+static void test_breakpoints(void)
+{
+	const uint64_t write = 1ul << 16,
+	               bytes = 2ul << 18; /* of breakpoint 0 in DR7: kind, and a length of eight */
+	cptr_t endpoint = object_new_on(0, OBJECT_ENDPOINT), reply = object_new_on(0, OBJECT_REPLY);
+	struct worker worker;
+
+	begin();
+	worker = worker_new_on(1, 0, spin, LOW);
+	OK(op(worker.thread, THREAD_BIND, BIND_FAULT, endpoint));
+	OK(op(worker.thread, THREAD_WRITE_DEBUG, (uint64_t)&shared.count[0], 0, 0, 0, 1 | write | bytes));
+	worker_start(&worker);
+	WAIT_FOR(op(worker.thread, THREAD_WRITE_DEBUG) != ERR_STATE);
+	for (unsigned i = 0; i < 10; i++) {
+		uint64_t before = shared.count[0];
+
+		OK(send_(SYS_RECV, endpoint, 0, reply, now() + 1000000000));
+		CHECK(message_label(last.info) == LABEL_EXCEPTION && last.words[0] == 1 &&
+		      last.words[1] == 1);
+		OK(op(worker.thread, THREAD_WRITE_DEBUG));
+		last = (struct registers){.reply = reply};
+		OK(sys(SYS_REPLY));
+		WAIT_FOR(shared.count[0] > before + 10);
+		EXPECT(op(worker.thread, THREAD_WRITE_DEBUG), ERR_STATE);
+		OK(op(worker.thread, THREAD_SUSPEND));
+		OK(op(worker.thread, THREAD_WRITE_DEBUG, (uint64_t)&shared.count[0], 0, 0, 0,
+		      1 | write | bytes));
+		OK(op(worker.thread, THREAD_READ_DEBUG));
+		CHECK(last.words[0] == (uint64_t)&shared.count[0] && last.words[4] == (1 | write | bytes));
+		OK(op(worker.thread, THREAD_RESUME));
+	}
+}
+
 static void test_poke(void)
 {
 	cptr_t endpoint = object_new_on(0, OBJECT_ENDPOINT), reply = object_new_on(0, OBJECT_REPLY);
@@ -769,6 +803,7 @@ const struct test tests_cpus[] = {
         {"cpus.passive", "a server without time of its own refuses remote calls", test_passive},
         {"cpus.fault", "a fault is handled by another CPU", test_fault},
         {"cpus.foreign", "foreign system calls are served by another CPU", test_foreign},
+        {"cpus.breakpoints", "breakpoints are changed from another CPU, and handled there", test_breakpoints},
         {"cpus.poke", "a poke reaches a thread that runs on another CPU", test_poke},
         {"cpus.suspend-running", "a thread that runs on another CPU stops at once", test_suspend_running},
         {"cpus.suspend-traveller", "a thread between two CPUs can be stopped", test_suspend_traveller},

@@ -2,6 +2,7 @@
 /*
  * Part of a kernel that only tests build (kernel-probe): at the end of its boot it does what `probe=NAME` on
  * its command line says, something that the machine must not let it do. It says so if it could nevertheless.
+ * `breakpoint` boots on, and meets one wherever user mode makes a system call.
  */
 #include "local.h"
 #include "probe.h"
@@ -131,6 +132,15 @@ static void stack_overflow(void)
 	deeper(1000000);
 }
 
+/* ---- user mode's stack ---- */
+/* As if user mode could delay a breakpoint of its own until here. */
+static void breakpoint(void)
+{
+	__asm__ volatile("mov %0, %%dr0\n\tmov %1, %%dr7"
+	                 :
+	                 : "r"(kpti ? entry_syscall_kpti : entry_syscall), "r"(0x402ul));
+}
+
 /* ---- several CPUs ---- */
 static void on_the_other(void (*run)(void))
 {
@@ -189,6 +199,7 @@ static const struct {
         {"other-stack-overflow", other_stack_overflow},
         {"other-user-read", other_user_read},
         {"all-panic", all_panic},
+        {"breakpoint", breakpoint},
 };
 
 static bool names(const char *command_line, const char *name)
@@ -201,7 +212,7 @@ static bool names(const char *command_line, const char *name)
 	for (; *name; name++)
 		if (*command_line++ != *name)
 			return false;
-	return *command_line == '\0';
+	return *command_line == '\0' || *command_line == ' ';
 }
 
 void probe(const char *command_line)
@@ -209,6 +220,8 @@ void probe(const char *command_line)
 	for (unsigned i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
 		if (names(command_line, probes[i].name)) {
 			probes[i].run();
+			if (probes[i].run == breakpoint)
+				return;
 			panic("probe: nothing stopped it");
 		}
 	panic("probe: there is none of this name");

@@ -58,6 +58,9 @@
 
 #define KERNEL_IMAGE_BASE 0xffffffff80000000
 
+/* DR6 with nothing to tell. */
+#define DR6_CLEAR 0xffff0ff0
+
 /*
  * Interrupt vectors: exceptions, mail, one a struct Irq of core, then the kernel's own. Of those that wait the
  * highest comes first: mail, of which other CPUs can send ever more, holds up no device and no deadline.
@@ -76,4 +79,4 @@
 #define BOOT_MULTIBOOT2 2
 /* The first kernel stack's end in cpu_stacks[], and the size of each element. */
 #define STACK_BOOT_TOP (5 * 4096)
-#define STACKS_SIZE    (11 * 4096)
+#define STACKS_SIZE    (13 * 4096)

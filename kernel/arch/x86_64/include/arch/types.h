@@ -63,10 +63,18 @@ enum {
 /* x87, SSE and AVX, as XSAVE lays them out in standard form. */
 #define ARCH_VECTOR_BYTES 832
 
+enum { ARCH_USES_VECTOR = 1 << 0, ARCH_USES_DEBUG = 1 << 1 };
+
+/* DR0 to DR3 and DR7, as THREAD_WRITE_DEBUG has them. */
+#define ARCH_DEBUG_WORDS 5
+
+/* The registers that only some threads have, and only these pay for. */
 struct arch_vector {
-	/* The thread has vector registers: in `area`, or in the CPU while it is arch_cpu.vector_owner. */
+	/* ARCH_USES_VECTOR: it has vector registers, in `area`, or in the CPU while it is
+	 * arch_cpu.vector_owner. ARCH_USES_DEBUG: some of its breakpoints are enabled. */
 	uint64_t used;
-	uint64_t reserved[7];
+	uint64_t debug[ARCH_DEBUG_WORDS];
+	uint64_t reserved[2];
 	uint8_t area[ARCH_VECTOR_BYTES] __attribute__((aligned(64)));
 };
 
@@ -108,7 +116,7 @@ struct arch_cpu {
 	struct arch_context *current;
 	uint64_t stack_top;
 	uint64_t pcid; /* of the loaded VSpace, where there are PCIDs */
-	/* The thread whose vector registers the CPU holds, or NULL: then CR0.TS is set. */
+	/* The thread whose vector registers and breakpoints the CPU holds, or NULL: vector.c. */
 	struct arch_vector *vector_owner;
 	uint64_t stack_canary;   /* at gs:40, where gcc's -mcmodel=kernel looks for it */
 	uint64_t cr3;            /* root of the loaded VSpace; under KPTI that is CR3 in user mode only */
