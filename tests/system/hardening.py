@@ -195,6 +195,17 @@ def test_kpti_where_it_is_needed():
         equal("(KPTI)" in log, isolated, f"{cpu} {append}: {log}")
 
 
+def test_misspelt_choice():
+    """Is told, not taken for silence; the next one counts."""
+    for append, told, isolated in (("kpti=yes", ["kpti=yes"], False), ("pcid=offf kpti=on", ["pcid=offf kpti=on"], True),
+                                   ("kpti= pcid=on kpti=on", ["kpti= pcid=on kpti=on"], True), ("xkpti=1 kpti=off", [], False)):
+        command = machine.command_line(boot.KERNEL, append=append, accel=machine.TCG)
+        with machine.Machine(command) as emulator:
+            log = bench.collect(emulator, 60, [HALTED])[1]
+        equal(re.findall(r"^command line: neither on nor off: (.*)$", log.replace("\r", ""), re.M), told, append)
+        equal("(KPTI)" in log, isolated, append)
+
+
 def test_kpti_for_programs():
     """With the option of ./pith, and not without."""
     for options, isolated in ((["--kpti", "on"], True), ([], False)):

@@ -221,7 +221,7 @@ void boot_multiboot_parse(uint64_t physical, struct loader_info *info);
 /* ---- patch.c ---- */
 /* Kernel page table isolation: user mode's tables map of the kernel only its ways in and out. */
 extern bool kpti;
-/* The command line can say kpti=on, kpti=off (else what the CPU needs), pcid=off. Before paging_init(). */
+/* The command line can say kpti=on or off (else what the CPU needs), pcid=off; the log tells of other values. Before paging_init(). */
 void patch_text(const char *command_line);
 
 /* ---- paging.c ---- */

@@ -21,19 +21,35 @@ static void patch(char *at, enum patch opcode, const char *target)
 	__builtin_memcpy(at + 1, &distance, sizeof(distance));
 }
 
-static bool says(const char *command_line, const char *option)
+/* What follows `beginning` in the text, or NULL: it begins otherwise. */
+static const char *behind(const char *text, const char *beginning)
+{
+	while (*beginning)
+		if (*text++ != *beginning++)
+			return NULL;
+	return text;
+}
+
+static bool is_word(const char *text, const char *word)
+{
+	const char *end = behind(text, word);
+
+	return end && (!*end || *end == ' ');
+}
+
+/* The command line's first word `key` with on or off behind it, else `otherwise`. */
+static bool choice(const char *command_line, const char *key, bool otherwise)
 {
 	for (const char *at = command_line; *at; at++) {
-		unsigned i = 0;
+		const char *value = at == command_line || at[-1] == ' ' ? behind(at, key) : NULL;
 
-		if (at != command_line && at[-1] != ' ')
+		if (!value)
 			continue;
-		while (option[i] && at[i] == option[i])
-			i++;
-		if (!option[i] && (!at[i] || at[i] == ' '))
-			return true;
+		if (is_word(value, "on") || is_word(value, "off"))
+			return is_word(value, "on");
+		kernel_log("command line: neither on nor off: %s\n", at);
 	}
-	return false;
+	return otherwise;
 }
 
 static void patch_root_loads(void)
@@ -47,8 +63,8 @@ static void patch_root_loads(void)
 
 void patch_text(const char *command_line)
 {
-	kpti = (cpu_features.meltdown && !says(command_line, "kpti=off")) || says(command_line, "kpti=on");
-	cpu_features.pcid = cpu_features.pcid && !says(command_line, "pcid=off");
+	kpti = choice(command_line, "kpti=", cpu_features.meltdown);
+	cpu_features.pcid = choice(command_line, "pcid=", true) && cpu_features.pcid;
 	if (cpu_features.fsgsbase)
 		switch_jump_target = (int32_t)(switch_bases_instructions - switch_jump_end);
 	else
