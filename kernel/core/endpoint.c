@@ -57,12 +57,6 @@ static bool sender_wants_reply(const struct thread *sender)
 	return sender->message != MESSAGE_SEND;
 }
 
-/* A caller from another CPU lends no time, and the receiver has none of its own. */
-static bool sender_needs_server(const struct thread *sender, const struct thread *receiver)
-{
-	return sender_wants_reply(sender) && sender->home != this_cpu() && !receiver->own;
-}
-
 /* The receiver that waits in front: it leaves the queue, and its expected Reply is handed out. */
 static struct thread *endpoint_take_receiver(struct thread *receiver, struct reply **reply)
 {
@@ -160,10 +154,6 @@ static bool endpoint_accept(struct thread *sender, struct thread *receiver, stru
 
 	if (error) {
 		thread_cancel(sender, error);
-		return false;
-	}
-	if (sender_needs_server(sender, receiver)) {
-		thread_cancel(sender, ERR_REMOTE);
 		return false;
 	}
 	thread_unqueue(sender);
