@@ -12,7 +12,7 @@ import images
 import iso
 import machine
 from paths import build
-from support import FOLDER, PATIENCE, PITH, SEED, check, full, run, seconds
+from support import FOLDER, PATIENCE, PITH, SEED, check, equal, full, run, seconds
 
 OVMF = "/usr/share/OVMF/OVMF_{}.fd"
 UEFI = ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF.format('CODE')}",
@@ -94,4 +94,8 @@ def test_command():
         f.seek(0x8001)
         check(head[510:] == b"\x55\xaa", "a boot sector, for USB sticks")
         check(f.read(5) == b"CD001", "an ISO 9660 volume, for CDs")
-    check(run([PITH, "image", "-o", "/proc/none.iso"]).status == 1)
+    for output, reason in (("/proc/none.iso", "No such file or directory"), (FOLDER, "Is a directory")):
+        result = run([PITH, "image", "-o", output])
+        equal(result.status, 1, output)
+        lines = [line for line in result.stderr.decode().splitlines() if not line.startswith("pith: building")]
+        equal(lines, [f"pith: {output} cannot be made: {reason}"], output)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`./pith image`: an ISO for real machines, which GRUB boots by BIOS and by UEFI, from a CD or a USB stick."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -35,6 +36,12 @@ def make(output, modules, kernel=boot.KERNEL, append=""):
     """Write the ISO to output. One module is what Pith wants: its boot image."""
     os.makedirs(build("boot"), exist_ok=True)
     temporary = f"{output}.{os.getpid()}"
+    try:
+        if os.path.isdir(output):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        open(temporary, "xb").close()
+    except OSError as error:
+        raise Failure(f"{output} cannot be made: {error.strerror}") from None
     with tempfile.TemporaryDirectory(dir=build("boot")) as folder:
         volume(folder, kernel, modules, append)
         try:
@@ -44,7 +51,7 @@ def make(output, modules, kernel=boot.KERNEL, append=""):
                 raise Failure(f"grub-mkrescue: status {done.returncode}\n{done.stdout.strip()}")
             os.rename(temporary, output)
         except OSError as error:
-            raise Failure(f"{output} cannot be made: {error}") from None
+            raise Failure(f"{output} cannot be made: {error.strerror}") from None
         finally:
             if os.path.exists(temporary):
                 os.unlink(temporary)
