@@ -73,6 +73,8 @@ struct filesystem {
 	struct fiber_mutex orphan_lock, rename_lock;
 	uint64_t error_count;
 	struct directory_indexes *indexes;
+	struct wait_queue changed; /* the unmounting request waits for whoever changes something */
+	bool unmounting;
 	int mount_error; /* why it is not mounted: the answer to every request */
 };
 

@@ -213,6 +213,9 @@ int namespace_create(struct filesystem *fs, uint32_t number, struct name name, c
 
 	if (!(attributes->mode & S_IFMT))
 		attributes->mode |= S_IFREG;
+	/* What a string of C cannot say no program asked for. */
+	if (target_length && memchr(target, 0, target_length))
+		return EINVAL;
 	error = directory_get_locked(fs, number, name, &directory);
 	if (error)
 		return error;

@@ -241,6 +241,7 @@ int drops_apply(struct filesystem *fs)
 		inode_put(fs, inode);
 	}
 	header->changing--;
+	wait_queue_wake_all(&fs->changed, 0);
 	return result;
 }
 

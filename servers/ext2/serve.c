@@ -374,9 +374,15 @@ static int serve_sync(struct job *job)
 	return filesystem_sync(job->fs);
 }
 
+/* Nothing new begins, and what is under way ends first. */
 static int serve_unmount(struct job *job)
 {
-	return filesystem_unmount(job->fs);
+	struct filesystem *fs = job->fs;
+
+	fs->unmounting = true;
+	while (fs->cache.header->changing > 1)
+		wait_queue_wait(&fs->changed);
+	return filesystem_unmount(fs);
 }
 
 static const struct {
@@ -415,7 +421,7 @@ static int job_run(struct job *job)
 		return ENOSYS;
 	/* Unmounted, or never mounted because the disk is bad. A second unmount, e.g. after a restart, finds
 	 * it done. */
-	if (!job->fs->mounted)
+	if (!job->fs->mounted || job->fs->unmounting)
 		return operation == FS_UNMOUNT || operation == FS_SYNC ? 0
 		       : job->fs->mount_error                          ? job->fs->mount_error
 		                                                       : EIO;
@@ -423,6 +429,7 @@ static int job_run(struct job *job)
 	*changing += operations[operation].changes;
 	error = operations[operation].serve(job);
 	*changing -= operations[operation].changes;
+	wait_queue_wake_all(&job->fs->changed, 0);
 	return error;
 }
 

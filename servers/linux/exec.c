@@ -12,12 +12,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <pith/object.h>
+#include "script.h"
 #include "syscall.h"
 #include "thread.h"
 #include "vdso.h"
 #include "vfs.h"
 
-#define SCRIPT_LINE   256
 #define SCRIPT_LEVELS 5
 #define PATH_SIZE     4096
 
@@ -61,47 +61,21 @@ static int open_program(struct exec *exec)
 	return vfs_may_execute(exec->thread, exec->file);
 }
 
-/* "#! interpreter [argument]": both cut out of the line in place. false: the line names no interpreter. */
-static bool parse_script(char *line, char **interp, char **argument)
-{
-	char *at = line + 2, *end;
-
-	at += strspn(at, " \t");
-	*interp = at;
-	at += strcspn(at, " \t");
-	*argument = NULL;
-	if (*at) {
-		*at++ = 0;
-		at += strspn(at, " \t");
-		end = at + strlen(at);
-		while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
-			*--end = 0;
-		if (*at)
-			*argument = at;
-	}
-	return **interp;
-}
-
 /* 1: it was a script, and exec now means its interpreter; 0: it is not one; -errno */
 static int follow_script(struct exec *exec)
 {
-	char line[SCRIPT_LINE], *interp, *argument, *end, script[PATH_SIZE];
+	char line[SCRIPT_LINE], *interp, *argument, script[PATH_SIZE];
 	ssize_t got = file_read_kernel(exec->file, line, sizeof(line) - 1, 0);
 	const char *with[3];
 	unsigned count = 0;
 	int error;
 
-	if (got < 2 || line[0] != '#' || line[1] != '!')
-		return got < 0 ? (int)got : 0;
+	if (got < 0)
+		return (int)got;
 	line[got] = 0;
-	end = strchr(line, '\n');
-	/* A line that was cut may still hold a whole interpreter name. */
-	if (!end && (size_t)got == sizeof(line) - 1 && !strpbrk(line + 2 + strspn(line + 2, " \t"), " \t"))
-		return -ENOEXEC;
-	if (end)
-		*end = 0;
-	if (!parse_script(line, &interp, &argument))
-		return -ENOEXEC;
+	error = script_parse(line, (size_t)got, &interp, &argument);
+	if (error <= 0)
+		return error;
 	snprintf(script, sizeof(script), "%s", exec->program);
 	with[count++] = interp;
 	if (argument)

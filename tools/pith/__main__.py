@@ -133,14 +133,15 @@ def trace_parser(parsers):
 
 def fuzz_parser(parsers):
     parser = parsers.add_parser(
-        "fuzz", help="random operations on the kernel", allow_abbrev=False,
+        "fuzz", help="random operations on the kernel or the file system", allow_abbrev=False,
         description="host: drive the kernel's core, built for the host with sanitizers, with random operations, and check "
-                    "its invariants. A run with --seed repeats; others go on from what earlier ones found interesting "
-                    "(build/fuzz/corpus). system-calls: random system calls by several threads inside the emulator. Both "
+                    "its invariants. ext2: the file system, on damaged disks and with clients that cannot be trusted. elf: what execve "
+                    "is given. A run with --seed repeats; others go on from what earlier ones found interesting "
+                    "(build/fuzz/corpus-…). system-calls: random system calls by several threads inside the emulator. Both "
                     "end at the first failure.")
-    parser.add_argument("what", nargs="?", choices=("host", "system-calls"), default="host")
+    parser.add_argument("what", nargs="?", choices=("host", "ext2", "elf", "system-calls"), default="host")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--operations", type=positive, metavar="N", help="end after N operations")
+    length.add_argument("--operations", type=positive, metavar="N", help="end after N operations (ext2, elf: inputs)")
     length.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds (60)")
     length.add_argument("--input", metavar="FILE", help="only this input, such as build/fuzz/crash-*")
     parser.add_argument("--seed", type=positive, metavar="X", help="of the random numbers")

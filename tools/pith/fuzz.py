@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""`./pith fuzz`: random operations on the kernel's core, driven by libFuzzer on the host (tests/fuzz/host.c); or random
-system calls inside QEMU, on one or several CPUs (tests/kernel/fuzz)."""
+"""`./pith fuzz`: random operations on the kernel's core, on the file system with damaged disks, or random programs for execve, driven by
+libFuzzer on the host (tests/fuzz); or random system calls inside QEMU, on one or several CPUs (tests/kernel/fuzz)."""
 
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import boot
 import machine
 from paths import ROOT, Failure, build
 
-TARGET = build("fuzz", "host")
+SEED_BYTES = 4096       # of a program that elf begins with: what is looked at
 SECONDS = 60
 CHECK_LONG = 16         # in long runs all invariants are checked after every n-th operation, and at each world's end
 LONG = 1_000_000        # operations, from which on a run is long
@@ -27,19 +28,31 @@ def environment(options):
             "PITH_FUZZ_CHECK": str(options.check or (CHECK_LONG if long else 1))}
 
 
-def command_line(options, seed):
-    command = [TARGET, "-max_len=4096", "-len_control=0", f"-timeout={HANG}", f"-artifact_prefix={build('fuzz')}/"]
+def command_line(options, seed, corpus):
+    command = [build("fuzz", options.what), f"-max_len={SEED_BYTES}", "-len_control=0", f"-timeout={HANG}",
+               f"-artifact_prefix={build('fuzz')}/"]
     if options.input:
         return command + [options.input]
     command.append(f"-seed={seed}")
     if not options.operations:
         command.append(f"-max_total_time={options.seconds or SECONDS:.0f}")
-    if options.seed is None:
-        # What earlier runs found interesting; a run that is to repeat begins with nothing.
-        corpus = build("fuzz", "corpus")
-        os.makedirs(corpus, exist_ok=True)
-        command.append(corpus)
-    return command
+    elif options.what != "host":
+        command.append(f"-runs={options.operations}")
+    return command + [corpus]
+
+
+def make_corpus(options):
+    """What earlier runs found interesting; a run that is to repeat begins with nothing, or always the same."""
+    corpus = build("fuzz", f"corpus-{options.what}" + (f".{os.getpid()}" if options.seed is not None else ""))
+    os.makedirs(corpus, exist_ok=True)
+    if options.what == "elf":
+        for name in ("hello", "hello-glibc", "hello-pie"):
+            boot.make(build("guest", name))
+            with open(build("guest", name), "rb") as program, open(os.path.join(corpus, name), "wb") as out:
+                out.write(program.read(SEED_BYTES))
+        with open(os.path.join(corpus, "script"), "wb") as out:
+            out.write(b"#! /bin/sh -x \n")
+    return corpus
 
 
 def run(options):
@@ -50,19 +63,24 @@ def run(options):
 
 
 def run_host(options, seed):
-    boot.make(TARGET)
+    boot.make(build("fuzz", options.what))
+    if options.check and options.what != "host":
+        raise Failure("fuzz: --check is for the kernel", 2)
+    corpus = make_corpus(options)
     print(f"pith: fuzzing with seed {seed}; what fails is kept as build/fuzz/crash-*, for --input", file=sys.stderr)
     log = build("fuzz", f"log.{os.getpid()}")
     with open(log, "wb") as output:
-        status = subprocess.run(command_line(options, seed), stdin=subprocess.DEVNULL, stdout=output,
+        status = subprocess.run(command_line(options, seed, corpus), stdin=subprocess.DEVNULL, stdout=output,
                                 stderr=subprocess.STDOUT, cwd=ROOT, env=environment(options)).returncode
     with open(log, errors="replace") as f:
         text = f.read()
     os.unlink(log)
+    if options.seed is not None:
+        shutil.rmtree(corpus)
     if status:
         print(text[-6000:])
     else:
-        print(*[line for line in text.splitlines() if line.startswith("fuzz:")][-1:], sep="\n")
+        print(*[line for line in text.splitlines() if line.startswith(("fuzz:", "Done "))][-1:], sep="\n")
     return 1 if status else 0
 
 

@@ -61,7 +61,8 @@ def tool_tests():
 
 
 def fuzz_tests():
-    return [Test("fuzz/host", [root("pith"), "fuzz", "--seed", "1", "--operations", "100000"])]
+    return [Test(f"fuzz/{what}", [root("pith"), "fuzz", what, "--seed", "1", "--operations", str(operations)])
+            for what, operations in (("host", 100000), ("ext2", 500), ("elf", 100000))]
 
 
 def kernel_tests():

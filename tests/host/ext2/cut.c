@@ -42,10 +42,10 @@ static int call(struct cut_client *client, struct fs_request *request)
 	return error;
 }
 
-static int create(struct cut_client *client, const char *name, unsigned mode, uint32_t *number)
+static int create_in(struct cut_client *client, uint32_t directory, const char *name, unsigned mode,
+                     uint32_t *number)
 {
-	struct fs_request *request =
-	        request_new(FS_CREATE, client->root ? client->root : FS_ROOT_INODE, name);
+	struct fs_request *request = request_new(FS_CREATE, directory, name);
 	int error;
 
 	request->attributes.mode = mode;
@@ -53,6 +53,11 @@ static int create(struct cut_client *client, const char *name, unsigned mode, ui
 	*number = (uint32_t)request->attributes.inode;
 	free(request);
 	return client->machine->cut ? ECANCELED : error;
+}
+
+static int create(struct cut_client *client, const char *name, unsigned mode, uint32_t *number)
+{
+	return create_in(client, client->root ? client->root : FS_ROOT_INODE, name, mode, number);
 }
 
 static uint8_t *page_memory(struct cut_client *client, uint32_t page)
@@ -222,14 +227,61 @@ static int do_move(struct cut_client *client, struct cut_name *name)
 	return call(client, request);
 }
 
+static const char *folder_name(const struct cut_client *client, const struct cut_folder *folder)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "folder%u", (unsigned)(folder - client->folders));
+	return text;
+}
+
+static int folder_make(struct cut_client *client, struct cut_folder *folder)
+{
+	int error;
+
+	*folder = (struct cut_folder){
+	        .used = true, .version = ++client->version, .size = 1 + below(client, 9000)};
+	error = create(client, folder_name(client, folder), S_IFDIR | 0755, &folder->outer);
+	if (!error)
+		error = create_in(client, folder->outer, "inner", S_IFDIR | 0755, &folder->inner);
+	if (!error)
+		error = create_in(client, folder->inner, "file", S_IFREG | 0644, &folder->file);
+	if (!error)
+		error = write_content(client, folder->file, folder->version, 0, folder->size);
+	if (!error && below(client, 4)) {
+		error = fsync_file(client, folder->file);
+		folder->safe = !error;
+	}
+	return error;
+}
+
+static int folder_remove(struct cut_client *client, struct cut_folder *folder)
+{
+	int error;
+
+	folder->going = true;
+	error = call(client, request_new(FS_UNLINK, folder->inner, "file"));
+	if (!error)
+		error = call(client, request_new(FS_RMDIR, folder->outer, "inner"));
+	if (!error)
+		error = call(client, request_new(FS_RMDIR, client->root, folder_name(client, folder)));
+	if (!error)
+		folder->used = false;
+	return error;
+}
+
 static int step(struct cut_client *client)
 {
+	struct cut_folder *folder = &client->folders[below(client, CUT_FOLDERS)];
+
 	struct cut_name *name = &client->names[below(client, CUT_NAMES)];
 	struct cut_state *state = last_state(name);
 	uint32_t kind = below(client, 100);
 
-	if (kind < 8)
+	if (kind < 6)
 		return fsync_file(client, client->root);
+	if (kind >= 85)
+		return folder->used ? folder_remove(client, folder) : folder_make(client, folder);
 	if (!state || state->absent)
 		return kind < 60 ? do_create(client, name) : do_replace(client, name);
 	if (kind < 40)
@@ -315,6 +367,18 @@ static bool name_is_good(struct cut_client *client, struct cut_name *name)
 	return !name->count && error;
 }
 
+static bool folder_is_good(struct cut_client *client, struct cut_folder *folder)
+{
+	struct cut_state state = {.version = folder->version, .size = folder->size, .synced = folder->size};
+	struct fs_attributes found;
+
+	if (!folder->safe || folder->going)
+		return true;
+	return !lookup(client, client->root, folder_name(client, folder), &found) &&
+	       !lookup(client, (uint32_t)found.inode, "inner", &found) &&
+	       !lookup(client, (uint32_t)found.inode, "file", &found) && content_is(client, &found, &state);
+}
+
 /* A file that was surely there under its old name, was moved, and has neither name. */
 static bool is_nowhere(struct cut_name *name)
 {
@@ -347,6 +411,12 @@ void cut_check_fiber(void *argument)
 			printf("  %s, version %u, %u of %u bytes synced\n",
 			       name->states[n].absent ? "absent" : "there", name->states[n].version,
 			       name->states[n].synced, name->states[n].size);
+	}
+	for (unsigned i = 0; i < CUT_FOLDERS; i++) {
+		if (folder_is_good(client, &client->folders[i]))
+			continue;
+		client->problems++;
+		printf("client %u: folder%u is not whole\n", client->index, i);
 	}
 	for (unsigned i = 0; i < CUT_NAMES; i++) {
 		if (!is_nowhere(&client->names[i]))

@@ -13,6 +13,7 @@
 #include "machine.h"
 
 #define CUT_NAMES    14
+#define CUT_FOLDERS  6
 #define CUT_STATES   8
 #define CUT_STEPS    400
 #define CUT_SIZE_MAX (64 * 4096)
@@ -32,6 +33,13 @@ struct cut_name {
 	bool found;
 };
 
+/* A folder in a folder with a file in it, made and fsynced, later removed. */
+struct cut_folder {
+	uint32_t version, size; /* of the file */
+	uint32_t outer, inner, file;
+	bool used, safe, going; /* safe: all of it is there after a cut; going: or what is left of it */
+};
+
 struct cut_client {
 	struct machine *machine;
 	unsigned index;
@@ -39,6 +47,7 @@ struct cut_client {
 	uint32_t root, version;
 	char root_name[16];
 	struct cut_name names[CUT_NAMES];
+	struct cut_folder folders[CUT_FOLDERS];
 	unsigned syncs, problems;
 	int error;
 };

@@ -259,25 +259,40 @@ bool machine_run(struct machine *machine, fiber_function *function, void *argume
 
 /* ---- images ---- */
 
-void machine_init(struct machine *machine, uint64_t size, uint64_t pool0_size)
+static void machine_reset(struct machine *machine, uint64_t size)
 {
-	memset(machine, 0, sizeof(*machine));
+	*machine = (struct machine){.disk = machine->disk,
+	                            .pool0 = machine->pool0,
+	                            .pool0_size = machine->pool0_size,
+	                            .pool1 = machine->pool1};
 	machine->device.take = take;
 	machine->device.submit = submit;
 	machine->device.sectors = size / BLOCK_SECTOR;
 	machine->size = size;
+	machine->random = 88172645463325252ull;
+	machine->writes_left = UINT64_MAX;
+}
+
+void machine_init(struct machine *machine, uint64_t size, uint64_t pool0_size)
+{
 	machine->disk = calloc(1, size);
 	machine->pool0_size = pool0_size;
 	machine->pool0 = aligned_alloc(PAGE_SIZE, pool0_size);
 	memset(machine->pool0, 0, pool0_size);
 	machine->pool1 = aligned_alloc(PAGE_SIZE, POOL_PAGES * PAGE_SIZE);
 	memset(machine->pool1, 0x5a, POOL_PAGES * PAGE_SIZE);
-	machine->random = 88172645463325252ull;
-	machine->writes_left = UINT64_MAX;
+	machine_reset(machine, size);
 	if (!fibers_total) {
 		fiber_pool_add(24, 256 * 1024);
 		fibers_total = fiber_pool_free();
 	}
+}
+
+void machine_copy_disk(struct machine *machine, const struct machine *good)
+{
+	machine_reset(machine, good->size);
+	memcpy(machine->disk, good->disk, good->size);
+	memset(machine->pool0, 0, machine->pool0_size);
 }
 
 void machine_free(struct machine *machine)

@@ -53,6 +53,8 @@ static inline uint32_t random_below(uint64_t *state, uint32_t limit)
 bool machine_make(struct machine *machine, const char *options, const char *content, const char *size,
                   uint64_t pool0_size);
 void machine_init(struct machine *machine, uint64_t size, uint64_t pool0_size);
+/* As new, with the other's disk, which is no larger than it was made for. */
+void machine_copy_disk(struct machine *machine, const struct machine *good);
 void machine_free(struct machine *machine);
 void machine_save(const struct machine *machine, const char *path);
 bool machine_load(struct machine *machine, const char *path, uint64_t pool0_size);
