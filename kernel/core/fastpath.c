@@ -559,13 +559,23 @@ INLINE void answer_call(struct cpu *cpu, struct thread *thread, struct thread *c
 }
 
 /*
- * Of the answers to the kernel's messages, those that at most give a result or map pages. If other CPUs have
- * to hear of the mapping first, all but that is the slow path's.
+ * Of the answers to the kernel's messages, those that at most give a result, registers, or map pages. If
+ * other CPUs have to hear of the mapping first, all but that is the slow path's.
  */
 INLINE void answer_kernel(struct cpu *cpu, struct thread *thread, struct thread *caller,
                           struct endpoint *endpoint, uint64_t info, bool bulky)
 {
-	if ((bulky && !info_is_slim(info)) || message_label(info) & ~(uint32_t)REPLY_MAP || caller->poked)
+	if (caller->poked)
+		return;
+	if (bulky && info == MESSAGE_INFO(REPLY_REGISTERS, REPLY_REGISTERS_WORDS)) {
+		if (!thread_buffer(thread) || !reply_registers(thread, caller))
+			return;
+		trace(TRACE_REPLY, caller->message, thread, (uint64_t)caller, info, 0, 0);
+		give_back(cpu, thread, caller, endpoint, zero());
+		arm(thread);
+		leave(cpu, caller);
+	}
+	if ((bulky && !info_is_slim(info)) || message_label(info) & ~(uint32_t)REPLY_MAP)
 		return;
 	if (message_label(info) && (thread->tour || !reply_map(thread)))
 		return;
@@ -597,6 +607,64 @@ INLINE void fast_reply_recv(struct thread *thread, uint64_t info, bool bulky)
 		answer_call(cpu, thread, caller, endpoint, info, bulky);
 	else
 		answer_kernel(cpu, thread, caller, endpoint, info, bulky);
+}
+
+/* An answer to a foreign call that was parked; who gives it goes on. */
+NOINLINE void fast_reply(struct thread *thread)
+{
+	struct cpu *cpu = this_cpu();
+	badge_t badge;
+	struct reply *reply =
+	        find(cpu, thread, (cptr_t)*context_reply(&thread->context), OBJECT_REPLY, 0, &badge);
+	struct thread *caller;
+	uint64_t none = zero();
+
+	if (!reply || reply->state != REPLY_PARKED ||
+	    *context_info(&thread->context) > MESSAGE_REGISTER_WORDS)
+		return;
+	caller = known(reply->caller);
+	if (caller->message != MESSAGE_FOREIGN || caller->home != cpu ||
+	    caller->priority > thread->priority || !sched_context_usable(caller->sched))
+		return;
+	trace(TRACE_REPLY, MESSAGE_FOREIGN, thread, (uint64_t)caller, *context_info(&thread->context), 0, 0);
+	foreign_set_result(&caller->context, *context_word(&thread->context, 0));
+	reply->state = REPLY_IDLE;
+	reply->caller = (struct thread *)none;
+	caller->reply = (struct reply *)none;
+	caller->state = THREAD_STATE_READY;
+	ready_add_first(cpu, caller);
+	leave_same(thread, none);
+}
+
+/* Waits for the next call; the current job is parked. */
+NOINLINE void fast_recv(struct thread *thread)
+{
+	struct cpu *cpu = this_cpu();
+	badge_t badge;
+	struct endpoint *endpoint =
+	        find(cpu, thread, *context_cap(&thread->context), OBJECT_ENDPOINT, RIGHT_READ, &badge);
+	struct reply *job = thread->active, *reply;
+
+	if (!endpoint)
+		return;
+	reply = find(cpu, thread, (cptr_t)*context_reply(&thread->context), OBJECT_REPLY, 0, &badge);
+	if (!reply || reply->state != REPLY_IDLE || must_not_wait(thread, endpoint) ||
+	    !thread_is_armed_for(thread, *context_deadline(&thread->context)))
+		return;
+	if (job) {
+		job->state = REPLY_PARKED;
+		job->holder = NULL;
+		thread->active = NULL;
+	}
+	thread->sched = thread->own;
+	thread->priority = thread->base_priority;
+	thread->depth = 0;
+	thread->reply = reply;
+	reply->state = REPLY_EXPECTING;
+	reply->holder = thread;
+	thread->state = THREAD_STATE_BLOCKED_RECV;
+	queue_enter(&endpoint->receivers, thread);
+	run_first_ready(cpu);
 }
 
 /* ---- invocations ---- */
@@ -709,5 +777,11 @@ _Noreturn void kernel_syscall(struct thread *thread)
 	NEXT_COMPARISON(number);
 	if (number == SYS_INVOKE)
 		fast_invoke(thread);
+	NEXT_COMPARISON(number);
+	if (number == SYS_RECV)
+		fast_recv(thread);
+	NEXT_COMPARISON(number);
+	if (number == SYS_REPLY)
+		fast_reply(thread);
 	syscall_slow(thread);
 }

@@ -84,8 +84,6 @@ static void reply_to_call(struct thread *replier, struct thread *caller)
 
 /* ---- answering a message from the kernel ---- */
 
-#define REPLY_REGISTERS_WORDS (MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS)
-
 static struct slot *reply_vspace(const struct thread *replier)
 {
 	struct slot *slot = cspace_lookup(replier, thread_buffer(replier)->caps[0]);
@@ -111,14 +109,26 @@ static enum error reply_check_kernel(struct thread *replier)
 }
 
 /* Read once: user space may change them at any time. */
-static bool reply_read_registers(struct thread *replier, struct thread_registers *registers)
+static void reply_read_registers(const struct thread *replier, struct thread_registers *registers)
+{
+	__builtin_memcpy(registers, &thread_buffer(replier)->words[MESSAGE_REGISTER_WORDS],
+	                 sizeof(*registers));
+}
+
+static bool registers_are_valid(const struct thread_registers *registers)
 {
 	struct arch_context scratch;
 
-	__builtin_memcpy(registers, &thread_buffer(replier)->words[MESSAGE_REGISTER_WORDS],
-	                 sizeof(*registers));
 	arch_context_init(&scratch);
 	return arch_context_write(&scratch, registers);
+}
+
+bool reply_registers(const struct thread *replier, struct thread *caller)
+{
+	struct thread_registers registers;
+
+	reply_read_registers(replier, &registers);
+	return arch_context_write(&caller->context, &registers);
 }
 
 bool reply_map(struct thread *replier)
@@ -171,8 +181,11 @@ static unsigned reply_to_kernel(struct thread *replier, struct thread *caller)
 
 	if (error)
 		return error;
-	if (flags & REPLY_REGISTERS && !reply_read_registers(replier, &registers))
-		return ERR_RANGE;
+	if (flags & REPLY_REGISTERS) {
+		reply_read_registers(replier, &registers);
+		if (!registers_are_valid(&registers))
+			return ERR_RANGE;
+	}
 	/* The fast path may have begun with it. */
 	if (flags & REPLY_MAP && (replier->tour || !reply_map(replier)))
 		return STATUS_RESTART;

@@ -76,7 +76,7 @@ enum fault_result mm_resolve(struct mm *mm, uint64_t address, unsigned access, e
 struct mm *mm_fork(struct mm *mm); /* NULL: no memory */
 
 /* ---- user_copy.c: as copy_to_user and so on, for an address space that no thread runs in yet ---- */
-void *mm_pointer(struct mm *mm, uint64_t address, size_t *size, bool write);
+struct span mm_span(struct mm *mm, uint64_t address, size_t size, bool write);
 int mm_copy_to(struct mm *mm, uint64_t to, const void *from, size_t size);
 int mm_copy_from(struct mm *mm, void *to, uint64_t from, size_t size);
 int mm_clear(struct mm *mm, uint64_t to, size_t size);

@@ -195,17 +195,15 @@ static ssize_t stdin_read(struct file *file, struct io_buffer *buffer, uint64_t 
 	while (buffer->size > 0 && exec.taken != exec.put) {
 		/* the place in user memory first: after that nothing waits, and no two readers get the same
 		 * byte */
-		size_t part, start = exec.taken % STDIN_SIZE, run = exec.put - exec.taken;
-		void *place = io_pointer(buffer, &part, true);
-		if (place == NULL)
+		struct span place = io_span(buffer, STDIN_SIZE, true);
+		if (place.at == NULL)
 			return done > 0 ? (ssize_t)done : -EFAULT;
-		start = exec.taken % STDIN_SIZE;
-		run = exec.put - exec.taken;
-		if (run > STDIN_SIZE - start)
-			run = STDIN_SIZE - start;
-		if (part > run)
-			part = run;
-		memcpy(place, exec.input + start, part);
+		size_t start = exec.taken % STDIN_SIZE, part = exec.put - exec.taken;
+		if (part > STDIN_SIZE - start)
+			part = STDIN_SIZE - start;
+		if (part > place.size)
+			part = place.size;
+		memcpy(place.at, exec.input + start, part);
 		io_advance(buffer, part);
 		exec.taken += (uint32_t)part;
 		exec.consumed += (uint32_t)part;

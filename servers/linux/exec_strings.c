@@ -62,24 +62,23 @@ static int add_user_string(struct exec_strings *strings, struct thread *thread, 
 	size_t length = 0;
 
 	for (;;) {
-		size_t part = PAGE_SIZE;
-		const char *at = user_pointer(thread, address + length, &part, false);
+		struct span part = user_span(thread, address + length, PAGE_SIZE, false);
 		const char *end;
 		int error;
 
-		if (!at)
+		if (!part.at)
 			return -EFAULT;
-		end = memchr(at, 0, part);
+		end = memchr(part.at, 0, part.size);
 		if (end)
-			part = (size_t)(end - at) + 1;
-		if (length + part > EXEC_STRING_MAX || total(strings) + part > EXEC_TOTAL_MAX)
+			part.size = (size_t)(end - (const char *)part.at) + 1;
+		if (length + part.size > EXEC_STRING_MAX || total(strings) + part.size > EXEC_TOTAL_MAX)
 			return -E2BIG;
-		error = reserve(strings, part);
+		error = reserve(strings, part.size);
 		if (error)
 			return error;
-		memcpy(strings->data + strings->size, at, part);
-		strings->size += part;
-		length += part;
+		memcpy(strings->data + strings->size, part.at, part.size);
+		strings->size += part.size;
+		length += part.size;
 		if (end)
 			return 0;
 	}

@@ -95,13 +95,12 @@ long sys_getrandom(struct thread *thread, const uint64_t arguments[6])
 	if (left > INT32_MAX)
 		left = INT32_MAX;
 	for (uint64_t done = 0; done < left;) {
-		size_t part = left - done;
-		void *at = user_pointer(thread, address + done, &part, true);
+		struct span part = user_span(thread, address + done, left - done, true);
 
-		if (!at)
+		if (!part.at)
 			return done ? (long)done : -EFAULT;
-		random_bytes(at, part);
-		done += part;
+		random_bytes(part.at, part.size);
+		done += part.size;
 		if (done < left && signal_pending(thread))
 			return (long)done;
 	}

@@ -59,11 +59,16 @@ int copy_to_user(struct thread *thread, uint64_t to, const void *from, size_t si
 /* A NUL-terminated string of at most size bytes with its NUL: length without it, -EFAULT, or -ENAMETOOLONG */
 ssize_t copy_string_from_user(struct thread *thread, char *to, uint64_t from, size_t size);
 int clear_user(struct thread *thread, uint64_t to, size_t size);
+/* A stretch of memory in this server; at NULL: none. Small enough to be returned in registers. */
+struct span {
+	void *at;
+	size_t size;
+};
 /*
- * For moving bulk data without a bounce: the server's address of user memory [address, address + *size), with *size cut at the end of its page;
- * the page is present and (write) private to the process or shared-writable as its mapping demands. NULL: fault. Valid until the next wait.
+ * For moving bulk data without a bounce: user memory at this address, up to the end of its page and at most `size`;
+ * the page is present and (write) private to the process or shared-writable as its mapping demands. None: fault. Valid until the next wait.
  */
-void *user_pointer(struct thread *thread, uint64_t address, size_t *size, bool write);
+struct span user_span(struct thread *thread, uint64_t address, size_t size, bool write);
 
 /* ---- what the page cache asks of address spaces ---- */
 /* The file was truncated: take pages of [first, last] out of every process that maps them. */

@@ -45,13 +45,10 @@ static uint32_t chunk_lower_bound(const struct page_map *map, uint64_t number)
 	return low;
 }
 
-static struct page_chunk *chunk_find(struct page_map *map, uint64_t number)
+struct page_chunk *page_map_search(struct page_map *map, uint64_t number)
 {
-	uint32_t index;
+	uint32_t index = chunk_lower_bound(map, number);
 
-	if (map->last < map->count && map->chunks[map->last]->number == number)
-		return map->chunks[map->last];
-	index = chunk_lower_bound(map, number);
 	if (index == map->count || map->chunks[index]->number != number)
 		return NULL;
 	map->last = index;
@@ -84,23 +81,16 @@ static struct page_chunk *chunk_insert(struct page_map *map, uint64_t number)
 
 entry_t *page_map_find(struct page_map *map, uint64_t page)
 {
-	struct page_chunk *chunk = chunk_find(map, page / CHUNK_PAGES);
+	struct page_chunk *chunk = page_map_chunk(map, page / CHUNK_PAGES);
 
 	if (!chunk || !chunk->entries[page % CHUNK_PAGES])
 		return NULL;
 	return &chunk->entries[page % CHUNK_PAGES];
 }
 
-entry_t page_map_get(struct page_map *map, uint64_t page)
-{
-	struct page_chunk *chunk = chunk_find(map, page / CHUNK_PAGES);
-
-	return chunk ? chunk->entries[page % CHUNK_PAGES] : 0;
-}
-
 bool page_map_set(struct page_map *map, uint64_t page, entry_t entry)
 {
-	struct page_chunk *chunk = chunk_find(map, page / CHUNK_PAGES);
+	struct page_chunk *chunk = page_map_chunk(map, page / CHUNK_PAGES);
 	uint64_t bit = 1ul << page % CHUNK_PAGES;
 
 	if (!chunk)
@@ -117,7 +107,7 @@ bool page_map_set(struct page_map *map, uint64_t page, entry_t entry)
 
 entry_t page_map_take(struct page_map *map, uint64_t page)
 {
-	struct page_chunk *chunk = chunk_find(map, page / CHUNK_PAGES);
+	struct page_chunk *chunk = page_map_chunk(map, page / CHUNK_PAGES);
 	entry_t entry;
 
 	if (!chunk || !chunk->entries[page % CHUNK_PAGES])

@@ -33,7 +33,22 @@ struct page_map {
 	size_t pages;  /* entries that are not 0 */
 };
 
-entry_t page_map_get(struct page_map *map, uint64_t page);
+struct page_chunk *page_map_search(struct page_map *map, uint64_t number);
+
+/* The chunk with this number, or NULL. Mostly it is the one of last time. */
+static inline struct page_chunk *page_map_chunk(struct page_map *map, uint64_t number)
+{
+	if (map->last < map->count && map->chunks[map->last]->number == number)
+		return map->chunks[map->last];
+	return page_map_search(map, number);
+}
+
+static inline entry_t page_map_get(struct page_map *map, uint64_t page)
+{
+	const struct page_chunk *chunk = page_map_chunk(map, page / CHUNK_PAGES);
+
+	return chunk ? chunk->entries[page % CHUNK_PAGES] : 0;
+}
 /* The entry's place while something is there; NULL otherwise. Valid until the map changes shape (set of a new
  * page, prune). */
 entry_t *page_map_find(struct page_map *map, uint64_t page);

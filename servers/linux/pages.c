@@ -28,6 +28,7 @@ struct pool {
 static struct {
 	struct pool pools[POOLS_MAX];
 	unsigned pool_count;
+	const struct pool *last_pool; /* that a frame was looked for in */
 	struct page *pages;
 	pfn_t end;   /* frames are [1, end); 0 is PFN_NONE */
 	pfn_t fresh; /* [fresh, end) were never used and are still zero, the metadata apart */
@@ -52,14 +53,25 @@ cptr_t pool_memory(unsigned pool)
 	return memory.pools[pool].memory;
 }
 
+static const struct pool *pool_with(pfn_t pfn)
+{
+	const struct pool *pool = memory.last_pool;
+
+	if (pfn - pool->first < pool->pages)
+		return pool;
+	pool = &memory.pools[memory.pool_count - 1];
+	while (pool->first > pfn)
+		pool--;
+	memory.last_pool = pool;
+	return pool;
+}
+
 unsigned pool_of(pfn_t pfn, uint32_t *page)
 {
-	unsigned pool = memory.pool_count - 1;
+	const struct pool *pool = pool_with(pfn);
 
-	while (memory.pools[pool].first > pfn)
-		pool--;
-	*page = pfn - memory.pools[pool].first;
-	return pool;
+	*page = pfn - pool->first;
+	return (unsigned)(pool - memory.pools);
 }
 
 void page_pool(pfn_t pfn, uint32_t *pool, uint32_t *offset)
@@ -79,10 +91,9 @@ pfn_t page_pfn(const struct page *page)
 
 void *page_address(pfn_t pfn)
 {
-	uint32_t page;
-	unsigned pool = pool_of(pfn, &page);
+	const struct pool *pool = pool_with(pfn);
 
-	return memory.pools[pool].address + ((size_t)page << PAGE_BITS);
+	return pool->address + ((size_t)(pfn - pool->first) << PAGE_BITS);
 }
 
 struct waitq *page_waitq(pfn_t pfn)
@@ -138,6 +149,7 @@ void pages_init(void)
 	}
 	if (!memory.pool_count)
 		fatal("memory: no pool was given");
+	memory.last_pool = memory.pools;
 	memory.total = memory.end - 1;
 	memory.fresh = 1;
 	memory.fresh_is_zero = startup()->generation == 0; /* a predecessor left its data */

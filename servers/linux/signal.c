@@ -52,6 +52,42 @@ bool signal_stops(int signal)
 
 /* ---- queues ---- */
 
+/* A few items are kept for the next signals. */
+#define SPARE_ITEMS 64
+
+static struct {
+	struct signal_item *first;
+	unsigned count;
+} spare;
+
+static struct signal_item *item_create(const struct linux_siginfo *info)
+{
+	struct signal_item *item = spare.first;
+
+	if (item) {
+		spare.first = item->next;
+		spare.count--;
+	} else {
+		item = malloc(sizeof(*item));
+		if (!item)
+			return NULL;
+	}
+	item->next = NULL;
+	item->info = *info;
+	return item;
+}
+
+static void item_free(struct signal_item *item)
+{
+	if (spare.count == SPARE_ITEMS) {
+		free(item);
+		return;
+	}
+	item->next = spare.first;
+	spare.first = item;
+	spare.count++;
+}
+
 void signal_queue_flush(struct signal_queue *queue, sigset_bits signals)
 {
 	struct signal_item **link = &queue->first;
@@ -63,7 +99,7 @@ void signal_queue_flush(struct signal_queue *queue, sigset_bits signals)
 
 		if (SIGNAL_BIT(item->info.signal) & signals) {
 			*link = item->next;
-			free(item);
+			item_free(item);
 		} else {
 			queue->last = item;
 			link = &item->next;
@@ -79,10 +115,9 @@ static void queue_add(struct signal_queue *queue, const struct linux_siginfo *in
 	if (info->signal < FIRST_REALTIME && queue->pending & SIGNAL_BIT(info->signal))
 		return;
 	queue->pending |= SIGNAL_BIT(info->signal);
-	item = malloc(sizeof(*item));
+	item = item_create(info);
 	if (!item)
 		return;
-	*item = (struct signal_item){.info = *info};
 	if (queue->last)
 		queue->last->next = item;
 	else
@@ -115,7 +150,7 @@ static void queue_take(struct signal_queue *queue, int signal, struct linux_sigi
 		*link = item->next;
 		if (!item->next)
 			queue->last = previous;
-		free(item);
+		item_free(item);
 	}
 	for (item = *link; item && !more; item = item->next)
 		more = item->info.signal == signal;

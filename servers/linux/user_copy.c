@@ -9,38 +9,43 @@
 #include "address_space.h"
 #include "process.h"
 
-void *mm_pointer(struct mm *mm, uint64_t address, size_t *size, bool write)
+/* The page was not there, or not for this: its entry now, or 0. */
+__attribute__((noinline)) static entry_t resolve(struct mm *mm, uint64_t address, bool write)
 {
-	size_t room = PAGE_SIZE - (address & (PAGE_SIZE - 1));
+	entry_t entry;
+
+	return mm_resolve(mm, address, write ? FAULT_WRITE : FAULT_READ, &entry) == FAULT_OK ? entry : 0;
+}
+
+struct span mm_span(struct mm *mm, uint64_t address, size_t size, bool write)
+{
+	size_t offset = address & (PAGE_SIZE - 1), room = PAGE_SIZE - offset;
+	uint32_t prot = write ? PROT_WRITE : PROT_READ | PROT_WRITE | PROT_EXEC;
 	struct vma *vma;
 	entry_t entry;
 
 	if (address >= USER_END)
-		return NULL;
+		return (struct span){NULL, 0};
 	vma = vma_find(&mm->regions, address);
 	entry = page_map_get(&mm->pages, address >> PAGE_BITS);
-	if (!vma || !entry || !(vma->prot & (write ? PROT_WRITE : PROT_READ | PROT_WRITE | PROT_EXEC)) ||
-	    (write && !(entry & ENTRY_WRITE))) {
-		if (mm_resolve(mm, address, write ? FAULT_WRITE : FAULT_READ, &entry) != FAULT_OK)
-			return NULL;
-	}
-	if (*size > room)
-		*size = room;
-	return (uint8_t *)page_address(entry & ENTRY_PFN) + (address & (PAGE_SIZE - 1));
+	if (!vma || !entry || !(vma->prot & prot) || (write && !(entry & ENTRY_WRITE)))
+		entry = resolve(mm, address, write);
+	if (!entry)
+		return (struct span){NULL, 0};
+	return (struct span){(uint8_t *)page_address(entry & ENTRY_PFN) + offset, size < room ? size : room};
 }
 
 int mm_copy_from(struct mm *mm, void *to, uint64_t from, size_t size)
 {
 	while (size) {
-		size_t part = size;
-		const void *at = mm_pointer(mm, from, &part, false);
+		struct span part = mm_span(mm, from, size, false);
 
-		if (!at)
+		if (!part.at)
 			return -EFAULT;
-		memcpy(to, at, part);
-		to = (uint8_t *)to + part;
-		from += part;
-		size -= part;
+		memcpy(to, part.at, part.size);
+		to = (uint8_t *)to + part.size;
+		from += part.size;
+		size -= part.size;
 	}
 	return 0;
 }
@@ -48,15 +53,14 @@ int mm_copy_from(struct mm *mm, void *to, uint64_t from, size_t size)
 int mm_copy_to(struct mm *mm, uint64_t to, const void *from, size_t size)
 {
 	while (size) {
-		size_t part = size;
-		void *at = mm_pointer(mm, to, &part, true);
+		struct span part = mm_span(mm, to, size, true);
 
-		if (!at)
+		if (!part.at)
 			return -EFAULT;
-		memcpy(at, from, part);
-		from = (const uint8_t *)from + part;
-		to += part;
-		size -= part;
+		memcpy(part.at, from, part.size);
+		from = (const uint8_t *)from + part.size;
+		to += part.size;
+		size -= part.size;
 	}
 	return 0;
 }
@@ -64,14 +68,13 @@ int mm_copy_to(struct mm *mm, uint64_t to, const void *from, size_t size)
 int mm_clear(struct mm *mm, uint64_t to, size_t size)
 {
 	while (size) {
-		size_t part = size;
-		void *at = mm_pointer(mm, to, &part, true);
+		struct span part = mm_span(mm, to, size, true);
 
-		if (!at)
+		if (!part.at)
 			return -EFAULT;
-		memset(at, 0, part);
-		to += part;
-		size -= part;
+		memset(part.at, 0, part.size);
+		to += part.size;
+		size -= part.size;
 	}
 	return 0;
 }
@@ -91,9 +94,9 @@ int clear_user(struct thread *thread, uint64_t to, size_t size)
 	return mm_clear(thread->process->mm, to, size);
 }
 
-void *user_pointer(struct thread *thread, uint64_t address, size_t *size, bool write)
+struct span user_span(struct thread *thread, uint64_t address, size_t size, bool write)
 {
-	return mm_pointer(thread->process->mm, address, size, write);
+	return mm_span(thread->process->mm, address, size, write);
 }
 
 ssize_t copy_string_from_user(struct thread *thread, char *to, uint64_t from, size_t size)
@@ -101,19 +104,18 @@ ssize_t copy_string_from_user(struct thread *thread, char *to, uint64_t from, si
 	size_t length = 0;
 
 	while (length < size) {
-		size_t part = size - length;
-		const char *at = user_pointer(thread, from + length, &part, false);
+		struct span part = user_span(thread, from + length, size - length, false);
 		const char *end;
 
-		if (!at)
+		if (!part.at)
 			return -EFAULT;
-		end = memchr(at, 0, part);
-		if (end) {
-			memcpy(to + length, at, (size_t)(end - at) + 1);
-			return (ssize_t)(length + (size_t)(end - at));
-		}
-		memcpy(to + length, at, part);
-		length += part;
+		end = memchr(part.at, 0, part.size);
+		if (end)
+			part.size = (size_t)(end - (const char *)part.at) + 1;
+		memcpy(to + length, part.at, part.size);
+		length += part.size;
+		if (end)
+			return (ssize_t)length - 1;
 	}
 	return -ENAMETOOLONG;
 }

@@ -19,13 +19,10 @@ unsigned vma_first(const struct vma_set *set, uint64_t address)
 	return low;
 }
 
-struct vma *vma_find(struct vma_set *set, uint64_t address)
+struct vma *vma_search(struct vma_set *set, uint64_t address)
 {
-	unsigned index = set->last;
+	unsigned index = vma_first(set, address);
 
-	if (index < set->count && set->items[index]->start <= address && address < set->items[index]->end)
-		return set->items[index];
-	index = vma_first(set, address);
 	if (index == set->count || set->items[index]->start > address)
 		return NULL;
 	set->last = index;

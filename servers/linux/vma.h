@@ -36,8 +36,18 @@ struct vma_set {
 	unsigned last; /* where the last search ended */
 };
 
-/* The region that holds address, or NULL. */
-struct vma *vma_find(struct vma_set *set, uint64_t address);
+struct vma *vma_search(struct vma_set *set, uint64_t address);
+/* The region that holds address, or NULL. Mostly it is the one of last time. */
+static inline struct vma *vma_find(struct vma_set *set, uint64_t address)
+{
+	if (set->last < set->count) {
+		struct vma *vma = set->items[set->last];
+
+		if (address - vma->start < vma->end - vma->start)
+			return vma;
+	}
+	return vma_search(set, address);
+}
 /* Index of the first region that ends after address; set->count: none. */
 unsigned vma_first(const struct vma_set *set, uint64_t address);
 /* Room for `more` regions without a failure later. */

@@ -60,7 +60,12 @@ static double scale = 1;
 static const char *metric_name;
 static char program[512];
 static pid_t peer;
-static char buffer[MIB] __attribute__((aligned(PAGE)));
+/* What data goes through, and as much again, so that there is something to fork. Not a power of two apart:
+ * pages that are meet in the emulator's TLB. */
+static struct {
+	char data[MIB], padding[37 * PAGE], more[MIB];
+} memory __attribute__((aligned(PAGE)));
+#define buffer memory.data
 
 /* The metric cannot go on: say why and end its process. */
 static _Noreturn void give_up(const char *what)
@@ -588,17 +593,24 @@ static void run_mutex(long n)
 /* ---- memory ---- */
 static char *anonymous(size_t size, int protection)
 {
-	char *memory = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
+	char *region = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (region == MAP_FAILED)
 		give_up("mmap");
-	madvise(memory, size, MADV_NOHUGEPAGE);
-	return memory;
+	return region;
 }
 
-static void touch(char *memory, long pages, char value)
+/* Pages of 4 KiB, however many they are. */
+static char *anonymous_small(size_t size)
+{
+	char *region = anonymous(size, PROT_READ | PROT_WRITE);
+	madvise(region, size, MADV_NOHUGEPAGE);
+	return region;
+}
+
+static void touch(char *region, long pages, char value)
 {
 	for (long i = 0; i < pages; i++)
-		memory[i * PAGE] = value;
+		region[i * PAGE] = value;
 }
 
 static void run_map(long n)
@@ -610,17 +622,17 @@ static void run_map(long n)
 static void run_map_touch(long n)
 {
 	while (n--) {
-		char *memory = anonymous(16 * PAGE, PROT_READ | PROT_WRITE);
-		touch(memory, 16, 1);
-		munmap(memory, 16 * PAGE);
+		char *region = anonymous(16 * PAGE, PROT_READ | PROT_WRITE);
+		touch(region, 16, 1);
+		munmap(region, 16 * PAGE);
 	}
 }
 
 static void run_fault_anonymous(long n)
 {
-	char *memory = anonymous((size_t)n * PAGE, PROT_READ | PROT_WRITE);
-	touch(memory, n, 1);
-	munmap(memory, (size_t)n * PAGE);
+	char *region = anonymous_small((size_t)n * PAGE);
+	touch(region, n, 1);
+	munmap(region, (size_t)n * PAGE);
 }
 
 static void prepare_file(void)
@@ -639,28 +651,28 @@ static void run_fault_file(long n)
 {
 	while (n > 0) {
 		long pages = n < 256 ? n : 256;
-		volatile char *memory = mmap(NULL, (size_t)pages * PAGE, PROT_READ, MAP_SHARED, fd_a, 0);
-		if (memory == MAP_FAILED)
+		volatile char *region = mmap(NULL, (size_t)pages * PAGE, PROT_READ, MAP_SHARED, fd_a, 0);
+		if (region == MAP_FAILED)
 			give_up("mmap");
-		madvise((void *)memory, (size_t)pages * PAGE, MADV_RANDOM);
+		madvise((void *)region, (size_t)pages * PAGE, MADV_RANDOM);
 		for (long i = 0; i < pages; i++)
-			(void)memory[i * PAGE];
-		munmap((void *)memory, (size_t)pages * PAGE);
+			(void)region[i * PAGE];
+		munmap((void *)region, (size_t)pages * PAGE);
 		n -= pages;
 	}
 }
 
 static void run_copy_on_write(long n)
 {
-	char *memory = anonymous((size_t)n * PAGE, PROT_READ | PROT_WRITE);
-	touch(memory, n, 1);
+	char *region = anonymous_small((size_t)n * PAGE);
+	touch(region, n, 1);
 	pid_t pid = (pid_t)CHECK(fork());
 	if (pid == 0) {
-		touch(memory, n, 2);
+		touch(region, n, 2);
 		_exit(0);
 	}
 	wait_success(pid);
-	munmap(memory, (size_t)n * PAGE);
+	munmap(region, (size_t)n * PAGE);
 }
 
 static char *protected_page;
@@ -1103,7 +1115,8 @@ int main(int argc, char **argv)
 	ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
 	if (length <= 0)
 		snprintf(program, sizeof program, "%s", argv[0]);
-	memset(buffer, 1, sizeof buffer);
+	memset(memory.data, 1, sizeof memory.data);
+	memset(memory.more, 1, sizeof memory.more);
 	for (size_t i = 0; i < METRIC_COUNT; i++)
 		if (wanted(metrics[i].name, metrics[i].group, argc - optind, argv + optind))
 			run_in_child(metrics[i].name, &metrics[i]);

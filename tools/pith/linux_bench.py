@@ -205,7 +205,7 @@ class Program:
 
 
 def profile(metric):
-    """Components and functions by their instructions an operation on Pith."""
+    """Components and functions by their instructions an operation on Pith, then the instructions of what counts most."""
     boot.make("all", LBENCH)
     programs = [Program("kernel", boot.KERNEL), Program("lbench", LBENCH),
                 *(Program(name, build("components", f"{name}.elf")) for name in COMPONENTS)]
@@ -217,12 +217,15 @@ def profile(metric):
             words = [line.split(None, 3) for line in file]
     operations = values[f"{metric}.operations"][0]
     components, functions = collections.Counter(), collections.Counter()
-    for address, count, code, _ in words:
+    instructions = collections.defaultdict(list)
+    for address, count, code, text in words:
         address, count, code = int(address, 16), int(count), bytes.fromhex(code)
         program = next((p for p in programs if p.holds(address, code)), None)
         name = program.name if program else "other programs"
+        function = name, program.function(address) if program else "?"
         components[name] += count
-        functions[name, program.function(address) if program else "?"] += count
+        functions[function] += count
+        instructions[function].append((address, count, text.strip()))
     print(f"{metric}: {components.total() / operations:.0f} instructions an operation")
     for name, count in components.most_common():
         print(f"{count / operations:12.1f}  {name}")
@@ -230,4 +233,10 @@ def profile(metric):
     for (name, function), count in functions.most_common():
         if count * 1000 >= components.total():
             print(f"{count / operations:12.1f}  {name:14} {function}")
+    for function, total in functions.most_common():
+        if total * 100 < components.total() or function[1] == "?":
+            break
+        print(f"\n{' '.join(function)}:")
+        for address, count, text in sorted(instructions[function]):
+            print(f"{count / operations:12.2f}  {address:x}  {text}")
     return 0

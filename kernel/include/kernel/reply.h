@@ -39,5 +39,10 @@ void reply_fail(struct reply *reply);
  */
 bool reply_map(struct thread *replier);
 
+/* How many words an answer with REPLY_REGISTERS has. */
+#define REPLY_REGISTERS_WORDS (MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS)
+/* From the replier's IPC buffer, which it has. False, and nothing has changed: they are none. */
+bool reply_registers(const struct thread *replier, struct thread *caller);
+
 unsigned syscall_reply(struct thread *thread);
 unsigned syscall_reply_recv(struct thread *thread);

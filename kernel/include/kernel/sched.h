@@ -110,13 +110,13 @@ __attribute__((always_inline)) static inline void sched_context_use(struct sched
 
 /* ---- ready queues ---- */
 
-static inline void ready_mark(struct cpu *cpu, unsigned priority)
+__attribute__((always_inline)) static inline void ready_mark(struct cpu *cpu, unsigned priority)
 {
 	cpu->ready_bits[priority / 64] |= 1ul << priority % 64;
 	cpu->ready_words |= 1ul << priority / 64;
 }
 
-static inline void ready_unmark(struct cpu *cpu, unsigned priority)
+__attribute__((always_inline)) static inline void ready_unmark(struct cpu *cpu, unsigned priority)
 {
 	cpu->ready_bits[priority / 64] &= ~(1ul << priority % 64);
 	if (!cpu->ready_bits[priority / 64])
@@ -139,8 +139,24 @@ static inline void ready_add_last(struct cpu *cpu, struct thread *thread)
 	ready_mark(cpu, thread->priority);
 }
 
+/* The same before its equals. */
+static inline void ready_add_first(struct cpu *cpu, struct thread *thread)
+{
+	struct ready_queue *queue = &cpu->ready[thread->priority];
+
+	thread->queued = true;
+	thread->ready_prev = NULL;
+	thread->ready_next = queue->first;
+	if (queue->first)
+		queue->first->ready_prev = thread;
+	else
+		queue->last = thread;
+	queue->first = thread;
+	ready_mark(cpu, thread->priority);
+}
+
 /* The first of the queue, which is not empty, leaves it. */
-static inline void ready_take_first(struct cpu *cpu, unsigned priority)
+__attribute__((always_inline)) static inline void ready_take_first(struct cpu *cpu, unsigned priority)
 {
 	struct ready_queue *queue = &cpu->ready[priority];
 	struct thread *first = queue->first;

@@ -14,13 +14,14 @@ static void next_segment(struct io_buffer *buffer)
 	}
 }
 
-void *io_pointer(struct io_buffer *buffer, size_t *size, bool to_user)
+struct span io_span(struct io_buffer *buffer, size_t size, bool to_user)
 {
 	next_segment(buffer);
-	*size = buffer->size - buffer->later;
+	if (size > buffer->size - buffer->later)
+		size = buffer->size - buffer->later;
 	if (buffer->thread == NULL)
-		return buffer->kernel;
-	return user_pointer(buffer->thread, buffer->user, size, to_user);
+		return (struct span){buffer->kernel, size};
+	return user_span(buffer->thread, buffer->user, size, to_user);
 }
 
 void io_advance(struct io_buffer *buffer, size_t size)
@@ -34,25 +35,23 @@ void io_advance(struct io_buffer *buffer, size_t size)
 
 enum copy_kind { COPY_TO, COPY_FROM, COPY_ZERO };
 
-static int copy(struct io_buffer *buffer, void *memory, size_t size, enum copy_kind kind)
+__attribute__((always_inline)) static inline int copy(struct io_buffer *buffer, void *memory, size_t size,
+                                                      enum copy_kind kind)
 {
 	char *at = memory;
 	while (size > 0) {
-		size_t part;
-		void *place = io_pointer(buffer, &part, kind != COPY_FROM);
-		if (place == NULL)
+		struct span part = io_span(buffer, size, kind != COPY_FROM);
+		if (part.at == NULL)
 			return -EFAULT;
-		if (part > size)
-			part = size;
 		if (kind == COPY_TO)
-			memcpy(place, at, part);
+			memcpy(part.at, at, part.size);
 		else if (kind == COPY_FROM)
-			memcpy(at, place, part);
+			memcpy(at, part.at, part.size);
 		else
-			memset(place, 0, part);
-		io_advance(buffer, part);
-		at = kind == COPY_ZERO ? at : at + part;
-		size -= part;
+			memset(part.at, 0, part.size);
+		io_advance(buffer, part.size);
+		at = kind == COPY_ZERO ? at : at + part.size;
+		size -= part.size;
 	}
 	return 0;
 }

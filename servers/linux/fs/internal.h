@@ -240,9 +240,8 @@ static inline bool file_writable(const struct file *file)
 {
 	return (file->flags & ACCESS_MODE) != O_RDONLY;
 }
-/* The next bytes in one piece: address in this server, *size > 0 of them (not after a wait). NULL: -EFAULT.
- * Then io_advance. */
-void *io_pointer(struct io_buffer *buffer, size_t *size, bool to_user);
+/* The next bytes in one piece, at most `size` (not after a wait). None: -EFAULT. Then io_advance. */
+struct span io_span(struct io_buffer *buffer, size_t size, bool to_user);
 void io_advance(struct io_buffer *buffer, size_t size);
 int io_clear(struct io_buffer *buffer, size_t size); /* zeros to it */
 ssize_t file_read(struct file *file, struct io_buffer *buffer, uint64_t *position);
@@ -269,10 +268,10 @@ void page_tree_remove(struct page_tree *tree, uint64_t index);
 pfn_t page_tree_next(const struct page_tree *tree, uint64_t *index);
 
 /* ---- page_cache.c ---- */
-/* Page flags beyond mm.h's: blocks are reserved on the disk; the page is known to have its blocks. */
+/* Page flags beyond mm.h's: blocks are reserved on the disk; the page is known to have its blocks; it was used. */
 #define PAGE_RESERVED  (1 << 8)
 #define PAGE_ALLOCATED (1 << 9)
-void page_cache_access(struct page *page);
+#define PAGE_USED      (1 << 10)
 /* For writing all of the page: no read. */
 int page_cache_add(struct inode *inode, uint64_t index,
                    pfn_t pfn); /* the cache takes a reference of its own; -EEXIST, -ENOMEM */

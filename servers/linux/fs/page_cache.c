@@ -15,7 +15,8 @@
 #define RECLAIM_MARGIN   64
 #define RECLAIM_BATCH    128
 
-static struct page *lru_first, *lru_last; /* first: longest not used */
+/* In the order in which they came or were spared: a page that was used since then is spared once. */
+static struct page *lru_first, *lru_last;
 static size_t cached_pages;
 static struct waitq idle_wait; /* some file's last I/O is done */
 
@@ -46,14 +47,6 @@ static void lru_append(struct page *page)
 	else
 		lru_first = page;
 	lru_last = page;
-}
-
-void page_cache_access(struct page *page)
-{
-	if (page == lru_last || page->inode == NULL || !has_store(page->inode))
-		return;
-	lru_remove(page);
-	lru_append(page);
 }
 
 size_t page_cache_pages(void)
@@ -302,7 +295,7 @@ static int get_page(struct inode *inode, uint64_t index, uint64_t window_start, 
 				continue;
 			}
 			if (error == 0) {
-				page_cache_access(page_of(pfn));
+				page_of(pfn)->flags |= PAGE_USED;
 				*out = pfn;
 			}
 			return error;
@@ -344,16 +337,18 @@ int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count)
 	return read_start(inode, index, count, false);
 }
 
-/*
- * For read(): who reads one page after another gets the next window while it still works on this one; windows
- * double. Anybody else gets what he asked for (up to last_wanted).
- */
-int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, pfn_t *out)
+/* A sequential reader has come to the middle of what was read ahead for it. */
+static bool ahead_is_due(const struct file *file, uint64_t index, bool sequential)
+{
+	return sequential && file->ahead_size > 0 && index + file->ahead_size / 2 >= file->ahead_end;
+}
+
+/* The page is not there, or more should be read ahead. */
+__attribute__((noinline)) static int get_ahead(struct file *file, uint64_t index, uint64_t last_wanted,
+                                               bool sequential, pfn_t *out)
 {
 	struct inode *inode = file->inode;
-	bool sequential = index == file->ahead_next || index == 0;
 	uint64_t window = last_wanted - index + 1;
-	file->ahead_next = index + 1;
 	if (page_tree_find(&inode->pages, index) == PFN_NONE) {
 		if (sequential) {
 			uint64_t ahead =
@@ -367,8 +362,7 @@ int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wan
 		if (window > FS_PAGES_MAX)
 			window = FS_PAGES_MAX;
 		file->ahead_end = index + window;
-	} else if (sequential && file->ahead_size > 0 && index + file->ahead_size / 2 >= file->ahead_end &&
-	           has_store(inode)) {
+	} else if (ahead_is_due(file, index, sequential) && has_store(inode)) {
 		uint64_t ahead =
 		        file->ahead_size * 2 > READ_AHEAD_MAX ? READ_AHEAD_MAX : file->ahead_size * 2;
 		if (read_start(inode, file->ahead_end, ahead, false) == 0) {
@@ -377,6 +371,26 @@ int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wan
 		}
 	}
 	return get_page(inode, index, index, window, out);
+}
+
+/*
+ * For read(): who reads one page after another gets the next window while it still works on this one; windows
+ * double. Anybody else gets what he asked for (up to last_wanted).
+ */
+int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, pfn_t *out)
+{
+	struct inode *inode = file->inode;
+	bool sequential = index == file->ahead_next || index == 0;
+	pfn_t pfn = page_tree_find(&inode->pages, index);
+	struct page *page = page_of(pfn);
+	file->ahead_next = index + 1;
+	if (pfn == PFN_NONE || !(page->flags & PAGE_UPTODATE) || index >= pages_of(inode->attributes.size) ||
+	    ahead_is_due(file, index, sequential))
+		return get_ahead(file, index, last_wanted, sequential, out);
+	page->flags |= PAGE_USED;
+	page_get(pfn);
+	*out = pfn;
+	return 0;
 }
 
 /* ---- truncation ---- */
@@ -410,13 +424,14 @@ void page_cache_clear_beyond(struct inode *inode, uint64_t size)
 size_t page_cache_reclaim(size_t wanted)
 {
 	size_t freed = 0, dirty = 0;
-	for (size_t budget = cached_pages; budget > 0 && freed < wanted && lru_first != NULL; budget--) {
+	for (size_t budget = 2 * cached_pages; budget > 0 && freed < wanted && lru_first != NULL; budget--) {
 		struct page *page = lru_first;
 		dirty += (page->flags & PAGE_DIRTY) != 0;
-		if (page->references == 1 && !(page->flags & (PAGE_BUSY | PAGE_DIRTY))) {
+		if (page->references == 1 && !(page->flags & (PAGE_BUSY | PAGE_DIRTY | PAGE_USED))) {
 			cache_remove(page);
 			freed++;
 		} else { /* out of the way of the next search */
+			page->flags &= (uint16_t)~PAGE_USED;
 			lru_remove(page);
 			lru_append(page);
 		}

@@ -45,15 +45,15 @@ static size_t move_out(struct stream *stream, struct io_buffer *buffer)
 {
 	size_t done = 0;
 	while (buffer->size > 0 && used(stream) > 0) {
-		size_t part, offset = stream->taken % BUFFER_SIZE;
-		void *place = io_pointer(buffer, &part, true);
-		if (place == NULL)
+		struct span place = io_span(buffer, BUFFER_SIZE, true);
+		if (place.at == NULL)
 			break;
+		size_t offset = stream->taken % BUFFER_SIZE, part = place.size;
 		if (part > used(stream))
 			part = used(stream);
 		if (part > BUFFER_SIZE - offset)
 			part = BUFFER_SIZE - offset;
-		memcpy(place, stream->data + offset, part);
+		memcpy(place.at, stream->data + offset, part);
 		io_advance(buffer, part);
 		stream->taken += part;
 		done += part;
@@ -65,15 +65,15 @@ static size_t move_in(struct stream *stream, struct io_buffer *buffer)
 {
 	size_t done = 0;
 	while (buffer->size > 0 && used(stream) < BUFFER_SIZE) {
-		size_t part, offset = stream->put % BUFFER_SIZE, space = BUFFER_SIZE - used(stream);
-		void *place = io_pointer(buffer, &part, false);
-		if (place == NULL)
+		struct span place = io_span(buffer, BUFFER_SIZE, false);
+		if (place.at == NULL)
 			break;
-		if (part > space)
-			part = space;
+		size_t offset = stream->put % BUFFER_SIZE, part = place.size;
+		if (part > BUFFER_SIZE - used(stream))
+			part = BUFFER_SIZE - used(stream);
 		if (part > BUFFER_SIZE - offset)
 			part = BUFFER_SIZE - offset;
-		memcpy(stream->data + offset, place, part);
+		memcpy(stream->data + offset, place.at, part);
 		io_advance(buffer, part);
 		stream->put += part;
 		done += part;

@@ -86,13 +86,11 @@ void *pages_take_stack(void)
 
 /* ---- user memory: the test's own; the first page is bad ---- */
 
-void *user_pointer(struct thread *thread, uint64_t address, size_t *size, bool write)
+struct span user_span(struct thread *thread, uint64_t address, size_t size, bool write)
 {
 	(void)thread, (void)write;
 	size_t left = PAGE_SIZE - address % PAGE_SIZE;
-	if (*size > left)
-		*size = left;
-	return address < PAGE_SIZE ? NULL : (void *)(uintptr_t)address;
+	return (struct span){address < PAGE_SIZE ? NULL : (void *)(uintptr_t)address, size < left ? size : left};
 }
 int copy_from_user(struct thread *thread, void *to, uint64_t from, size_t size)
 {
