@@ -162,7 +162,7 @@ def test_serial_kills():
 def test_disk_errors():
     """Sectors that cannot be read or written: an error for what needs them, nothing else is touched."""
     import boot as pith_boot
-    import images
+    import rootfs
     from session import Session
 
     write_file("tree/good", b"good\n" * 1000)
@@ -181,7 +181,7 @@ def test_disk_errors():
         echo new >/mnt/new && sync; cat /mnt/new
         grep restarts /pith/components/virtio-blk.1/status"""
     command = machine.command_line(pith_boot.KERNEL, image, pith_boot.append(), "128M",
-                                   [machine.Disk(images.root_image(), keep=False), machine.Disk(disk)])
+                                   [machine.Disk(rootfs.image(), keep=False), machine.Disk(disk)])
     command = [word.replace(f"file={disk}", f"file=blkdebug:{rules}:{disk}") for word in command]
     with open(file_path("output"), "w+b") as output, open(os.devnull, "r+b") as null:
         with machine.Machine(command) as emulator:

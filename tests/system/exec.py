@@ -95,8 +95,9 @@ def wait_for(stream, text):
 
 
 def end_by(number, script, disk=None):
-    """Start, wait for its word, send a signal to the command; the status, and no emulator may stay."""
-    process = subprocess.Popen(pith_command("sh", "-c", script, disk=disk or ()), stdin=subprocess.DEVNULL,
+    """Start, wait for its word, send a signal to the command; the status, and no emulator may stay. (dash, on Linux too, loses a SIGINT
+    that comes while it starts a program.)"""
+    process = subprocess.Popen(pith_command("busybox", "sh", "-c", script, disk=disk or ()), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE)
     wait_for(process.stdout, b"started")
     emulators = children_of(process.pid)

@@ -101,11 +101,11 @@ def test_corrupt_files_do_not_stop_the_rest():
 def boot(image):
     """The kernel with this boot image (None: without one); what the log says before it stops."""
     import boot as pith_boot
-    import images
+    import rootfs
     import machine
     from session import Lost, Session
     command = machine.command_line(pith_boot.KERNEL, image, pith_boot.append(), "256M",
-                                   [machine.Disk(images.root_image(), keep=False)])
+                                   [machine.Disk(rootfs.image(), keep=False)])
     with open(os.devnull, "r+b") as null, machine.Machine(command) as emulator:
         session = Session(emulator.console, emulator.log, ["true"], [], 60 * PATIENCE, (null.fileno(),) * 3)
         try:

@@ -91,7 +91,7 @@ WORK = """cd {folder}
 i=0
 while [ $i -lt 5 ]; do
 	mkdir d$i
-	cp -r /bin /etc d$i
+	cp -r /usr/lib/locale /etc d$i
 	for f in 1 2 3 4 5 6 7 8 9; do echo $f >d$i/g$f; mv d$i/g$f d$i/h$f; ln d$i/h$f d$i/l$f; ln -s l$f d$i/s$f; done
 	rm d$i/h5 d$i/l6
 	seq 1 20000 >d$i/seq

@@ -9,9 +9,9 @@ import subprocess
 
 import bench
 import boot
-import images
 import kernel_test
 import machine
+import rootfs
 from paths import build
 from support import PITH, check, equal, file_path, run
 
@@ -130,7 +130,7 @@ def busy_machine(append, cpus):
     """All its CPUs run programs, which do little but compute."""
     boot.make()
     command = machine.command_line(boot.KERNEL, boot.image("run", {}), f"{boot.append()} {append}", cpus=cpus, accel=machine.TCG,
-                                   disks=[machine.Disk(images.root_image(), keep=False)])
+                                   disks=[machine.Disk(rootfs.image(), keep=False)])
     with machine.Machine(command, control=True) as emulator:
         session = bytearray()
         while not PROMPT.search(session):

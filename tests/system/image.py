@@ -8,9 +8,9 @@ import select
 import time
 
 import boot
-import images
 import iso
 import machine
+import rootfs
 from paths import build
 from support import FOLDER, PATIENCE, PITH, SEED, check, equal, full, run, seconds
 
@@ -28,7 +28,7 @@ TOO_LITTLE = re.compile(rb"init: error: not enough memory .*\n(.*\n)*init: error
 
 def boots(medium, firmware="bios", chipset="q35", memory="128M", cpus=1, limit=120):
     """Boot from the CD until there is a shell or a reason why not; returns what COM1 and COM2 said."""
-    disk = os.path.abspath(images.root_image())
+    disk = os.path.abspath(rootfs.image())
     command = [machine.QEMU, "-machine", chipset, *machine.TCG, "-m", memory, "-smp", str(cpus), "-nodefaults", "-no-user-config",
                "-no-reboot", "-display", "none", *FIRMWARES[firmware][0], "-cdrom", medium, "-boot", "d",
                "-drive", f"if=none,id=disk0,format=raw,file={disk},snapshot=on",

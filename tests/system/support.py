@@ -80,8 +80,8 @@ def pith(*command, stdin=b"", timeout=180, **options):
 
 
 def shell(script, **options):
-    """A shell script on Pith."""
-    return pith("sh", "-c", script, **options)
+    """A script for busybox's shell and its applets on Pith."""
+    return pith("busybox", "sh", "-c", script, **options)
 
 
 def host_shell(script, stdin=b"", cwd=None):
@@ -140,21 +140,19 @@ def strip_escapes(text):
 
 
 class Shell:
-    """`./pith run` on a pseudo-terminal, with what a user types and sees."""
+    """`./pith run` on a pseudo-terminal, with what a user types and sees: root's shell, bash."""
 
-    # The shell asks where the cursor is. Before it has, nothing may be typed: the answer, coming later, would be the next command's input.
-    QUESTION = "\x1b[6n"
-    PROMPT = re.compile(r"root@[a-z]+:[^\n]*# " + re.escape(QUESTION))
+    PROMPT = re.compile(r"root@[a-z]+:[^\n]*# ")
+    SH = "sh"
 
     def __init__(self, *options, rows=24, columns=80, command=None):
         self.raw = ""           # all that was shown
         self.position = 0       # what of it expect() has passed
-        self.answered = 0       # up to where its questions are answered
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(command or [PITH, "run", *options], stdin=slave, stdout=slave, stderr=slave,
-                                        env={**os.environ, "TERM": "linux"}, start_new_session=True)
+                                        env={**os.environ, "TERM": "xterm"}, start_new_session=True)
         self.slave, self.master = slave, master
 
     def __enter__(self):
@@ -187,15 +185,11 @@ class Shell:
             data = data[os.write(self.master, data):]
 
     def pump(self, timeout):
-        """Take what is shown, in whatever pieces it comes, and answer questions. False if there was nothing."""
+        """Take what is shown, in whatever pieces it comes. False if there was nothing."""
         ready, _, _ = select.select([self.master], [], [], timeout)
         if not ready:
             return False
         self.raw += os.read(self.master, 65536).decode(errors="replace")
-        while (question := self.raw.find(self.QUESTION, self.answered)) >= 0:
-            line = strip_escapes(self.raw[:question].rsplit("\n", 1)[-1])
-            self.send(f"\x1b[24;{len(line) % 80 + 1}R")
-            self.answered = question + len(self.QUESTION)
         return True
 
     def expect(self, pattern, timeout=60):
@@ -233,7 +227,7 @@ class Shell:
     def start(self, script):
         """Starts a script and waits until it runs. Its line's echo does not say so: what is typed then may still find the terminal as the
         shell's editor has it, without echo and signals."""
-        self.send(f"sh -c 'echo r''un; {script}'\r")
+        self.send(f"{self.SH} -c 'echo r''un; {script}'\r")
         self.expect("run\r?\n")
 
     def status(self, line, timeout=60):
@@ -252,3 +246,33 @@ class Shell:
             self.pump(0.2)
         check(self.process.returncode == 0, f"./pith run ended with status {self.process.returncode}", self.raw[-2000:])
         equal(termios.tcgetattr(self.slave), self.before, "the terminal's state after ./pith run")
+
+
+class Ash(Shell):
+    """The same, with busybox's shell and its applets."""
+
+    # The shell asks where the cursor is. Before it has, nothing may be typed: the answer, coming later, would be the next command's input.
+    QUESTION = "\x1b[6n"
+    ASH_PROMPT = re.compile(r"root@[a-z]+:[^\n]*# " + re.escape(QUESTION))
+    SH = "busybox sh"
+
+    def __enter__(self):
+        super().__enter__()
+        self.begin()
+        return self
+
+    def begin(self):
+        """bash makes way for ash."""
+        self.answered = len(self.raw)  # up to where its questions are answered
+        self.PROMPT = self.ASH_PROMPT
+        self.send("exec env PS1='\\u@\\h:\\w\\$ ' busybox ash\r")
+        self.wait_prompt()
+
+    def pump(self, timeout):
+        if not super().pump(timeout):
+            return False
+        while self.PROMPT is self.ASH_PROMPT and (question := self.raw.find(self.QUESTION, self.answered)) >= 0:
+            line = strip_escapes(self.raw[:question].rsplit("\n", 1)[-1])
+            self.send(f"\x1b[24;{len(line) % 80 + 1}R")
+            self.answered = question + len(self.QUESTION)
+        return True

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
-import images
 import machine
+import rootfs
 from paths import Failure, ROOT, build, root
 from session import Lost, Session
 
@@ -118,7 +118,7 @@ def kvm_works():
 
 def probe_kvm():
     command = machine.command_line(KERNEL, image("exec", {}), append(), "256M",
-                                   [machine.Disk(images.root_image(), keep=False)], machine.KVM)
+                                   [machine.Disk(rootfs.image(), keep=False)], machine.KVM)
     with open(os.devnull, "r+b") as null, machine.Machine(command) as emulator:
         streams = (null.fileno(),) * 3
         try:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import boot
-import images
 import machine
+import rootfs
 from execute import ENVIRONMENT
 from paths import ROOT, build
 from session import Lost, Session
@@ -23,7 +23,7 @@ def gdb(socket, *commands):
 
 def start_machine(options, socket):
     command = machine.command_line(boot.KERNEL, boot.image("exec", {}), boot.append(), options.memory,
-                                   [machine.Disk(images.root_image(), keep=False)], cpus=options.cpus)
+                                   [machine.Disk(rootfs.image(), keep=False)], cpus=options.cpus)
     return machine.Machine(command, debugger=socket)
 
 

@@ -8,6 +8,7 @@ import shutil
 import boot
 import images
 import machine
+import rootfs
 from paths import Failure, build
 from session import STATUS_FAILED, Lost, Session
 
@@ -74,11 +75,11 @@ def root_disk(options, disks):
         raise Failure(f"--root {options.root}: no such image", STATUS_FAILED)
     if options.root is not None:
         need_ext2("--root", options.root)
-    image = options.root or images.root_image()
+    image = options.root or rootfs.image()
     pairs = additions(options.add)
     points = {path for _, path in disks}
-    points -= images.existing_folders(image, points) if points - {"/mnt"} or options.root else points
-    if not pairs and not points:
+    known = options.root is None and points <= {"/mnt"}
+    if not pairs and (known or not images.missing_folders(image, points)):
         yield machine.Disk(image, keep=False)
         return
     os.makedirs(build("exec"), exist_ok=True)

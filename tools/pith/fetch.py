@@ -22,6 +22,9 @@ APT = build("apt")
 # Tools that only a later release of the system's distribution has: the packages that each needs, unpacked in one folder.
 LATER = "trixie"
 TOOLS = {"cbmc": ["cbmc", "minisat", "libc6", "libstdc++6", "libgcc-s1"]}
+# The packages of the root file system: what is wanted, and all that this takes, as pinned from that.
+ROOT_PACKAGES = root("tools/rootfs/packages.txt")
+ROOT_PINS = root("tools/rootfs/sources.txt")
 
 
 def lists_of(kind):
@@ -37,16 +40,17 @@ def apt_options(folder):
     ]
 
 
-def pins():
-    """tools/sources.txt as {(kind, name): (version, {file name: sha256})}."""
+def pins(*paths):
+    """The lists of pinned files as {(kind, name): (version, {file name: sha256})}."""
     result = {}
-    with open(root("tools/sources.txt")) as lines:
-        for line in lines:
-            words = line.split("#")[0].split()
-            if not words:
-                continue
-            kind, name, version, file_name, digest = words
-            result.setdefault((kind, name), (version, {}))[1][file_name] = digest
+    for path in paths or (root("tools/sources.txt"), ROOT_PINS):
+        with open(path) as lines:
+            for line in lines:
+                words = line.split("#")[0].split()
+                if not words:
+                    continue
+                kind, name, version, file_name, digest = words
+                result.setdefault((kind, name), (version, {}))[1][file_name] = digest
     return result
 
 
@@ -130,13 +134,16 @@ def sha256(path):
     return digest.hexdigest()
 
 
+def apt_cache(*arguments):
+    """What apt-cache says, from the private lists."""
+    return subprocess.run(["apt-cache", *apt_options(APT), *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+
+
 def served_name(kind, name):
     """The package to take for `name`: a kernel's package name holds its version, so a meta package stands for it."""
     if kind != "deb" or name != "linux-image-cloud-amd64":
         return name
-    shown = subprocess.run(["apt-cache", *apt_options(APT), "show", "--no-all-versions", name], stdout=subprocess.PIPE,
-                           stderr=subprocess.DEVNULL, text=True).stdout
-    match = re.search(r"^Depends: (linux-image-\S+)", shown, re.M)
+    match = re.search(r"^Depends: (linux-image-\S+)", apt_cache("show", "--no-all-versions", name), re.M)
     if not match:
         raise Failure(f"{name} is not in the package lists")
     return match.group(1)
@@ -186,9 +193,7 @@ def fetch(kind, name, *packages):
     stamp = os.path.join(target, ".fetched")
     if os.path.exists(stamp):
         return target
-    os.makedirs(THIRD_PARTY, exist_ok=True)
-    with open(os.path.join(THIRD_PARTY, ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked():
         if not os.path.exists(stamp):
             apt_update(kind)
             shutil.rmtree(target, ignore_errors=True)
@@ -206,10 +211,91 @@ def tool(name):
             os.path.join(target, "usr/bin", name)]
 
 
+# ---- the packages of the root file system ------------------------------------------------------------------------
+
+def locked():
+    """Held while build/third-party is filled."""
+    os.makedirs(THIRD_PARTY, exist_ok=True)
+    lock = open(os.path.join(THIRD_PARTY, ".lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def root_packages():
+    """The paths of the root file system's package files (.deb) by name, downloaded if they are not there."""
+    folder = os.path.join(THIRD_PARTY, "packages")
+    with locked():
+        os.makedirs(folder, exist_ok=True)
+        wanted = {name: (version, *files.popitem()) for (_, name), (version, files) in pins(ROOT_PINS).items()}
+
+        def missing():
+            return [name for name, (_, file_name, _) in wanted.items() if not os.path.exists(os.path.join(folder, file_name))]
+
+        if missing():
+            download_packages({name: wanted[name] for name in missing()}, folder)
+        return {name: os.path.join(folder, file_name) for name, (_, file_name, _) in wanted.items()}
+
+
+def download_packages(wanted, folder):
+    """Downloads {name: (version, file name, sha256)}, all in one go where all are still served; a file gets its pinned name."""
+    print(f"fetch: {len(wanted)} packages of the root file system", file=sys.stderr)
+    apt_update("deb")
+    place = os.path.join(APT, "download", "packages")
+    shutil.rmtree(place, ignore_errors=True)
+    os.makedirs(place)
+    apt("deb", "download", *(f"{name}={version}" for name, (version, _, _) in wanted.items()), cwd=place, check=False)
+    for name, (version, file_name, digest) in wanted.items():
+        one = os.path.join(place, name)
+        if os.path.exists(os.path.join(place, file_name)):
+            found = os.path.join(place, file_name)
+            if sha256(found) != digest:
+                raise Failure(f"{file_name} has not the pinned sha256 {digest}")
+        else:
+            os.makedirs(one)
+            download("deb", name, version, {file_name: digest}, one)
+            found = glob.glob(os.path.join(one, "*.deb"))[0]
+        os.replace(found, os.path.join(folder, file_name))
+
+
+def names_of_root():
+    """(wanted, left out) of tools/rootfs/packages.txt."""
+    with open(ROOT_PACKAGES) as lines:
+        names = [line.split("#")[0].strip() for line in lines]
+    return [n for n in names if n and not n.startswith("-")], [n[1:] for n in names if n.startswith("-")]
+
+
+def closure(wanted, left_out):
+    """All packages that these need, as apt finds it on a system that has nothing but what is left out."""
+    status = os.path.join(APT, "status")
+    with open(status, "w") as f:
+        for name in left_out:
+            f.write(f"Package: {name}\nStatus: install ok installed\nVersion: 999\nArchitecture: amd64\nMulti-Arch: foreign\n"
+                    "Maintainer: nobody\nDescription: left out\n\n")
+    plan = apt("deb", "-o", f"Dir::State::status={status}", "--no-install-recommends", "--simulate", "install", *wanted)
+    return re.findall(r"^Inst (\S+)", plan.stdout, re.M)
+
+
+def pin_root():
+    """Writes tools/rootfs/sources.txt: the packages of the root file system as the archive serves them now."""
+    apt_update("deb")
+    lines = ["# Made by `tools/pith/fetch.py pin` from packages.txt; the columns are those of tools/sources.txt."]
+    shown = apt_cache("show", "--no-all-versions", *closure(*names_of_root()))
+    for stanza in sorted(re.split(r"\n\n(?=Package: )", shown)):
+        fields = dict(re.findall(r"^(\S+): (.*)", stanza, re.M))
+        version = fields["Version"]
+        file_name = f"{fields['Package']}_{version.replace(':', '%3a')}_{fields['Architecture']}.deb"
+        lines.append(f"deb {fields['Package']} {version} {file_name} {fields['SHA256']}")
+    with open(ROOT_PINS, "w") as f:
+        f.write("\n".join(lines) + "\n")
+
+
 def main(arguments):
-    if len(arguments) != 2 or arguments[0] not in ("source", "deb"):
-        raise Failure("usage: fetch.py source|deb NAME")
-    print(fetch(*arguments))
+    if arguments == ["pin"]:
+        pin_root()
+    elif len(arguments) == 2 and arguments[0] in ("source", "deb"):
+        print(fetch(*arguments))
+    else:
+        raise Failure("usage: fetch.py source|deb NAME, or fetch.py pin")
 
 
 if __name__ == "__main__":

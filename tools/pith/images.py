@@ -1,26 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Disk images: the root file system of `run` and `exec`, and copies of images with files added to them.
+"""Disk images: made of folders, and copies with files added to them.
 
 Images are ext2, made and changed with the host's e2fsprogs only, never mounted: no root needed.
 """
 
 import os
 import re
-import shutil
 import stat
 import subprocess
 
-import fetch
-from paths import Failure, build, root
+from paths import Failure
 
-ROOT_IMAGE = build("root", "root.img")
-ROOT_SIZE = "256M"
 # Fixed, so that the same files make the same image.
 UUID = "50697468-0000-4000-8000-726f6f740000"
 EPOCH = 1700000000
 GROW_MARGIN = 64 << 20
-
-SKELETON = root("tools", "rootfs")
 
 
 def run_tool(command, stdin=None, accept=(0,), env=None):
@@ -31,9 +25,12 @@ def run_tool(command, stdin=None, accept=(0,), env=None):
     return done
 
 
-def as_owner_root(command):
-    """A command prefix under which the user's files look as if root owned them."""
-    return command if os.geteuid() == 0 else ["fakeroot", "--", *command]
+def fixed_times(folder):
+    """For debugfs: the times that mke2fs took from the folder although nobody chose them."""
+    paths = [os.path.join(path, name) for path, folders, files in os.walk(folder) for name in folders + files]
+    for path in [folder, *paths]:
+        guest = quoted(os.path.normpath(os.path.join("/", os.path.relpath(path, folder))))
+        yield f"sif {guest} atime @{EPOCH}\nsif {guest} ctime @{EPOCH}\n"
 
 
 def make_filesystem(image, size, folder=None, block_size=4096):
@@ -44,66 +41,13 @@ def make_filesystem(image, size, folder=None, block_size=4096):
     if folder:
         command += ["-d", folder]
     try:
-        run_tool(as_owner_root([*command, temporary, str(size)]), env={"E2FSPROGS_FAKE_TIME": str(EPOCH)})
+        run_tool([*command, temporary, str(size)], env={"E2FSPROGS_FAKE_TIME": str(EPOCH)})
+        if folder:
+            run_tool(["debugfs", "-w", "-f", "-", temporary], "".join(fixed_times(folder)), env={"E2FSPROGS_FAKE_TIME": str(EPOCH)})
         os.rename(temporary, image)
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
-
-
-# ---- the root file system -----------------------------------------------------------------------------------------
-
-def busybox():
-    """Debian's busybox-static, unmodified, out of its package."""
-    folder = fetch.fetch("deb", "busybox-static")
-    for path in ("bin/busybox", "usr/bin/busybox"):
-        if os.path.exists(os.path.join(folder, path)):
-            return os.path.join(folder, path)
-    raise Failure("the package busybox-static holds no busybox")
-
-
-def stage_root(stage):
-    """The root file system as a folder: busybox, its applets as links, and the files of tools/rootfs."""
-    for folder in ("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "etc", "root", "home", "mnt", "tmp", "dev",
-                   "proc", "pith", "var/log", "var/tmp", "run"):
-        os.makedirs(os.path.join(stage, folder))
-    program = busybox()
-    shutil.copyfile(program, os.path.join(stage, "bin/busybox"))
-    os.chmod(os.path.join(stage, "bin/busybox"), 0o755)
-    for applet in subprocess.run([program, "--list-full"], stdout=subprocess.PIPE, text=True, check=True).stdout.split():
-        target = os.path.join(stage, applet)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if not os.path.lexists(target):
-            os.symlink("/bin/busybox", target)
-    shutil.copytree(SKELETON, stage, dirs_exist_ok=True)
-    for path, mode in (("root", 0o700), ("tmp", 0o1777), ("var/tmp", 0o1777)):
-        os.chmod(os.path.join(stage, path), mode)
-    for folder, folders, files in os.walk(stage):
-        for name in folders + files:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path) and path.startswith(os.path.join(stage, "etc")):
-                os.chmod(path, 0o755 if os.path.isdir(path) else 0o644)
-            os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
-
-
-def newest_input():
-    paths = [SKELETON, __file__, root("tools", "sources.txt")]
-    paths += [os.path.join(folder, name) for folder, folders, files in os.walk(SKELETON) for name in folders + files]
-    return max(os.lstat(path).st_mtime for path in paths)
-
-
-def root_image():
-    """The path of the root image that `exec` reads and `run` starts from; made when missing or outdated."""
-    if os.path.exists(ROOT_IMAGE) and os.stat(ROOT_IMAGE).st_mtime > newest_input():
-        return ROOT_IMAGE
-    stage = build("root", f"stage.{os.getpid()}")
-    os.makedirs(stage)
-    try:
-        stage_root(stage)
-        make_filesystem(ROOT_IMAGE, ROOT_SIZE, stage)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-    return ROOT_IMAGE
 
 
 # ---- copies with files added ------------------------------------------------------------------------------------
@@ -150,7 +94,9 @@ def quoted(name):
 class Additions:
     """Host files to put into an image, as commands for debugfs."""
 
-    def __init__(self):
+    def __init__(self, links):
+        """links: where the image has links, such as /bin: where they lead."""
+        self.links = links
         self.commands = []
         self.known = {"/"}
         self.bytes = 0
@@ -162,8 +108,8 @@ class Additions:
             self.commands.append(f"sif {quoted(guest)} {field} {value}")
 
     def folder(self, guest, info=None):
-        """A folder and those above it; info: attributes to give it."""
-        guest = os.path.normpath(guest)
+        """A folder and those above it; info: attributes to give it. Returns where it is."""
+        guest = followed(guest, self.links)
         if guest not in self.known:
             parent = os.path.dirname(guest)
             self.folder(parent)
@@ -173,6 +119,7 @@ class Additions:
             self.inodes += 1
         if info is not None:
             self.attributes(guest, info)
+        return guest
 
     def add(self, host, guest):
         """One file, link or folder with all that is below it."""
@@ -182,7 +129,7 @@ class Additions:
             for name in sorted(os.listdir(host)):
                 self.add(os.path.join(host, name), os.path.join(guest, name))
             return
-        self.folder(os.path.dirname(guest))
+        guest = os.path.join(self.folder(os.path.dirname(guest)), os.path.basename(guest))
         self.inodes += 1
         if stat.S_ISLNK(info.st_mode):
             self.commands.append(f"rm {quoted(guest)}")
@@ -202,17 +149,61 @@ def debugfs(image, commands, *options):
     return (done.stdout + "\n" + done.stderr).splitlines()
 
 
-def existing_folders(image, folders):
-    """Those of the folders that the image has already (debugfs' mkdir would damage it)."""
-    found, asked = set(), None
-    for line in debugfs(image, [f"stat {quoted(folder)}" for folder in folders]):
+LINKS_MAX = 20
+
+
+def followed(path, links):
+    """The path without links, as far as they are known ({path: target})."""
+    for _ in range(LINKS_MAX):
+        path = os.path.normpath(path)
+        parts = path.split("/")
+        above = ["/".join(parts[:count]) for count in range(2, len(parts) + 1)]
+        link = next((prefix for prefix in above if prefix in links), None)
+        if link is None:
+            return path
+        path = os.path.join(os.path.dirname(link), links[link], *parts[link.count("/") + 1:])
+    raise Failure(f"cannot add files below {path}: too many links")
+
+
+def look_at(image, paths):
+    """What the image has of these: (folders, {link: target}). debugfs' mkdir would damage a folder that is there."""
+    folders, links, asked = set(), {}, None
+    for line in debugfs(image, [f"stat {quoted(path)}" for path in sorted(paths)]):
         if line.startswith("debugfs: stat "):
             asked = line.split('"')[1]
         elif "Type: directory" in line:
-            found.add(asked)
+            folders.add(asked)
+        elif "Type: symlink" in line:
+            links[asked] = None
+        elif line.startswith("Fast link dest: "):
+            links[asked] = line.split('"')[1]
         elif "Type: " in line:
             raise Failure(f"cannot add files below {asked}: it is no folder in the image")
-    return found
+    for path, target in links.items():
+        if target is None:
+            raise Failure(f"cannot add files below {path}: the link is too long")
+    return folders, links
+
+
+def plan(image, pairs, folders):
+    """The additions, and which of the folders that they need the image has. Its links are followed."""
+    links = {}
+    while True:
+        additions = Additions(links)
+        for folder in folders:
+            additions.folder(folder)
+        for host, guest in pairs:
+            additions.add(os.path.realpath(host), guest)
+        there, found = look_at(image, additions.known)
+        if not found:
+            return additions, there
+        links.update(found)
+
+
+def missing_folders(image, folders):
+    """What would have to be made for these to be in the image."""
+    additions, there = plan(image, (), folders)
+    return additions.known - there
 
 
 # What debugfs says besides its errors, and where `rm` finds nothing.
@@ -221,13 +212,9 @@ HARMLESS = re.compile(r"^debugfs(:| )|: File not found by ext2_lookup|^Allocated
 
 def add_files(image, pairs, folders=()):
     """Add (host path, guest path) pairs and folders to the image, which grows where they need the room."""
-    additions = Additions()
-    for folder in folders:
-        additions.folder(folder)
-    for host, guest in pairs:
-        additions.add(os.path.realpath(host), guest)
+    additions, existing = plan(image, pairs, folders)
     make_room(image, additions.bytes, additions.inodes)
-    there = {f"mkdir {quoted(folder)}" for folder in existing_folders(image, additions.known)}
+    there = {f"mkdir {quoted(folder)}" for folder in existing}
     commands = [command for command in additions.commands if command not in there]
     complaints = [line for line in debugfs(image, commands, "-w") if not HARMLESS.search(line)]
     if complaints:

@@ -15,6 +15,7 @@ import tty
 import boot
 import images
 import machine
+import rootfs
 from paths import Failure, build
 from session import PANIC, STATUS_FAILED, Wakeup, receive
 
@@ -175,7 +176,7 @@ def prepare_image(fresh):
         os.unlink(IMAGE)
     if not os.path.exists(IMAGE):
         temporary = f"{IMAGE}.new"
-        images.copy_sparse(images.root_image(), temporary)
+        images.copy_sparse(rootfs.image(), temporary)
         os.rename(temporary, IMAGE)
 
 

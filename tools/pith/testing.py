@@ -22,7 +22,8 @@ import sys
 import time
 
 import boot
-import images
+import linux_guest
+import rootfs
 from paths import Failure, ROOT, build, root
 
 WORKERS = 2
@@ -188,7 +189,8 @@ def run(options):
         boot.make("host-tests")
     if any(test.name.startswith("system/") for test in tests):
         boot.make("guests", "guest-packages")
-        images.root_image()  # or whichever test comes first finds the words of fetching it in its output
+        rootfs.image()  # or whichever test comes first finds the words of fetching it in its output
+        linux_guest.busybox()
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         running = {pool.submit(run_one, test): test for test in tests}

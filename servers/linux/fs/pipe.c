@@ -19,6 +19,7 @@ struct pipe {
 	uint64_t readers_ever, writers_ever;
 	struct fiber_mutex lock;
 	struct waitq wait; /* readers, writers, openers, polls */
+	bool nameless;     /* made by pipe(): whoever opens it again, through /proc, waits for nobody */
 };
 
 static size_t pipe_used(const struct pipe *pipe)
@@ -237,11 +238,11 @@ int fifo_open(struct inode *inode, struct file *file, struct thread *thread)
 	if (pipe == NULL)
 		return -ENOMEM;
 	bool reads = file_readable(file), writes = file_writable(file);
-	if (writes && !reads && file->flags & O_NONBLOCK && pipe->readers == 0)
+	if (writes && !reads && file->flags & O_NONBLOCK && pipe->readers == 0 && !pipe->nameless)
 		return -ENXIO;
 	file->operations = &pipe_operations;
 	pipe_opened(pipe, file);
-	if ((reads && writes) || file->flags & O_NONBLOCK)
+	if ((reads && writes) || file->flags & O_NONBLOCK || pipe->nameless)
 		return 0;
 	uint64_t seen = reads ? pipe->writers_ever : pipe->readers_ever;
 	while ((reads ? pipe->writers : pipe->readers) == 0 &&
@@ -268,6 +269,7 @@ static int pipe_create(unsigned flags, struct file *ends[2])
 		return -ENOMEM;
 	}
 	ends[0]->inode->pipe = pipe;
+	pipe->nameless = true;
 	pipe_opened(pipe, ends[0]);
 	pipe_opened(pipe, ends[1]);
 	return 0;

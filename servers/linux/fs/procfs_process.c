@@ -321,6 +321,20 @@ static int descriptor_follow(const struct pseudo *file, struct dentry **out)
 	return *out != NULL ? 0 : -ENOMEM;
 }
 
+/* The link's permissions are what the descriptor was opened for. */
+static void descriptor_describe(const struct pseudo *file, struct fs_attributes *attributes)
+{
+	struct file *open;
+	attributes->mode = S_IFLNK;
+	attributes->size = 64; /* as on Linux: room that readlink() may be given */
+	if (descriptor_of(file, &open) != 0 || open->flags & O_PATH)
+		return;
+	if (file_readable(open))
+		attributes->mode |= S_IRUSR | S_IXUSR;
+	if (file_writable(open))
+		attributes->mode |= S_IWUSR | S_IXUSR;
+}
+
 static int number_of(const char *name)
 {
 	char *end;
@@ -412,7 +426,8 @@ static const struct pseudo_node descriptor_member = {.name = "N",
                                                      .mode = S_IFLNK | 0700,
                                                      .target = descriptor_target,
                                                      .follow = descriptor_follow,
-                                                     .owner = process_owner};
+                                                     .owner = process_owner,
+                                                     .describe = descriptor_describe};
 static const struct pseudo_node process_files[] = {
         PROCESS_FILE("cmdline", 0444, show_cmdline),
         PROCESS_FILE("comm", 0444, show_comm),

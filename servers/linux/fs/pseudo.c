@@ -63,6 +63,8 @@ static int make_inode(struct superblock *superblock, const struct pseudo *file, 
 	        .mtime = now,
 	        .ctime = now,
 	};
+	if (file->node->describe != NULL)
+		file->node->describe(file, &inode->attributes);
 	if (S_ISDIR(file->node->mode)) {
 		inode->operations = &directory_inode;
 		inode->file_operations = &pseudo_directory_operations;

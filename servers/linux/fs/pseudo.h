@@ -36,6 +36,8 @@ struct pseudo_node {
 	bool (*next)(const struct pseudo *directory, unsigned *number, char name[PSEUDO_NAME]);
 	/* Who owns it; NULL: root. -ENOENT: it is gone. */
 	int (*owner)(const struct pseudo *file, uint32_t *uid, uint32_t *gid);
+	/* Attributes that are not the same for all members; NULL: all are */
+	void (*describe)(const struct pseudo *file, struct fs_attributes *attributes);
 };
 
 int pseudo_mount(const char *type, const struct pseudo_node *root, const char *source, uint32_t magic,
