@@ -62,9 +62,13 @@ struct thread {
 		uint16_t detained; /* any of them: to run it takes more than returning to user mode */
 	};
 	uint8_t canceled; /* it is to stop when it next lands; set by any CPU with the lock */
-	uint8_t trip;     /* enum trip, while TRAVELLING, or READY or RUNNING on a visit */
-	uint32_t tour;    /* CPUs that it has to visit, for their TLBs' sake, before it goes on */
-	struct mail mail;
+	uint8_t lent; /* priority of its waiters at home, as it left, or higher: written there, for its owner
+	               */
+	uint8_t boosted;             /* `boost` is in a mailbox */
+	uint8_t trip;                /* enum trip, while TRAVELLING, or READY or RUNNING on a visit */
+	uint32_t tour;               /* CPUs that it has to visit, for their TLBs' sake, before it goes on */
+	struct mail mail;            /* it travels */
+	struct mail boost;           /* `lent` has risen */
 	struct sched_context *sched; /* that it runs on: lent by its caller, or its own; inherit.h */
 	struct sched_context *own;   /* == object of bindings[BIND_SCHED_CONTEXT] */
 	uint64_t visited;            /* ns: used on visits, and not yet charged to a context */
@@ -94,6 +98,11 @@ static inline struct thread *thread_of_wait(struct heap_node *node)
 static inline struct thread *thread_of_mail(struct mail *mail)
 {
 	return (struct thread *)((char *)mail - offsetof(struct thread, mail));
+}
+
+static inline struct thread *thread_of_boost(struct mail *mail)
+{
+	return (struct thread *)((char *)mail - offsetof(struct thread, boost));
 }
 
 static inline struct thread *thread_of_deadline(struct deadline *deadline)
