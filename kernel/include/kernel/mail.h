@@ -39,9 +39,9 @@ void thread_visit(struct thread *thread);
 /* The next CPU of its tour, or home. */
 struct cpu *thread_next_stop(const struct thread *thread);
 /*
- * To the CPU that owns the thread: STATUS_RESTART. 0: it is here. One that is to stop does so when it lands,
- * else it might always be one step ahead; so behind it if it lies in this CPU's mailbox. Who does not stop it
- * finds it there: two that look for each other would queue behind each other for ever.
+ * To the CPU that owns the thread: STATUS_RESTART. 0: it is here. One that is to stop does so at home, or
+ * before its next turn, else it might always be one step ahead; behind it if it lies in this CPU's mailbox.
+ * Who does not stop it finds it there: two that look for each other would queue behind each other for ever.
  */
 unsigned thread_go_after(struct thread *thread, bool stop);
 /* By the home of a thread that is away: its waiters lend it this. If that is more than before its owner
