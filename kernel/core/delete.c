@@ -202,6 +202,11 @@ static bool thread_end(struct thread *thread)
 	thread_suspend(thread);
 	if (!is_here(thread->home))
 		return false;
+	/* Its node goes after it, so it comes here. */
+	if (__atomic_load_n(&thread->boosted, __ATOMIC_ACQUIRE)) {
+		go_to(this_cpu());
+		return false;
+	}
 	thread_destroy(thread);
 	return true;
 }

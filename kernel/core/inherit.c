@@ -4,6 +4,7 @@
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
 #include <kernel/inherit.h>
+#include <kernel/mail.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
 
@@ -48,17 +49,22 @@ static const struct thread *thread_caller(const struct thread *thread)
 	return thread->active ? thread->active->caller : NULL;
 }
 
-static unsigned inherited_priority(const struct thread *thread)
+unsigned thread_lent(const struct thread *thread)
 {
 	const struct thread *caller = thread_caller(thread);
 	const struct thread *first = thread->owns ? queue_first(&thread->owns->senders) : NULL;
-	unsigned priority = thread->base_priority;
+	unsigned priority = INHERIT && caller ? caller->priority : 0;
 
-	if (INHERIT && caller && caller->priority > priority)
-		priority = caller->priority;
-	if (INHERIT && first && first->priority > priority)
-		priority = first->priority;
-	return priority;
+	return INHERIT && first && first->priority > priority ? first->priority : priority;
+}
+
+/* Who waits for it only its home knows. */
+static unsigned inherited_priority(const struct thread *thread)
+{
+	unsigned lent = thread->home == this_cpu() ? thread_lent(thread)
+	                                           : __atomic_load_n(&thread->lent, __ATOMIC_RELAXED);
+
+	return lent > thread->base_priority ? lent : thread->base_priority;
 }
 
 static unsigned inherited_depth(const struct thread *thread)
@@ -105,6 +111,8 @@ static struct sched_context *inherited_context(const struct thread *thread)
 
 static void thread_change_priority(struct thread *thread, unsigned priority)
 {
+	if (priority == thread->priority)
+		return;
 	sched_dequeue(thread);
 	thread->priority = (uint8_t)priority;
 	if (thread->waits_on)
@@ -113,7 +121,7 @@ static void thread_change_priority(struct thread *thread, unsigned priority)
 
 static void thread_change_depth(struct thread *thread, unsigned depth)
 {
-	if (thread_sends(thread)) {
+	if (depth != thread->depth && thread_sends(thread)) {
 		struct endpoint *endpoint = endpoint_of_senders(thread->waits_on);
 
 		endpoint->depths[thread->depth]--;
@@ -142,17 +150,19 @@ static void thread_place(struct thread *thread)
 void thread_inherit(struct thread *thread)
 {
 	for (; thread; thread = thread_waits_for(thread)) {
-		unsigned priority = inherited_priority(thread), depth = inherited_depth(thread);
+		bool at_home = thread->home == this_cpu();
 
-		/* Where it is not it cannot be moved; it looks again when it comes home. */
-		if (thread->cpu == this_cpu() && thread->priority != priority)
-			thread_change_priority(thread, priority);
-		if (thread->cpu == this_cpu() && thread->depth != depth)
-			thread_change_depth(thread, depth);
-		if (thread->home == this_cpu())
+		if (at_home)
 			thread->sched = inherited_context(thread);
-		if (thread->cpu != this_cpu())
+		/* Where it is it learns of a higher priority; of all else when it comes home. */
+		if (thread_owner(thread) != this_cpu()) {
+			if (at_home)
+				thread_boost(thread, thread_lent(thread));
 			break;
+		}
+		thread_change_priority(thread, inherited_priority(thread));
+		if (at_home)
+			thread_change_depth(thread, inherited_depth(thread));
 		thread_place(thread);
 	}
 }

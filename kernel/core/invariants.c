@@ -274,14 +274,22 @@ static void check_lent(const struct thread *thread)
 	require(thread->depth == depth && depth <= CHAIN_MAX);
 }
 
+/* What rises while it is away it learns where it is, all else when it comes home, or, stopped there, is
+ * resumed.
+ */
 static void check_inherited(const struct thread *thread)
 {
+	unsigned lent = thread->lent > thread->base_priority ? thread->lent : thread->base_priority;
+
 	require(thread->sched == check_payer(thread));
 	require(!thread->owns || thread->owns->owner == thread);
-	/* What changes while it is away it learns when it comes home, or, stopped there, is resumed. */
-	if (thread->cpu == thread->home && thread->state != THREAD_STATE_TRAVELLING &&
-	    thread->state != THREAD_STATE_STOPPED)
+	require(!thread->away || thread->lent >= thread_lent(thread));
+	if (thread->state == THREAD_STATE_TRAVELLING || thread->state == THREAD_STATE_STOPPED)
+		return;
+	if (!thread->away)
 		check_lent(thread);
+	else if (!thread->boosted)
+		require(thread->priority == lent);
 }
 
 static void check_thread(const struct thread *thread)
@@ -560,12 +568,13 @@ static void check_cpu(const struct cpu *cpu)
 static void check_mail(const struct cpu *cpu, struct mail *mail)
 {
 	for (; mail; mail = mail->next) {
-		if (mail->kind == MAIL_SIGNAL) {
+		if (mail->kind == MAIL_SIGNAL)
 			require(notification_of_mail(mail)->in_mail);
-			continue;
-		}
-		require(thread_of_mail(mail)->state == THREAD_STATE_TRAVELLING);
-		require(thread_of_mail(mail)->cpu == cpu);
+		else if (mail->kind == MAIL_BOOST)
+			require(thread_of_boost(mail)->boosted);
+		else
+			require(thread_of_mail(mail)->state == THREAD_STATE_TRAVELLING &&
+			        thread_of_mail(mail)->cpu == cpu);
 	}
 }
 

@@ -37,8 +37,10 @@ void thread_travel(struct thread *thread, struct cpu *to, enum trip trip)
 	thread->trip = (uint8_t)trip;
 	sched_dequeue(thread);
 	sched_leave(thread);
-	if (!thread->away)
+	if (!thread->away) {
 		arch_context_detach(thread);
+		thread->lent = (uint8_t)thread_lent(thread);
+	}
 	thread->away = to != thread->home;
 	__atomic_store_n(&thread->cpu, to, __ATOMIC_RELEASE);
 	mail_send(to, &thread->mail);
@@ -100,6 +102,31 @@ static void thread_land(struct cpu *cpu, struct thread *thread)
 	}
 }
 
+/* ---- priorities ---- */
+
+void thread_boost(struct thread *thread, unsigned priority)
+{
+	if (priority <= thread->lent)
+		return;
+	__atomic_store_n(&thread->lent, (uint8_t)priority, __ATOMIC_RELAXED);
+	if (!__atomic_exchange_n(&thread->boosted, true, __ATOMIC_ACQ_REL))
+		mail_send(thread_owner(thread), &thread->boost);
+}
+
+/* It may have gone on: the node goes after it. From the moment that it counts as taken it may be sent again.
+ */
+static void boost_land(struct cpu *cpu, struct thread *thread)
+{
+	struct cpu *owner = thread_owner(thread);
+
+	if (owner != cpu) {
+		mail_send(owner, &thread->boost);
+		return;
+	}
+	__atomic_exchange_n(&thread->boosted, false, __ATOMIC_ACQ_REL);
+	thread_inherit(thread);
+}
+
 /* ---- signals ---- */
 
 void notification_signal_remote(struct notification *notification, struct cpu *home, uint64_t bits)
@@ -146,6 +173,8 @@ static void mail_act(struct cpu *cpu, struct mail *mail)
 {
 	if (mail->kind == MAIL_THREAD)
 		thread_land(cpu, thread_of_mail(mail));
+	else if (mail->kind == MAIL_BOOST)
+		boost_land(cpu, thread_of_boost(mail));
 	else
 		notification_land(notification_of_mail(mail));
 }

@@ -97,14 +97,13 @@ static void budget_ends(struct sched_context *context, uint64_t now)
 	thread_inherit(context->thread);
 }
 
-static void context_charge(struct cpu *cpu, struct sched_context *context, uint64_t since, uint64_t used,
-                           uint64_t now)
+static void context_charge(struct sched_context *context, uint64_t since, uint64_t used, uint64_t now)
 {
 	sched_context_use(context, since, used);
 	if (context->left > 0)
 		return;
 	if (context->budget == context->period)
-		slice_ends(cpu, context);
+		slice_ends(this_cpu(), context);
 	else
 		budget_ends(context, now);
 }
@@ -119,7 +118,7 @@ void sched_charge(struct cpu *cpu)
 		return;
 	if (cpu->current && cpu->current->away)
 		cpu->current->visited += used;
-	context_charge(cpu, cpu->context, now - used, used, now);
+	context_charge(cpu->context, now - used, used, now);
 }
 
 void sched_charge_visits(struct thread *thread)
@@ -131,7 +130,7 @@ void sched_charge_visits(struct thread *thread)
 		now = arch_time();
 		/* It may have had nothing left, and get something back that is due by now. */
 		deadline_disarm(&context->refill);
-		context_charge(this_cpu(), context, now, thread->visited, now);
+		context_charge(context, now, thread->visited, now);
 		thread_inherit(context->thread);
 	}
 	thread->visited = 0;

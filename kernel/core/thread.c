@@ -14,6 +14,7 @@ void thread_init(struct thread *thread, struct cpu *home)
 	thread->state = THREAD_STATE_STOPPED;
 	thread->home = thread->cpu = home;
 	thread->mail.kind = MAIL_THREAD;
+	thread->boost.kind = MAIL_BOOST;
 	thread->deadline.kind = DEADLINE_THREAD;
 	trace_name(thread, NULL);
 	for (unsigned i = 0; i < THREAD_BINDING_COUNT; i++)

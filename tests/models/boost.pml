@@ -32,6 +32,7 @@ byte wanted;       /* what the waiters have: home's */
 byte lent;         /* written by home only */
 byte prio;     /* the owner's */
 bool in_mail;
+bool stopped;
 byte linked;       /* ghost: in how many mailboxes the node is */
 byte moves, raises, falls;
 chan box[CPUS] = [2] of { mtype };
@@ -102,6 +103,11 @@ end:	do
 		:: else
 		fi;
 		to = 0
+	/* It is stopped: home's again without a journey, and looks when it is resumed. */
+	:: waits && alive && cpu == me && me != HOME && moves < MOVES ->
+		stopped = true;
+		moves = MOVES;
+		cpu = HOME
 	/* A waiter goes. */
 	:: me == HOME && alive && wanted && falls < FALLS ->
 		falls++;
@@ -148,5 +154,5 @@ init {
 		}
 	}
 	timeout -> assert(!linked && !in_mail);
-	assert(!alive || prio == (cpu == HOME -> wanted : lent) && prio >= wanted)
+	assert(!alive || stopped || prio == (cpu == HOME -> wanted : lent) && prio >= wanted)
 }

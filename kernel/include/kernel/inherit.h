@@ -30,6 +30,8 @@
 
 struct endpoint;
 
+/* The priority of the most urgent thread that waits for this one, whose home this CPU is; 0: nobody does. */
+unsigned thread_lent(const struct thread *thread);
 /*
  * Its base priority, its own context, the budget of a context or what waits for it has changed: make
  * priority, context and depth, and its place in queues, right again; and those of the thread that it waits

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What CPUs send each other: threads that travel, and notifications that were signalled. Nodes are part of
- * the objects, so nothing is allocated.
+ * What CPUs send each other: threads that travel, news for threads that are away, and notifications that were
+ * signalled. Nodes are part of the objects, so nothing is allocated.
  */
 #pragma once
 
@@ -14,6 +14,7 @@ struct slot;
 enum mail_kind {
 	MAIL_SIGNAL, /* a Notification: zero, like the rest of a new one */
 	MAIL_THREAD,
+	MAIL_BOOST,
 };
 
 struct mail {
@@ -38,11 +39,14 @@ void thread_visit(struct thread *thread);
 /* The next CPU of its tour, or home. */
 struct cpu *thread_next_stop(const struct thread *thread);
 /*
- * To the CPU that owns the thread: STATUS_RESTART. 0: it is here. One that is to stop does so when it lands,
- * else it might always be one step ahead; so behind it if it lies in this CPU's mailbox. Who does not stop it
- * finds it there: two that look for each other would queue behind each other for ever.
+ * To the CPU that owns the thread: STATUS_RESTART. 0: it is here. One that is to stop does so at home, or
+ * before its next turn, else it might always be one step ahead; behind it if it lies in this CPU's mailbox.
+ * Who does not stop it finds it there: two that look for each other would queue behind each other for ever.
  */
 unsigned thread_go_after(struct thread *thread, bool stop);
+/* By the home of a thread that is away: its waiters lend it this. If that is more than before its owner
+ * learns of it. */
+void thread_boost(struct thread *thread, unsigned priority);
 /* Bits from another CPU. The notification's home has it in its mailbox once at most. */
 void notification_signal_remote(struct notification *notification, struct cpu *home, uint64_t bits);
 

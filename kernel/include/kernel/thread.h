@@ -60,16 +60,18 @@ struct thread {
 	uint8_t queued; /* is in a ready queue */
 	union {
 		struct {
-			uint8_t poked; /* tell the syscall endpoint before the next return to user mode; set
-			                * by any CPU */
+			uint8_t poked; /* the syscall endpoint is to be told of it; set by any CPU */
 			uint8_t away;  /* `cpu` is not `home` */
 		};
 		uint16_t detained; /* any of them: to run it takes more than returning to user mode */
 	};
-	uint8_t canceled; /* it is to stop when it next lands; set by any CPU with the lock */
+	uint8_t canceled; /* it is to stop, at home or before its next turn elsewhere; set with the lock */
+	uint8_t lent;     /* by its waiters, since it left home; written there, and only raised */
+	uint8_t boosted;  /* `boost` is in a mailbox */
 	uint8_t trip;     /* enum trip, while TRAVELLING, or READY or RUNNING on a visit */
 	uint32_t tour;    /* CPUs that it has to visit, for their TLBs' sake, before it goes on */
 	struct mail mail;
+	struct mail boost;           /* `lent` was raised */
 	struct sched_context *sched; /* that it runs on: lent by its caller, or its own; inherit.h */
 	struct sched_context *own;   /* == object of bindings[BIND_SCHED_CONTEXT] */
 	uint64_t visited;            /* ns: used on visits, and not yet charged to a context */
@@ -99,6 +101,11 @@ static inline struct thread *thread_of_wait(struct heap_node *node)
 static inline struct thread *thread_of_mail(struct mail *mail)
 {
 	return (struct thread *)((char *)mail - offsetof(struct thread, mail));
+}
+
+static inline struct thread *thread_of_boost(struct mail *mail)
+{
+	return (struct thread *)((char *)mail - offsetof(struct thread, boost));
 }
 
 static inline struct thread *thread_of_deadline(struct deadline *deadline)

@@ -2,7 +2,7 @@
 /* Threads and their mail between two CPUs, one entry into the kernel at a time. */
 #include <string.h>
 
-#include <kernel/inherit.h>
+#include <kernel/endpoint.h>
 #include <kernel/lock.h>
 
 #include "../check.h"
@@ -188,6 +188,91 @@ static void test_visits_are_paid(void)
 	end();
 }
 
+/* ---- priorities ---- */
+
+static struct endpoint *there;
+static struct thread *client;
+
+/*
+ * `near`, who serves `server`, waits at `there` for `far`, who has nothing better to do than to run. Both
+ * have the priority 10 when a client of priority PRIORITY_MAX waits for `near`; CPU 1 does not know of it
+ * yet.
+ */
+static void lend(void)
+{
+	cptr_t endpoint, client_cap;
+
+	begin();
+	endpoint = make_at(OBJECT_ENDPOINT, 1);
+	there = slot_object(init_slot_at(endpoint));
+	client_cap = make_thread(PRIORITY_MAX);
+	client = thread_at(client_cap);
+	act(1);
+	enter(SYS_RECV, &(struct call){.cap = endpoint, .deadline = DEADLINE_POLL});
+	act(0);
+	run(near);
+	enter(SYS_RECV, &(struct call){.cap = server, .reply = reply, .deadline = DEADLINE_POLL});
+	enter(SYS_CALL, &(struct call){.cap = endpoint, .deadline = DEADLINE_NEVER});
+	settle();
+	CHECK(near->state == THREAD_STATE_BLOCKED_SEND && near->cpu == cpu_at(1) && there->owner == far);
+	CHECK(far->priority == PRIORITY_MAX);
+	act(1);
+	near->base_priority = 10;
+	thread_inherit(near);
+	CHECK(far->priority == 10);
+	act(0);
+	run(client);
+	enter(SYS_CALL, &(struct call){.cap = server, .deadline = DEADLINE_NEVER});
+	CHECK(running() == init && near->lent == PRIORITY_MAX && near->boosted && mail_waits());
+	CHECK(near->priority == 10 && far->priority == 10);
+}
+
+/* What a server that is away is lent reaches it and those that it waits for. */
+static void test_lent_to_traveller(void)
+{
+	lend();
+	settle();
+	CHECK(near->priority == PRIORITY_MAX && far->priority == PRIORITY_MAX && !near->boosted);
+	/* It is not taken back before it is home. */
+	act(0);
+	thread_cancel(client, ERR_CLOSED);
+	CHECK(near->lent == PRIORITY_MAX && !mail_waits());
+	act(1);
+	thread_cancel(near, ERR_CLOSED);
+	CHECK(far->priority == 10);
+	settle();
+	CHECK(near->priority == 10 && near->cpu == cpu_at(0));
+	end();
+}
+
+/* It goes on while the news is on its way: that comes after it, and until then the thread is not destroyed.
+ */
+static void test_lent_to_one_who_goes_on(void)
+{
+	lend();
+	act(1);
+	thread_cancel(near, ERR_CLOSED);
+	act(0);
+	deliver();
+	CHECK(near->cpu == cpu_at(0) && near->priority == PRIORITY_MAX && near->boosted);
+	run(init);
+	world_waits = false;
+	INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, near_cap);
+	deliver();
+	CHECK(!slot_empty(init_slot_at(near_cap)) && near->state == THREAD_STATE_STOPPED);
+	act(1);
+	deliver();
+	CHECK(near->boosted && fake_ipi[0]);
+	act(0);
+	for (unsigned i = 0; i < 3; i++) {
+		deliver();
+		if (running() == init && restarts(init))
+			call_again();
+	}
+	CHECK(slot_empty(init_slot_at(near_cap)) && client->state == THREAD_STATE_BLOCKED_SEND);
+	end();
+}
+
 /* How urgent a CPU's threads may be is said by its own CpuTime. */
 static void test_priority_of_far_thread(void)
 {
@@ -308,6 +393,8 @@ unsigned units_cpus(unsigned *passed)
 	test_suspend_visitor();
 	test_canceled_visitor();
 	test_visits_are_paid();
+	test_lent_to_traveller();
+	test_lent_to_one_who_goes_on();
 	test_priority_of_far_thread();
 	test_look_for_each_other();
 	test_torn_reads();

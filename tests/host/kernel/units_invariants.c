@@ -235,6 +235,7 @@ BREAK(no_vspace, w.stopped->state = THREAD_STATE_READY)
 BREAK(own, w.ready->own->thread = w.init)
 BREAK(bound, w.bound->bound = w.init)
 BREAK(priority, w.ready->base_priority = 11)
+BREAK(boost, (w.ready->boost.next = NULL, cpu_at(0)->inbox = &w.ready->boost))
 BREAK(lent, w.init->sched = w.ready->own)
 BREAK(ready_bits, cpu_at(0)->ready_bits[0] = 0)
 BREAK(ready_words, cpu_at(0)->ready_words |= 2)
@@ -291,6 +292,7 @@ static const struct violation {
         {13, "a notification of somebody else", break_bound},
         {13, "a priority that nobody lends", break_priority},
         {13, "a context that nobody lends", break_lent},
+        {13, "news of a priority that nobody sent", break_boost},
         {14, "a queue without its bit", break_ready_bits},
         {14, "a word without bits", break_ready_words},
         {15, "more left than the budget", break_left},

@@ -12,11 +12,13 @@
 
 #define JOB_ROUNDS 500000      /* of two instructions: what a server does for each call */
 #define JOB        1000000ul   /* ns under icount */
+#define TURN       1000        /* rounds */
 #define SWITCHES   20000ul     /* ns: system calls and switches on the way */
+#define TURNS      80000ul     /* ns: turns that other CPUs have meanwhile */
 #define LONG       200000000ul /* ns: longer than anything here but a hog */
 
 /* By worker. */
-enum { FRONT, BACK, FIRST, CLIENT, HOG };
+enum { FRONT, BACK, LAST, FIRST, CLIENT, HOG };
 
 /* A server answers each call after a job, or after a call of its own to the next server. */
 struct service {
@@ -24,16 +26,26 @@ struct service {
 };
 
 static struct {
-	struct service services[2]; /* FRONT, BACK */
+	struct service services[3]; /* FRONT, BACK, LAST */
 	volatile cptr_t begun;      /* signalled when a job begins */
 	volatile uint64_t waited;   /* the client's time, once it has its answer; ns */
 	volatile uint64_t hogged[WORKERS];
+	uint64_t turns; /* ns: of other CPUs, if they take part */
 } shared;
+
+/* Under icount CPUs take turns when one pauses. */
+static void other_cpus(void)
+{
+	__asm__ volatile("pause");
+}
 
 static void work(void)
 {
-	for (unsigned i = 0; i < JOB_ROUNDS; i++)
-		__asm__ volatile("");
+	for (unsigned i = 0; i < JOB_ROUNDS / TURN; i++) {
+		for (unsigned j = 0; j < TURN; j++)
+			__asm__ volatile("");
+		other_cpus();
+	}
 }
 
 static uint64_t call(cptr_t endpoint)
@@ -74,6 +86,11 @@ static void serve_back(void)
 	serve(&shared.services[BACK]);
 }
 
+static void serve_last(void)
+{
+	serve(&shared.services[LAST]);
+}
+
 /* The one who is served when the client comes. */
 static void first(void)
 {
@@ -92,8 +109,11 @@ static void client(void)
 
 static void hog_on(unsigned number)
 {
-	for (;;)
-		shared.hogged[number]++;
+	for (;;) {
+		for (unsigned i = 0; i < TURN; i++)
+			shared.hogged[number]++;
+		other_cpus();
+	}
 }
 
 static void hog(void)
@@ -116,8 +136,9 @@ static void start_server(unsigned cpu, unsigned number, void (*entry)(void))
 	start(cpu, number, entry, LOW);
 }
 
-static void begin(void)
+static void begin(uint64_t turns)
 {
+	shared.turns = turns;
 	shared.begun = derived(new_notification(), RIGHT_ALL, 1, 0);
 	shared.waited = UINT64_MAX;
 	shared.hogged[HOG] = 0;
@@ -133,13 +154,13 @@ static void start_first(unsigned cpu)
 /* The kernel that checks its invariants after each operation takes as long as it likes. */
 static uint64_t bound(unsigned jobs)
 {
-	return boot->command_line[0] == 's' ? LONG / 2 : jobs * JOB + SWITCHES;
+	return boot->command_line[0] == 's' ? LONG / 2 : jobs * JOB + SWITCHES + shared.turns;
 }
 
 /* The hog is ready to run before the client has called, and runs as soon as nobody above it does. */
-static void run_client(unsigned jobs)
+static void run_client(unsigned jobs, unsigned hog_cpu)
 {
-	start(0, HOG, hog, MIDDLE);
+	start(hog_cpu, HOG, hog, MIDDLE);
 	start(0, CLIENT, client, HIGH);
 	EXPECT(send_(SYS_WAIT, new_notification(), 0, 0, now() + LONG), ERR_TIMEOUT);
 	CHECK(shared.hogged[HOG] > 0);
@@ -148,34 +169,74 @@ static void run_client(unsigned jobs)
 
 static void test_served(void)
 {
-	begin();
+	begin(0);
 	start_server(0, FRONT, serve_front);
 	settle();
-	run_client(1);
+	run_client(1, 0);
 }
 
 static void test_queued(void)
 {
-	begin();
+	begin(0);
 	start_server(0, FRONT, serve_front);
 	start_first(0);
-	run_client(2);
+	run_client(2, 0);
 }
 
 /* The client is queued at a server that waits for the answer of another. */
-static void test_chain(void)
+static void chain(unsigned cpu)
 {
-	begin();
-	start_server(0, BACK, serve_back);
+	begin(cpu ? TURNS : 0);
+	start_server(cpu, BACK, serve_back);
 	start_server(0, FRONT, serve_front);
 	shared.services[FRONT].next = shared.services[BACK].endpoint;
 	start_first(0);
-	run_client(2);
+	run_client(2, cpu);
+}
+
+static void test_chain(void)
+{
+	chain(0);
+}
+
+static void test_far(void)
+{
+	chain(1);
+}
+
+static void long_chain(unsigned cpu)
+{
+	begin(TURNS);
+	start_server(cpu, LAST, serve_last);
+	start_server(1, BACK, serve_back);
+	start_server(0, FRONT, serve_front);
+	shared.services[FRONT].next = shared.services[BACK].endpoint;
+	shared.services[BACK].next = shared.services[LAST].endpoint;
+	start_first(0);
+	run_client(2, cpu);
+}
+
+static void test_there_and_back(void)
+{
+	long_chain(0);
+}
+
+static void test_farther(void)
+{
+	long_chain(2 % (unsigned)boot->cpu_count);
 }
 
 const struct test tests_inversions[] = {
         {"inversion.served", "a client that is served waits for the server's work only", test_served},
         {"inversion.queued", "a client in the queue waits for the job before it and its own", test_queued},
         {"inversion.chain", "and if the server waits for another server, for that one's work", test_chain},
+        {0},
+};
+
+const struct test tests_far_inversions[] = {
+        {"inversion.far", "the same if the second server and the hog are on another CPU", test_far},
+        {"inversion.there-and-back", "and if that one waits for a third on the first CPU",
+         test_there_and_back},
+        {"inversion.farther", "or on another one", test_farther},
         {0},
 };

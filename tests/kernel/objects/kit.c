@@ -440,10 +440,12 @@ void test_main(const struct boot_info *info)
 	run_tests(tests_deletion);
 	run_tests(tests_inversions);
 	run_tests(tests_matrix);
-	if (boot->cpu_count > 1)
+	if (boot->cpu_count > 1) {
+		run_tests(tests_far_inversions);
 		run_tests(tests_cpus);
-	if (boot->cpu_count > 1 && chosen(""))
-		print_coverage();
+		if (chosen(""))
+			print_coverage();
+	}
 	print("kernel tests: ");
 	print_number(passed_count);
 	print(" passed, ");

@@ -16,7 +16,7 @@ struct test {
 };
 /* One array a file, ended by an entry without id. */
 extern const struct test tests_calls[], tests_memory[], tests_ipc[], tests_threads[], tests_deletion[],
-        tests_inversions[], tests_matrix[], tests_cpus[];
+        tests_inversions[], tests_far_inversions[], tests_matrix[], tests_cpus[];
 
 /* ---- judging ---- */
 void check_(bool condition, const char *text, const char *file, int line);
