@@ -87,12 +87,13 @@ static void slice_ends(struct cpu *cpu, struct sched_context *context)
 		sched_requeue(cpu, thread, false);
 }
 
+/* Nothing is left, or was before what is due by now came back. */
 static void budget_ends(struct sched_context *context, uint64_t now)
 {
 	sched_context_collect(context, now);
 	if (context->left > 0)
-		return;
-	if (!deadline_armed(&context->refill))
+		deadline_disarm(&context->refill);
+	else if (!deadline_armed(&context->refill))
 		deadline_arm(&context->refill, sched_context_next_refill(context));
 	thread_inherit(context->thread);
 }
@@ -100,7 +101,7 @@ static void budget_ends(struct sched_context *context, uint64_t now)
 static void context_charge(struct sched_context *context, uint64_t since, uint64_t used, uint64_t now)
 {
 	sched_context_use(context, since, used);
-	if (context->left > 0)
+	if (context->left > 0 && !deadline_armed(&context->refill))
 		return;
 	if (context->budget == context->period)
 		slice_ends(this_cpu(), context);
@@ -123,15 +124,10 @@ void sched_charge(struct cpu *cpu)
 
 void sched_charge_visits(struct thread *thread)
 {
-	struct sched_context *context = thread->sched;
-	uint64_t now;
+	if (thread->visited && thread->sched) {
+		uint64_t now = arch_time();
 
-	if (thread->visited && context) {
-		now = arch_time();
-		/* It may have had nothing left, and get something back that is due by now. */
-		deadline_disarm(&context->refill);
-		context_charge(context, now, thread->visited, now);
-		thread_inherit(context->thread);
+		context_charge(thread->sched, now, thread->visited, now);
 	}
 	thread->visited = 0;
 }

@@ -188,6 +188,29 @@ static void test_visits_are_paid(void)
 	end();
 }
 
+/* Visits use up a budget on which the CPU still counts, and before it looks again something is due to come
+ * back.
+ */
+static void test_visits_meet_refill(void)
+{
+	struct sched_context *context;
+
+	begin();
+	act(1);
+	context = far->own;
+	sched_context_setup(context, 1000000, 10000000);
+	interrupt();
+	CHECK(running() == far);
+	far->visited = 1000000;
+	sched_charge_visits(far);
+	CHECK(context->left <= 0 && deadline_armed(&context->refill) && !far->queued);
+	fake_now = sched_context_next_refill(context) - 1;
+	cpu_at(1)->since = fake_now;
+	interrupt();
+	CHECK(running() == far && context->left > 0 && !deadline_armed(&context->refill));
+	end();
+}
+
 /* ---- priorities ---- */
 
 static struct endpoint *there;
@@ -393,6 +416,7 @@ unsigned units_cpus(unsigned *passed)
 	test_suspend_visitor();
 	test_canceled_visitor();
 	test_visits_are_paid();
+	test_visits_meet_refill();
 	test_lent_to_traveller();
 	test_lent_to_one_who_goes_on();
 	test_priority_of_far_thread();
