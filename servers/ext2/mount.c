@@ -237,6 +237,21 @@ static int begin_writing(struct filesystem *fs, bool clean)
 	return 0;
 }
 
+/* Without a root nobody can use anything. */
+static int root_check(struct filesystem *fs)
+{
+	struct inode *root;
+	int error = inode_get(fs, EXT2_ROOT_INODE, INODE_LIVE, &root);
+
+	if (!error) {
+		error = inode_type(root) == 0x4000 ? 0 : EUCLEAN;
+		inode_put(fs, root);
+	}
+	if (error == EUCLEAN || error == ESTALE)
+		return refuse(EUCLEAN, "corrupt: the root directory is none");
+	return error;
+}
+
 static int load(struct filesystem *fs, const struct mount_options *options,
                 const struct ext2_superblock *super)
 {
@@ -258,7 +273,9 @@ static int load(struct filesystem *fs, const struct mount_options *options,
 	}
 	cache_mark_mounted(&fs->cache, super->uuid);
 	error = pending_init(fs);
-	return error ? error : load_descriptors(fs);
+	if (!error)
+		error = load_descriptors(fs);
+	return error ? error : root_check(fs);
 }
 
 int filesystem_mount(struct filesystem *fs, const struct mount_options *options)

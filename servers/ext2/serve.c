@@ -91,8 +91,13 @@ static int setattr_locked(struct job *job, struct inode *inode)
 		inode->raw->gid = (uint16_t)attributes->gid;
 		inode->raw->gid_high = (uint16_t)(attributes->gid >> 16);
 	}
-	inode_set_times(job->fs, inode, mask | FS_SET_CTIME, &attributes->atime, &attributes->mtime,
-	                mask & FS_SET_CTIME ? &attributes->ctime : &now);
+	/* Being read is no change: a client that changes only times says itself whether this one is among
+	 * them. */
+	if (mask & (FS_SET_SIZE | FS_SET_MODE | FS_SET_UID | FS_SET_GID) && !(mask & FS_SET_CTIME)) {
+		attributes->ctime = now;
+		mask |= FS_SET_CTIME;
+	}
+	inode_set_times(job->fs, inode, mask, &attributes->atime, &attributes->mtime, &attributes->ctime);
 	return 0;
 }
 

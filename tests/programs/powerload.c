@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * powerload DIR WORKERS SEED STEPS: what the power is cut under. Each worker has a folder of its own and a sequence of steps that
- * the seed says wholly, so that tests/system/power.py knows what it did. After each step it writes its number into its page of
- * DIR/marks, in place and without a flush: who sees it in the image, or in a log of the disk's writes, knows that the step had
- * ended by then.
+ * powerload DIR WORKERS SEED STEPS: what the power is cut under. Each worker has a folder of its own and a
+ * sequence of steps that the seed says wholly, so that tests/system/power.py knows what it did. After each
+ * step it writes its number into its page of DIR/marks, in place and without a flush: who sees it in the
+ * image, or in a log of the disk's writes, knows that the step had ended by then.
  */
 #include "check.h"
 
-#define NAMES    8
+#define NAMES     8
 #define SIZE_MAX_ 60000
 
 struct mark {
@@ -136,7 +136,8 @@ static void work(uint32_t worker, uint32_t seed, uint32_t steps, int marks)
 		if (pwrite(marks, &mark, sizeof mark, worker * 4096) != (ssize_t)sizeof mark)
 			fail("write");
 		must(sync_file_range(marks, worker * 4096, 4096,
-		                     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER),
+		                     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+		                             SYNC_FILE_RANGE_WAIT_AFTER),
 		     "sync_file_range");
 	}
 }
@@ -145,7 +146,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 5)
 		return 2;
-	uint32_t workers = (uint32_t)atoi(argv[2]), seed = (uint32_t)atoi(argv[3]), steps = (uint32_t)atoi(argv[4]);
+	uint32_t workers = (uint32_t)atoi(argv[2]), seed = (uint32_t)atoi(argv[3]),
+	         steps = (uint32_t)atoi(argv[4]);
 	must(chdir(argv[1]), "chdir");
 	int marks = open("marks", O_RDWR | O_CREAT, 0644), bad = 0, status;
 	must(marks, "open");

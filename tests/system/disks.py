@@ -5,7 +5,7 @@ import hashlib
 import os
 import subprocess
 
-from support import (check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith_command, run, seconds, shell,
+from support import (GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, pith_command, run, seconds, shell,
                      write_file)
 
 
@@ -92,6 +92,14 @@ def test_full_disk():
     check(b"No space left on device" in result.stderr, "the message", result.stderr)
     fsck(disk)
     equal(dump(disk, "/again"), b"fits\n")
+
+
+def test_full_disk_through_a_mapping():
+    disk = make_disk("disk.img", "8M")
+    result = pith("/mapped", "/mnt/hole", disk=[disk], add=[os.path.join(GUEST, "mapped")]).ok()
+    lines = result.stdout.decode().splitlines()
+    check(len(lines) == 9 and not any(line.endswith((": no", "= -1")) or " = -" in line for line in lines), "what the program saw", *lines)
+    fsck(disk)
 
 
 def test_out_of_inodes():

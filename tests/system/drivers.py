@@ -87,6 +87,24 @@ def test_block_plain_queue():
     block(properties=",indirect_desc=off,queue-size=16")
 
 
+def test_block_with_legacy_interface():
+    """A transitional device, which has the modern interface too."""
+    text = block(properties=",disable-legacy=off", sectors=4096)
+    assert "1af4:1001" in text, text
+
+
+def test_block_legacy_only():
+    """Nothing that the driver could drive: it says so and gives up."""
+    image = boot_image("block")
+    command = machine.command_line(os.path.join(ROOT, "build/kernel/pith.elf"), image, memory="64M",
+                                   disks=[machine.Disk(disk_image(64), keep=False)])
+    command = [word.replace("disable-legacy=on", "disable-legacy=off,disable-modern=on") for word in command]
+    with machine.Machine(command) as guest:
+        log = Log(guest)
+        log.wait("virtio-blk is marked failed", 60)
+        assert "no usable virtio 1" in log.text, log.text
+
+
 def test_block_bus_dies():
     """The bus takes the driver's registers and interrupt with it; both come back and nothing is lost."""
     text = block(config=[("block-test", "kills=2"), ("block-test", "victim=pci")])

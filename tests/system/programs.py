@@ -64,13 +64,17 @@ def test_files():
     same_variants("files")
 
 
+def test_mapped():
+    same_variants("mapped")
+
+
 def test_hammer():
     same("hammer")
 
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "hammer", "clocks"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

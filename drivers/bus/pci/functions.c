@@ -13,6 +13,11 @@
 #define BAR_MEMORY_MASK (~0xfu)
 #define BUSES           256
 
+#define VIRTIO_VENDOR       0x1af4
+#define VIRTIO_TRANSITIONAL 0x1000 /* first device ID */
+#define VIRTIO_MODERN       0x1040 /* + the type */
+#define VIRTIO_TYPES        0x40
+
 static struct function functions[FUNCTIONS_MAX];
 static unsigned count;
 
@@ -93,6 +98,16 @@ static void bars_size(struct function *function)
 	}
 }
 
+/* A virtio device that also has the legacy interface (transitional) is known by the ID that its type, in the
+ * subsystem ID, has without that: who drives the one kind drives the other. */
+static uint16_t device_id(pci_address address, uint32_t id)
+{
+	uint16_t device = (uint16_t)(id >> 16);
+	if ((uint16_t)id != VIRTIO_VENDOR || device < VIRTIO_TRANSITIONAL || device >= VIRTIO_MODERN)
+		return device;
+	return (uint16_t)(VIRTIO_MODERN + config_read(address, CONFIG_SUBSYSTEM, 2) % VIRTIO_TYPES);
+}
+
 /* Adds a function to the table and quiets it. */
 static void function_add(pci_address address, uint32_t id, unsigned header)
 {
@@ -106,7 +121,7 @@ static void function_add(pci_address address, uint32_t id, unsigned header)
 	*function = (struct function){
 	        .address = address,
 	        .vendor = (uint16_t)id,
-	        .device = (uint16_t)(id >> 16),
+	        .device = device_id(address, id),
 	        .class_revision = revision >> 8 | revision << 24,
 	        .bridge = header == HEADER_TYPE_BRIDGE,
 	};
@@ -126,7 +141,7 @@ static void function_add(pci_address address, uint32_t id, unsigned header)
 	function->msix = (uint8_t)config_capability(address, CAPABILITY_ID_MSIX);
 	function->msi = (uint8_t)config_capability(address, CAPABILITY_ID_MSI);
 	log_info("%02x:%02x.%x %04x:%04x class %06x%s", address >> 8, address >> 3 & 31, address & 7,
-	         function->vendor, function->device, function->class_revision & 0xffffff,
+	         function->vendor, id >> 16, function->class_revision & 0xffffff,
 	         function->msix  ? ", msi-x"
 	         : function->msi ? ", msi"
 	                         : "");

@@ -15,7 +15,7 @@
 
 #define NAME_LENGTH_MAX 255
 #define PATH_SIZE       4096 /* with its NUL */
-#define FS_CHANNELS_MAX 16 /* disks; a manifest has room for two components each, and fewer */
+#define FS_CHANNELS_MAX 16   /* disks; a manifest has room for two components each, and fewer */
 #define SYMLINKS_MAX    40
 
 enum inode_flags {
@@ -23,6 +23,7 @@ enum inode_flags {
 	INODE_KEPT = 1 << 1,     /* unlinked but in use: the file system was told FS_OPEN */
 	INODE_DIRTY = 1 << 2,    /* on its superblock's dirty list */
 	INODE_FLUSHING = 1 << 3, /* a fiber writes it back */
+	INODE_STALE = 1 << 4,    /* of a directory: the file system knows its size and times better */
 };
 
 /* ---- file systems ---- */
@@ -308,7 +309,8 @@ int space_prepare(struct inode *inode, uint64_t index, bool *through);
 void space_reserve(struct inode *inode, uint64_t index,
                    pfn_t pfn); /* the page will be made dirty; until it is written or dropped */
 void page_release_space(struct page *page);
-uint64_t inode_blocks(const struct inode *inode); /* as stat shows them: with those that dirty pages will get */
+uint64_t
+inode_blocks(const struct inode *inode); /* as stat shows them: with those that dirty pages will get */
 
 /* ---- file systems ---- */
 int remote_mount(unsigned channel, struct superblock **out); /* remote.c: fs channel N */

@@ -64,8 +64,8 @@ static void directory_changed(struct inode *directory, int links)
 {
 	directory->attributes.links = (uint32_t)((int)directory->attributes.links + links);
 	struct fs_time now = fs_now();
-	directory->attributes.mtime = directory->attributes.ctime =
-	        now; /* the file system sets them on its side */
+	directory->attributes.mtime = directory->attributes.ctime = now;
+	directory->flags |= INODE_STALE; /* where a file system sets them on its side */
 }
 
 int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dentry, unsigned mode,

@@ -366,6 +366,8 @@ long sys_syncfs(struct thread *thread, const uint64_t arguments[6])
 	return error;
 }
 
+#define SYNC_FLAGS 7ul /* wait before, write, wait after */
+
 long sys_sync_file_range(struct thread *thread, const uint64_t arguments[6])
 {
 	struct file *file = file_of(thread, (int)arguments[0]);
@@ -374,7 +376,7 @@ long sys_sync_file_range(struct thread *thread, const uint64_t arguments[6])
 	int error = 0;
 	if (!is_paged(file))
 		error = -ESPIPE;
-	else if ((int64_t)arguments[1] < 0 || (int64_t)arguments[2] < 0)
+	else if ((int64_t)arguments[1] < 0 || (int64_t)arguments[2] < 0 || arguments[3] & ~SYNC_FLAGS)
 		error = -EINVAL;
 	else
 		error = inode_write_back(

@@ -6,6 +6,7 @@
 #define RLIMIT_FSIZE_ 1
 #define SIGXFSZ_      25
 #define DAY           86400
+#define DIRECT_UNIT   512 /* what O_DIRECT reads and writes are multiples of, and begin at */
 
 /* relatime: when it says something new, or once a day */
 static void accessed(struct file *file)
@@ -22,11 +23,18 @@ static void accessed(struct file *file)
 	}
 }
 
+static bool is_direct(const struct file *file)
+{
+	return file->flags & O_DIRECT && file->inode->superblock->operations->io_start != NULL;
+}
+
 static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
 	struct inode *inode = file->inode;
 	size_t done = 0;
 	int error = 0;
+	if (is_direct(file) && (*position | buffer->size) % DIRECT_UNIT != 0)
+		return -EINVAL;
 	while (buffer->size > 0 && *position < inode->attributes.size) {
 		uint64_t index = *position / PAGE_SIZE, left = inode->attributes.size - *position;
 		size_t offset = *position % PAGE_SIZE, part = PAGE_SIZE - offset;
@@ -199,6 +207,10 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 	fiber_mutex_lock(&inode->lock);
 	if (file->flags & O_APPEND)
 		*position = inode->attributes.size;
+	if (is_direct(file) && (*position | buffer->size) % DIRECT_UNIT != 0) {
+		fiber_mutex_unlock(&inode->lock);
+		return -EINVAL;
+	}
 	ssize_t result = allowed(*position, buffer->size);
 	if (result > 0) {
 		size_t kept = buffer->size - (size_t)result;
@@ -218,6 +230,12 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 	fiber_mutex_unlock(&inode->lock);
 	if (result > 0 && file->flags & (O_SYNC | O_DSYNC)) {
 		int error = inode_fsync(inode);
+		if (error != 0)
+			return error;
+	} else if (result > 0 && is_direct(file)) {
+		/* the disk has it, though maybe in its own cache */
+		int error = inode_write_back(inode, (*position - (uint64_t)result) / PAGE_SIZE,
+		                             (*position - 1) / PAGE_SIZE, true);
 		if (error != 0)
 			return error;
 	}

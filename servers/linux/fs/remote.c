@@ -524,6 +524,25 @@ static void remote_evict(struct inode *inode)
 	free(inode->private);
 }
 
+/* A directory that has changed: how large it is now, and the times that are on the disk. */
+static int remote_refresh(struct inode *directory)
+{
+	struct request request;
+	if (!(directory->flags & INODE_STALE) || directory->attributes.links == 0)
+		return 0;
+	directory->flags &= ~(uint32_t)INODE_STALE; /* whoever changes it from here on says so again */
+	begin(directory, FS_GETATTR, &request);
+	int error = run(&request);
+	if (error == 0) {
+		directory->attributes.size = request.data->attributes.size;
+		directory->attributes.blocks = request.data->attributes.blocks;
+		directory->attributes.mtime = request.data->attributes.mtime;
+		directory->attributes.ctime = request.data->attributes.ctime;
+	}
+	end(&request);
+	return error;
+}
+
 static const struct inode_operations remote_file_inode = {
         .setattr = remote_setattr,
 };
@@ -542,6 +561,7 @@ static const struct inode_operations remote_directory_inode = {
         .rmdir = remote_rmdir,
         .rename = remote_rename,
         .setattr = remote_setattr,
+        .refresh = remote_refresh,
 };
 
 static const struct file_operations remote_directory_operations = {
