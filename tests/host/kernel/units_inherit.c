@@ -484,6 +484,73 @@ static void test_bound_bits_free_the_reply(void)
 	CHECK(!s.thread->reply && reply->state == REPLY_IDLE);
 }
 
+static struct reply *reply_at(cptr_t cap)
+{
+	return slot_object(init_slot_at(cap));
+}
+
+/* A foreign thread's calls: parked while the server takes another one, answered by themselves, and answered
+ * with registers. */
+static void test_foreign_calls(void)
+{
+	struct thread *program, *other;
+	struct thread_registers registers = {.rip = 0x5000, .rbx = 3, .r15 = 15};
+	struct server s;
+	cptr_t cap;
+
+	begin();
+	s = new_server(40);
+	cap = make_thread(10);
+	program = thread_at(cap);
+	other = thread_at(make_thread(10));
+	CHECK(INVOKE(cap, THREAD_SUSPEND) == ERR_NONE);
+	CHECK(INVOKE(cap, THREAD_BIND, BIND_SYSCALL, s.endpoint) == ERR_NONE);
+	CHECK(INVOKE(cap, THREAD_SET_FOREIGN, 1) == ERR_NONE && INVOKE(cap, THREAD_RESUME) == ERR_NONE);
+	block_for_ever();
+	CHECK(running() == s.thread);
+	receives(&s, s.reply);
+	run(other);
+	enter(SYS_YIELD, &(struct call){0});
+	CHECK(running() == program);
+	enter(77, &(struct call){0});
+	CHECK(running() == s.thread && s.thread->sched == program->own);
+	/* It waits for another call: this one is parked. */
+	receives(&s, s.other);
+	CHECK(reply_at(s.reply)->state == REPLY_PARKED && !reply_at(s.reply)->holder);
+	CHECK(running() == other && s.thread->sched == s.thread->own && s.thread->priority == 40);
+	calls(s.endpoint);
+	CHECK(running() == s.thread);
+	/* The parked one is answered first, by itself; who answers goes on. */
+	enter(SYS_REPLY, &(struct call){.reply = s.reply, .info = MESSAGE_INFO(0, 1), .words = {42}});
+	CHECK(running() == s.thread && status_of(s.thread) == ERR_NONE);
+	CHECK(program->state == THREAD_STATE_READY && program->context.rax == 42 && !program->reply);
+	CHECK(reply_at(s.reply)->state == REPLY_IDLE && !reply_at(s.reply)->caller);
+	enter(SYS_REPLY_RECV,
+	      &(struct call){.cap = s.endpoint, .reply = REPLY_PAIR(s.other, 0), .deadline = DEADLINE_NEVER});
+	CHECK(running() == other);
+	enter(SYS_YIELD, &(struct call){0});
+	CHECK(running() == program);
+	enter(78, &(struct call){0});
+	CHECK(running() == s.thread);
+	/* Registers that no thread can have are refused, and it still has its job. */
+	registers.rip = USER_END;
+	memcpy(&thread_buffer(s.thread)->words[MESSAGE_REGISTER_WORDS], &registers, sizeof(registers));
+	enter(SYS_REPLY_RECV, &(struct call){.cap = s.endpoint,
+	                                     .info = MESSAGE_INFO(REPLY_REGISTERS, REPLY_REGISTERS_WORDS),
+	                                     .reply = REPLY_PAIR(s.other, 0),
+	                                     .deadline = DEADLINE_NEVER});
+	CHECK(running() == s.thread && status_of(s.thread) == ERR_RANGE);
+	CHECK(reply_at(s.other)->state == REPLY_ACTIVE && program->context.r15 != 15);
+	registers.rip = 0x5000;
+	memcpy(&thread_buffer(s.thread)->words[MESSAGE_REGISTER_WORDS], &registers, sizeof(registers));
+	enter(SYS_REPLY_RECV, &(struct call){.cap = s.endpoint,
+	                                     .info = MESSAGE_INFO(REPLY_REGISTERS, REPLY_REGISTERS_WORDS),
+	                                     .reply = REPLY_PAIR(s.other, 0),
+	                                     .deadline = DEADLINE_NEVER});
+	CHECK(running() == program && s.thread->state == THREAD_STATE_BLOCKED_RECV);
+	CHECK(program->context.rip == 0x5000 && program->context.rbx == 3 && program->context.r15 == 15);
+}
+
 unsigned units_inherit(unsigned *passed)
 {
 	test_call_lends_context();
@@ -499,6 +566,7 @@ unsigned units_inherit(unsigned *passed)
 	test_owner_dies();
 	test_waiter_changes_priority();
 	test_bound_bits_free_the_reply();
+	test_foreign_calls();
 	*passed += checks_passed;
 	return checks_failed;
 }
