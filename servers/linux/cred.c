@@ -262,6 +262,28 @@ static int capability_header(struct thread *thread, uint64_t address, struct cap
 	return copy_to_user(thread, address, &preferred, sizeof(preferred)) ? -EFAULT : -EINVAL;
 }
 
+void process_facts(const struct process *process, const struct thread *thread, struct process_facts *out)
+{
+	const struct signal_state *state = process->signals;
+
+	*out = (struct process_facts){
+	        .pending = state->pending.pending,
+	        .capabilities = process->credentials.euid ? 0 : CAPABILITY_ALL,
+	        .capability_bound = CAPABILITY_ALL,
+	        .no_new_privileges = process->no_new_privileges,
+	};
+	if (thread) {
+		out->thread_pending = thread->private->pending.pending;
+		out->blocked = thread->blocked;
+	}
+	for (int i = 0; i < SIGNAL_COUNT; i++) {
+		if (state->actions[i].handler == HANDLER_IGNORE)
+			out->ignored |= SIGNAL_BIT(i + 1);
+		else if (state->actions[i].handler != HANDLER_DEFAULT)
+			out->caught |= SIGNAL_BIT(i + 1);
+	}
+}
+
 long sys_capget(struct thread *thread, const uint64_t arguments[6])
 {
 	struct capability_header header;

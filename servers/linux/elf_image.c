@@ -81,9 +81,13 @@ static int add_segment(struct elf_image *image, const Elf64_Phdr *header, uint64
 
 static int add_interp(struct elf_image *image, const Elf64_Phdr *header, uint64_t file_size)
 {
-	if (image->interp_size || header->p_filesz < 2 || header->p_filesz > ELF_INTERP_MAX ||
-	    header->p_offset > file_size || file_size - header->p_offset < header->p_filesz)
+	/* The first one counts. */
+	if (image->interp_size)
+		return 0;
+	if (header->p_filesz < 2 || header->p_filesz > ELF_INTERP_MAX)
 		return -ENOEXEC;
+	if (header->p_offset > file_size || file_size - header->p_offset < header->p_filesz)
+		return -EIO; /* as Linux, which tries to read it */
 	image->interp_offset = header->p_offset;
 	image->interp_size = header->p_filesz;
 	return 0;
@@ -104,7 +108,9 @@ int elf_parse_segments(struct elf_image *image, const void *headers, uint64_t fi
 		else if (header.p_type == PT_GNU_STACK)
 			image->executable_stack = header.p_flags & PF_X;
 	}
-	if (error || !image->segment_count)
+	if (error)
+		return error;
+	if (!image->segment_count)
 		return -ENOEXEC;
 	if (image->entry < image->low || image->entry >= image->high)
 		return -ENOEXEC;

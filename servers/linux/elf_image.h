@@ -10,7 +10,7 @@
 #define ELF_HEADER_SIZE 64
 #define ELF_ENTRY_SIZE  56 /* of a program header */
 #define ELF_HEADERS_MAX 64 /* program headers */
-#define ELF_INTERP_MAX  256
+#define ELF_INTERP_MAX  4096
 
 struct elf_segment {
 	uint64_t address, memory_size, file_size, offset;
@@ -32,5 +32,6 @@ struct elf_image {
 
 /* First step: the file's header (size bytes of it are at data). 0 or -ENOEXEC. */
 int elf_parse_header(struct elf_image *image, const void *data, size_t size, uint64_t file_size);
-/* Second step: header_count program headers, read from headers_offset. 0 or -ENOEXEC. */
+/* Second step: header_count program headers, read from headers_offset. 0 or -ENOEXEC; -EIO: the loader's name
+ * lies beyond the end. */
 int elf_parse_segments(struct elf_image *image, const void *headers, uint64_t file_size);

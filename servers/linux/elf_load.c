@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include "vfs.h"
 
 static uint64_t page_up(uint64_t value)
@@ -65,33 +66,46 @@ static int map_image(struct mm *mm, struct file *file, const struct elf_image *i
 	return error;
 }
 
-static int load_interp(struct mm *mm, struct thread *thread, struct file *program,
-                       const struct elf_image *image, struct loaded_image *out)
+/* The loader that a program names, opened and checked; one that it names in turn is not looked at. */
+static int open_interp(struct thread *thread, struct file *program, const struct elf_image *image,
+                       struct elf_image *interp, struct file **file)
 {
 	char path[ELF_INTERP_MAX + 1];
 	ssize_t got = file_read_kernel(program, path, image->interp_size, image->interp_offset);
-	struct elf_image interp;
-	struct file *file;
 	int error;
 
 	if (got < 0 || (size_t)got != image->interp_size || path[got - 1])
 		return -ENOEXEC;
-	error = vfs_open(thread, AT_FDCWD, path, O_RDONLY, 0, &file);
+	error = vfs_open(thread, AT_FDCWD, path, O_RDONLY, 0, file);
 	if (error)
 		return error;
-	error = vfs_may_execute(thread, file);
+	error = S_ISREG((*file)->inode->attributes.mode) ? vfs_may_execute(thread, *file) : -EACCES;
 	if (!error)
-		error = read_image(file, &interp);
-	if (!error && !interp.position_independent)
-		error = -ENOEXEC;
-	if (!error) {
-		uint64_t size = interp.high - interp.low;
-		uint64_t base = vma_gap_below(&mm->regions, USER_LOW, mm->mmap_top, size);
+		error = (*file)->inode->attributes.size < ELF_HEADER_SIZE ? -EIO : read_image(*file, interp);
+	if (error == -ENOEXEC)
+		error = -ELIBBAD;
+	if (error)
+		file_put(*file);
+	return error;
+}
 
-		error = base ? map_image(mm, file, &interp, base - interp.low) : -ENOMEM;
-		out->interp_base = base - interp.low;
-		out->start = interp.entry + out->interp_base;
-	}
+static int load_interp(struct mm *mm, struct thread *thread, struct file *program,
+                       const struct elf_image *image, struct loaded_image *out)
+{
+	struct elf_image interp;
+	struct file *file;
+	uint64_t size, low, high, base;
+	int error = open_interp(thread, program, image, &interp, &file);
+
+	if (error)
+		return error;
+	size = interp.high - interp.low;
+	low = interp.position_independent ? USER_LOW : interp.low;
+	high = interp.position_independent ? mm->mmap_top : interp.high;
+	base = vma_gap_below(&mm->regions, low, high, size);
+	error = base ? map_image(mm, file, &interp, base - interp.low) : -ENOMEM;
+	out->interp_base = base - interp.low;
+	out->start = interp.entry + out->interp_base;
 	file_put(file);
 	return error;
 }

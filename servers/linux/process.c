@@ -78,6 +78,7 @@ struct process *process_create(struct process *parent)
 	process->credentials = parent->credentials;
 	process->tty = parent->tty;
 	process->nice = parent->nice;
+	process->io_priority = parent->io_priority;
 	process->personality = parent->personality;
 	process->arg_start = parent->arg_start;
 	process->arg_end = parent->arg_end;

@@ -73,6 +73,7 @@ struct process {
 	bool group_exit;            /* all threads are to end */
 	bool executed;              /* since fork: setpgid of the parent comes too late */
 	bool subreaper;
+	int io_priority;            /* as ioprio_set gave it: class << 13 | level; the disk makes no difference */
 	bool no_new_privileges;
 	int death_signal;           /* PR_SET_PDEATHSIG */
 	uint32_t personality;
@@ -107,6 +108,13 @@ void process_maps(struct process *process, void (*emit)(void *context, const cha
 /* One character of /proc/PID/stat: R S D T Z */
 char process_state(struct process *process);
 bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid);
+/* What /proc/PID/status tells besides; thread may be NULL. Sets of signals and of capabilities. */
+struct process_facts {
+	uint64_t thread_pending, pending, blocked, ignored, caught;
+	uint64_t capabilities, capability_bound;
+	bool no_new_privileges;
+};
+void process_facts(const struct process *process, const struct thread *thread, struct process_facts *out);
 bool capable_root(struct thread *thread); /* euid 0 */
 
 /* ---- signals ---- */

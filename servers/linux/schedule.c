@@ -177,3 +177,79 @@ long sys_getcpu(struct thread *thread, const uint64_t arguments[6])
 		return -EFAULT;
 	return arguments[1] ? copy_to_user(thread, arguments[1], &zero, sizeof(zero)) : 0;
 }
+
+/* ---- priority of input and output ---- */
+
+#define IO_CLASS(priority) ((priority) >> 13)
+#define IO_LEVEL(priority) ((priority)&0x1fff)
+enum { IO_NONE, IO_REALTIME, IO_BEST_EFFORT, IO_IDLE };
+
+/* The kernel counts these kinds of targets from 1, those of getpriority from 0. */
+static bool io_kind(uint64_t which, int *kind)
+{
+	*kind = (int)which - 1;
+	return *kind >= PRIO_PROCESS && *kind <= PRIO_USER;
+}
+
+/* The more important of two: a lower class, then a lower level; one without a class counts as best effort. */
+static int io_better(int a, int b)
+{
+	int class_a = IO_CLASS(a) ? IO_CLASS(a) : IO_BEST_EFFORT,
+	    class_b = IO_CLASS(b) ? IO_CLASS(b) : IO_BEST_EFFORT;
+
+	if (class_a != class_b)
+		return class_a < class_b ? a : b;
+	return IO_LEVEL(a) < IO_LEVEL(b) ? a : b;
+}
+
+long sys_ioprio_get(struct thread *thread, const uint64_t arguments[6])
+{
+	int kind, best = -ESRCH;
+
+	if (!io_kind(arguments[0], &kind))
+		return -EINVAL;
+	for (struct process *process = process_first(); process; process = process_next(process))
+		if (selected(thread, process, kind, (int)arguments[1]))
+			best = best < 0 ? process->io_priority : io_better(best, process->io_priority);
+	return best;
+}
+
+static int check_io_priority(struct thread *thread, int priority)
+{
+	switch (IO_CLASS(priority)) {
+	case IO_NONE:
+		return IO_LEVEL(priority) ? -EINVAL : 0;
+	case IO_REALTIME:
+		if (!capable_root(thread))
+			return -EPERM;
+		return IO_LEVEL(priority) < 8 ? 0 : -EINVAL;
+	case IO_BEST_EFFORT:
+		return IO_LEVEL(priority) < 8 ? 0 : -EINVAL;
+	case IO_IDLE:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+long sys_ioprio_set(struct thread *thread, const uint64_t arguments[6])
+{
+	const struct credentials *mine = &thread->process->credentials;
+	int kind, priority = (int)arguments[2], result = check_io_priority(thread, priority);
+
+	if (result)
+		return result;
+	if (!io_kind(arguments[0], &kind))
+		return -EINVAL;
+	result = -ESRCH;
+	for (struct process *process = process_first(); process; process = process_next(process)) {
+		if (!selected(thread, process, kind, (int)arguments[1]))
+			continue;
+		if (mine->euid && mine->uid != process->credentials.uid &&
+		    mine->euid != process->credentials.uid)
+			return -EPERM;
+		process->io_priority = priority;
+		result = 0;
+	}
+	return result;
+}

@@ -13,6 +13,7 @@ import subprocess
 
 import fetch
 import machine
+from execute import ENVIRONMENT
 from paths import Failure, build
 
 MODULES = ("virtio_pci", "virtio_blk")
@@ -83,7 +84,7 @@ def initramfs(program, command):
             shutil.copy(path, os.path.join(stage, "modules", f"{name}.ko"))
         shutil.copy(busybox(), os.path.join(stage, "bin/busybox"))
         os.chmod(os.path.join(stage, "bin/busybox"), 0o755)
-        for applet in ("sh", "mount", "umount", "insmod", "poweroff", "ifconfig", "switch_root", "chroot", "env", "cp", "mkdir"):
+        for applet in ("sh", "mount", "umount", "insmod", "poweroff", "ifconfig", "ln", "switch_root", "chroot", "env", "cp", "mkdir"):
             os.symlink("busybox", os.path.join(stage, "bin", applet))
         shutil.copy(program, os.path.join(stage, "program"))
         with open(os.path.join(stage, "init"), "w") as f:
@@ -103,3 +104,10 @@ def command_line(program, command, disk, icount=False, memory="512M"):
     return machine.command_line(kernel(), initramfs(program, command),
                                 "console=ttyS0 quiet panic=-1 init_on_alloc=0", memory, [disk], icount=icount,
                                 extra=() if icount else ("-seed", "1"))
+
+
+# For the program that is a script for bash: it runs on the root file system that the disk holds, as `./pith exec` would run it.
+ON_ROOT = f"""sh -c '
+mount -t devtmpfs dev /mnt/dev && mkdir -p /mnt/dev/pts && ln -s /proc/self/fd /mnt/dev/fd && mount -t devpts devpts /mnt/dev/pts && mount -t proc proc /mnt/proc
+busybox stty -F /dev/ttyS1 -opost; busybox hostname pith; cp /program /mnt/script
+chroot /mnt env -i {" ".join(ENVIRONMENT)} bash /script </dev/null 2>&1 | busybox cat; umount /mnt/proc /mnt/dev/pts /mnt/dev'"""

@@ -284,6 +284,10 @@ int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count);
 int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, pfn_t *out);
 void page_io_done(struct page_io *io, int error, uint64_t blocks);
 size_t page_cache_pages(void);
+/* Pages of file data that came from disks and went to them, ever. */
+extern struct page_counts {
+	uint64_t read, written;
+} page_counts;
 /* Truncation to `size`: zeros from there to the end of its page, which is read if it must be (0 or -errno) */
 int page_cache_zero_tail(struct inode *inode, uint64_t size);
 /* The file grows from `size`: what a mapping may have written behind it in the last page becomes zero, if it

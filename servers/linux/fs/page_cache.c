@@ -156,9 +156,12 @@ static void page_written(const struct page_io *io, struct page *page, int error)
 		page->flags |= PAGE_ALLOCATED;
 }
 
+struct page_counts page_counts;
+
 void page_io_done(struct page_io *io, int error, uint64_t blocks)
 {
 	struct inode *inode = io->inode;
+	*(io->write ? &page_counts.written : &page_counts.read) += io->count;
 	for (unsigned i = 0; i < io->count; i++) {
 		pfn_t pfn = io->pages[i].pfn;
 		struct page *page = page_of(pfn);

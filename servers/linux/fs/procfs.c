@@ -58,6 +58,23 @@ static int show_meminfo(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
+static int show_vmstat(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	uint64_t minor = 0, major = 0;
+	for (struct process *process = process_first(); process != NULL; process = process_next(process)) {
+		minor += process->minor_faults;
+		major += process->major_faults;
+	}
+	text_print(text, "nr_free_pages %zu\nnr_file_pages %zu\nnr_dirty %zu\n", pages_free(), page_cache_pages(),
+	           pages_dirty());
+	text_print(text, "pgpgin %lu\npgpgout %lu\npswpin 0\npswpout 0\n", page_counts.read * PAGES_TO_KIB,
+	           page_counts.written * PAGES_TO_KIB);
+	/* Of the processes that there are. */
+	text_print(text, "pgfault %lu\npgmajfault %lu\n", minor + major, major);
+	return 0;
+}
+
 static int show_stat(struct text *text, const struct pseudo *file)
 {
 	(void)file;
@@ -359,6 +376,7 @@ static const struct pseudo_node proc_files[] = {
         {.name = "thread-self", .mode = S_IFLNK | 0777, .target = thread_self_target},
         TEXT_FILE("uptime", show_uptime),
         TEXT_FILE("version", show_version),
+        TEXT_FILE("vmstat", show_vmstat),
         {.name = NULL},
 };
 static const struct pseudo_node proc_root = {

@@ -92,6 +92,17 @@ static const char *state_text(char state)
 	}
 }
 
+static void show_signals_and_rights(struct text *text, const struct process_facts *facts)
+{
+	text_print(text,
+	           "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
+	           facts->thread_pending, facts->pending, facts->blocked, facts->ignored, facts->caught);
+	text_print(text,
+	           "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", 0ul,
+	           facts->capabilities, facts->capabilities, facts->capability_bound, 0ul);
+	text_print(text, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", facts->no_new_privileges);
+}
+
 static int show_status(struct text *text, const struct pseudo *file)
 {
 	struct process *process = process_of(file);
@@ -99,6 +110,7 @@ static int show_status(struct text *text, const struct pseudo *file)
 		return -ESRCH;
 	const struct credentials *c = &process->credentials;
 	struct thread *thread = thread_of(file, process);
+	struct process_facts facts;
 	text_print(text,
 	           "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:"
 	           "\t0\n",
@@ -111,10 +123,12 @@ static int show_status(struct text *text, const struct pseudo *file)
 	           process->files != NULL ? file_table_size(process->files) : 0);
 	for (uint32_t i = 0; i < c->group_count; i++)
 		text_print(text, "%u ", c->groups[i]);
-	text_print(text, "\nVmSize:\t%8zu kB\nVmRSS:\t%8zu kB\nThreads:\t%u\n",
+	text_print(text, c->group_count == 0 ? " \n" : "\n"); /* as Linux has it */
+	text_print(text, "VmSize:\t%8zu kB\nVmRSS:\t%8zu kB\nThreads:\t%u\n",
 	           process_virtual_size(process) / 1024, process_resident_pages(process) * (PAGE_SIZE / 1024),
 	           process->thread_count);
-	text_print(text, "SigBlk:\t%016lx\n", thread != NULL ? thread->blocked : 0);
+	process_facts(process, thread, &facts);
+	show_signals_and_rights(text, &facts);
 	return 0;
 }
 
