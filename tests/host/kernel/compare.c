@@ -18,14 +18,14 @@ static char memory[COMPARE_BYTES] __attribute__((aligned(4096)));
 static struct irq irqs_before[ARCH_IRQ_COUNT];
 static struct cpu cpus_before[CPU_MAX];
 
-/* If the caller's slice ends one of its equals has its turn; in user mode that is no other's business. */
-static bool visitor_may_come(const struct thread *caller)
+/* If the caller waits, or its slice ends, they may have their turn: in the same entry into the kernel. */
+static bool visitors_wait(const struct cpu *cpu)
 {
-	const struct thread *thread = caller->cpu->ready[caller->priority].first;
-
-	while (thread && !thread->away)
-		thread = thread->ready_next;
-	return thread;
+	for (unsigned i = 0; i < PRIORITY_COUNT; i++)
+		for (const struct thread *thread = cpu->ready[i].first; thread; thread = thread->ready_next)
+			if (thread->away)
+				return true;
+	return false;
 }
 
 bool compare_begin(const struct thread *caller)
@@ -33,7 +33,7 @@ bool compare_begin(const struct thread *caller)
 	/* What an interrupted call did before it was found to be impossible is no error of its own. */
 	if (!compare_every || ++calls % compare_every || fake_interrupt_every || thread_is_foreign(caller))
 		return false;
-	if (world_bytes > COMPARE_BYTES || visitor_may_come(caller))
+	if (world_bytes > COMPARE_BYTES || visitors_wait(caller->cpu))
 		return false;
 	began = fake_now;
 	memcpy(memory, world_memory(), world_bytes);
