@@ -266,9 +266,14 @@ static struct fs_time time_decode(uint32_t seconds, bool extra, uint32_t more)
 	return time;
 }
 
+/* Without `more` the time nearest to it in 1901 to 2038. */
 static void time_encode(const struct fs_time *time, uint32_t *seconds, uint32_t *more)
 {
-	*seconds = (uint32_t)time->seconds;
+	int64_t value = time->seconds;
+
+	if (!more && value != (int32_t)value)
+		value = value < 0 ? INT32_MIN : INT32_MAX;
+	*seconds = (uint32_t)value;
 	if (more)
 		*more = (uint32_t)((uint64_t)(time->seconds - (int32_t)time->seconds) >> 32 & 3) |
 		        time->nanoseconds << 2;

@@ -3,6 +3,7 @@
 
 import os
 import random
+import shutil
 import struct
 
 from support import SEED, check, equal, file_path, full, make_disk, pith, run, seconds, shell, write_file
@@ -123,6 +124,12 @@ seq 1 1000 >/good/f && md5sum </good/f
 """
 
 
+def repaired(name):
+    """By e2fsck, which sometimes needs two turns."""
+    run(["e2fsck", "-fy", file_path(name)])
+    return run(["e2fsck", "-fy", file_path(name)]).status <= 1
+
+
 def damaged_disks(seed):
     generator = random.Random(seed)
     tree = source_tree()
@@ -133,6 +140,7 @@ def damaged_disks(seed):
         for _ in range(generator.choice([1, 1, 2, 5])):
             generator.choice(DAMAGES)(image, generator)
         image.save()
+        shutil.copy(path, path + ".damaged")
         disks.append(f"{path}:/d{number}")
     good = make_disk("good.img", "4M")
     result = shell(WORK, disk=[*disks, f"{good}:/good"], timeout=280, memory="256M")
@@ -141,9 +149,9 @@ def damaged_disks(seed):
     equal(lines[0], "restarts: 0", f"what is restarted with seed {seed}")
     equal(lines[1:], run(["sh", "-c", "seq 1 1000 | md5sum"]).stdout.decode().splitlines(), "what else goes on")
     for number in range(DISKS):
-        # Made worse in no way that e2fsck cannot repair.
-        status = run(["e2fsck", "-fy", file_path(f"disk{number}.img")]).status
-        check(status <= 2, f"e2fsck -fy of disk {number} with seed {seed}: status {status}")
+        # Made worse in no way that e2fsck cannot repair; there is damage that it cannot repair itself.
+        if repaired(f"disk{number}.img.damaged"):
+            check(repaired(f"disk{number}.img"), f"e2fsck -fy of disk {number} with seed {seed}")
     equal(run(["e2fsck", "-fn", good]).status, 0, "the good disk")
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Disks that go to and fro: trees made by the host and by Debian's Linux kernel are read here, and the other way round."""
 
+import difflib
 import hashlib
 import os
 import random
@@ -101,7 +102,11 @@ def exchange_with_linux(block_size, inode_size):
         made = maker(disk, make + LIST)
         fsck(disk)
         check(made.count("\n") > 150, "a listing", made)
-        equal(reader(disk, LIST), made, f"what is read of the disk written by {name}")
+        read = reader(disk, LIST)
+        if inode_size == 128:  # such a disk keeps whole seconds; what is cached here still says more (servers/ext2/README.md)
+            made, read = (re.sub(r"(:\d\d)\.\d{9} ", r"\1 ", text) for text in (made, read))
+        difference = list(difflib.unified_diff(made.splitlines(), read.splitlines(), n=0, lineterm=""))
+        check(not difference, f"what is read of the disk written by {name}, blocks of {block_size}, inodes of {inode_size}", *difference[:40])
         # And goes on to be written.
         reader(disk, "echo added >>a/x; rm -r a/c; mkdir a/e; sync\n")
         fsck(disk)

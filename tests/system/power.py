@@ -97,7 +97,10 @@ class Worker:
             states[-1] = State(now.version, new, new if synced and ended else now.synced, mixed=now.mixed)
         elif kind < 70:
             synced = True
-            states[-1] = State(self.step, now.size, now.size) if ended else State(now.version, now.size, now.synced, mixed=self.step)
+            if ended:
+                states[-1] = State(self.step, now.size, now.size)
+            else:
+                now.mixed = self.step  # whichever name it is found by
         elif kind < 85:
             if other[-1].absent:
                 other.append(now)

@@ -373,12 +373,14 @@ static int remote_setattr(struct inode *inode, unsigned mask, const struct fs_at
 	request.data->mask = mask;
 	inode->superblock->changed = true;
 	int error = run(&request);
-	uint64_t blocks = request.data->attributes.blocks;
+	struct fs_attributes answer = request.data->attributes;
 	end(&request);
 	if (error != 0)
 		return error;
 	attributes_apply(&inode->attributes, mask, attributes);
-	inode->attributes.blocks = blocks;
+	/* as far as the disk can say them */
+	attributes_apply(&inode->attributes, mask & (FS_SET_ATIME | FS_SET_MTIME | FS_SET_CTIME), &answer);
+	inode->attributes.blocks = answer.blocks;
 	inode->pending_attributes &= ~mask;
 	return 0;
 }
