@@ -159,6 +159,9 @@ def test_add_files_and_folders():
     result = pith("sh", "-c", sums.format("/tmp/tree"), add=[f"{tree}:/tmp/tree"]).ok()
     equal(result.stdout, host_shell(sums.format(tree)).stdout, "the tree's checksums")
     equal(pith("/prog", "x", add=[program]).ok().stdout, b"it runs: x\n")
+    # /bin and /var/run are links on the root.
+    result = pith("ls", "-ld", "/bin", "/usr/bin/prog", "/run/new/prog", add=[f"{program}:/bin/prog", f"{program}:/var/run/new/prog"]).ok()
+    check(result.stdout.startswith(b"lrwxrwxrwx"), "links stay", result.stdout)
     equal(pith("stat", "-c", "%a %u", "/opt/new/prog", add=[f"{program}:/opt/new/prog"]).ok().stdout, b"750 0\n")
     big = file_path("300M")
     with open(big, "wb") as f:
