@@ -84,6 +84,28 @@ def shell(script, **options):
     return pith("busybox", "sh", "-c", script, **options)
 
 
+def on_machine(script, change=lambda command: command, memory="128M", disks=(), config=None, append=None, seconds=100):
+    """A shell script on a machine of one's own making: change() gets QEMU's command line and gives another. Has the log as .log."""
+    import boot
+    import rootfs
+    import machine
+    from session import Session
+
+    image = boot.image("exec", config or {}, disks=1 + len(disks))
+    command = machine.command_line(boot.KERNEL, image, boot.append() if append is None else append, memory,
+                                   [machine.Disk(rootfs.image(), keep=False), *map(machine.Disk, disks)])
+    with open(os.devnull, "r+b") as null, open(file_path("stdout"), "w+b") as out, open(file_path("stderr"), "w+b") as err:
+        with machine.Machine(change(command)) as emulator:
+            session = Session(emulator.console, emulator.log, ["sh", "-c", script], ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"],
+                              seconds * PATIENCE, (null.fileno(), out.fileno(), err.fileno()))
+            status = session.run()
+        for stream in (out, err):
+            stream.seek(0)
+        result = Result(status, out.read(), err.read())
+        result.log = session.log_text.decode(errors="replace")
+        return result
+
+
 def host_shell(script, stdin=b"", cwd=None):
     """The same script with the same busybox on the host's Linux."""
     return run([BUSYBOX, "sh", "-c", script], stdin, cwd=cwd,

@@ -241,9 +241,6 @@ static inline bool file_writable(const struct file *file)
 {
 	return (file->flags & ACCESS_MODE) != O_RDONLY;
 }
-/* The next bytes in one piece, at most `size` (not after a wait). None: -EFAULT. Then io_advance. */
-struct span io_span(struct io_buffer *buffer, size_t size, bool to_user);
-void io_advance(struct io_buffer *buffer, size_t size);
 int io_clear(struct io_buffer *buffer, size_t size); /* zeros to it */
 ssize_t file_read(struct file *file, struct io_buffer *buffer, uint64_t *position);
 ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *position);
