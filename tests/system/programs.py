@@ -72,13 +72,17 @@ def test_entropy():
     same_variants("entropy")
 
 
+def test_settime():
+    same_variants("settime")
+
+
 def test_hammer():
     same("hammer")
 
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -232,6 +232,14 @@ static bool statement_irq_control(struct manifest *manifest, struct manifest_com
 	return true;
 }
 
+static bool statement_wall_clock(struct manifest *manifest, struct manifest_component *component,
+                                 const struct manifest_line *line)
+{
+	(void)manifest, (void)line;
+	component->wall_clock = true;
+	return true;
+}
+
 static bool statement_essential(struct manifest *manifest, struct manifest_component *component,
                                 const struct manifest_line *line)
 {
@@ -284,6 +292,7 @@ static const struct statement {
         {"irq-control", statement_irq_control, 1, 1, false},
         {"cpu", statement_cpu, 2, 2, false},
         {"cpu-time", statement_cpu_time, 2, 2, false},
+        {"wall-clock", statement_wall_clock, 1, 1, false},
         {"essential", statement_essential, 1, 1, false},
 };
 

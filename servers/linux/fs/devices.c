@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <pith/log.h>
 
-enum { MAJOR_MEMORY = 1, MAJOR_SERIAL = 4, MAJOR_TTY = 5, MAJOR_PTS = 136 };
+enum { MAJOR_MEMORY = 1, MAJOR_SERIAL = 4, MAJOR_TTY = 5, MAJOR_PTS = 136, MAJOR_RTC = 252 };
 
 static int64_t device_seek(struct file *file, int64_t offset, int whence)
 {
@@ -167,6 +167,8 @@ int device_open(struct inode *inode, struct file *file, struct thread *thread)
 	}
 	if (major == MAJOR_SERIAL || major == MAJOR_TTY || major == MAJOR_PTS)
 		return tty_open(file, thread, major, minor);
+	if (major == MAJOR_RTC && minor == 0)
+		return rtc_open(file);
 	return -ENXIO;
 }
 
@@ -176,10 +178,13 @@ static const struct node {
 	const char *name;
 	uint32_t mode, major, minor;
 } nodes[] = {
-        {"null", S_IFCHR | 0666, 1, 3},   {"zero", S_IFCHR | 0666, 1, 5},    {"full", S_IFCHR | 0666, 1, 7},
-        {"random", S_IFCHR | 0666, 1, 8}, {"urandom", S_IFCHR | 0666, 1, 9}, {"kmsg", S_IFCHR | 0644, 1, 11},
-        {"tty", S_IFCHR | 0666, 5, 0},    {"console", S_IFCHR | 0600, 5, 1}, {"ptmx", S_IFCHR | 0666, 5, 2},
-        {"ttyS1", S_IFCHR | 0620, 4, 65}, {"shm", S_IFDIR | 01777, 0, 0},    {"pts", S_IFDIR | 0755, 0, 0},
+        {"null", S_IFCHR | 0666, 1, 3},         {"zero", S_IFCHR | 0666, 1, 5},
+        {"full", S_IFCHR | 0666, 1, 7},         {"random", S_IFCHR | 0666, 1, 8},
+        {"urandom", S_IFCHR | 0666, 1, 9},      {"kmsg", S_IFCHR | 0644, 1, 11},
+        {"tty", S_IFCHR | 0666, 5, 0},          {"console", S_IFCHR | 0600, 5, 1},
+        {"ptmx", S_IFCHR | 0666, 5, 2},         {"ttyS1", S_IFCHR | 0620, 4, 65},
+        {"rtc0", S_IFCHR | 0600, MAJOR_RTC, 0}, {"shm", S_IFDIR | 01777, 0, 0},
+        {"pts", S_IFDIR | 0755, 0, 0},
 };
 
 static const struct {
@@ -189,6 +194,7 @@ static const struct {
         {"stdin", "/proc/self/fd/0"},
         {"stdout", "/proc/self/fd/1"},
         {"stderr", "/proc/self/fd/2"},
+        {"rtc", "rtc0"},
 };
 
 static int populate(struct inode *root)

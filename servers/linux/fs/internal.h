@@ -327,6 +327,7 @@ int sysfs_mount(const char *source, const char *options, struct superblock **out
 
 /* devices.c: what a device node opens */
 int device_open(struct inode *inode, struct file *file, struct thread *thread);
+int rtc_open(struct file *file); /* rtc.c */
 /* epoll.c */
 void epoll_file_released(struct file *file);
 /* pipe.c */
