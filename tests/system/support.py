@@ -89,7 +89,7 @@ def on_machine(script, change=lambda command: command, memory="128M", disks=(), 
     import boot
     import rootfs
     import machine
-    from session import Session
+    from session import Lost, Session
 
     image = boot.image("exec", config or {}, disks=1 + len(disks))
     command = machine.command_line(boot.KERNEL, image, boot.append() if append is None else append, memory,
@@ -98,7 +98,11 @@ def on_machine(script, change=lambda command: command, memory="128M", disks=(), 
         with machine.Machine(change(command)) as emulator:
             session = Session(emulator.console, emulator.log, ["sh", "-c", script], ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"],
                               seconds * PATIENCE, (null.fileno(), out.fileno(), err.fileno()))
-            status = session.run()
+            try:
+                status = session.run()
+            except Lost as lost:
+                own_words = emulator.complaint() if emulator.has_ended() else ""
+                raise AssertionError(f"{lost}: {own_words}\n{session.log_text.decode(errors='replace')[-4000:]}") from None
         for stream in (out, err):
             stream.seek(0)
         result = Result(status, out.read(), err.read())
