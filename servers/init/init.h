@@ -184,7 +184,8 @@ void component_stop(struct component *component);
 
 /* ---- supervise.c ---- */
 void supervise_fault(struct component *component, const struct message *message);
-void supervise_kill(struct component *component);
+/* false: it has failed or ended, and does not come back */
+bool supervise_kill(struct component *component);
 deadline_t supervise_timers(void); /* starts what is due; returns when to call again */
 void supervise_start_all(void);
 
@@ -195,7 +196,11 @@ void crash_report(struct component *component, const struct message *message,
 /* ---- journal.c ---- */
 void journal_drain(void);
 void journal_drain_one(struct component *component);
-void journal_tail(struct component *component, unsigned lines);
+/* A line about the component: init's own, and in the component's history, where it is marked as such. */
+void journal_note(struct component *component, enum log_level level, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/* Its last lines before this position of its history, on the debug line. */
+void journal_tail(struct component *component, uint64_t end, unsigned lines);
 
 /* ---- service.c: proto/system.h ---- */
 /* true: answer with *message */
