@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """`./pith run`: root's bash with Debian's tools on a pseudo-terminal, as a user sees it."""
 
+import hashlib
 import os
+import random
 import re
 
-from support import PITH, Shell, check, dump, equal, fsck, host_shell, run
+from support import PITH, Shell, check, dump, equal, fsck, host_shell, run, strip_escapes
 
 IMAGE = os.path.join(os.environ.get("PITH_RUN", "build/run"), "root.img")
 UP, LEFT, HOME, DELETE = "\x1b[A", "\x1b[D", "\x01", "\x7f"
@@ -217,3 +219,65 @@ def test_input_that_ends():
     result = run([PITH, "run"], b"echo $((6 * 7)) >/root/answer; sync\ncat\n").ok()  # cat reads on
     check(b"root@pith" in result.stdout, "what was shown", result.stdout)
     equal(dump(IMAGE, "/root/answer"), b"42\n", "the file as the host reads it")
+
+
+MEBIBYTE = 1 << 20
+
+
+def test_pasting_into_a_program_that_reads_bytes():
+    """A mebibyte of all bytes but the one that quits, to a terminal in raw mode: none is lost, none comes twice."""
+    data = bytes(byte for byte in random.Random(1).randbytes(MEBIBYTE + 8192) if byte != 0x1d)[:MEBIBYTE]
+    with Shell() as shell:
+        shell.start(f"stty raw -echo; echo r''eady; head -c {MEBIBYTE} | md5sum >/tmp/sum; stty sane")
+        shell.expect("ready")
+        shell.paste(data)
+        shell.wait_prompt(120)
+        equal(shell.type("cat /tmp/sum"), f"{hashlib.md5(data).hexdigest()}  -\n", "what arrived")
+        equal(shell.type("echo here"), "here\n", "keys afterwards")
+        shell.power_off()
+
+
+def test_pasting_lines():
+    """The same in lines, with echo, which is as much output at the same time."""
+    chooser = random.Random(2)
+    lines = "".join("".join(chooser.choices("abcdefghijklmnopqrstuvwxyz 0123456789", k=chooser.randrange(200))) + "\n"
+                    for _ in range(MEBIBYTE // 100))
+    with Shell() as shell:
+        shell.start("exec cat >/tmp/pasted")
+        start = len(shell.raw)
+        shell.paste(lines.encode())
+        shell.send("\x04")
+        shell.wait_prompt(120)
+        equal(shell.type("md5sum </tmp/pasted"), f"{hashlib.md5(lines.encode()).hexdigest()}  -\n", "the file")
+        check(lines in strip_escapes(shell.raw[start:]), "the echo")
+        equal(shell.type("echo here"), "here\n", "keys afterwards")
+        shell.power_off()
+
+
+def test_control_c_stops_a_flood():
+    """What comes after Ctrl-C was on its way: it fits into the buffers between."""
+    with Shell() as shell:
+        shell.start("exec yes flood")
+        shell.expect("(flood\r\n){1000}")
+        sent = len(shell.raw)
+        shell.send("\x03")
+        shell.wait_prompt()
+        late = shell.raw.rindex("flood") - sent
+        print(f"{late} bytes after Ctrl-C")
+        check(late < 512 * 1024, "bytes after Ctrl-C", late)
+        equal(shell.type("echo here"), "here\n", "keys afterwards")
+        shell.power_off()
+
+
+def test_keys_during_much_output():
+    with Shell() as shell:
+        shell.send("(yes 123456789 | head -n 1048576; echo all 'is out') & read x; echo got $x; wait\r")
+        shell.expect("(123456789\r\n){1000}")
+        before = len(shell.raw)
+        shell.send("some keys\r")
+        shell.expect("got some keys", 120)
+        print(f"{shell.position - before} bytes until the keys had effect")
+        shell.expect("all is out", 120)
+        shell.wait_prompt()
+        equal(shell.raw.count("123456789\r\n"), 1048576, "lines")
+        shell.power_off()

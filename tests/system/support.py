@@ -210,6 +210,15 @@ class Shell:
         while data:
             data = data[os.write(self.master, data):]
 
+    def paste(self, data):
+        """Many bytes, as fast as they are taken; what is shown meanwhile is taken, too."""
+        os.set_blocking(self.master, False)
+        while data:
+            if select.select([self.master], [self.master], [], 60 * PATIENCE)[1]:
+                data = data[os.write(self.master, data[:65536]):]
+            self.pump(0)
+        os.set_blocking(self.master, True)
+
     def pump(self, timeout):
         """Take what is shown, in whatever pieces it comes. False if there was nothing."""
         ready, _, _ = select.select([self.master], [], [], timeout)
