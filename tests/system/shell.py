@@ -302,6 +302,17 @@ def test_keys_during_much_output():
     type_during_output(10 * MEBIBYTE)
 
 
+def test_output_reaches_the_driver_in_blocks():
+    """The driver is woken for a write of a program, not for each of its bytes."""
+    with Shell() as shell:
+        shell.type("events() { sed -n 's/events: //p' /pith/components/uart/status; }")
+        shown = shell.type("first=$(events); yes 123456789 | dd bs=4000 count=5 iflag=fullblock 2>/dev/null; echo woken: $(($(events) - first))")
+        woken = int(shown.rsplit("woken: ", 1)[1])
+        print(f"{woken} times for {len(shown)} bytes")
+        check(len(shown) > 20000 and woken < 500, "times that the driver was woken", woken)
+        shell.power_off()
+
+
 def test_control_c_stops_a_flood():
     """What comes after Ctrl-C was on its way: it fits into the buffers between."""
     with Shell() as shell:
