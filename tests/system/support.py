@@ -96,7 +96,7 @@ def on_machine(script, change=lambda command: command, memory="128M", disks=(), 
                                    [machine.Disk(rootfs.image(), keep=False), *map(machine.Disk, disks)])
     with open(os.devnull, "r+b") as null, open(file_path("stdout"), "w+b") as out, open(file_path("stderr"), "w+b") as err:
         with machine.Machine(change(command)) as emulator:
-            session = Session(emulator.console, emulator.log, ["sh", "-c", script], ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"],
+            session = Session(emulator.console, emulator.log, ["busybox", "sh", "-c", script], ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"],
                               seconds * PATIENCE, (null.fileno(), out.fileno(), err.fileno()))
             try:
                 status = session.run()
