@@ -2,6 +2,7 @@
 /* Lookups in the start-up information, and time from the TSC. */
 #pragma GCC optimize("no-stack-protector")
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +81,13 @@ uint64_t time_multiplier(void)
 	return runtime.tsc_multiplier;
 }
 
+uint64_t time_wall_at_boot(void)
+{
+	const struct wall_clock *wall = (const struct wall_clock *)runtime.startup->wall;
+	return wall ? atomic_load_explicit(&wall->at_boot, memory_order_relaxed) : 0;
+}
+
 uint64_t time_wall(void)
 {
-	return time_now() + runtime.startup->boot_epoch_ns;
+	return time_now() + time_wall_at_boot();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The record of a crash, on the debug line: what happened, registers, backtrace with the names of functions,
- * last log lines. */
+/* The record of a crash, on the debug line and in the component's log: what happened, registers, backtrace
+ * with the names of functions; on the debug line its last lines, too. */
 #include <string.h>
 
 #include "init.h"
@@ -8,14 +8,14 @@
 #define BACKTRACE_FRAMES 24
 #define BACKTRACE_BYTES  8192ul /* of the stack that are looked at */
 
-static void frame_print(const struct component *component, uint64_t address)
+static void frame_print(struct component *component, uint64_t address)
 {
 	uint64_t offset;
 	const char *name = program_symbol(&component->program, address, &offset);
 	if (name && offset < 65536)
-		log_info("    %#lx %.80s+%#lx", address, name, offset);
+		journal_note(component, LOG_INFO, "    %#lx %.80s+%#lx", address, name, offset);
 	else
-		log_info("    %#lx", address);
+		journal_note(component, LOG_INFO, "    %#lx", address);
 }
 
 /* A word of the dead component's stack. */
@@ -32,7 +32,7 @@ static bool stack_word(const struct stack_view *view, uint64_t address, uint64_t
 	return true;
 }
 
-static void backtrace_print(const struct component *component, const struct stack_view *view,
+static void backtrace_print(struct component *component, const struct stack_view *view,
                             const struct thread_registers *registers)
 {
 	uint64_t frame = registers->rbp, next, address;
@@ -84,7 +84,7 @@ static void backtrace(struct component *component, const struct thread_registers
 		frame_print(component, registers->rip);
 }
 
-static void cause_print(const struct component *component, const struct message *message)
+static void cause_print(struct component *component, const struct message *message)
 {
 	static const char *const exceptions[] = {"division by zero",
 	                                         "debug",
@@ -109,27 +109,35 @@ static void cause_print(const struct component *component, const struct message 
 	const char *name = component->manifest->name;
 	const uint64_t *words = message->words;
 	if (message_label(message->info) == LABEL_PAGE_FAULT)
-		log_error("%s crashed: cannot %s%s%s at %#lx%s", name, words[1] & FAULT_READ ? "read" : "",
-		          words[1] & FAULT_WRITE ? "write" : "", words[1] & FAULT_EXECUTE ? "execute" : "",
-		          words[0], words[1] & FAULT_PRESENT ? " (forbidden)" : " (nothing there)");
+		journal_note(component, LOG_ERROR, "%s crashed: cannot %s%s%s at %#lx%s", name,
+		             words[1] & FAULT_READ ? "read" : "", words[1] & FAULT_WRITE ? "write" : "",
+		             words[1] & FAULT_EXECUTE ? "execute" : "", words[0],
+		             words[1] & FAULT_PRESENT ? " (forbidden)" : " (nothing there)");
 	else if (words[0] < sizeof(exceptions) / sizeof(exceptions[0]))
-		log_error("%s crashed: %s, error code %#lx", name, exceptions[words[0]], words[1]);
+		journal_note(component, LOG_ERROR, "%s crashed: %s, error code %#lx", name,
+		             exceptions[words[0]], words[1]);
 	else
-		log_error("%s crashed: exception %lu, error code %#lx", name, words[0], words[1]);
+		journal_note(component, LOG_ERROR, "%s crashed: exception %lu, error code %#lx", name,
+		             words[0], words[1]);
 }
 
 void crash_report(struct component *component, const struct message *message,
                   const struct thread_registers *registers)
 {
 	const struct thread_registers *r = registers;
+	uint64_t end = component->history_written;
 	cause_print(component, message);
-	log_info("  rip %016lx rsp %016lx rbp %016lx rflags %lx", r->rip, r->rsp, r->rbp, r->rflags);
-	log_info("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
-	log_info("  rsi %016lx rdi %016lx r8  %016lx r9  %016lx", r->rsi, r->rdi, r->r8, r->r9);
-	log_info("  r10 %016lx r11 %016lx r12 %016lx r13 %016lx", r->r10, r->r11, r->r12, r->r13);
-	log_info("  r14 %016lx r15 %016lx fs  %016lx", r->r14, r->r15, r->fs_base);
-	log_info("  backtrace:");
+	journal_note(component, LOG_INFO, "  rip %016lx rsp %016lx rbp %016lx rflags %lx", r->rip, r->rsp,
+	             r->rbp, r->rflags);
+	journal_note(component, LOG_INFO, "  rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx,
+	             r->rcx, r->rdx);
+	journal_note(component, LOG_INFO, "  rsi %016lx rdi %016lx r8  %016lx r9  %016lx", r->rsi, r->rdi,
+	             r->r8, r->r9);
+	journal_note(component, LOG_INFO, "  r10 %016lx r11 %016lx r12 %016lx r13 %016lx", r->r10, r->r11,
+	             r->r12, r->r13);
+	journal_note(component, LOG_INFO, "  r14 %016lx r15 %016lx fs  %016lx", r->r14, r->r15, r->fs_base);
+	journal_note(component, LOG_INFO, "  backtrace:");
 	backtrace(component, registers);
 	log_info("  its last lines:");
-	journal_tail(component, 6);
+	journal_tail(component, end, 6);
 }

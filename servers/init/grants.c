@@ -308,7 +308,7 @@ bool grants_fill(struct component *component)
 	start->heap_size = component->heap.size;
 	start->tsc_hz = boot_information->tsc_hz;
 	start->tsc_at_boot = boot_information->tsc_at_boot;
-	start->boot_epoch_ns = init.boot_epoch_ns;
+	start->wall = LAYOUT_WALL;
 	start->counters = LAYOUT_COUNTERS;
 	start->log = LAYOUT_COUNTERS + PAGE_SIZE;
 	start->log_size = LOG_RING_PAGES * PAGE_SIZE;

@@ -138,7 +138,7 @@ struct system {
 	unsigned pool_count;
 	cptr_t endpoint, events; /* init's own */
 	cptr_t devices[BOOT_INFO_UNTYPEDS];
-	uint64_t boot_epoch_ns;
+	cptr_t wall; /* Memory: struct wall_clock */
 };
 extern struct system init;
 
@@ -168,6 +168,7 @@ bool pool_grant(const struct pool *pool, const struct component *component, stru
 /* Start-up page, log ring and so on at fixed places in every component. */
 #define LAYOUT_IPC_BUFFER  (STARTUP_ADDRESS + 0x10000)
 #define LAYOUT_COUNTERS    (STARTUP_ADDRESS + 0x20000)
+#define LAYOUT_WALL        (STARTUP_ADDRESS + 0x30000)
 #define LAYOUT_STACK_TOP   0x18000000ul
 #define LAYOUT_HEAP        0x20000000ul
 #define LAYOUT_CHANNELS    0x40000000ul
@@ -183,7 +184,8 @@ void component_stop(struct component *component);
 
 /* ---- supervise.c ---- */
 void supervise_fault(struct component *component, const struct message *message);
-void supervise_kill(struct component *component);
+/* false: it has failed or ended, and does not come back */
+bool supervise_kill(struct component *component);
 deadline_t supervise_timers(void); /* starts what is due; returns when to call again */
 void supervise_start_all(void);
 
@@ -194,17 +196,21 @@ void crash_report(struct component *component, const struct message *message,
 /* ---- journal.c ---- */
 void journal_drain(void);
 void journal_drain_one(struct component *component);
-void journal_tail(struct component *component, unsigned lines);
+/* A line about the component: init's own, and in the component's history, where it is marked as such. */
+void journal_note(struct component *component, enum log_level level, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/* Its last lines before this position of its history, on the debug line. */
+void journal_tail(struct component *component, uint64_t end, unsigned lines);
 
 /* ---- service.c: proto/system.h ---- */
 /* true: answer with *message */
 bool service_call(badge_t badge, struct message *message);
 
-/* ---- power.c, clock.c, devices.c ---- */
+/* ---- power.c, wall.c, devices.c ---- */
 void devices_init(void);
 /* Copies physical memory that is not RAM; false: not there */
 bool devices_read(uint64_t physical, void *out, size_t size);
 void power_init(void);
 _Noreturn void power_off(void);
 _Noreturn void power_reboot(void);
-uint64_t clock_epoch(void);
+void wall_init(void);

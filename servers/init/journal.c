@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Log lines of the components: from their rings to the debug line, prefixed by the name, and to a history for
  * SYSTEM_COMPONENT_LOG. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,6 +71,12 @@ static void line_end(struct component *component)
 	line_print(component, component->log_line, length);
 }
 
+static void history_add(struct component *component, const char *text)
+{
+	while (*text)
+		component->history[component->history_written++ % COMPONENT_HISTORY] = *text++;
+}
+
 static void byte_take(struct component *component, char byte)
 {
 	component->history[component->history_written++ % COMPONENT_HISTORY] = byte;
@@ -110,10 +117,27 @@ void journal_drain(void)
 	}
 }
 
-void journal_tail(struct component *component, unsigned lines)
+void journal_note(struct component *component, enum log_level level, const char *format, ...)
 {
+	char text[256];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	log_write(level, "%s", text);
+	/* After whole lines only: the component's last one may have no end. */
 	uint64_t end = component->history_written;
-	uint64_t oldest = end > COMPONENT_HISTORY ? end - COMPONENT_HISTORY : 0, start = end;
+	if (end && component->history[(end - 1) % COMPONENT_HISTORY] != '\n')
+		history_add(component, "\n");
+	history_add(component, "init: ");
+	history_add(component, text);
+	history_add(component, "\n");
+}
+
+void journal_tail(struct component *component, uint64_t end, unsigned lines)
+{
+	uint64_t written = component->history_written, start = end;
+	uint64_t oldest = written > COMPONENT_HISTORY ? written - COMPONENT_HISTORY : 0;
 	left_out_print(component); /* it may never say a word again */
 	while (start > oldest && lines > 0) {
 		start--;

@@ -65,9 +65,8 @@ uint64_t layout_table_pages(const struct component *component)
 {
 	/* Above the leaves: one table for 512 GiB, one for each GiB. Then one for each 2 MiB of small pages.
 	 */
-	uint64_t pages =
-	        1 + 2 +
-	        2; /* ... start-up information, log and IPC buffer share one; one for the channels' end */
+	uint64_t pages = 1 + 2 + 2; /* ... start-up information, log, wall clock and IPC buffer share one; one
+	                               for the channels' end */
 	for (unsigned i = 0; i < component->program.segment_count; i++)
 		pages += spans(component->program.segments[i].address, component->program.segments[i].size,
 		               LARGE_PAGE_SIZE);
@@ -175,6 +174,12 @@ static bool info_map(struct component *component)
 	                    RIGHT_READ | RIGHT_WRITE);
 }
 
+static bool wall_map(struct component *component)
+{
+	unsigned rights = component->manifest->wall_clock ? RIGHT_READ | RIGHT_WRITE : RIGHT_READ;
+	return layout_map_memory(component, init.wall, PAGE_BITS, LAYOUT_WALL, rights);
+}
+
 static bool channels_map(struct component *component)
 {
 	unsigned side;
@@ -207,7 +212,7 @@ bool layout_map(struct component *component)
 		log_error("%s: page tables: %s", component->manifest->name, error_text(error));
 		return false;
 	}
-	return program_map(component) && info_map(component) &&
+	return program_map(component) && info_map(component) && wall_map(component) &&
 	       region_map(component, &component->stack, component->stack.address) &&
 	       region_map(component, &component->heap, component->heap.address) && channels_map(component) &&
 	       layout_map_memory(component, component->backings[component->ipc].object, PAGE_BITS + 1,

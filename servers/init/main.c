@@ -94,7 +94,7 @@ int main(void)
 	ram_init();
 	own_objects();
 	power_init();
-	init.boot_epoch_ns = clock_epoch();
+	wall_init();
 	image_find();
 	manifest_read();
 	components_prepare();

@@ -62,9 +62,10 @@ static void call_status(struct message *message)
 static void call_kill(struct message *message)
 {
 	struct component *component = component_named(message);
-	if (component)
-		supervise_kill(component);
-	answer(message, component ? SYSTEM_OK : SYSTEM_NO_COMPONENT, 1);
+	if (!component)
+		answer(message, SYSTEM_NO_COMPONENT, 1);
+	else
+		answer(message, supervise_kill(component) ? SYSTEM_OK : SYSTEM_GONE, 1);
 }
 
 static void call_log(struct message *message)

@@ -77,8 +77,9 @@ static void component_give_up(struct component *component, enum component_state 
 {
 	component->state = state;
 	devices_quiet(component);
-	log_write(state == COMPONENT_FAILED ? LOG_ERROR : LOG_INFO, "%s %s", component->manifest->name,
-	          state == COMPONENT_FAILED ? "is marked failed: its clients get errors" : "has ended");
+	journal_note(component, state == COMPONENT_FAILED ? LOG_ERROR : LOG_INFO, "%s %s",
+	             component->manifest->name,
+	             state == COMPONENT_FAILED ? "is marked failed: its clients get errors" : "has ended");
 	peers_tell(component);
 	if (component->manifest->essential) {
 		log_error("without %s the system is of no use: power off", component->manifest->name);
@@ -108,7 +109,8 @@ static void drivers_restart(const struct component *bus)
 			continue;
 		journal_drain_one(driver);
 		component_stop(driver);
-		log_info("%s is restarted with %s", driver->manifest->name, bus->manifest->name);
+		journal_note(driver, LOG_INFO, "%s is restarted with %s", driver->manifest->name,
+		             bus->manifest->name);
 		restart_later(driver, 0);
 	}
 }
@@ -125,7 +127,8 @@ static void component_crashed(struct component *component)
 		component_give_up(component, COMPONENT_FAILED);
 		return;
 	}
-	log_info("%s is restarted in %lu ms", component->manifest->name, component->backoff / 1000000);
+	journal_note(component, LOG_INFO, "%s is restarted in %lu ms", component->manifest->name,
+	             component->backoff / 1000000);
 	restart_later(component, component->backoff);
 	drivers_restart(component);
 }
@@ -149,7 +152,8 @@ void supervise_fault(struct component *component, const struct message *message)
 		crash_report(component, message, &registers);
 		component_crashed(component);
 	} else if (registers.rdi != 0) {
-		log_error("%s ended with status %ld", component->manifest->name, (long)registers.rdi);
+		journal_note(component, LOG_ERROR, "%s ended with status %ld", component->manifest->name,
+		             (long)registers.rdi);
 		component_crashed(component);
 	} else {
 		component_stop(component);
@@ -157,16 +161,19 @@ void supervise_fault(struct component *component, const struct message *message)
 	}
 }
 
-void supervise_kill(struct component *component)
+bool supervise_kill(struct component *component)
 {
+	if (component->state == COMPONENT_FAILED || component->state == COMPONENT_EXITED)
+		return false;
 	if (component->state != COMPONENT_RUNNING)
-		return;
+		return true; /* it is dead already, and comes back */
 	journal_drain_one(component);
 	component->kills++;
 	component_stop(component);
-	log_info("%s was killed by request", component->manifest->name);
+	journal_note(component, LOG_INFO, "%s was killed by request", component->manifest->name);
 	restart_later(component, 0);
 	drivers_restart(component);
+	return true;
 }
 
 deadline_t supervise_timers(void)

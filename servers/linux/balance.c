@@ -38,6 +38,15 @@ static bool in_user_mode(const struct thread *thread)
 	return !thread->private->reply && !thread->fiber && !thread->private->exiting;
 }
 
+bool anybody_in_user_mode(void)
+{
+	for (struct process *process = process_first(); process; process = process_next(process))
+		for (struct thread *thread = process->threads; thread; thread = thread->next_in_process)
+			if (in_user_mode(thread))
+				return true;
+	return false;
+}
+
 static bool allowed(const struct thread *thread, unsigned cpu)
 {
 	return thread->private->affinity >> cpu & 1;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "random.h"
 
 #define STACK_INITIAL \
 	(32 * PAGE_SIZE) /* the region's size beyond what the strings need; it grows by faults */

@@ -145,7 +145,6 @@ int main(void)
 		fatal("out of kernel memory for the Endpoint");
 	pages_init();
 	vdso_init();
-	wall_set(time_wall());
 	kernel_threads_init(server.service);
 	balance_init();
 	fiber_spawn(start_fiber, NULL);

@@ -86,27 +86,6 @@ long sys_times(struct thread *thread, const uint64_t arguments[6])
 	return (long)(time_now() / TICK);
 }
 
-long sys_getrandom(struct thread *thread, const uint64_t arguments[6])
-{
-	uint64_t address = arguments[0], left = arguments[1];
-
-	if (arguments[2] & ~7ul || (arguments[2] & 6) == 6)
-		return -EINVAL;
-	if (left > INT32_MAX)
-		left = INT32_MAX;
-	for (uint64_t done = 0; done < left;) {
-		struct span part = user_span(thread, address + done, left - done, true);
-
-		if (!part.at)
-			return done ? (long)done : -EFAULT;
-		random_bytes(part.at, part.size);
-		done += part.size;
-		if (done < left && signal_pending(thread))
-			return (long)done;
-	}
-	return (long)left;
-}
-
 /* ---- per process ---- */
 
 long sys_personality(struct thread *thread, const uint64_t arguments[6])

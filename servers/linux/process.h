@@ -135,9 +135,6 @@ bool process_group_exists(int pgid, int sid);
 struct utsname;
 extern struct utsname linux_identity;
 
-/* ---- random.c ---- */
-void random_bytes(void *out, size_t size);
-
 /* ---- starting and ending the system (start.c, linux-proc; exec_channel.c, linux-fs) ---- */
 /* First process in run mode (pid 1) or the program of `exec` (parent: the server itself). files already hold 0, 1, 2. -errno. */
 int process_start(const char *path, char *const argv[], char *const envp[], struct file_table *files, const char *cwd,

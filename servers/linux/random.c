@@ -1,106 +1,154 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random bytes: the ChaCha20 block function keyed from the processor's random numbers and the clock. After
- * every request the key is replaced by fresh output, so that what was given out cannot be computed from a
- * later state.
+ * Random bytes for programs: a generator of this server's own, seeded by the component `random`. It is asked,
+ * never waited for: whoever needs good bytes before the first seed waits on his fiber.
  */
-#include <cpuid.h>
-#include <string.h>
+#include <errno.h>
+#include <pith/log.h>
+#include <pith/random.h>
 #include <pith/startup.h>
-#include "process.h"
+#include <pith/syscall.h>
+#include <proto/random.h>
+#include <string.h>
+#include <sys/random.h>
+#include "balance.h"
+#include "mm.h"
+#include "random.h"
+#include "syscall.h"
+#include "vfs.h"
+#include "wait.h"
 
-#define RESEED_BYTES (1ul << 20)
+/* Counted, not timed: what a program sees must not depend on how long the disk took. */
+#define SEED_BYTES 1048576ul
+#define SEED_TAKES 1024u
+#define ASK_AGAIN  10000000ul /* ns, when no seed came */
+#define ROUND      65536ul    /* bytes before others get their turn */
+#define ONCE_MAX   0x7ffff000ul
 
-static struct {
-	uint32_t key[8];
-	uint64_t counter;
-	uint64_t since_seed;
-	bool seeded;
-} generator;
+static struct random_generator generator;
+static bool seeded;
+static size_t bytes_left, takes_left; /* of the last seed */
+static uint64_t ask_at;
 
-static uint32_t rotate(uint32_t value, int bits)
+/* The component waits for calls whenever it has nothing to do, which its priority sees to. */
+static bool seed_take(uint64_t words[RANDOM_SEED_BYTES / sizeof(uint64_t)])
 {
-	return value << bits | value >> (32 - bits);
-}
+	struct message message = {.info = MESSAGE_INFO(RANDOM_SEED, 0)};
+	cptr_t component = startup_need("random", STARTUP_ENDPOINT, 0)->slot;
 
-static void quarter(uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
-{
-	*a += *b;
-	*d = rotate(*d ^ *a, 16);
-	*c += *d;
-	*b = rotate(*b ^ *c, 12);
-	*a += *b;
-	*d = rotate(*d ^ *a, 8);
-	*c += *d;
-	*b = rotate(*b ^ *c, 7);
-}
-
-static void block(uint32_t out[16])
-{
-	uint32_t in[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
-
-	memcpy(&in[4], generator.key, sizeof(generator.key));
-	in[12] = (uint32_t)generator.counter;
-	in[13] = (uint32_t)(generator.counter >> 32);
-	generator.counter++;
-	memcpy(out, in, sizeof(in));
-	for (int round = 0; round < 10; round++) {
-		quarter(&out[0], &out[4], &out[8], &out[12]);
-		quarter(&out[1], &out[5], &out[9], &out[13]);
-		quarter(&out[2], &out[6], &out[10], &out[14]);
-		quarter(&out[3], &out[7], &out[11], &out[15]);
-		quarter(&out[0], &out[5], &out[10], &out[15]);
-		quarter(&out[1], &out[6], &out[11], &out[12]);
-		quarter(&out[2], &out[7], &out[8], &out[13]);
-		quarter(&out[3], &out[4], &out[9], &out[14]);
-	}
-	for (int i = 0; i < 16; i++)
-		out[i] += in[i];
-}
-
-static bool processor_random(uint64_t *out)
-{
-	unsigned a, b, c, d;
-	unsigned char ok = 0;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & 1u << 30))
+	if (ipc_call(component, &message, DEADLINE_POLL) != ERR_NONE ||
+	    message_words(message.info) != 1 + RANDOM_SEED_BYTES / sizeof(uint64_t) ||
+	    message.words[0] != RANDOM_OK)
 		return false;
-	for (int tries = 0; tries < 10 && !ok; tries++)
-		__asm__ volatile("rdrand %0; setc %1" : "=r"(*out), "=qm"(ok)::"cc");
-	return ok;
+	memcpy(words, &message.words[1], RANDOM_SEED_BYTES);
+	return true;
 }
 
-/* Mixed into the key, which keeps what it had: a poor seed makes nothing worse. */
-static void seed(void)
+static void reseed_if_due(void)
 {
-	for (int i = 0; i < 8; i += 2) {
-		uint64_t value = 0, time = __builtin_ia32_rdtsc() ^ time_wall();
+	uint64_t words[RANDOM_SEED_BYTES / sizeof(uint64_t)], now = time_now();
 
-		processor_random(&value);
-		value ^= time * 0x9e3779b97f4a7c15ul;
-		generator.key[i] ^= (uint32_t)value;
-		generator.key[i + 1] ^= (uint32_t)(value >> 32);
+	if ((bytes_left && takes_left) || now < ask_at)
+		return;
+	if (!seed_take(words)) {
+		ask_at = now + ASK_AGAIN;
+		return;
 	}
-	generator.seeded = true;
-	generator.since_seed = 0;
+	random_mix(&generator, words, sizeof(words));
+	memset(words, 0, sizeof(words));
+	seeded = true;
+	bytes_left = SEED_BYTES;
+	takes_left = SEED_TAKES;
+}
+
+int random_wait(bool nonblock)
+{
+	reseed_if_due();
+	while (!seeded) {
+		if (nonblock)
+			return -EAGAIN;
+		if (wait_until(ask_at) != 0)
+			return -EINTR;
+		reseed_if_due();
+	}
+	return 0;
 }
 
 void random_bytes(void *out, size_t size)
 {
-	uint32_t words[16];
+	reseed_if_due();
+	random_take(&generator, out, size);
+	bytes_left -= size < bytes_left ? size : bytes_left;
+	takes_left -= takes_left > 0;
+}
 
-	if (!generator.seeded || generator.since_seed > RESEED_BYTES)
-		seed();
-	generator.since_seed += size;
-	while (size) {
-		size_t part = size < sizeof(words) ? size : sizeof(words);
+/* This server runs above all programs: one that is in the middle of its own work gets as much time as this
+ * took. */
+static int give_turn(uint64_t since)
+{
+	uint64_t now = time_now();
 
-		block(words);
-		memcpy(out, words, part);
-		out = (uint8_t *)out + part;
-		size -= part;
+	return wait_until(anybody_in_user_mode() ? now + (now - since) : now);
+}
+
+ssize_t random_fill(struct io_buffer *buffer)
+{
+	size_t done = 0, round = 0;
+	uint64_t since = time_now();
+
+	while (buffer->size > 0) {
+		struct span part = io_span(buffer, buffer->size, true);
+
+		if (!part.at)
+			return done ? (ssize_t)done : -EFAULT;
+		random_bytes(part.at, part.size);
+		io_advance(buffer, part.size);
+		done += part.size;
+		round += part.size;
+		if (round < ROUND)
+			continue;
+		if (buffer->size > 0 && give_turn(since) != 0)
+			break; /* a signal: what is there counts */
+		round = 0;
+		since = time_now();
 	}
-	block(words);
-	memcpy(generator.key, words, sizeof(generator.key));
-	memset(words, 0, sizeof(words));
+	return (ssize_t)done;
+}
+
+long sys_getrandom(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned flags = (unsigned)arguments[2];
+	struct io_buffer buffer = {.thread = thread, .user = arguments[0], .size = arguments[1]};
+	int error = 0;
+
+	if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) ||
+	    (flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
+		return -EINVAL;
+	if (!(flags & GRND_INSECURE))
+		error = random_wait(flags & GRND_NONBLOCK);
+	if (error)
+		return error == -EINTR ? -EINTR_RESTART : error;
+	if (buffer.size > ONCE_MAX)
+		buffer.size = ONCE_MAX;
+	return random_fill(&buffer);
+}
+
+ssize_t random_absorb(struct io_buffer *buffer)
+{
+	size_t done = 0;
+	uint64_t since = time_now();
+
+	while (buffer->size > 0) {
+		struct span part = io_span(buffer, buffer->size, false);
+
+		if (!part.at)
+			return done ? (ssize_t)done : -EFAULT;
+		random_mix(&generator, part.at, part.size);
+		io_advance(buffer, part.size);
+		done += part.size;
+		if (buffer->size > 0 && give_turn(since) != 0)
+			break;
+		since = time_now();
+	}
+	return (ssize_t)done;
 }

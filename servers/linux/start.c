@@ -12,9 +12,11 @@
 #include <proto/system.h>
 #include "syscall.h"
 #include "thread.h"
+#include "times.h"
 #include "vfs.h"
 
-#define GRACE_NS 2000000000ul /* between SIGTERM and SIGKILL at shutdown */
+#define WALL_PATIENCE 2000000000ul /* ns */
+#define GRACE_NS      2000000000ul /* between SIGTERM and SIGKILL at shutdown */
 
 static bool exec_mode(void)
 {
@@ -23,10 +25,23 @@ static bool exec_mode(void)
 	return startup_config("mode", mode, sizeof(mode)) && !strcmp(mode, "exec");
 }
 
+/* The component that sets the wall clock runs before us, unless it crashed at its first start. */
+static void wall_wait(void)
+{
+	deadline_t end = time_now() + WALL_PATIENCE;
+
+	while (!time_wall_at_boot() && time_now() < end)
+		wait_until(time_now() + 1000000);
+	if (!time_wall_at_boot())
+		log_error("nobody sets the wall clock");
+	wall_changed();
+}
+
 void start_fiber(void *unused)
 {
 	(void)unused;
 	vfs_init();
+	wall_wait();
 	if (exec_mode())
 		exec_channel_run();
 	else

@@ -5,14 +5,14 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <pith/startup.h>
+#include "clock.h"
 #include "syscall.h"
 #include "thread.h"
 #include "times.h"
 #include "vdso.h"
 
-#define SECOND 1000000000ul
-
-static int64_t wall_offset; /* from time since boot to the wall clock */
+#define SECOND   1000000000ul
+#define WALL_MAX (INT64_MAX - 30 * 365 * 86400 * SECOND)
 
 bool timespec_to_ns(const struct timespec *time, uint64_t *out)
 {
@@ -32,13 +32,12 @@ struct timespec ns_to_timespec(uint64_t time)
 
 uint64_t wall_now(void)
 {
-	return time_now() + (uint64_t)wall_offset;
+	return time_wall();
 }
 
-void wall_set(uint64_t time)
+void wall_changed(void)
 {
-	wall_offset = (int64_t)(time - time_now());
-	vdso_set_wall(wall_offset);
+	vdso_set_wall((int64_t)time_wall_at_boot());
 }
 
 deadline_t clock_deadline(int clock, uint64_t time)
@@ -126,10 +125,16 @@ long sys_clock_getres(struct thread *thread, const uint64_t arguments[6])
 
 static int set_wall(struct thread *thread, uint64_t time)
 {
-	if (!capable_root(thread))
-		return -EPERM;
-	wall_set(time);
-	return 0;
+	uint64_t unused;
+	int error;
+
+	/* The system was booted after 1970, and shall run for some time before its clock is full. */
+	if (time < time_now() || time > WALL_MAX)
+		return -EINVAL;
+	error = capable_root(thread) ? clock_ask(CLOCK_SET_WALL, time, &unused) : -EPERM;
+	if (!error)
+		wall_changed();
+	return error;
 }
 
 long sys_clock_settime(struct thread *thread, const uint64_t arguments[6])
@@ -178,28 +183,80 @@ long sys_time(struct thread *thread, const uint64_t arguments[6])
 	return now;
 }
 
-/* The clock is not disciplined: reading says so, changing is refused. */
+/*
+ * The clock can be moved, but goes at the pace of the processor's: what would have it go faster or slower is
+ * refused. The rest is what the programs that discipline clocks tell each other.
+ */
+#define ADJUST_TELLS (ADJ_MAXERROR | ADJ_ESTERROR | ADJ_STATUS | ADJ_TIMECONST | ADJ_MICRO | ADJ_NANO)
+
+static struct timex told = {.status = STA_UNSYNC,
+                            .tick = 10000,
+                            .precision = 1,
+                            .tolerance = 32768000,
+                            .maxerror = 16000000,
+                            .esterror = 16000000,
+                            .constant = 2};
+
+static int shift_wall(struct thread *thread, const struct timex *asked)
+{
+	bool nano = asked->modes & ADJ_NANO;
+	int64_t parts = asked->time.tv_usec, ns = nano ? parts : parts * 1000, now = (int64_t)wall_now();
+
+	if (parts < 0 || ns >= (int64_t)SECOND)
+		return -EINVAL;
+	if (__builtin_mul_overflow(asked->time.tv_sec, (int64_t)SECOND, &parts) ||
+	    __builtin_add_overflow(parts, ns, &parts) || __builtin_add_overflow(parts, now, &now) || now < 0)
+		return -EINVAL;
+	return set_wall(thread, (uint64_t)now);
+}
+
+static int adjust_apply(struct thread *thread, const struct timex *asked)
+{
+	unsigned modes = asked->modes;
+
+	if (modes == ADJ_OFFSET_SS_READ || !modes)
+		return 0;
+	if (!capable_root(thread))
+		return -EPERM;
+	if (modes & ~(unsigned)(ADJUST_TELLS | ADJ_SETOFFSET))
+		return -EOPNOTSUPP;
+	if (modes & ADJ_SETOFFSET) {
+		int error = shift_wall(thread, asked);
+
+		if (error)
+			return error;
+	}
+	if (modes & ADJ_STATUS)
+		told.status = (told.status & STA_RONLY) | (asked->status & ~STA_RONLY);
+	if (modes & (ADJ_NANO | ADJ_MICRO))
+		told.status = modes & ADJ_NANO ? told.status | STA_NANO : told.status & ~STA_NANO;
+	if (modes & ADJ_MAXERROR)
+		told.maxerror = asked->maxerror;
+	if (modes & ADJ_ESTERROR)
+		told.esterror = asked->esterror;
+	if (modes & ADJ_TIMECONST)
+		told.constant = asked->constant;
+	return 0;
+}
+
 static long adjust(struct thread *thread, uint64_t address)
 {
-	uint64_t now = wall_now();
 	struct timex state;
+	uint64_t now;
+	int error;
 
 	if (copy_from_user(thread, &state, address, sizeof(state)))
 		return -EFAULT;
-	if (state.modes)
-		return -EPERM;
-	state = (struct timex){.status = STA_UNSYNC,
-	                       .tick = 10000,
-	                       .precision = 1,
-	                       .tolerance = 32768000,
-	                       .maxerror = 16000000,
-	                       .esterror = 16000000,
-	                       .constant = 2};
+	error = adjust_apply(thread, &state);
+	if (error)
+		return error;
+	state = told;
+	now = wall_now();
 	state.time.tv_sec = (time_t)(now / SECOND);
-	state.time.tv_usec = (suseconds_t)(now % SECOND / 1000);
+	state.time.tv_usec = (suseconds_t)(now % SECOND / (told.status & STA_NANO ? 1 : 1000));
 	if (copy_to_user(thread, address, &state, sizeof(state)))
 		return -EFAULT;
-	return TIME_ERROR;
+	return told.status & (STA_UNSYNC | STA_CLOCKERR) ? TIME_ERROR : TIME_OK;
 }
 
 long sys_adjtimex(struct thread *thread, const uint64_t arguments[6])
@@ -209,7 +266,11 @@ long sys_adjtimex(struct thread *thread, const uint64_t arguments[6])
 
 long sys_clock_adjtime(struct thread *thread, const uint64_t arguments[6])
 {
-	return (int)arguments[0] == CLOCK_REALTIME ? adjust(thread, arguments[1]) : -EINVAL;
+	uint64_t unused;
+
+	if ((int)arguments[0] == CLOCK_REALTIME)
+		return adjust(thread, arguments[1]);
+	return clock_read(thread, (int)arguments[0], &unused) ? -EINVAL : -EOPNOTSUPP;
 }
 
 /* ---- sleeping ---- */

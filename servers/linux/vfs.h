@@ -75,6 +75,9 @@ struct io_buffer {
 };
 int io_copy_to(struct io_buffer *buffer, const void *from, size_t size);  /* advances; 0 or -EFAULT */
 int io_copy_from(struct io_buffer *buffer, void *to, size_t size);
+/* The next bytes in one piece, at most `size` (not after a wait). None: -EFAULT. Then io_advance. */
+struct span io_span(struct io_buffer *buffer, size_t size, bool to_user);
+void io_advance(struct io_buffer *buffer, size_t size);
 
 struct poll_table; /* collects the queues that a poll sleeps on */
 void poll_wait(struct poll_table *table, struct waitq *queue);

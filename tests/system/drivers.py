@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import machine
-from support import FOLDER, PATIENCE, ROOT, check, equal, file_path, fsck, make_disk, run, write_file
+from support import FOLDER, PATIENCE, ROOT, check, equal, file_path, fsck, make_disk, on_machine, run, write_file
 
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = (1 << 64) - 1
@@ -179,17 +179,12 @@ def test_serial_kills():
 
 def test_disk_errors():
     """Sectors that cannot be read or written: an error for what needs them, nothing else is touched."""
-    import boot as pith_boot
-    import rootfs
-    from session import Session
-
     write_file("tree/good", b"good\n" * 1000)
     write_file("tree/bad", b"data" * 50000)
     disk = make_disk("disk.img", "16M", file_path("tree"))
     block = int(run(["debugfs", "-R", "bmap /bad 100", disk]).ok().stdout)
     rule = '[inject-error]\nevent = "%s"\nerrno = "5"\nsector = "%d"\nonce = "off"\n'
     rules = write_file("rules", (rule % ("read_aio", block * 2) + rule % ("write_aio", block * 2)).encode())
-    image = pith_boot.image("exec", {"mount.1": "/mnt"}, disks=2)
     script = """
         head -c 90000 /mnt/bad | wc -c
         cat /mnt/bad >/dev/null; echo $?
@@ -198,16 +193,9 @@ def test_disk_errors():
         dd if=/dev/zero of=/mnt/bad bs=4k seek=25 count=1 conv=notrunc,fsync; echo $?
         echo new >/mnt/new && sync; cat /mnt/new
         grep restarts /pith/components/virtio-blk.1/status"""
-    command = machine.command_line(pith_boot.KERNEL, image, pith_boot.append(), "128M",
-                                   [machine.Disk(rootfs.image(), keep=False), machine.Disk(disk)])
-    command = [word.replace(f"file={disk}", f"file=blkdebug:{rules}:{disk}") for word in command]
-    with open(file_path("output"), "w+b") as output, open(os.devnull, "r+b") as null:
-        with machine.Machine(command) as emulator:
-            session = Session(emulator.console, emulator.log, ["sh", "-c", script], ["PATH=/bin:/usr/bin:/sbin"], 100 * PATIENCE,
-                              (null.fileno(), output.fileno(), output.fileno()))
-            equal(session.run(), 0, "the status")
-        output.seek(0)
-        lines = output.read().decode().splitlines()
+    result = on_machine("exec 2>&1" + script, disks=[disk], config={"mount.1": "/mnt"},
+                        change=lambda command: [word.replace(f"file={disk}", f"file=blkdebug:{rules}:{disk}") for word in command]).ok()
+    lines = result.stdout.decode().splitlines()
     numbers = [line for line in lines if not re.match(r"(head|cat|tail|dd): |\d\+\d records", line)]
     equal(numbers, ["90000", "1", "90000", "5000", "1", "new", "restarts: 0"], "\n".join(lines) + "\nthe output")
     check(sum("Input/output error" in line or "I/O error" in line for line in lines) == 2, lines)

@@ -7,8 +7,8 @@ import subprocess
 import threading
 import time
 
-from support import (PATIENCE, PITH, check, dump, equal, file_path, fsck, host_shell, make_disk, pith, pith_command, run, shell,
-                     write_file)
+from support import (PATIENCE, PITH, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, pith_command, run, seconds,
+                     shell, write_file)
 
 
 def test_status_and_streams():
@@ -34,9 +34,19 @@ def test_arguments_arrive_as_they_are():
     equal(result.stdout, "".join(a + "|" for a in arguments).encode())
 
 
-def test_streams_are_binary_clean():
-    data = os.urandom(300_000) + bytes(range(256)) * 4
+def binary_clean(size):
+    data = os.urandom(size) + bytes(range(256)) * 4
     equal(pith("cat", stdin=data).ok().stdout, data)
+
+
+def test_streams_are_binary_clean():
+    binary_clean(300_000)
+
+
+@full
+@seconds(600)
+def test_streams_of_a_mebibyte():
+    binary_clean(1 << 20)
 
 
 def test_input_that_is_not_read():

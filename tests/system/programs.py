@@ -68,13 +68,21 @@ def test_mapped():
     same_variants("mapped")
 
 
+def test_entropy():
+    same_variants("entropy")
+
+
+def test_settime():
+    same_variants("settime")
+
+
 def test_hammer():
     same("hammer")
 
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -70,7 +70,7 @@ def test_counters_count_messages_and_requests():
 def test_pithctl():
     result = shell("pithctl; echo ==; cat /pith/components/*/status; echo ==; pithctl log pci; echo ==; "
                    "cat /pith/components/pci/log; echo ==; pithctl restart virtio-blk uart; pithctl kill virtio-blk; "
-                   "md5sum </bin/busybox; pithctl status virtio-blk; echo ==; "
+                   "md5sum </bin/busybox; pithctl status virtio-blk; pithctl log virtio-blk; echo ==; "
                    "for a in 'kill' 'kill nobody' 'log ../linux' 'list all' 'nonsense'; do pithctl $a; echo status $?; done").ok()
     table, statuses, log, log_file, after, refused = result.stdout.decode().split("==\n")
     rows = {line.split()[0]: line.split() for line in table.splitlines()[1:]}
@@ -81,6 +81,7 @@ def test_pithctl():
     check("msi-x" in log and log == log_file, "the log of pci", log, log_file)
     status = status_of(after, "virtio-blk")
     equal([status[key] for key in ("state", "restarts", "kills")], ["running", "2", "2"])
+    equal(after.count("init: virtio-blk was killed by request\n"), 2, "the supervisor's lines in the log")
     equal(re.findall("status (.*)", refused), ["1", "1", "1", "1", "2"])
     check(result.stderr.count(b"pithctl: ") == 4 and b"usage:" in result.stderr, "messages", result.stderr)
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """`./pith run`: root's bash with Debian's tools on a pseudo-terminal, as a user sees it."""
 
+import hashlib
 import os
+import random
 import re
+import select
 
-from support import PITH, Shell, check, dump, equal, fsck, host_shell, run
+from support import PATIENCE, PITH, Shell, check, dump, equal, fsck, full, host_shell, run, seconds, strip_escapes
 
 IMAGE = os.path.join(os.environ.get("PITH_RUN", "build/run"), "root.img")
 UP, LEFT, HOME, DELETE = "\x1b[A", "\x1b[D", "\x01", "\x7f"
@@ -217,3 +220,109 @@ def test_input_that_ends():
     result = run([PITH, "run"], b"echo $((6 * 7)) >/root/answer; sync\ncat\n").ok()  # cat reads on
     check(b"root@pith" in result.stdout, "what was shown", result.stdout)
     equal(dump(IMAGE, "/root/answer"), b"42\n", "the file as the host reads it")
+
+
+MEBIBYTE = 1 << 20
+
+
+def paste_bytes(size):
+    """All bytes but the one that quits, to a terminal in raw mode: none is lost, none comes twice."""
+    data = bytes(byte for byte in random.Random(1).randbytes(size + size // 64) if byte != 0x1d)[:size]
+    with Shell() as shell:
+        shell.start(f"stty raw -echo; echo r''eady; head -c {size} | md5sum >/tmp/sum; stty sane")
+        shell.expect("ready")
+        shell.paste(data)
+        shell.wait_prompt(120)
+        equal(shell.type("cat /tmp/sum"), f"{hashlib.md5(data).hexdigest()}  -\n", "what arrived")
+        equal(shell.type("echo here"), "here\n", "keys afterwards")
+        shell.power_off()
+
+
+def paste_lines(size):
+    """Lines, with echo, which is as much output at the same time."""
+    chooser = random.Random(2)
+    lines = "".join("".join(chooser.choices("abcdefghijklmnopqrstuvwxyz 0123456789", k=chooser.randrange(200))) + "\n"
+                    for _ in range(size // 100))
+    with Shell() as shell:
+        shell.start("exec cat >/tmp/pasted")
+        start = len(shell.raw)
+        shell.paste(lines.encode())
+        shell.send("\x04")
+        shell.wait_prompt(120)
+        equal(shell.type("md5sum </tmp/pasted"), f"{hashlib.md5(lines.encode()).hexdigest()}  -\n", "the file")
+        check(lines in strip_escapes(shell.raw[start:]), "the echo")
+        equal(shell.type("echo here"), "here\n", "keys afterwards")
+        shell.power_off()
+
+
+def type_during_output(size):
+    """Keys have their effect while other output goes on, and none of that is lost."""
+    blocks, shown, keys_at = size // 4000, bytearray(), None
+    with Shell() as shell:
+        shell.send(f"(yes 123456789 | dd bs=4000 count={blocks} iflag=fullblock 2>/dev/null; echo all 'is out') & read x; echo got $x; wait\r")
+        while b"all is out" not in shown[-100:]:  # not with expect(): it would look through all of it again and again
+            check(select.select([shell.master], [], [], 60 * PATIENCE)[0], "the output stops", len(shown), shown[-300:])
+            shown += os.read(shell.master, 65536)
+            if keys_at is None and len(shown) > 20000:
+                keys_at = len(shown)
+                shell.send("some keys\r")
+        print(f"{shown.index(b'got some keys') - keys_at} bytes until the keys had effect")
+        # By one digit of each, since the echo of the keys may be in the middle of a line. The command's echo has one, too.
+        equal(shown.count(b"9"), 400 * blocks + 1, "lines")
+        shell.send("\r")
+        shell.wait_prompt()
+        equal(shell.type("echo here"), "here\n", "keys afterwards")
+        shell.power_off()
+
+
+def test_pasting():
+    paste_bytes(MEBIBYTE // 16)
+    paste_lines(MEBIBYTE // 16)
+
+
+@full
+@seconds(900)
+def test_pasting_a_mebibyte_of_bytes():
+    paste_bytes(MEBIBYTE)
+
+
+@full
+@seconds(1500)
+def test_pasting_a_mebibyte_of_lines():
+    paste_lines(MEBIBYTE)
+
+
+def test_keys_during_output():
+    type_during_output(MEBIBYTE)
+
+
+@full
+@seconds(900)
+def test_keys_during_much_output():
+    type_during_output(10 * MEBIBYTE)
+
+
+def test_output_reaches_the_driver_in_blocks():
+    """The driver is woken for a write of a program, not for each of its bytes."""
+    with Shell() as shell:
+        shell.type("events() { sed -n 's/events: //p' /pith/components/uart/status; }")
+        shown = shell.type("first=$(events); yes 123456789 | dd bs=4000 count=5 iflag=fullblock 2>/dev/null; echo woken: $(($(events) - first))")
+        woken = int(shown.rsplit("woken: ", 1)[1])
+        print(f"{woken} times for {len(shown)} bytes")
+        check(len(shown) > 20000 and woken < 500, "times that the driver was woken", woken)
+        shell.power_off()
+
+
+def test_control_c_stops_a_flood():
+    """What comes after Ctrl-C was on its way: it fits into the buffers between."""
+    with Shell() as shell:
+        shell.start("exec yes flood")
+        shell.expect("(flood\r\n){1000}")
+        sent = len(shell.raw)
+        shell.send("\x03")
+        shell.wait_prompt()
+        late = shell.raw.rindex("flood") - sent
+        print(f"{late} bytes after Ctrl-C")
+        check(late < 512 * 1024, "bytes after Ctrl-C", late)
+        equal(shell.type("echo here"), "here\n", "keys afterwards")
+        shell.power_off()

@@ -84,6 +84,32 @@ def shell(script, **options):
     return pith("busybox", "sh", "-c", script, **options)
 
 
+def on_machine(script, change=lambda command: command, memory="128M", disks=(), config=None, append=None, seconds=100):
+    """A shell script on a machine of one's own making: change() gets QEMU's command line and gives another. Has the log as .log."""
+    import boot
+    import rootfs
+    import machine
+    from session import Lost, Session
+
+    image = boot.image("exec", config or {}, disks=1 + len(disks))
+    command = machine.command_line(boot.KERNEL, image, boot.append() if append is None else append, memory,
+                                   [machine.Disk(rootfs.image(), keep=False), *map(machine.Disk, disks)])
+    with open(os.devnull, "r+b") as null, open(file_path("stdout"), "w+b") as out, open(file_path("stderr"), "w+b") as err:
+        with machine.Machine(change(command)) as emulator:
+            session = Session(emulator.console, emulator.log, ["busybox", "sh", "-c", script], ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"],
+                              seconds * PATIENCE, (null.fileno(), out.fileno(), err.fileno()))
+            try:
+                status = session.run()
+            except Lost as lost:
+                own_words = emulator.complaint() if emulator.has_ended() else ""
+                raise AssertionError(f"{lost}: {own_words}\n{session.log_text.decode(errors='replace')[-4000:]}") from None
+        for stream in (out, err):
+            stream.seek(0)
+        result = Result(status, out.read(), err.read())
+        result.log = session.log_text.decode(errors="replace")
+        return result
+
+
 def host_shell(script, stdin=b"", cwd=None):
     """The same script with the same busybox on the host's Linux."""
     return run([BUSYBOX, "sh", "-c", script], stdin, cwd=cwd,
@@ -183,6 +209,15 @@ class Shell:
         data = text.encode()
         while data:
             data = data[os.write(self.master, data):]
+
+    def paste(self, data):
+        """Many bytes, as fast as they are taken; what is shown meanwhile is taken, too."""
+        os.set_blocking(self.master, False)
+        while data:
+            if select.select([self.master], [self.master], [], 60 * PATIENCE)[1]:
+                data = data[os.write(self.master, data[:65536]):]
+            self.pump(0)
+        os.set_blocking(self.master, True)
 
     def pump(self, timeout):
         """Take what is shown, in whatever pieces it comes. False if there was nothing."""

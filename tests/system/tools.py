@@ -159,3 +159,19 @@ def test_graph_of_what_is_no_manifest():
     result = run([PITH, "graph", "-o", file_path("none.svg"), write_file("manifest", b"component a {\n\tmemry 1M\n}\n")])
     check(result.status == 1 and b"manifest:2: " in result.stderr, "the line", result.status, result.stderr)
     check(not os.path.exists(file_path("none.svg")), "no picture")
+
+
+def test_wrong_manifests_are_refused_by_line():
+    """mkboot names the file that the line stands in, and the line there, however many texts the manifest is made of."""
+    first = write_file("first.conf", b"component crasher {\n\tservice\n\tuntyped 64K\n}\n")
+    second = write_file("second.conf", b"# more\ncomponent crasher.@ {\n\tuses nobody.@\n}\n")
+    missing = write_file("missing.conf", b"\n\ncomponent no-such-program {\n}\n")
+    mkboot = [boot.MKBOOT, "--components", boot.COMPONENTS, "--output", file_path("image")]
+    for parts, message in ((["--manifest", first, "--repeat", second, "2"], f"{second}:3: no component named nobody.1\n"),
+                           (["--manifest", first, "--manifest", first], f"{first}:1: a second component named crasher\n"),
+                           (["--manifest", first, "--manifest", missing],
+                            f"{missing}:3: no-such-program: no program {boot.COMPONENTS}/no-such-program.elf\n"),
+                           (["--manifest", first, "--config", "crasher", "a b=1"], "--config:2: config: a blank in the key")):
+        result = run([*mkboot, *parts])
+        check(result.status == 1 and result.stderr.decode().startswith(message), parts, message, result.stderr)
+        check(not os.path.exists(file_path("image")), "no image")

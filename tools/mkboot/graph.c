@@ -91,6 +91,8 @@ static void resources_print(const struct manifest_component *component)
 		snprintf(label, sizeof(label), "irq %u", component->irqs[i].line);
 		resource_print(component, "irq", i, label);
 	}
+	if (component->wall_clock)
+		resource_print(component, "wall-clock", 0, "the wall clock");
 	if (component->cpu_time) {
 		snprintf(label, sizeof(label), "CPU time up to priority %u", component->cpu_time);
 		resource_print(component, "cpu-time", 0, label);

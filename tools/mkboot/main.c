@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../servers/init/manifest/manifest.h"
 #include "mkboot.h"
@@ -198,27 +199,35 @@ static void arguments_parse(int argc, char **argv)
 	}
 }
 
-static void manifest_or_die(struct manifest *manifest)
+/* The end, for what stands in this line of the joined text. */
+static _Noreturn void die_at(unsigned line, const char *problem)
 {
-	if (manifest_parse(manifest, (char *)options.text.data, options.text.size))
-		return;
-	unsigned line = manifest->error_line;
 	const struct origin *origin = &options.origins[0];
 	for (unsigned i = 0; i < options.origin_count; i++)
 		if (options.origins[i].first_line < line)
 			origin = &options.origins[i];
-	fprintf(stderr, "%s:%u: %s\n", origin->file, line - origin->first_line, manifest->error);
+	fprintf(stderr, "%s:%u: %s\n", origin->file, line - origin->first_line, problem);
 	exit(1);
 }
 
-static void program_add(struct buffer *archive, const char *program)
+static void manifest_or_die(struct manifest *manifest)
 {
-	char path[4096];
+	if (!manifest_parse(manifest, (char *)options.text.data, options.text.size))
+		die_at(manifest->error_line, manifest->error);
+}
+
+static void program_add(struct buffer *archive, const struct manifest_component *component)
+{
+	char path[4096], problem[4200];
 	struct buffer elf = {0}, slim = {0};
-	snprintf(path, sizeof(path), "%s/%s.elf", options.components, program);
+	snprintf(path, sizeof(path), "%s/%s.elf", options.components, component->program);
+	if (access(path, R_OK) != 0) {
+		snprintf(problem, sizeof(problem), "%s: no program %s", component->name, path);
+		die_at(component->line, problem);
+	}
 	buffer_read_file(&elf, path);
 	elf_slim(&elf, path, &slim);
-	cpio_add(archive, program, &slim);
+	cpio_add(archive, component->program, &slim);
 	free(elf.data);
 	free(slim.data);
 }
@@ -232,7 +241,7 @@ static void archive_make(const struct manifest *manifest, struct buffer *archive
 			packed |=
 			        strcmp(manifest->components[i].program, manifest->components[j].program) == 0;
 		if (!packed)
-			program_add(archive, manifest->components[i].program);
+			program_add(archive, &manifest->components[i]);
 	}
 	for (unsigned i = 0; i < options.file_count; i++) {
 		struct buffer content = {0};

@@ -23,6 +23,7 @@ TCG = ["-accel", "tcg", "-cpu", "max,-erms,-pku,-mpx,-la57"]
 TCG_AS_A_CPU = [*TCG[:-1], f"{TCG[-1]},-hypervisor"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
 ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1"]
+ENTROPY = ["-device", "virtio-rng-pci,disable-legacy=on"]
 
 GATHER = 0.001  # seconds
 
@@ -68,8 +69,8 @@ def command_line(kernel, initrd=None, append="", memory="512M", disks=(), accel=
         image = os.path.abspath(disk.image).replace(",", ",,")
         command += ["-drive", f"if=none,id=disk{number},format=raw,file={image},snapshot={'off' if disk.keep else 'on'}",
                     "-device", f"virtio-blk-pci,disable-legacy=on,drive=disk{number}"]
-    if icount:
-        command += ICOUNT
+    # With a clock of instructions no device may answer when it likes: runs would not repeat.
+    command += ICOUNT if icount else ENTROPY
     return command + list(extra)
 
 

@@ -42,6 +42,11 @@ struct startup_entry {
 	uint32_t reserved;
 };
 
+/* A page that all components share. Whose manifest line says `wall-clock` writes it, the others read. */
+struct wall_clock {
+	_Atomic uint64_t at_boot; /* wall-clock time at boot, ns since 1970; 0: not known yet */
+};
+
 struct startup {
 	uint64_t magic;
 	char name[STARTUP_NAME];     /* of this instance, e.g. "virtio-blk.1" */
@@ -49,7 +54,7 @@ struct startup {
 	uint64_t ipc_buffer;         /* address; first thread's, 2 pages */
 	uint64_t heap, heap_size;    /* mapped, zeroed, read/write */
 	uint64_t tsc_hz, tsc_at_boot;
-	uint64_t boot_epoch_ns;      /* wall-clock time at boot, ns since 1970 */
+	uint64_t wall;               /* struct wall_clock; read-only for most */
 	cptr_t first_free_slot;      /* free slots of the CSpace: [first_free_slot, slot_count) */
 	cptr_t slot_count;
 	uint64_t log, log_size;      /* struct log_ring (proto/log.h) shared with the supervisor */

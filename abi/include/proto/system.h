@@ -13,9 +13,10 @@ enum system_operation {
 	SYSTEM_COMPONENT_NAME = 1,
 	/* words 0..3 = name -> status; IPC buffer words 6..: struct component_status */
 	SYSTEM_COMPONENT_STATUS,
-	/* words 0..3 = name: kill it; the supervisor restarts it. Does not count towards the limit on crashes. */
+	/* words 0..3 = name: kill it; the supervisor restarts it. Does not count towards the limit on crashes. -> status */
 	SYSTEM_COMPONENT_KILL,
-	/* words 0..3 = name, word 4 = position -> status, length (at most 400), next position; IPC buffer words 6..: log text */
+	/* words 0..3 = name, word 4 = position -> status, length (at most 400), next position; IPC buffer words 6..: log text; lines that
+	 * begin with "init: " are the supervisor's about the component */
 	SYSTEM_COMPONENT_LOG,
 	/* word 0 = enum system_power */
 	SYSTEM_POWER,
@@ -26,6 +27,7 @@ enum system_status {
 	SYSTEM_NO_COMPONENT,
 	SYSTEM_BAD_REQUEST,
 	SYSTEM_DENIED,
+	SYSTEM_GONE, /* it has failed or ended, and does not come back */
 };
 
 enum system_power {

@@ -7,7 +7,7 @@
 #include <abi/types.h>
 #include <proto/pci.h>
 
-#define CLAIMS_MAX 32
+#define CLAIMS_MAX 128
 
 /* Reads the lines "device.BADGE=VENDOR:DEVICE,N" of the configuration (numbers of the ids in hexadecimal). */
 void claims_configure(void);

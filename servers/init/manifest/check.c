@@ -38,6 +38,52 @@ static bool uses_resolve(struct manifest *manifest, struct manifest_component *c
 	return true;
 }
 
+/*
+ * Calls wait. If a calls b and b calls a, directly or through others, both may wait for each other for ever:
+ * the graph of `uses` and `device` has no circles.
+ */
+static bool circles_check(struct manifest *manifest)
+{
+	uint32_t calls[MANIFEST_COMPONENTS] = {0}; /* bit n: component n, in the end through others, too */
+	for (unsigned i = 0; i < manifest->component_count; i++) {
+		const struct manifest_component *component = &manifest->components[i];
+		for (unsigned u = 0; u < component->use_count; u++)
+			if (component->uses[u].target != MANIFEST_SYSTEM)
+				calls[i] |= 1u << component->uses[u].target;
+		for (unsigned d = 0; d < component->device_count; d++)
+			calls[i] |= 1u << component->devices[d].target;
+	}
+	for (unsigned through = 0; through < manifest->component_count; through++)
+		for (unsigned i = 0; i < manifest->component_count; i++)
+			if (calls[i] >> through & 1)
+				calls[i] |= calls[through];
+	for (unsigned i = 0; i < manifest->component_count; i++) {
+		const struct manifest_component *component = &manifest->components[i];
+		for (unsigned u = 0; u < component->use_count; u++) {
+			const struct manifest_use *use = &component->uses[u];
+			if (use->target != MANIFEST_SYSTEM && calls[use->target] >> i & 1)
+				return manifest_fail(manifest, use->line,
+				                     "uses %s: a circle, they could wait for each other",
+				                     use->name);
+		}
+		for (unsigned d = 0; d < component->device_count; d++)
+			if (calls[component->devices[d].target] >> i & 1)
+				return manifest_fail(
+				        manifest, component->devices[d].line,
+				        "device: a circle, it and the bus could wait for each other");
+	}
+	return true;
+}
+
+/* init puts the table of the drivers' devices into the bus component's config: "device.NNN=VVVV:DDDD,NNN" */
+#define DEVICE_TEXT 28
+
+static bool bus_has_room(const struct manifest *manifest, const struct manifest_device *device)
+{
+	return manifest->components[device->target].config_length + device->badge * DEVICE_TEXT <
+	       MANIFEST_CONFIG;
+}
+
 static bool devices_resolve(struct manifest *manifest, struct manifest_component *component, uint64_t *badges)
 {
 	for (unsigned i = 0; i < component->device_count; i++) {
@@ -45,6 +91,9 @@ static bool devices_resolve(struct manifest *manifest, struct manifest_component
 		if (!service_find(manifest, device->line, device->bus, &device->target))
 			return false;
 		device->badge = ++badges[device->target];
+		if (!bus_has_room(manifest, device))
+			return manifest_fail(manifest, device->line,
+			                     "device: more than the config of %s has room for", device->bus);
 		for (unsigned c = 0; c < manifest->component_count; c++) {
 			const struct manifest_component *other = &manifest->components[c];
 			for (unsigned d = 0; d < other->device_count; d++) {
@@ -110,6 +159,42 @@ static bool pool_resolve(struct manifest *manifest, struct manifest_pool *pool)
 	return true;
 }
 
+/*
+ * When a driver is given up, the bus silences its device before anybody takes back memory that it may be
+ * writing: the bus runs before them.
+ */
+static bool device_memory_check(struct manifest *manifest, int driver, const struct manifest_device *device,
+                                const struct manifest_pool *pool)
+{
+	const struct manifest_component *bus = &manifest->components[device->target];
+	bool writes = false;
+	for (unsigned g = 0; g < pool->grant_count; g++)
+		writes |= pool->grants[g].component == driver && pool->grants[g].dma;
+	for (unsigned g = 0; writes && g < pool->grant_count; g++) {
+		const struct manifest_component *other = &manifest->components[pool->grants[g].component];
+		if (other != bus && other->priority >= bus->priority)
+			return manifest_fail(
+			        manifest, device->line,
+			        "device: the priority of %s must be above that of %s, whose memory "
+			        "the device may write",
+			        bus->name, other->name);
+	}
+	return true;
+}
+
+static bool buses_check(struct manifest *manifest)
+{
+	for (unsigned i = 0; i < manifest->component_count; i++) {
+		const struct manifest_component *driver = &manifest->components[i];
+		for (unsigned d = 0; d < driver->device_count; d++)
+			for (unsigned p = 0; p < manifest->pool_count; p++)
+				if (!device_memory_check(manifest, (int)i, &driver->devices[d],
+				                         &manifest->pools[p]))
+					return false;
+	}
+	return true;
+}
+
 static bool components_check(struct manifest *manifest)
 {
 	for (unsigned i = 0; i < manifest->component_count; i++) {
@@ -149,8 +234,10 @@ bool manifest_check(struct manifest *manifest)
 		if (!uses_resolve(manifest, &manifest->components[i], badges) ||
 		    !devices_resolve(manifest, &manifest->components[i], badges))
 			return false;
+	if (!circles_check(manifest))
+		return false;
 	for (unsigned i = 0; i < manifest->pool_count; i++)
 		if (!pool_resolve(manifest, &manifest->pools[i]))
 			return false;
-	return channels_resolve(manifest) && components_check(manifest);
+	return buses_check(manifest) && channels_resolve(manifest) && components_check(manifest);
 }

@@ -46,8 +46,10 @@ static bool statement_budget(struct manifest *manifest, struct manifest_componen
 {
 	char *period = slash(line->words[1]);
 	if (!period || !manifest_time(line->words[1], &component->budget) ||
-	    !manifest_time(period, &component->period) || component->budget > component->period)
+	    !manifest_time(period, &component->period))
 		return bad(manifest, line, "BUDGET/PERIOD, as 10ms/10ms");
+	if (component->budget > component->period)
+		return manifest_fail(manifest, line->number, "budget: more time than its period has");
 	return true;
 }
 
@@ -178,13 +180,37 @@ static bool statement_device(struct manifest *manifest, struct manifest_componen
 	return true;
 }
 
+/* What only one component can have is given once. */
+static bool taken(struct manifest *manifest, const struct manifest_line *line,
+                  const struct manifest_component *owner, const char *what)
+{
+	return manifest_fail(manifest, line->number, "%s: %s has %s already", line->words[0], owner->name,
+	                     what);
+}
+
 static bool statement_devices(struct manifest *manifest, struct manifest_component *component,
                               const struct manifest_line *line)
 {
 	if (strcmp(line->words[1], "all") != 0)
 		return bad(manifest, line, "all");
+	for (unsigned i = 0; i < manifest->component_count; i++)
+		if (manifest->components[i].devices_all)
+			return taken(manifest, line, &manifest->components[i], "them");
 	component->devices_all = true;
 	return true;
+}
+
+static const struct manifest_component *ports_owner(const struct manifest *manifest, uint64_t first,
+                                                    uint64_t count)
+{
+	for (unsigned i = 0; i < manifest->component_count; i++) {
+		const struct manifest_component *other = &manifest->components[i];
+		for (unsigned p = 0; p < other->port_count; p++)
+			if (first < other->ports[p].first + other->ports[p].count &&
+			    other->ports[p].first < first + count)
+				return other;
+	}
+	return NULL;
 }
 
 static bool statement_ports(struct manifest *manifest, struct manifest_component *component,
@@ -196,9 +222,21 @@ static bool statement_ports(struct manifest *manifest, struct manifest_component
 	if (!manifest_number(line->words[1], 0xffff, &first) ||
 	    !manifest_number(line->words[2], 0x10000, &count) || count == 0 || first + count > 0x10000)
 		return bad(manifest, line, "FIRST COUNT, as 0x2f8 8");
+	const struct manifest_component *owner = ports_owner(manifest, first, count);
+	if (owner)
+		return taken(manifest, line, owner, "some of them");
 	component->ports[component->port_count++] =
 	        (struct manifest_ports){.first = (unsigned)first, .count = (unsigned)count};
 	return true;
+}
+
+static const struct manifest_component *irq_owner(const struct manifest *manifest, uint64_t number)
+{
+	for (unsigned i = 0; i < manifest->component_count; i++)
+		for (unsigned q = 0; q < manifest->components[i].irq_count; q++)
+			if (manifest->components[i].irqs[q].line == number)
+				return &manifest->components[i];
+	return NULL;
 }
 
 static bool statement_irq(struct manifest *manifest, struct manifest_component *component,
@@ -211,6 +249,9 @@ static bool statement_irq(struct manifest *manifest, struct manifest_component *
 	struct manifest_irq *irq = &component->irqs[component->irq_count];
 	if (!manifest_number(line->words[1], 1023, &number))
 		return bad(manifest, line, expected);
+	const struct manifest_component *owner = irq_owner(manifest, number);
+	if (owner)
+		return taken(manifest, line, owner, "that number");
 	irq->line = (unsigned)number;
 	for (unsigned i = 2; i < line->word_count; i++) {
 		if (strcmp(line->words[i], "level") == 0)
@@ -229,6 +270,16 @@ static bool statement_irq_control(struct manifest *manifest, struct manifest_com
 {
 	(void)manifest, (void)line;
 	component->irq_control = true;
+	return true;
+}
+
+static bool statement_wall_clock(struct manifest *manifest, struct manifest_component *component,
+                                 const struct manifest_line *line)
+{
+	for (unsigned i = 0; i < manifest->component_count; i++)
+		if (manifest->components[i].wall_clock)
+			return taken(manifest, line, &manifest->components[i], "it");
+	component->wall_clock = true;
 	return true;
 }
 
@@ -284,6 +335,7 @@ static const struct statement {
         {"irq-control", statement_irq_control, 1, 1, false},
         {"cpu", statement_cpu, 2, 2, false},
         {"cpu-time", statement_cpu_time, 2, 2, false},
+        {"wall-clock", statement_wall_clock, 1, 1, false},
         {"essential", statement_essential, 1, 1, false},
 };
 

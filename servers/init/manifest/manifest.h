@@ -64,6 +64,7 @@ struct manifest_component {
 	unsigned restarts;       /* so many crashes in restart_window are too many; 0: never restarted */
 	uint64_t restart_window; /* ns */
 	bool service, devices_all, irq_control;
+	bool wall_clock; /* it sets the time */
 	bool essential; /* the machine is switched off when it has failed or ended */
 	unsigned cpu_time; /* highest priority it may give, 0: it has no CpuTime */
 	struct manifest_use uses[MANIFEST_USES];

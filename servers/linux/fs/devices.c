@@ -2,11 +2,13 @@
 /* Devices: what a character special file opens, by its number; and /dev, a memory file system that starts
  * with the usual nodes. */
 #include "fs/internal.h"
+#include "random.h"
+#include "syscall.h"
 #include "tty/tty.h"
 #include <stdio.h>
 #include <pith/log.h>
 
-enum { MAJOR_MEMORY = 1, MAJOR_SERIAL = 4, MAJOR_TTY = 5, MAJOR_PTS = 136 };
+enum { MAJOR_MEMORY = 1, MAJOR_SERIAL = 4, MAJOR_TTY = 5, MAJOR_PTS = 136, MAJOR_RTC = 252 };
 
 static int64_t device_seek(struct file *file, int64_t offset, int whence)
 {
@@ -44,17 +46,63 @@ static ssize_t full_write(struct file *file, struct io_buffer *buffer, uint64_t 
 
 static ssize_t random_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
+	(void)position;
+	int error = random_wait(file->flags & O_NONBLOCK);
+	if (error != 0)
+		return error == -EINTR ? -EINTR_RESTART : error;
+	return random_fill(buffer);
+}
+
+static ssize_t urandom_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
 	(void)file, (void)position;
-	size_t done = 0;
-	while (buffer->size > 0) {
-		uint8_t bytes[256];
-		size_t part = buffer->size < sizeof(bytes) ? buffer->size : sizeof(bytes);
-		random_bytes(bytes, part);
-		if (io_copy_to(buffer, bytes, part) != 0)
-			return done > 0 ? (ssize_t)done : -EFAULT;
-		done += part;
+	return random_fill(buffer);
+}
+
+static ssize_t random_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	(void)file, (void)position;
+	return random_absorb(buffer);
+}
+
+enum random_command {
+	RANDOM_COUNT = 0x80045200,  /* bits that there are */
+	RANDOM_CREDIT = 0x40045201, /* so many more */
+	RANDOM_GIVE = 0x40085203,   /* bytes, and how many bits they are worth */
+	RANDOM_RESEED = 0x5207,
+};
+
+static long random_give(struct thread *thread, uint64_t argument)
+{
+	struct {
+		int32_t bits, size;
+	} head;
+	if (copy_from_user(thread, &head, argument, sizeof(head)) != 0)
+		return -EFAULT;
+	if (head.bits < 0 || head.size < 0)
+		return -EINVAL;
+	struct io_buffer buffer = {
+	        .thread = thread, .user = argument + sizeof(head), .size = (size_t)head.size};
+	ssize_t taken = random_absorb(&buffer);
+	return taken < 0 ? taken : taken == head.size ? 0 : -EFAULT;
+}
+
+/* Bits are not counted: there are enough from the first seed on. */
+static long random_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
+{
+	(void)file;
+	const int32_t bits = 256;
+	switch (command) {
+	case RANDOM_COUNT:
+		return copy_to_user(thread, argument, &bits, sizeof(bits));
+	case RANDOM_CREDIT:
+	case RANDOM_RESEED:
+		return capable_root(thread) ? 0 : -EPERM;
+	case RANDOM_GIVE:
+		return capable_root(thread) ? random_give(thread, argument) : -EPERM;
+	default:
+		return -EINVAL;
 	}
-	return (ssize_t)done;
 }
 
 /* Lines written to it become log lines of this component. */
@@ -90,7 +138,9 @@ static const struct file_operations zero_operations = {
 static const struct file_operations full_operations = {
         .read = zero_read, .write = full_write, .seek = device_seek};
 static const struct file_operations random_operations = {
-        .read = random_read, .write = null_write, .seek = device_seek};
+        .read = random_read, .write = random_write, .seek = device_seek, .ioctl = random_ioctl};
+static const struct file_operations urandom_operations = {
+        .read = urandom_read, .write = random_write, .seek = device_seek, .ioctl = random_ioctl};
 static const struct file_operations kmsg_operations = {
         .read = null_read, .write = kmsg_write, .seek = device_seek};
 
@@ -98,8 +148,8 @@ static const struct {
 	uint32_t minor;
 	const struct file_operations *operations;
 } memory_devices[] = {
-        {3, &null_operations},   {5, &zero_operations},   {7, &full_operations},
-        {8, &random_operations}, {9, &random_operations}, {11, &kmsg_operations},
+        {3, &null_operations},   {5, &zero_operations},    {7, &full_operations},
+        {8, &random_operations}, {9, &urandom_operations}, {11, &kmsg_operations},
 };
 
 int device_open(struct inode *inode, struct file *file, struct thread *thread)
@@ -117,6 +167,8 @@ int device_open(struct inode *inode, struct file *file, struct thread *thread)
 	}
 	if (major == MAJOR_SERIAL || major == MAJOR_TTY || major == MAJOR_PTS)
 		return tty_open(file, thread, major, minor);
+	if (major == MAJOR_RTC && minor == 0)
+		return rtc_open(file);
 	return -ENXIO;
 }
 
@@ -126,10 +178,13 @@ static const struct node {
 	const char *name;
 	uint32_t mode, major, minor;
 } nodes[] = {
-        {"null", S_IFCHR | 0666, 1, 3},   {"zero", S_IFCHR | 0666, 1, 5},    {"full", S_IFCHR | 0666, 1, 7},
-        {"random", S_IFCHR | 0666, 1, 8}, {"urandom", S_IFCHR | 0666, 1, 9}, {"kmsg", S_IFCHR | 0644, 1, 11},
-        {"tty", S_IFCHR | 0666, 5, 0},    {"console", S_IFCHR | 0600, 5, 1}, {"ptmx", S_IFCHR | 0666, 5, 2},
-        {"ttyS1", S_IFCHR | 0620, 4, 65}, {"shm", S_IFDIR | 01777, 0, 0},    {"pts", S_IFDIR | 0755, 0, 0},
+        {"null", S_IFCHR | 0666, 1, 3},         {"zero", S_IFCHR | 0666, 1, 5},
+        {"full", S_IFCHR | 0666, 1, 7},         {"random", S_IFCHR | 0666, 1, 8},
+        {"urandom", S_IFCHR | 0666, 1, 9},      {"kmsg", S_IFCHR | 0644, 1, 11},
+        {"tty", S_IFCHR | 0666, 5, 0},          {"console", S_IFCHR | 0600, 5, 1},
+        {"ptmx", S_IFCHR | 0666, 5, 2},         {"ttyS1", S_IFCHR | 0620, 4, 65},
+        {"rtc0", S_IFCHR | 0600, MAJOR_RTC, 0}, {"shm", S_IFDIR | 01777, 0, 0},
+        {"pts", S_IFDIR | 0755, 0, 0},
 };
 
 static const struct {
@@ -139,6 +194,7 @@ static const struct {
         {"stdin", "/proc/self/fd/0"},
         {"stdout", "/proc/self/fd/1"},
         {"stderr", "/proc/self/fd/2"},
+        {"rtc", "rtc0"},
 };
 
 static int populate(struct inode *root)

@@ -241,9 +241,6 @@ static inline bool file_writable(const struct file *file)
 {
 	return (file->flags & ACCESS_MODE) != O_RDONLY;
 }
-/* The next bytes in one piece, at most `size` (not after a wait). None: -EFAULT. Then io_advance. */
-struct span io_span(struct io_buffer *buffer, size_t size, bool to_user);
-void io_advance(struct io_buffer *buffer, size_t size);
 int io_clear(struct io_buffer *buffer, size_t size); /* zeros to it */
 ssize_t file_read(struct file *file, struct io_buffer *buffer, uint64_t *position);
 ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *position);
@@ -330,6 +327,7 @@ int sysfs_mount(const char *source, const char *options, struct superblock **out
 
 /* devices.c: what a device node opens */
 int device_open(struct inode *inode, struct file *file, struct thread *thread);
+int rtc_open(struct file *file); /* rtc.c */
 /* epoll.c */
 void epoll_file_released(struct file *file);
 /* pipe.c */

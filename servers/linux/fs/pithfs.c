@@ -30,6 +30,8 @@ static int system_call_words(unsigned operation, struct message *message, unsign
 		return -ENOENT;
 	case SYSTEM_DENIED:
 		return -EPERM;
+	case SYSTEM_GONE:
+		return -ESRCH;
 	default:
 		return -EINVAL;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
 #include "fs/procfs.h"
+#include "random.h"
 #include <pith/startup.h>
 #include <cpuid.h>
 #include <stdio.h>

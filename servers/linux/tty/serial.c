@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The serial line: this server's end of the byte rings that it shares with the uart driver (proto/serial.h).
+/*
+ * The serial line: this server's end of the byte rings that it shares with the uart driver (proto/serial.h).
+ * Output is handed over when the server is about to sleep or to answer: the driver, which runs above us,
+ * would take each byte by itself.
  */
 #include "tty/tty.h"
 #include <proto/serial.h>
@@ -8,6 +11,7 @@
 
 static struct serial_channel *channel;
 static cptr_t driver_signal;
+static uint32_t output_end; /* of what was written; the ring's own mark is behind until it is handed over */
 
 bool serial_attach(void)
 {
@@ -16,15 +20,26 @@ bool serial_attach(void)
 		return false;
 	channel = (struct serial_channel *)entry->address;
 	driver_signal = entry->slot;
+	output_end = atomic_load(&channel->output.written);
 	return true;
 }
 
 /* The driver's indexes are not trusted: never more than the ring's size. */
-static uint32_t filled(const struct serial_ring *ring)
+static uint32_t bounded(uint32_t count)
 {
-	uint32_t count = atomic_load_explicit(&ring->written, memory_order_acquire) -
-	                 atomic_load_explicit(&ring->read, memory_order_acquire);
 	return count <= SERIAL_RING_SIZE ? count : SERIAL_RING_SIZE;
+}
+
+static uint32_t input_filled(void)
+{
+	const struct serial_ring *ring = &channel->input;
+	return bounded(atomic_load_explicit(&ring->written, memory_order_acquire) -
+	               atomic_load_explicit(&ring->read, memory_order_relaxed));
+}
+
+static uint32_t output_filled(void)
+{
+	return bounded(output_end - atomic_load_explicit(&channel->output.read, memory_order_acquire));
 }
 
 static void wake(_Atomic uint32_t *waits)
@@ -38,7 +53,7 @@ size_t serial_read(uint8_t *out, size_t size)
 	if (channel == NULL)
 		return 0;
 	struct serial_ring *ring = &channel->input;
-	uint32_t count = filled(ring), position = atomic_load_explicit(&ring->read, memory_order_relaxed);
+	uint32_t count = input_filled(), position = atomic_load_explicit(&ring->read, memory_order_relaxed);
 	if (count > size)
 		count = (uint32_t)size;
 	for (uint32_t i = 0; i < count; i++)
@@ -52,24 +67,29 @@ size_t serial_read(uint8_t *out, size_t size)
 
 size_t serial_room(void)
 {
-	return channel == NULL ? SERIAL_RING_SIZE : SERIAL_RING_SIZE - filled(&channel->output);
+	return channel == NULL ? SERIAL_RING_SIZE : SERIAL_RING_SIZE - output_filled();
 }
 
 void serial_write(const uint8_t *bytes, size_t size)
 {
 	if (channel == NULL)
 		return;
-	struct serial_ring *ring = &channel->output;
-	uint32_t position = atomic_load_explicit(&ring->written, memory_order_relaxed);
 	for (size_t i = 0; i < size; i++)
-		ring->data[(position + i) % SERIAL_RING_SIZE] = bytes[i];
-	atomic_store_explicit(&ring->written, position + (uint32_t)size, memory_order_seq_cst);
+		channel->output.data[output_end++ % SERIAL_RING_SIZE] = bytes[i];
+}
+
+static void output_hand_over(void)
+{
+	struct serial_ring *ring = &channel->output;
+	if (atomic_load_explicit(&ring->written, memory_order_relaxed) == output_end)
+		return;
+	atomic_store_explicit(&ring->written, output_end, memory_order_seq_cst);
 	wake(&ring->reader_waits);
 }
 
 bool serial_output_empty(void)
 {
-	return channel == NULL || filled(&channel->output) == 0;
+	return channel == NULL || output_filled() == 0;
 }
 
 void serial_discard_output(void)
@@ -81,14 +101,15 @@ bool serial_prepare_sleep(bool input_wanted, bool room_wanted)
 {
 	if (channel == NULL)
 		return true;
+	output_hand_over();
 	if (room_wanted) {
-		uint32_t before = filled(&channel->output);
+		uint32_t before = output_filled();
 		atomic_store_explicit(&channel->output.writer_waits, 1, memory_order_seq_cst);
-		if (filled(&channel->output) < before)
+		if (output_filled() < before)
 			return false;
 	}
 	if (!input_wanted)
 		return true;
 	atomic_store_explicit(&channel->input.reader_waits, 1, memory_order_seq_cst);
-	return filled(&channel->input) == 0;
+	return input_filled() == 0;
 }

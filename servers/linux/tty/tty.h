@@ -62,7 +62,7 @@ int tty_drain(struct tty *tty);
 bool serial_attach(void);
 size_t serial_read(uint8_t *out, size_t size);
 size_t serial_room(void);
-void serial_write(const uint8_t *bytes, size_t size); /* at most serial_room() */
+void serial_write(const uint8_t *bytes, size_t size); /* at most serial_room(); goes out before the server sleeps or answers */
 bool serial_output_empty(void);
 void serial_discard_output(void);
 /* Before sleeping: false if there is input and it is wanted. Asks the driver to signal when there is input,

@@ -128,7 +128,7 @@ static void test_kill(void)
 
 static void test_log(void)
 {
-	char text[4096] = "";
+	static char text[16384];
 	size_t length = 0;
 	for (uint64_t position = 0;;) {
 		struct message message = {.words = {[4] = position}};
@@ -147,6 +147,13 @@ static void test_log(void)
 	CHECK(strncmp(text, "fault 0\n", 8) == 0);
 	CHECK(strstr(text, "error: this end is wanted\n") != NULL);
 	CHECK(strstr(text, "alive in life 17\n") != NULL);
+	/* What the supervisor says of each end is there, too: by whom, why, where. */
+	CHECK(strstr(text,
+	             "fault 0\ninit: crasher crashed: cannot read at 0x8 (nothing there)\ninit:   rip ") !=
+	      NULL);
+	CHECK(strstr(text, " fault_null_read+0x") != NULL);
+	CHECK(strstr(text, "init: crasher ended with status 1\ninit: crasher is restarted in ") != NULL);
+	CHECK(strstr(text, "init: crasher was killed by request\n") != NULL);
 }
 
 /* A component that writes without end does not stop the others. */
@@ -160,11 +167,14 @@ static void test_flood(void)
 /* Too many crashes: failed for good, and everybody is told. */
 static void test_give_up(struct control *control)
 {
+	struct message message = {0};
 	uint64_t word, bits;
 	CHECK(channel->peer_failed == 0);
 	control->always_crash = 1;
 	call(CRASHER_CRASH, &word);
 	CHECK(call(CRASHER_PING, &word) == ERR_CLOSED); /* queued when it gave up */
+	CHECK(status_of("crasher").state == COMPONENT_FAILED);
+	CHECK(system_call(&message, SYSTEM_COMPONENT_KILL, "crasher") == SYSTEM_GONE);
 	CHECK(status_of("crasher").state == COMPONENT_FAILED);
 	CHECK(call(CRASHER_PING, &word) == ERR_CLOSED);
 	CHECK(*(volatile const uint32_t *)&channel->peer_failed == 1);

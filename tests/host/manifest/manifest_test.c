@@ -38,15 +38,16 @@ static void refused(const char *text, unsigned line, const char *words)
 
 static void test_good(void)
 {
-	CHECK(parses("component a {\n\tpriority 7\n\tservice\n\tuntyped 8K\n}\n"
-	             "component b.1 {\n\tuses a\n\tuses system\n\tdevice a 1af4:1042 3\n\tports 0x2f8 "
+	CHECK(parses("component a {\n\tpriority 107\n\tservice\n\tuntyped 8K\n}\n"
+	             "component b.1 {\n\tuses a\n\tuses system\n\tdevice a 1af4:1042 "
+	             "3\n\tports 0x2f8 "
 	             "8\n\tirq 3 level low\n"
 	             "\tconfig {\n\t\tx=1  2 # not a comment\n\t}\n}\n"
 	             "channel c 384K server a client b.1\n"
 	             "pool rest to a mapped, every b dma # a comment\n"
 	             "config b.1 {\nx=2\ny=\n}\n"));
 	const struct manifest_component *b = &manifest.components[1];
-	CHECK(manifest.component_count == 2 && manifest.components[0].priority == 7);
+	CHECK(manifest.component_count == 2 && manifest.components[0].priority == 107);
 	CHECK(strcmp(b->program, "b") == 0 && strcmp(b->config, "x=2\ny=\n") == 0);
 	CHECK(b->uses[0].target == 0 && b->uses[0].badge == 1);
 	CHECK(b->uses[1].target == MANIFEST_SYSTEM && b->uses[1].badge == 1 && manifest.system_clients == 1);
@@ -87,7 +88,9 @@ static void test_bad(void)
 	refused("component a {\n\tmemory 99999999999999999999K\n}\n", 2, "whole pages");
 	refused("component a {\n\tmemory 2X\n}\n", 2, "whole pages");
 	refused("component a {\n\tbudget 10ms\n}\n", 2, "BUDGET/PERIOD");
-	refused("component a {\n\tbudget 20ms/10ms\n}\n", 2, "BUDGET/PERIOD");
+	refused("component a {\n\tbudget 20ms/10ms\n}\n", 2, "more time than its period");
+	refused("component a {\n\tbudget 0ms/10ms\n}\n", 2, "BUDGET/PERIOD");
+	refused("component a {\n\tbudget 10/10\n}\n", 2, "BUDGET/PERIOD");
 	refused("component a {\n\tuntyped 1/0 6M..8M\n}\n", 2, "MIN..MAX");
 	refused("component a {\n\tuntyped 1/8 8M..6M\n}\n", 2, "MIN..MAX");
 	refused("component a {\n\tslots 100\n}\n", 2, "power of two");
@@ -106,9 +109,52 @@ static void test_bad(void)
 	refused("component a {\n\tservice\n}\n", 1, "untyped");
 	refused("component a {\n\tservice\n\tuntyped 4K\n}\ncomponent b {\n\tdevice a 1:1 0\n}\n", 6,
 	        "VENDOR:DEVICE");
-	refused("component a {\n\tservice\n\tuntyped 4K\n}\ncomponent b {\n\tdevice a 0001:0001 0\n\tdevice "
-	        "a 0001:0001 0\n}\n",
-	        7, "line 6 gives the same");
+	refused("component a {\n\tservice\n\tuntyped 4K\n}\ncomponent b {\n\tpriority 1\n\tdevice a "
+	        "0001:0001 "
+	        "0\n\tdevice a 0001:0001 0\n}\n",
+	        8, "line 7 gives the same");
+	/* what only one can have */
+	refused("component a {\n\tports 0x70 2\n\tports 0x71 1\n}\n", 3, "ports: a has some of them");
+	refused("component a {\n\tports 0x70 2\n}\ncomponent b {\n\tports 0x60 17\n}\n", 5,
+	        "ports: a has some");
+	CHECK(parses(
+	        "component a {\n\tports 0x70 2\n}\ncomponent b {\n\tports 0x60 16\n\tports 0x72 1\n}\n"));
+	refused("component a {\n\tirq 3\n\tirq 3 level\n}\n", 3, "irq: a has that number");
+	refused("component a {\n\tirq 3\n}\ncomponent b {\n\tirq 4\n\tirq 3\n}\n", 6,
+	        "irq: a has that number");
+	refused("component a {\n\tdevices all\n}\ncomponent b {\n\tdevices all\n}\n", 5,
+	        "devices: a has them");
+	refused("component a {\n\twall-clock\n}\ncomponent b {\n\twall-clock\n}\n", 5,
+	        "wall-clock: a has it");
+	/* calls that could wait for each other */
+	refused("component a {\n\tservice\n\tuntyped 4K\n\tuses a\n}\n", 4, "uses a: a circle");
+	refused("component a {\n\tservice\n\tuntyped 4K\n\tuses b\n}\ncomponent b {\n\tservice\n\tuntyped "
+	        "4K\n\tuses a\n}\n",
+	        4, "uses b: a circle");
+	refused("component x {\n\tuses a\n}\ncomponent a {\n\tservice\n\tuntyped 4K\n\tuses b\n}\n"
+	        "component b {\n\tservice\n\tuntyped 4K\n\tuses c\n}\n"
+	        "component c {\n\tservice\n\tuntyped 4K\n\tuses a\n}\n",
+	        7, "uses b: a circle");
+	refused("component a {\n\tservice\n\tuntyped 4K\n\tuses b\n}\ncomponent b {\n\tpriority "
+	        "1\n\tservice\n\tuntyped "
+	        "4K\n\tdevice a 0001:0001 0\n}\n",
+	        4, "uses b: a circle");
+	CHECK(parses(
+	        "component a {\n\tuses b\n\tuses c\n}\ncomponent b {\n\tservice\n\tuntyped 4K\n\tuses c\n}\n"
+	        "component c {\n\tservice\n\tuntyped 4K\n\tuses system\n}\n"));
+	/* a bus and its drivers */
+	static const char driver[] =
+	        "component a {\n\tservice\n\tuntyped 4K\n}\ncomponent b {\n\tdevice a 0001:0001 0\n}\n"
+	        "component c {\n\tpriority 99\n}\npool 4M to %s\n";
+	char text[400];
+	snprintf(text, sizeof(text), driver, "b, c mapped");
+	CHECK(parses(text));
+	snprintf(text, sizeof(text), driver, "b dma, c mapped");
+	refused(text, 6, "the priority of a must be above that of b");
+	snprintf(text, sizeof(text), driver, "a dma, c mapped");
+	CHECK(parses(text));
+	strcpy(text, "component a {\n\tservice\n\tuntyped 4K\n\tdevice a 0001:0001 0\n}\n");
+	refused(text, 4, "device: a circle");
 	refused("component a {\n}\nchannel c 4K server a client a\n", 3, "itself");
 	refused("component a {\n}\nchannel c 4K server a client b\n", 3, "no component named b");
 	refused("component a {\n}\nchannel c 5K server a\n", 3, "expected NAME SIZE");

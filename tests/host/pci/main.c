@@ -249,6 +249,62 @@ static void test_interrupt_kinds(void)
 	CHECK(got == 7);
 }
 
+/* Lists of capabilities that never end, or lead out of the list's place: what is found before counts, and the
+ * scan goes on. */
+static void test_capability_lists(void)
+{
+	static const struct {
+		uint8_t first;
+		struct {
+			uint8_t at, id, next;
+		} links[3];
+		bool found; /* the MSI capability */
+	} lists[] = {
+	        {0x40, {{0x40, 9, 0x40}}, false},                  /* to itself */
+	        {0x40, {{0x40, 9, 0x60}, {0x60, 9, 0x40}}, false}, /* a circle */
+	        {0x40, {{0x40, 9, 0x60}, {0x60, 5, 0x40}}, true},  /* a circle with it inside */
+	        {0x40, {{0x40, 9, 0x10}, {0x10, 5, 0}}, false},    /* into the header */
+	        {0x10, {{0x10, 5, 0}}, false},                     /* begins there */
+	        {0x43, {{0x40, 9, 0x62}, {0x60, 5, 0}}, true},     /* the low bits mean nothing */
+	        {0xff, {{0xfc, 9, 0xff}}, false},                  /* at the very end */
+	        {0x40, {{0x40, 9, 0x44}, {0x44, 9, 0x48}, {0x48, 5, 0}}, true},
+	};
+	unsigned count = sizeof(lists) / sizeof(lists[0]);
+	machine_reset();
+	machine_untypeds();
+	for (unsigned i = 0; i < count; i++) {
+		struct machine_function *f = machine_add(0, i, 0, 1, (uint16_t)i);
+		f->config[0x06] = 0x10;
+		f->config[0x34] = lists[i].first;
+		for (unsigned l = 0; l < 3 && lists[i].links[l].at; l++) {
+			f->config[lists[i].links[l].at] = lists[i].links[l].id;
+			f->config[lists[i].links[l].at + 1] = lists[i].links[l].next;
+		}
+	}
+	bus_start("");
+	CHECK(function_count() == count);
+	for (unsigned i = 0; i < count; i++)
+		CHECK((function_at(i)->msi != 0) == lists[i].found);
+}
+
+/* Functions beside number 0 count only if that says that there are more, and only if it is there. */
+static void test_functions_of_a_device(void)
+{
+	machine_reset();
+	machine_untypeds();
+	machine_add(0, 1, 0, 1, 1);
+	machine_add(0, 1, 3, 1, 2);
+	machine_add(0, 2, 0, 1, 3)->config[0x0e] = 0x80;
+	machine_add(0, 2, 3, 1, 4);
+	machine_add(0, 2, 7, 1, 4);
+	machine_add(0, 3, 1, 1, 5);
+	bus_start("device.1=1:4,1\ndevice.2=1:2\ndevice.3=1:5\n");
+	CHECK(function_count() == 4);
+	CHECK(call(1, PCI_OPEN, 0, 0).words[3] == (2 << 3 | 7));
+	CHECK(call(2, PCI_OPEN, 0, 0).words[0] == PCI_NO_DEVICE);
+	CHECK(call(3, PCI_OPEN, 0, 0).words[0] == PCI_NO_DEVICE);
+}
+
 /* Devices that answer anything to every read, and too many of them: the bus comes to an end, and never hands
  * out the same memory twice. */
 static void test_noise(void)
@@ -288,6 +344,8 @@ int main(void)
 	test_wide_and_unassigned();
 	test_bad_bars();
 	test_interrupt_kinds();
+	test_capability_lists();
+	test_functions_of_a_device();
 	test_noise();
 	return checks_report();
 }

@@ -18,3 +18,4 @@ uint64_t time_now(void);
 /* time_now() is (TSC - tsc_at_boot) * time_multiplier() >> 32 */
 uint64_t time_multiplier(void);
 uint64_t time_wall(void);
+uint64_t time_wall_at_boot(void); /* 0: nobody has set the wall clock yet */
