@@ -51,7 +51,7 @@ void thread_release_memory(struct thread *thread)
 	uint64_t clear = private->clear_child_tid;
 	uint32_t zero = 0;
 
-	futex_robust_exit(thread);
+	futex_exit(thread);
 	private->clear_child_tid = 0;
 	/* Nobody else would see it if the address space goes with this thread. */
 	if (clear && (thread->process->mm->references > 1 || thread->process->thread_count > 1) &&

@@ -170,6 +170,8 @@ bool signal_dequeue(struct thread *thread, sigset_bits set, struct linux_siginfo
 		ready &= SYNCHRONOUS;
 	signal = __builtin_ctzl(ready) + 1;
 	queue_take(own->pending & SIGNAL_BIT(signal) ? own : shared, signal, info);
+	if (info->code == SI_TIMER)
+		timer_signal_taken(thread->process, info);
 	return true;
 }
 
@@ -264,6 +266,18 @@ void signal_post(struct process *process, struct thread *thread, const struct li
 		alert_one(process, signal);
 	else if (!(deaf_to(thread) & SIGNAL_BIT(signal)))
 		thread_alert(thread);
+}
+
+void signal_post_timer(struct process *process, struct thread *thread, const struct linux_siginfo *info)
+{
+	struct signal_queue *queue = thread ? &thread->private->pending : &process->signals->pending;
+
+	for (struct signal_item *item = queue->first; item; item = item->next)
+		if (item->info.code == SI_TIMER && item->info.signal == info->signal && item->info.timer == info->timer) {
+			item->info.overrun += info->overrun < INT32_MAX - item->info.overrun ? info->overrun + 1 : 0;
+			return;
+		}
+	signal_post(process, thread, info);
 }
 
 static struct linux_siginfo simple_info(int signal, int code, int sender_pid)

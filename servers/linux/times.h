@@ -20,3 +20,13 @@ void wall_set(uint64_t time);
 deadline_t clock_deadline(int clock, uint64_t time);
 /* A clock's time now: 0, or -EINVAL. */
 int clock_read(struct thread *thread, int clock, uint64_t *out);
+/* The clocks of CPU time of a process and of a thread. */
+int process_clock(int pid);
+int thread_clock(int tid);
+/* One of those. false: whose it was is gone. */
+bool cpu_clock_read(int clock, uint64_t *out);
+/* When it can show this time at the earliest. */
+deadline_t cpu_clock_deadline(int clock, uint64_t time);
+
+/* fs/eventfd.c: the wall clock was set. */
+void timer_files_wall_set(void);
