@@ -81,6 +81,15 @@ void kernel_thread_schedule(struct thread *thread)
 		kernel->slice = slice;
 }
 
+/* Who gets a new priority becomes the last of it. */
+void kernel_thread_yield(struct kernel_thread *kernel)
+{
+	cptr_t time = kernel_threads.cpu_time[kernel->cpu];
+
+	check(thread_set_priority(kernel->object, time, kernel->priority - 1), "priority");
+	check(thread_set_priority(kernel->object, time, kernel->priority), "priority");
+}
+
 static bool table_grow(void)
 {
 	uint32_t capacity = kernel_threads.capacity ? kernel_threads.capacity * 2 : 64;

@@ -12,12 +12,12 @@
 
 #define REALTIME_MAX 99
 
-/* Answered not at once but by the loop, it goes to the end of its priority's queue: the others run before it. */
+/* Not answered at once: it has to be ready before it can go behind its equals. */
 long sys_sched_yield(struct thread *thread, const uint64_t arguments[6])
 {
-	(void)thread;
 	(void)arguments;
 	wait_suspend(false, time_now());
+	thread->private->yields = true;
 	return 0;
 }
 

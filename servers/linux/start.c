@@ -34,8 +34,8 @@ void start_fiber(void *unused)
 }
 
 /*
- * The program of `exec` is an ordinary process. Number 1, its parent and that of orphans, is the server's own: it has one thread, which never
- * runs, no memory and no files, and what ends below it is reaped at once.
+ * The program of `exec` is an ordinary process. Number 1, its parent and that of orphans, is the server's
+ * own: it has one thread, which never runs, no memory and no files, and what ends below it is reaped at once.
  */
 static struct process *start_stand_in(void)
 {

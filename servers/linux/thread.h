@@ -54,6 +54,7 @@ struct thread_private {
 	bool attention;           /* look at signals, stops and exits before it returns to user mode */
 	bool exiting;             /* ends before it returns to user mode */
 	bool poked;
+	bool yields;            /* once it is answered, its equals run first */
 	bool registers_changed; /* the answer carries them */
 	bool mask_saved;
 	sigset_bits wait_set;   /* blocked, but waited for by rt_sigtimedwait */
@@ -84,6 +85,8 @@ bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space);
 unsigned thread_priority(const struct thread *thread);
 /* That, or its policy, has changed. */
 void kernel_thread_schedule(struct thread *thread);
+/* Ready, it goes behind the others of its priority. */
+void kernel_thread_yield(struct kernel_thread *kernel);
 uint64_t kernel_thread_time(const struct kernel_thread *kernel);
 void kernel_threads_init(cptr_t service);
 
