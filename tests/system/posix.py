@@ -15,7 +15,7 @@ import machine
 from support import GUEST, PATIENCE, SEED, check, full, pith, run, seconds
 
 PROGRAM = os.path.join(GUEST, "posix")
-SAMPLE = 60
+SAMPLE = 40
 JOBS = 8
 LIMIT = 60  # seconds a test
 

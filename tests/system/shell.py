@@ -127,6 +127,81 @@ def test_job_control():
         shell.power_off()
 
 
+def test_terminal_keys():
+    with Shell() as shell:
+        # Ctrl-\\ ends with a signal of its own, Ctrl-D ends the input, and a second one at an empty line, too.
+        shell.start("exec sleep 1000")
+        shell.send("\x1c")
+        shell.wait_prompt()
+        equal(shell.type("echo $?"), "131\n")
+        shell.start("cat; echo and on; cat")
+        shell.send("part")
+        shell.expect("part")
+        shell.send("\x04")
+        shell.expect("part")
+        shell.send("\x04")
+        shell.expect("and on")
+        shell.send("\x04")
+        shell.wait_prompt()
+        # Ctrl-S holds output back, Ctrl-Q lets it go on. What comes after Ctrl-S was on its way.
+        shell.start("i=0; while :; do i=$((i+1)); echo line $i; usleep 20000; done")
+        shell.expect("line 5\r")
+        shell.send("\x13")
+        while shell.pump(1):
+            pass
+        held = shell.raw
+        shell.pump(1)
+        equal(shell.raw, held, "what is shown while output is held back")
+        shell.send("\x11")
+        shell.expect("line [0-9]+\r")
+        shell.expect("line [0-9]+\r")
+        shell.send("\x03")
+        shell.wait_prompt()
+        # Without an interpretation of keys, and without echo.
+        shell.start("stty -icanon -isig -echo min 3; dd bs=3 count=1 2>/dev/null | od -c; stty sane")
+        shell.send("\x03a\x1a")
+        shell.expect("003 +a 032")
+        shell.wait_prompt()
+        check("-echo" not in shell.type("stty"), "the terminal after stty sane")
+        shell.power_off()
+
+
+def test_window_size_changes():
+    import fcntl
+    import signal
+    import struct
+    import termios
+    with Shell() as shell:
+        shell.start("trap \"stty size; exit\" WINCH; while :; do sleep 1; done")
+        fcntl.ioctl(shell.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        os.kill(shell.process.pid, signal.SIGWINCH)
+        shell.expect("40 100\r")
+        shell.wait_prompt()
+        equal(shell.type("stty size"), "40 100\n")
+        shell.power_off()
+
+
+def test_top_and_completion():
+    with Shell() as shell:
+        shell.send("top -d 1\r")
+        shell.expect("Mem: [0-9]+K used")
+        shell.expect("Load average")
+        shell.expect("PID")
+        shell.expect("top -d 1")
+        shell.expect("Mem: [0-9]+K used")
+        shell.send("q")
+        shell.wait_prompt()
+        # A command's name, and what there is where several fit.
+        shell.send("hostna\t")
+        shell.expect("hostname")
+        shell.send("\r")
+        shell.expect("pith\r")
+        shell.wait_prompt()
+        shell.type("mkdir /tmp/c; touch /tmp/c/one-a /tmp/c/one-b")
+        equal(shell.type("echo /tmp/c/o\ta"), "/tmp/c/one-a\n", "the part that several have in common")
+        shell.power_off()
+
+
 def test_editor_and_pager():
     with Shell() as shell:
         shell.send("vi /root/poem\r")
