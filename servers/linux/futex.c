@@ -66,9 +66,7 @@ int futex_key_of(struct thread *thread, uint64_t address, bool private, struct f
 
 _Atomic uint32_t *futex_word(struct mm *mm, uint64_t address)
 {
-	size_t size = sizeof(uint32_t);
-
-	return mm_pointer(mm, address, &size, true);
+	return mm_span(mm, address, sizeof(uint32_t), true).at;
 }
 
 static void waiter_insert(struct futex_waiter *waiter)

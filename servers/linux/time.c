@@ -97,21 +97,21 @@ deadline_t cpu_clock_deadline(int clock, uint64_t time)
 	return left < DEADLINE_NEVER - now ? now + (left > CPU_TICK ? left : CPU_TICK) : DEADLINE_NEVER;
 }
 
-/* For a thread's own use: 0 stands for itself, and others' threads are not seen. */
-static int read_cpu_clock_for(struct thread *thread, int clock, uint64_t *out)
+int cpu_clock_of(struct thread *thread, int clock)
 {
 	int id = ~(clock >> 3);
 	const struct thread *target;
 
-	if ((clock & CLOCK_KIND) == CLOCK_KIND)
-		return -EINVAL;
-	if (!id)
-		clock = clock & CLOCK_THREAD ? thread_clock(thread->tid)
-		                             : process_clock(thread->process->pid);
-	target = id && clock & CLOCK_THREAD ? thread_find(id) : thread;
-	if (!target || target->process != thread->process)
-		return -EINVAL;
-	return cpu_clock_read(clock, out) ? 0 : -EINVAL;
+	if (clock == CLOCK_PROCESS_CPUTIME_ID)
+		return process_clock(thread->process->pid);
+	if (clock == CLOCK_THREAD_CPUTIME_ID)
+		return thread_clock(thread->tid);
+	if (clock >= 0 || (clock & CLOCK_KIND) == CLOCK_KIND)
+		return 0;
+	if (!(clock & CLOCK_THREAD))
+		return !id || process_find(id) ? process_clock(id ? id : thread->process->pid) : 0;
+	target = id ? thread_find(id) : thread;
+	return target && target->process == thread->process ? thread_clock(target->tid) : 0;
 }
 
 int clock_read(struct thread *thread, int clock, uint64_t *out)
@@ -137,7 +137,8 @@ int clock_read(struct thread *thread, int clock, uint64_t *out)
 		*out = kernel_thread_time(thread->private->kernel);
 		return 0;
 	default:
-		return clock < 0 ? read_cpu_clock_for(thread, clock, out) : -EINVAL;
+		clock = cpu_clock_of(thread, clock);
+		return clock && cpu_clock_read(clock, out) ? 0 : -EINVAL;
 	}
 }
 
@@ -272,9 +273,9 @@ static long sleep_until_wall(uint64_t time)
 static long sleep_for_cpu(struct thread *thread, int clock, bool absolute, uint64_t time)
 {
 	uint64_t now;
-	int error = clock_read(thread, clock, &now);
 
-	if (error || (clock & CLOCK_THREAD && ~(clock >> 3) == thread->tid))
+	clock = cpu_clock_of(thread, clock);
+	if (clock == thread_clock(thread->tid) || !cpu_clock_read(clock, &now))
 		return -EINVAL;
 	if (!absolute)
 		time = time < INT64_MAX - now ? now + time : INT64_MAX;
@@ -334,13 +335,10 @@ long sys_clock_nanosleep(struct thread *thread, const uint64_t arguments[6])
 		if (arguments[1] & TIMER_ABSTIME)
 			return sleep_until(thread, time, 0);
 		break;
-	case CLOCK_PROCESS_CPUTIME_ID:
-		return sleep_for_cpu(thread, process_clock(thread->process->pid),
-		                     arguments[1] & TIMER_ABSTIME, time);
 	default:
-		return clock < 0 ? sleep_for_cpu(thread, clock, arguments[1] & TIMER_ABSTIME, time)
-		       : clock > CLOCK_TAI || clock == CLOCK_THREAD_CPUTIME_ID ? -EINVAL
-		                                                               : -EOPNOTSUPP;
+		if (clock >= 0 && clock <= CLOCK_TAI && !cpu_clock_of(thread, clock))
+			return -EOPNOTSUPP;
+		return sleep_for_cpu(thread, clock, arguments[1] & TIMER_ABSTIME, time);
 	}
 	return sleep_until(thread, syscall_deadline(thread, time), arguments[3]);
 }

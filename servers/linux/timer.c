@@ -312,17 +312,10 @@ static struct timer *posix_timer(struct thread *thread, uint64_t id)
 	return timers && id < POSIX_TIMERS ? timers->posix[id] : NULL;
 }
 
-/* The clock by which the timer runs: those of the caller's own CPU time get its number. 0: there is no such
- * clock. */
+/* The clock by which the timer runs; -1, which is the number of none: there is none such. */
 static int timer_clock(struct thread *thread, int clock)
 {
-	uint64_t time;
-
 	switch (clock) {
-	case CLOCK_PROCESS_CPUTIME_ID:
-		return process_clock(thread->process->pid);
-	case CLOCK_THREAD_CPUTIME_ID:
-		return thread_clock(thread->tid);
 	case CLOCK_REALTIME:
 	case CLOCK_MONOTONIC:
 	case CLOCK_BOOTTIME:
@@ -331,7 +324,8 @@ static int timer_clock(struct thread *thread, int clock)
 	case CLOCK_BOOTTIME_ALARM:
 		return clock;
 	default:
-		return clock < 0 && !clock_read(thread, clock, &time) ? clock : -1;
+		clock = cpu_clock_of(thread, clock);
+		return clock ? clock : -1;
 	}
 }
 

@@ -23,7 +23,9 @@ int clock_read(struct thread *thread, int clock, uint64_t *out);
 /* The clocks of CPU time of a process and of a thread. */
 int process_clock(int pid);
 int thread_clock(int tid);
-/* One of those. false: whose it was is gone. */
+/* The one that the thread means by this clock id (CLOCK_PROCESS_CPUTIME_ID, or one that names nobody: its own); 0: none that it may see. */
+int cpu_clock_of(struct thread *thread, int clock);
+/* false: whose it was is gone. */
 bool cpu_clock_read(int clock, uint64_t *out);
 /* When it can show this time at the earliest. */
 deadline_t cpu_clock_deadline(int clock, uint64_t time);

@@ -132,9 +132,15 @@ static void memory_locked(void)
 	SHOW(mlock(at + (1 << 20), 1 << 20));
 	SHOW(mlockall(0));
 	SHOW(mlockall(8));
+}
+
+static void memory_locked_by_a_user(void)
+{
+	char *at = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 	SHOW(limit(RLIMIT_MEMLOCK, 64 << 10));
 	SHOW(setuid(1000));
-	SHOW(mlock(at, 64 << 10));
+	SHOW(mlock(at, 32 << 10));
 	SHOW(mlock(at, 128 << 10));
 	SHOW(munlockall());
 	SHOW(mlock(at, 4096));
@@ -275,6 +281,7 @@ int main(void)
 	show_child("file size", file_size);
 	show_child("stack", overflow);
 	show_child("locked memory", memory_locked);
+	show_child("locked by a user", memory_locked_by_a_user);
 	show_child("CPU time", cpu_seconds);
 	show_child("signals", queue_is_full);
 	use_up(ITIMER_VIRTUAL, SIGVTALRM);

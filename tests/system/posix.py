@@ -8,11 +8,11 @@ import os
 import random
 import re
 
-import bench
 import linux_guest
 import machine
+from bench import collect
 
-from support import GUEST, PATIENCE, SEED, check, full, pith, run, seconds
+from support import GUEST, PATIENCE, SEED, check, full, make_disk, pith, run, seconds
 
 PROGRAM = os.path.join(GUEST, "posix")
 SAMPLE = 40
@@ -30,10 +30,9 @@ PASSED = re.compile(r"^(\S+/\S+) PASS$", re.M)
 def passed_on_linux(names):
     command = ("mkdir -p /etc /dev/shm && mount -t tmpfs tmpfs /dev/shm && echo daemon:x:1:1::/: >/etc/passwd && "
                f"/program run {JOBS} {LIMIT} {' '.join(names)}")
-    with bench.scratch_disk() as disk:
-        line = linux_guest.command_line(PROGRAM, command, machine.Disk(disk))
-        with machine.Machine(line) as emulator:
-            console, log = bench.collect(emulator, 3000 * PATIENCE)
+    line = linux_guest.command_line(PROGRAM, command, machine.Disk(make_disk("scratch.img", "16M")))
+    with machine.Machine(line) as emulator:
+        console, log = collect(emulator, 3000 * PATIENCE)
     console = console.replace("\r", "")
     check("status 0" in console, "the tests on Linux", console[-1000:], log[-1000:])
     return set(PASSED.findall(console))

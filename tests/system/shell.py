@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """`./pith run`: root's bash with Debian's tools on a pseudo-terminal, as a user sees it."""
 
+import fcntl
 import os
 import re
+import signal
+import struct
+import termios
 
 from support import PITH, Shell, check, dump, equal, fsck, host_shell, run
 
@@ -167,10 +171,6 @@ def test_terminal_keys():
 
 
 def test_window_size_changes():
-    import fcntl
-    import signal
-    import struct
-    import termios
     with Shell() as shell:
         shell.start("trap \"stty size; exit\" WINCH; while :; do sleep 1; done")
         fcntl.ioctl(shell.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
@@ -178,27 +178,6 @@ def test_window_size_changes():
         shell.expect("40 100\r")
         shell.wait_prompt()
         equal(shell.type("stty size"), "40 100\n")
-        shell.power_off()
-
-
-def test_top_and_completion():
-    with Shell() as shell:
-        shell.send("top -d 1\r")
-        shell.expect("Mem: [0-9]+K used")
-        shell.expect("Load average")
-        shell.expect("PID")
-        shell.expect("top -d 1")
-        shell.expect("Mem: [0-9]+K used")
-        shell.send("q")
-        shell.wait_prompt()
-        # A command's name, and what there is where several fit.
-        shell.send("hostna\t")
-        shell.expect("hostname")
-        shell.send("\r")
-        shell.expect("pith\r")
-        shell.wait_prompt()
-        shell.type("mkdir /tmp/c; touch /tmp/c/one-a /tmp/c/one-b")
-        equal(shell.type("echo /tmp/c/o\ta"), "/tmp/c/one-a\n", "the part that several have in common")
         shell.power_off()
 
 
