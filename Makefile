@@ -213,6 +213,10 @@ $(B)/guest/%-pie: tests/programs/%.c tests/programs/check.h $(MAKEFILES_USED)
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
 	$(call link,$(CC) -static-pie $(GUEST_FLAGS),$<)
+$(B)/guest/%: tests/stress/%.c $(MAKEFILES_USED)
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(call link,musl-gcc -static $(GUEST_FLAGS),$<)
 $(B)/guest/lbench: tests/bench/lbench.c $(MAKEFILES_USED)
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
@@ -246,13 +250,15 @@ $(B)/guest/compiler/tcc: $(B)/third-party/tcc/.fetched
 	@cp -L $(addprefix /usr/lib/x86_64-linux-musl/,libc.a crt1.o crti.o crtn.o) $(@D)/musl/lib
 	@cp -r $(<D)/*.c $(<D)/*.h $(<D)/*.def $(<D)/include $(B)/guest/tcc/config.h $(B)/guest/tcc/libtcc1.a $(B)/guest/tcc/tcc $(@D)
 
+STRESS_GUESTS := $(patsubst tests/stress/%.c,$(B)/guest/%,$(wildcard tests/stress/*.c))
+
 .PHONY: guests guest-packages
 guest-packages: $(B)/guest/lua $(B)/guest/sqlite3 $(B)/guest/compiler/tcc
-guests: $(foreach name,$(GUESTS),$(B)/guest/$(name)) $(foreach name,$(filter-out lbench,$(GUESTS)),$(B)/guest/$(name)-glibc $(B)/guest/$(name)-pie)
+guests: $(STRESS_GUESTS) $(foreach name,$(GUESTS),$(B)/guest/$(name)) $(foreach name,$(filter-out lbench,$(GUESTS)),$(B)/guest/$(name)-glibc $(B)/guest/$(name)-pie)
 
 # ---- what other folders add (ALL, DEPENDENCIES, rules of their own) ---------------------------------------------
 
-include $(wildcard kernel/build.mk lib/*/build.mk servers/*/build.mk drivers/*/*/build.mk tools/*/build.mk tests/kernel/build.mk tests/fuzz/build.mk tests/bench/*/build.mk)
+include $(wildcard kernel/build.mk lib/*/build.mk servers/*/build.mk drivers/*/*/build.mk tools/*/build.mk tests/kernel/build.mk tests/fuzz/build.mk tests/bench/*/build.mk tests/posix/build.mk)
 
 .PHONY: all host-tests clean
 all: $(ALL)

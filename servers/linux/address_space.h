@@ -28,6 +28,7 @@ struct mm {
 	uint64_t stack_limit; /* RLIMIT_STACK */
 	uint64_t data_limit;  /* RLIMIT_AS, bytes */
 	size_t virtual_pages;
+	bool lock_future; /* mlockall(MCL_FUTURE) */
 };
 
 /* Pages of MAP_SHARED | MAP_ANONYMOUS mappings. Each holds a reference of the object's. */
@@ -47,6 +48,9 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
                   struct file *file, uint64_t offset, struct shared_memory *shared);
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t end);
 int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot);
+/* mlock: the range is mapped throughout, or ENOMEM. */
+int mm_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock);
+size_t mm_locked_pages(const struct mm *mm);
 void mm_region_link(struct vma *vma);
 void mm_region_free(struct vma *vma);
 struct vma *mm_region_copy(const struct vma *vma); /* takes references; not yet in a set; NULL: no memory */
@@ -71,6 +75,9 @@ enum fault_result {
  * brought up to date only if the page had one; *out: the entry.
  */
 enum fault_result mm_resolve(struct mm *mm, uint64_t address, unsigned access, entry_t *out);
+
+/* Every page of the range is there, written to where that makes a private copy. false: one could not be had. */
+bool mm_populate(struct mm *mm, uint64_t start, uint64_t end);
 
 /* ---- fork.c ---- */
 struct mm *mm_fork(struct mm *mm); /* NULL: no memory */

@@ -193,6 +193,7 @@ static bool balance_move(struct thread *thread)
 	thread_stop_call(thread);
 	private->poked = false;
 	private->kernel = to;
+	kernel_thread_schedule(thread);
 	thread_tell_name(thread);
 	private->balance.quiet = 0;
 	kernel_thread_release(from);

@@ -120,6 +120,10 @@ static void copy_thread(struct thread *thread, struct thread *child, const struc
 	child->blocked = from->mask_saved ? from->saved_mask : thread->blocked;
 	memcpy(child->comm, thread->comm, sizeof(child->comm));
 	thread_set_affinity(child, from->affinity);
+	if (!from->reset_on_fork) {
+		to->policy = from->policy;
+		to->priority = from->priority;
+	}
 	/* A copy of the address space still has the alternate stack; a thread in the same one must not share
 	 * it. */
 	if (!(request->flags & CLONE_VM) || request->flags & CLONE_VFORK) {
@@ -182,8 +186,10 @@ static long clone_common(struct thread *thread, const struct clone_request *requ
 		return error ? error : -EAGAIN;
 	}
 	copy_thread(thread, child, request);
-	if (target != process)
+	if (target != process) {
 		process_publish(target);
+		process_timers_limit(target);
+	}
 	pid = child->tid;
 	store_tids(thread, child, request);
 	start_child(thread, child, request);

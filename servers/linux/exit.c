@@ -51,7 +51,7 @@ void thread_release_memory(struct thread *thread)
 	uint64_t clear = private->clear_child_tid;
 	uint32_t zero = 0;
 
-	futex_robust_exit(thread);
+	futex_exit(thread);
 	private->clear_child_tid = 0;
 	/* Nobody else would see it if the address space goes with this thread. */
 	if (clear && (thread->process->mm->references > 1 || thread->process->thread_count > 1) &&
@@ -92,6 +92,16 @@ static int exit_code_of(int wait_status)
 	return wait_status & 0x80 ? CLD_DUMPED : CLD_KILLED;
 }
 
+static bool parent_ignores(const struct process *process)
+{
+	const struct signal_action *action;
+
+	if (!process->parent || process->exit_signal != SIGCHLD)
+		return !process->parent;
+	action = &process->parent->signals->actions[SIGCHLD - 1];
+	return action->handler == HANDLER_IGNORE || action->flags & SA_NOCLDWAIT;
+}
+
 /* Children go to a new parent; a stopped group that loses its last tie to the session is told. */
 static void orphans_leave(struct process *process)
 {
@@ -107,9 +117,8 @@ static void orphans_leave(struct process *process)
 			group_hang_up_if_orphaned(child->pgid);
 		if (!child->zombie)
 			continue;
-		if (child->parent)
-			signal_notify_parent(child, exit_code_of(child->exit_status), child->exit_status);
-		else
+		signal_notify_parent(child, exit_code_of(child->exit_status), child->exit_status);
+		if (parent_ignores(child))
 			process_reap(child);
 	}
 }
@@ -121,16 +130,6 @@ void process_reap(struct process *process)
 	if (parent)
 		parent->child_time += process->user_time + process->child_time;
 	process_free(process);
-}
-
-static bool parent_ignores(const struct process *process)
-{
-	const struct signal_action *action;
-
-	if (!process->parent || process->exit_signal != SIGCHLD)
-		return !process->parent;
-	action = &process->parent->signals->actions[SIGCHLD - 1];
-	return action->handler == HANDLER_IGNORE || action->flags & SA_NOCLDWAIT;
 }
 
 static void become_zombie(struct process *process)

@@ -54,6 +54,7 @@ static bool copy_region(struct mm *child, struct mm *mm, struct vma *vma)
 	if (!copy)
 		return false;
 	copy->mm = child;
+	copy->flags &= ~(uint32_t)VMA_LOCKED;
 	child->regions.items[child->regions.count++] = copy; /* in order, and there is room */
 	child->virtual_pages += (copy->end - copy->start) >> PAGE_BITS;
 	mm_region_link(copy);

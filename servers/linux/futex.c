@@ -5,21 +5,18 @@
  * atomicity that is needed.
  */
 #include <errno.h>
-#include "futex_values.h"
+#include <stdatomic.h>
 #include <time.h>
 #include <pith/startup.h>
 #include "address_space.h"
+#include "futex.h"
+#include "futex_values.h"
 #include "syscall.h"
 #include "thread.h"
 #include "times.h"
 
 #define BUCKETS        256
 #define ROBUST_ENTRIES 2048 /* of a robust list; it may be a ring */
-
-struct futex_key {
-	const void *object; /* mm, inode or shared memory */
-	uint64_t offset;
-};
 
 struct futex_waiter {
 	struct futex_waiter *next, **link; /* link NULL: woken */
@@ -37,12 +34,12 @@ static struct futex_waiter **bucket_of(const struct futex_key *key)
 	return &buckets[(hash ^ hash >> 8) % BUCKETS];
 }
 
-static bool key_equal(const struct futex_key *a, const struct futex_key *b)
+bool futex_key_equal(const struct futex_key *a, const struct futex_key *b)
 {
 	return a->object == b->object && a->offset == b->offset;
 }
 
-static int key_of(struct thread *thread, uint64_t address, bool private, struct futex_key *key)
+int futex_key_of(struct thread *thread, uint64_t address, bool private, struct futex_key *key)
 {
 	struct mm *mm = thread->process->mm;
 	struct vma *vma;
@@ -65,6 +62,11 @@ static int key_of(struct thread *thread, uint64_t address, bool private, struct 
 	key->object = vma->shared ? (const void *)vma->shared : (const void *)vma_inode(vma);
 	key->offset = (vma->offset << PAGE_BITS) + address - vma->start;
 	return 0;
+}
+
+_Atomic uint32_t *futex_word(struct mm *mm, uint64_t address)
+{
+	return mm_span(mm, address, sizeof(uint32_t), true).at;
 }
 
 static void waiter_insert(struct futex_waiter *waiter)
@@ -95,7 +97,7 @@ static unsigned wake(const struct futex_key *key, unsigned count, uint32_t bitse
 
 	for (; waiter && woken < count; waiter = next) {
 		next = waiter->next;
-		if (!key_equal(&waiter->key, key) || !(waiter->bitset & bitset))
+		if (!futex_key_equal(&waiter->key, key) || !(waiter->bitset & bitset))
 			continue;
 		waiter_remove(waiter);
 		waitq_wake_all(&waiter->queue);
@@ -111,7 +113,7 @@ static unsigned requeue(const struct futex_key *from, const struct futex_key *to
 
 	for (; waiter && moved < count; waiter = next) {
 		next = waiter->next;
-		if (!key_equal(&waiter->key, from))
+		if (!futex_key_equal(&waiter->key, from))
 			continue;
 		waiter_remove(waiter);
 		waiter->key = *to;
@@ -130,7 +132,7 @@ static long futex_wait(struct thread *thread, uint64_t address, bool private, ui
 
 	if (!bitset)
 		return -EINVAL;
-	result = key_of(thread, address, private, &waiter.key);
+	result = futex_key_of(thread, address, private, &waiter.key);
 	if (result)
 		return result;
 	if (copy_from_user(thread, &value, address, sizeof(value)))
@@ -144,18 +146,20 @@ static long futex_wait(struct thread *thread, uint64_t address, bool private, ui
 	if (!waiter.link)
 		return 0;
 	waiter_remove(&waiter);
-	return result == -EINTR ? -EINTR_NOHAND : result;
+	if (result == -EINTR)
+		return deadline == DEADLINE_NEVER ? -EINTR_RESTART : -EINTR_NOHAND;
+	return result;
 }
 
 static long futex_requeue(struct thread *thread, const uint64_t arguments[6], bool private, bool compare)
 {
 	struct futex_key from, to;
 	uint32_t value;
-	int error = key_of(thread, arguments[0], private, &from);
+	int error = futex_key_of(thread, arguments[0], private, &from);
 	unsigned woken;
 
 	if (!error)
-		error = key_of(thread, arguments[4], private, &to);
+		error = futex_key_of(thread, arguments[4], private, &to);
 	if (error)
 		return error;
 	if ((int)arguments[2] < 0 || (int)arguments[3] < 0)
@@ -211,33 +215,36 @@ static int32_t sign_extend_12(uint32_t value)
 
 static long futex_wake_op(struct thread *thread, const uint64_t arguments[6], bool private)
 {
-	uint32_t encoded = (uint32_t)arguments[5], old, new;
+	uint32_t encoded = (uint32_t)arguments[5], old;
 	unsigned operation = encoded >> 28 & 7, comparison = encoded >> 24 & 15;
 	int32_t operand = sign_extend_12(encoded >> 12 & 0xfff), with = sign_extend_12(encoded & 0xfff);
 	struct futex_key first, second;
-	int error = key_of(thread, arguments[0], private, &first);
+	int error = futex_key_of(thread, arguments[0], private, &first);
+	_Atomic uint32_t *word;
 	unsigned woken;
 
 	if (!error)
-		error = key_of(thread, arguments[4], private, &second);
+		error = futex_key_of(thread, arguments[4], private, &second);
 	if (error)
 		return error;
 	if (operation > FUTEX_OP_XOR || comparison > FUTEX_OP_CMP_GE)
 		return -ENOSYS;
 	if (encoded & (uint32_t)FUTEX_OP_OPARG_SHIFT << 28)
 		operand = (int32_t)(1u << (operand & 31));
-	if (copy_from_user(thread, &old, arguments[4], sizeof(old)))
+	word = futex_word(thread->process->mm, arguments[4]);
+	if (!word)
 		return -EFAULT;
-	new = operate(operation, old, (uint32_t)operand);
-	if (copy_to_user(thread, arguments[4], &new, sizeof(new)))
-		return -EFAULT;
+	old = *word;
+	while (!atomic_compare_exchange_strong(word, &old, operate(operation, old, (uint32_t)operand)))
+		;
 	woken = wake(&first, (unsigned)arguments[2], UINT32_MAX);
 	if (holds(comparison, (int32_t)old, with))
 		woken += wake(&second, (unsigned)arguments[3], UINT32_MAX);
 	return woken;
 }
 
-/* FUTEX_WAIT has a relative timeout, FUTEX_WAIT_BITSET an absolute one. */
+/* FUTEX_WAIT has a relative timeout, the others an absolute one; that of FUTEX_LOCK_PI is the wall clock's
+ * without saying so. */
 static int wait_deadline(struct thread *thread, const uint64_t arguments[6], unsigned operation,
                          deadline_t *out)
 {
@@ -254,7 +261,10 @@ static int wait_deadline(struct thread *thread, const uint64_t arguments[6], uns
 	if ((operation & FUTEX_CMD_MASK) == FUTEX_WAIT)
 		*out = syscall_deadline(thread, time);
 	else
-		*out = clock_deadline(operation & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC,
+		*out = clock_deadline(operation & FUTEX_CLOCK_REALTIME ||
+		                                      (operation & FUTEX_CMD_MASK) == FUTEX_LOCK_PI
+		                              ? CLOCK_REALTIME
+		                              : CLOCK_MONOTONIC,
 		                      time);
 	return 0;
 }
@@ -279,7 +289,7 @@ long sys_futex(struct thread *thread, const uint64_t arguments[6])
 		                  deadline);
 	case FUTEX_WAKE:
 	case FUTEX_WAKE_BITSET:
-		error = key_of(thread, arguments[0], private, &key);
+		error = futex_key_of(thread, arguments[0], private, &key);
 		if (error)
 			return error;
 		if ((operation & FUTEX_CMD_MASK) == FUTEX_WAKE_BITSET && !(uint32_t)arguments[5])
@@ -292,8 +302,16 @@ long sys_futex(struct thread *thread, const uint64_t arguments[6])
 		return futex_requeue(thread, arguments, private, true);
 	case FUTEX_WAKE_OP:
 		return futex_wake_op(thread, arguments, private);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		error = wait_deadline(thread, arguments, operation, &deadline);
+		return error ? error : futex_lock_pi(thread, arguments[0], private, true, deadline);
+	case FUTEX_TRYLOCK_PI:
+		return futex_lock_pi(thread, arguments[0], private, false, 0);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi(thread, arguments[0], private);
 	default:
-		return -ENOSYS; /* priority inheritance */
+		return -ENOSYS; /* moving waiters to a lock that lends priority: C libraries do without */
 	}
 }
 
@@ -301,9 +319,9 @@ void futex_wake_address(struct thread *thread, uint64_t address, unsigned count)
 {
 	struct futex_key key;
 
-	if (!key_of(thread, address, false, &key))
+	if (!futex_key_of(thread, address, false, &key))
 		wake(&key, count, UINT32_MAX);
-	if (!key_of(thread, address, true, &key))
+	if (!futex_key_of(thread, address, true, &key))
 		wake(&key, count, UINT32_MAX);
 }
 
@@ -332,20 +350,27 @@ long sys_get_robust_list(struct thread *thread, const uint64_t arguments[6])
 	return 0;
 }
 
-static void owner_died(struct thread *thread, uint64_t address)
+/* A lock that lends priority goes to who waits for it afterwards (futex_pi_exit). */
+static void owner_died(struct thread *thread, uint64_t entry, int64_t offset, bool lends)
 {
-	uint32_t value, new;
+	uint64_t address = entry + (uint64_t)offset;
+	_Atomic uint32_t *word = address & 3 ? NULL : futex_word(thread->process->mm, address);
+	uint32_t value;
 
-	if (address & 3 || copy_from_user(thread, &value, address, sizeof(value)))
+	if (!word)
 		return;
-	if ((value & FUTEX_TID_MASK) != (uint32_t)thread->tid)
-		return;
-	new = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-	if (!copy_to_user(thread, address, &new, sizeof(new)) && value & FUTEX_WAITERS)
+	value = *word;
+	do
+		if ((value & FUTEX_TID_MASK) != (uint32_t)thread->tid)
+			return;
+	while (!atomic_compare_exchange_strong(word, &value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED));
+	if (value & FUTEX_WAITERS && !lends)
 		futex_wake_address(thread, address, 1);
 }
 
-void futex_robust_exit(struct thread *thread)
+#define ENTRY_LENDS 1ul /* a mark in the pointer */
+
+static void robust_list_exit(struct thread *thread)
 {
 	uint64_t head = thread->private->robust_list, entry, pending, next;
 	int64_t offset;
@@ -354,15 +379,20 @@ void futex_robust_exit(struct thread *thread)
 	if (!head || copy_from_user(thread, &entry, head, 8) ||
 	    copy_from_user(thread, &offset, head + 8, 8) || copy_from_user(thread, &pending, head + 16, 8))
 		return;
-	entry &= ~1ul; /* bit 0 marks priority inheritance */
-	pending &= ~1ul;
-	for (unsigned i = 0; i < ROBUST_ENTRIES && entry && entry != head; i++) {
-		if (copy_from_user(thread, &next, entry, 8))
+	for (unsigned i = 0; i < ROBUST_ENTRIES && (entry & ~ENTRY_LENDS) && (entry & ~ENTRY_LENDS) != head;
+	     i++) {
+		if (copy_from_user(thread, &next, entry & ~ENTRY_LENDS, 8))
 			break;
-		if (entry != pending)
-			owner_died(thread, entry + (uint64_t)offset);
-		entry = next & ~1ul;
+		if ((entry & ~ENTRY_LENDS) != (pending & ~ENTRY_LENDS))
+			owner_died(thread, entry & ~ENTRY_LENDS, offset, entry & ENTRY_LENDS);
+		entry = next;
 	}
-	if (pending)
-		owner_died(thread, pending + (uint64_t)offset);
+	if (pending & ~ENTRY_LENDS)
+		owner_died(thread, pending & ~ENTRY_LENDS, offset, pending & ENTRY_LENDS);
+}
+
+void futex_exit(struct thread *thread)
+{
+	robust_list_exit(thread);
+	futex_pi_exit(thread);
 }

@@ -3,6 +3,7 @@
  * The kernel's objects behind threads: a Thread with its SchedContext, marked foreign, whose system calls,
  * faults and exceptions come to this server's Endpoint with the thread's number as badge.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <pith/log.h>
 #include <pith/slots.h>
@@ -10,8 +11,13 @@
 #include "space.h"
 #include "thread.h"
 
-#define SLICE_NS      10000000ul /* round robin */
-#define PRIORITY_NICE 60         /* of nice 0; one nice step is one priority */
+#define SLICE_NS       10000000ul /* round robin */
+#define ROUND_SLICE_NS 100000000ul
+#define FIFO_SLICE_NS  1000000000ul
+/* One nice step is one priority; those of SCHED_FIFO and SCHED_RR are above, all of them below this server's.
+ */
+#define PRIORITY_NICE     21 /* of nice 0 */
+#define PRIORITY_REALTIME 40
 
 static struct {
 	struct kernel_thread **table; /* by number, from 1 */
@@ -39,19 +45,49 @@ static bool check(enum error error, const char *what)
 	return error == ERR_NONE;
 }
 
-static unsigned nice_priority(int nice)
+unsigned thread_priority(const struct thread *thread)
 {
-	return (unsigned)(PRIORITY_NICE - nice);
+	unsigned realtime = thread->private->priority;
+	unsigned own =
+	        realtime ? PRIORITY_REALTIME + realtime : (unsigned)(PRIORITY_NICE - thread->process->nice);
+
+	return own > thread->private->lent ? own : thread->private->lent;
 }
 
-void kernel_thread_set_nice(struct kernel_thread *kernel, int nice)
+static uint64_t slice_of(const struct thread *thread)
 {
-	if (kernel->nice == nice)
-		return;
-	if (check(thread_set_priority(kernel->object, kernel_threads.cpu_time[kernel->cpu],
-	                              nice_priority(nice)),
-	          "priority"))
-		kernel->nice = nice;
+	switch (thread->private->policy) {
+	case SCHED_FIFO:
+		return FIFO_SLICE_NS;
+	case SCHED_RR:
+		return ROUND_SLICE_NS;
+	default:
+		return SLICE_NS;
+	}
+}
+
+void kernel_thread_schedule(struct thread *thread)
+{
+	struct kernel_thread *kernel = thread->private->kernel;
+	cptr_t time = kernel_threads.cpu_time[kernel->cpu];
+	unsigned priority = thread_priority(thread);
+	uint64_t slice = slice_of(thread);
+
+	if (kernel->priority != priority &&
+	    check(thread_set_priority(kernel->object, time, priority), "priority"))
+		kernel->priority = priority;
+	if (kernel->slice != slice &&
+	    check(cpu_time_configure(time, kernel->sched_context, slice, slice), "slice"))
+		kernel->slice = slice;
+}
+
+/* Who gets a new priority becomes the last of it. */
+void kernel_thread_yield(struct kernel_thread *kernel)
+{
+	cptr_t time = kernel_threads.cpu_time[kernel->cpu];
+
+	check(thread_set_priority(kernel->object, time, kernel->priority - 1), "priority");
+	check(thread_set_priority(kernel->object, time, kernel->priority), "priority");
 }
 
 static bool table_grow(void)
@@ -90,10 +126,12 @@ static bool configure(struct kernel_thread *kernel)
 {
 	cptr_t time = kernel_threads.cpu_time[kernel->cpu];
 
+	kernel->priority = PRIORITY_NICE;
+	kernel->slice = SLICE_NS;
 	return check(cpu_time_configure(time, kernel->sched_context, SLICE_NS, SLICE_NS), "slice") &&
 	       check(thread_bind(kernel->object, BIND_SCHED_CONTEXT, kernel->sched_context), "bind slice") &&
 	       check(thread_set_foreign(kernel->object, true), "foreign") &&
-	       check(thread_set_priority(kernel->object, time, nice_priority(0)), "priority") &&
+	       check(thread_set_priority(kernel->object, time, kernel->priority), "priority") &&
 	       bind_syscalls(kernel);
 }
 
@@ -135,10 +173,8 @@ struct kernel_thread *kernel_thread_take(struct thread *thread, unsigned cpu)
 		kernel_threads.free[cpu] = kernel->next_free;
 	else
 		kernel = kernel_thread_create(cpu);
-	if (kernel) {
+	if (kernel)
 		kernel->thread = thread;
-		kernel_thread_set_nice(kernel, thread->process->nice);
-	}
 	return kernel;
 }
 

@@ -36,6 +36,8 @@ static int limit_set(struct thread *thread, struct process *target, unsigned whi
 	if (which == RLIMIT_NOFILE && new->maximum > 1048576)
 		return -EPERM;
 	*limit = *new;
+	if (which == RLIMIT_CPU)
+		process_timers_limit(target);
 	if (target->mm && which == RLIMIT_STACK)
 		target->mm->stack_limit = new->current;
 	if (target->mm && which == RLIMIT_AS)

@@ -87,6 +87,9 @@ static void answer_alone(struct thread *thread, cptr_t reply, const union delive
 	if (error != ERR_NONE)
 		log_error("thread %d: reply: %s", thread->tid, error_text(error));
 	reply_give(reply);
+	if (thread->private->yields)
+		kernel_thread_yield(thread->private->kernel);
+	thread->private->yields = false;
 }
 
 /*

@@ -108,6 +108,25 @@ void mm_drop_pages(struct mm *mm, uint64_t start, uint64_t end)
 	page_map_prune(&mm->pages);
 }
 
+bool mm_populate(struct mm *mm, uint64_t start, uint64_t end)
+{
+	for (uint64_t at = start; at < end; at += PAGE_SIZE) {
+		const struct vma *vma = vma_find(&mm->regions, at);
+		entry_t entry;
+
+		if (!vma)
+			return false; /* unmapped while an earlier page was waited for */
+		if (!(vma->prot & (PROT_READ | PROT_WRITE | PROT_EXEC)))
+			continue;
+		if (mm_resolve(mm, at,
+		               vma->prot & PROT_WRITE && !(vma->flags & VMA_SHARED) ? FAULT_WRITE
+		                                                                    : FAULT_READ,
+		               &entry) != FAULT_OK)
+			return false;
+	}
+	return true;
+}
+
 void shared_memory_put(struct shared_memory *shared)
 {
 	uint64_t page = 0;
@@ -160,6 +179,16 @@ void mm_write_protect(struct inode *inode, uint64_t page_index)
 size_t process_resident_pages(struct process *process)
 {
 	return process->mm ? process->mm->pages.pages : 0;
+}
+
+size_t mm_locked_pages(const struct mm *mm)
+{
+	size_t pages = 0;
+
+	for (unsigned i = 0; i < mm->regions.count; i++)
+		if (mm->regions.items[i]->flags & VMA_LOCKED)
+			pages += (mm->regions.items[i]->end - mm->regions.items[i]->start) >> PAGE_BITS;
+	return pages;
 }
 
 size_t process_virtual_size(struct process *process)

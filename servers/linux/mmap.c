@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include "address_space.h"
 #include "syscall.h"
 #include "vfs.h"
@@ -24,6 +25,14 @@ static bool aligned(uint64_t value)
 static bool range_valid(uint64_t start, uint64_t length)
 {
 	return aligned(start) && start < USER_END && length <= USER_END - start;
+}
+
+/* Whether the process may have so many pages locked; 0: any at all. */
+static bool may_lock(struct thread *thread, size_t pages)
+{
+	uint64_t limit = thread->process->limits[RLIMIT_MEMLOCK].current;
+
+	return capable_root(thread) || (limit && pages <= limit >> PAGE_BITS);
 }
 
 static uint64_t find_gap(struct mm *mm, uint64_t size)
@@ -111,7 +120,7 @@ static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigne
 	return error;
 }
 
-long sys_mmap(struct thread *thread, const uint64_t arguments[6])
+static long map(struct thread *thread, const uint64_t arguments[6])
 {
 	uint64_t address = arguments[0], length = page_align(arguments[1]), offset = arguments[5];
 	unsigned prot = arguments[2] & PROT_ALL, flags = (unsigned)arguments[3], type = flags & MAP_TYPE;
@@ -135,6 +144,27 @@ long sys_mmap(struct thread *thread, const uint64_t arguments[6])
 	result = map_file(mm, file_get(file), address, length, prot, flags, offset);
 	if (result < 0)
 		file_put(file);
+	return result;
+}
+
+long sys_mmap(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t length = page_align(arguments[1]);
+	struct mm *mm = thread->process->mm;
+	bool lock = arguments[3] & MAP_LOCKED;
+	long result;
+
+	if (lock && !may_lock(thread, 0))
+		return -EPERM;
+	if ((lock || mm->lock_future) && !may_lock(thread, mm_locked_pages(mm) + (length >> PAGE_BITS)))
+		return -EAGAIN;
+	result = map(thread, arguments);
+	if (result < 0)
+		return result;
+	if (lock)
+		mm_lock(mm, (uint64_t)result, (uint64_t)result + length, true);
+	if (lock || mm->lock_future || (arguments[3] & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		mm_populate(mm, (uint64_t)result, (uint64_t)result + length);
 	return result;
 }
 
@@ -330,6 +360,11 @@ long sys_madvise(struct thread *thread, const uint64_t arguments[6])
 	case 20:
 	case 21:
 		break;
+	case 22: /* MADV_POPULATE_READ, POPULATE_WRITE */
+	case 23:
+		if (!mapped_throughout(mm, start, end))
+			return -ENOMEM;
+		return mm_populate(mm, start, end) ? 0 : -EFAULT;
 	case 10: /* MADV_DONTFORK, DOFORK */
 	case 11:
 		return set_fork_flag(mm, start, end, arguments[2] == 10);
@@ -350,15 +385,17 @@ long sys_msync(struct thread *thread, const uint64_t arguments[6])
 		return -EINVAL;
 	if (!mapped_throughout(mm, start, end))
 		return -ENOMEM;
-	while (flags & MS_SYNC && start < end) {
+	while (flags & (MS_SYNC | MS_INVALIDATE) && start < end) {
 		struct vma *vma = vma_find(&mm->regions, start);
 		struct file *file = vma ? vma->file : NULL;
 		int error = 0;
 
 		if (!vma)
 			return -ENOMEM; /* unmapped while an earlier part was written */
+		if (flags & MS_INVALIDATE && vma->flags & VMA_LOCKED)
+			return -EBUSY;
 		start = vma->end;
-		if (!file || !(vma->flags & VMA_SHARED) || !file->operations->fsync)
+		if (!(flags & MS_SYNC) || !file || !(vma->flags & VMA_SHARED) || !file->operations->fsync)
 			continue;
 		file_get(file);
 		error = file->operations->fsync(file);
@@ -388,35 +425,78 @@ long sys_mincore(struct thread *thread, const uint64_t arguments[6])
 	return 0;
 }
 
-/* Pages of processes never leave memory: locking is a matter of the arguments alone. */
-static long lock_range(struct thread *thread, const uint64_t arguments[6])
+/* ---- locking ---- */
+
+static long lock_range(struct thread *thread, const uint64_t arguments[6], bool lock, bool populate)
 {
 	uint64_t start = arguments[0] & ~(PAGE_SIZE - 1), end = page_align(arguments[0] + arguments[1]);
+	struct mm *mm = thread->process->mm;
+	int error;
 
 	if (end < start)
 		return -EINVAL;
-	return mapped_throughout(thread->process->mm, start, end) ? 0 : -ENOMEM;
+	if (lock && !may_lock(thread, 0))
+		return -EPERM;
+	if (lock && !may_lock(thread, mm_locked_pages(mm) + ((end - start) >> PAGE_BITS)))
+		return -ENOMEM;
+	error = mm_lock(mm, start, end, lock);
+	if (error || !populate)
+		return error;
+	return mm_populate(mm, start, end) ? 0 : -ENOMEM;
 }
 
 long sys_mlock(struct thread *thread, const uint64_t arguments[6])
 {
-	return lock_range(thread, arguments);
+	return lock_range(thread, arguments, true, true);
+}
+
+long sys_mlock2(struct thread *thread, const uint64_t arguments[6])
+{
+	if (arguments[2] & ~1ul) /* MLOCK_ONFAULT */
+		return -EINVAL;
+	return lock_range(thread, arguments, true, !arguments[2]);
 }
 
 long sys_munlock(struct thread *thread, const uint64_t arguments[6])
 {
-	return lock_range(thread, arguments);
+	return lock_range(thread, arguments, false, false);
+}
+
+/* Each region by itself: there are gaps between them. */
+static void lock_all(struct mm *mm, bool lock, bool populate)
+{
+	for (unsigned i = 0; i < mm->regions.count; i++) {
+		struct vma *vma = mm->regions.items[i];
+		uint64_t start = vma->start, end = vma->end;
+
+		vma->flags = lock ? vma->flags | VMA_LOCKED : vma->flags & ~(uint32_t)VMA_LOCKED;
+		if (populate)
+			mm_populate(mm, start, end); /* as Linux does, without regard to what fails */
+	}
 }
 
 long sys_mlockall(struct thread *thread, const uint64_t arguments[6])
 {
-	(void)thread;
-	return !arguments[0] || arguments[0] & ~7ul ? -EINVAL : 0;
+	struct mm *mm = thread->process->mm;
+	unsigned flags = (unsigned)arguments[0];
+
+	if (flags & ~(unsigned)(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ||
+	    !(flags & (MCL_CURRENT | MCL_FUTURE)))
+		return -EINVAL;
+	if (!may_lock(thread, 0))
+		return -EPERM;
+	if (flags & MCL_CURRENT && !may_lock(thread, mm->virtual_pages))
+		return -ENOMEM;
+	mm->lock_future = flags & MCL_FUTURE;
+	if (flags & MCL_CURRENT)
+		lock_all(mm, true, !(flags & MCL_ONFAULT));
+	return 0;
 }
 
 long sys_munlockall(struct thread *thread, const uint64_t arguments[6])
 {
-	(void)thread;
 	(void)arguments;
+	thread->process->mm->lock_future = false;
+	lock_all(thread->process->mm, false, false);
 	return 0;
 }

@@ -188,7 +188,7 @@ uint64_t process_cpu_time(struct process *process)
 
 static bool thread_runs(const struct thread *thread)
 {
-	return !thread->fiber;
+	return !thread->fiber && !thread->private->exiting;
 }
 
 char process_state(struct process *process)

@@ -6,6 +6,8 @@
 #include "address_space.h"
 #include "vfs.h"
 
+#define REGIONS_MAX 65530 /* of an address space, as Linux's vm.max_map_count */
+
 static size_t region_pages(const struct vma *vma)
 {
 	return (vma->end - vma->start) >> PAGE_BITS;
@@ -92,9 +94,11 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
 
 	if (mm->virtual_pages + region_pages(&region) > mm->data_limit >> PAGE_BITS)
 		return -ENOMEM;
+	if (mm->lock_future)
+		region.flags |= VMA_LOCKED;
 	if (!merge_below(mm, &region)) {
 		vma = malloc(sizeof(*vma));
-		if (!vma || !vma_reserve(&mm->regions, 1)) {
+		if (!vma || mm->regions.count >= REGIONS_MAX || !vma_reserve(&mm->regions, 1)) {
 			free(vma);
 			return -ENOMEM;
 		}
@@ -111,7 +115,7 @@ int mm_region_split(struct mm *mm, struct vma *vma, uint64_t address)
 {
 	struct vma *upper;
 
-	if (!vma_reserve(&mm->regions, 1))
+	if (mm->regions.count >= REGIONS_MAX || !vma_reserve(&mm->regions, 1))
 		return -ENOMEM;
 	upper = mm_region_copy(vma);
 	if (!upper)
@@ -232,6 +236,37 @@ static void merge_region(struct mm *mm, struct vma *vma)
 	mm_region_free(vma);
 }
 
+static void merge_range(struct mm *mm, uint64_t start, uint64_t end)
+{
+	while (start < end) {
+		struct vma *vma = vma_find(&mm->regions, start);
+
+		start = vma->end;
+		merge_region(mm, vma);
+	}
+	mm->generation++;
+}
+
+int mm_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock)
+{
+	int error;
+
+	if (!range_is_mapped(mm, start, end))
+		return -ENOMEM;
+	error = split_at_ends(mm, start, end);
+	if (error)
+		return error;
+	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
+		struct vma *vma = mm->regions.items[i];
+
+		if (vma->start >= end)
+			break;
+		vma->flags = lock ? vma->flags | VMA_LOCKED : vma->flags & ~(uint32_t)VMA_LOCKED;
+	}
+	merge_range(mm, start, end);
+	return 0;
+}
+
 int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 {
 	unsigned index = vma_first(&mm->regions, start);
@@ -256,12 +291,6 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 		vma->prot = prot;
 		protect_region(mm, vma);
 	}
-	for (uint64_t at = start; at < end;) {
-		struct vma *vma = vma_find(&mm->regions, at);
-
-		at = vma->end;
-		merge_region(mm, vma);
-	}
-	mm->generation++;
+	merge_range(mm, start, end);
 	return 0;
 }

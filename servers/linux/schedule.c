@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Priorities, CPUs and scheduling, as far as one policy goes. */
+/* Policies, priorities and CPUs. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <pith/startup.h>
 #include "balance.h"
 #include "syscall.h"
 #include "thread.h"
+#include "times.h"
 
+#define REALTIME_MAX 99
+
+/* Not answered at once: it has to be ready before it can go behind its equals. */
 long sys_sched_yield(struct thread *thread, const uint64_t arguments[6])
 {
-	(void)thread;
 	(void)arguments;
+	wait_suspend(false, time_now());
+	thread->private->yields = true;
 	return 0;
 }
 
@@ -47,47 +54,106 @@ long sys_sched_setaffinity(struct thread *thread, const uint64_t arguments[6])
 	return 0;
 }
 
+static bool realtime(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
 long sys_sched_getscheduler(struct thread *thread, const uint64_t arguments[6])
 {
-	return thread_named(thread, arguments[0]) ? SCHED_OTHER : -ESRCH;
+	const struct thread *target = thread_named(thread, arguments[0]);
+
+	if ((int)arguments[0] < 0)
+		return -EINVAL;
+	if (!target)
+		return -ESRCH;
+	return target->private->policy | (target->private->reset_on_fork ? SCHED_RESET_ON_FORK : 0);
 }
 
 long sys_sched_getparam(struct thread *thread, const uint64_t arguments[6])
 {
-	int priority = 0;
+	const struct thread *target = thread_named(thread, arguments[0]);
+	int priority;
 
-	if (!thread_named(thread, arguments[0]))
+	if ((int)arguments[0] < 0 || !arguments[1])
+		return -EINVAL;
+	if (!target)
 		return -ESRCH;
+	priority = target->private->priority;
 	return copy_to_user(thread, arguments[1], &priority, sizeof(priority));
 }
 
-static int check_policy(int policy, int priority)
+/* Others than the superuser get priorities within RLIMIT_RTPRIO, and may always have less. */
+static bool may_schedule(struct thread *thread, const struct thread *target, int policy, int priority)
 {
-	if (policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE)
-		return priority ? -EINVAL : 0;
-	return policy == SCHED_FIFO || policy == SCHED_RR ? -EPERM : -EINVAL;
+	const struct thread_private *now = target->private;
+	const struct credentials *mine = &thread->process->credentials,
+	                         *theirs = &target->process->credentials;
+
+	if (capable_root(thread))
+		return true;
+	if (mine->euid != theirs->uid && mine->euid != theirs->euid)
+		return false;
+	if (!realtime(policy))
+		return true;
+	if (policy != now->policy && !target->process->limits[RLIMIT_RTPRIO].current)
+		return false;
+	return priority <= now->priority ||
+	       (uint64_t)priority <= target->process->limits[RLIMIT_RTPRIO].current;
+}
+
+static long set_policy(struct thread *thread, uint64_t tid, int policy, uint64_t parameters)
+{
+	struct thread *target = thread_named(thread, tid);
+	bool reset = policy >= 0 && policy & SCHED_RESET_ON_FORK;
+	int priority;
+
+	if ((int)tid < 0 || !parameters)
+		return -EINVAL;
+	if (copy_from_user(thread, &priority, parameters, sizeof(priority)))
+		return -EFAULT;
+	if (!target)
+		return -ESRCH;
+	if (policy < 0) { /* as it is */
+		policy = target->private->policy;
+		reset = target->private->reset_on_fork;
+	}
+	policy &= ~SCHED_RESET_ON_FORK;
+	if (!realtime(policy) && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE)
+		return -EINVAL;
+	if (realtime(policy) ? priority < 1 || priority > REALTIME_MAX : priority != 0)
+		return -EINVAL;
+	if (!may_schedule(thread, target, policy, priority))
+		return -EPERM;
+	target->private->policy = (uint8_t)policy;
+	target->private->priority = (uint8_t)priority;
+	target->private->reset_on_fork = reset;
+	kernel_thread_schedule(target);
+	return 0;
 }
 
 long sys_sched_setscheduler(struct thread *thread, const uint64_t arguments[6])
 {
-	int priority;
-
-	if (!thread_named(thread, arguments[0]))
-		return -ESRCH;
-	if (copy_from_user(thread, &priority, arguments[2], sizeof(priority)))
-		return -EFAULT;
-	return check_policy((int)arguments[1] & ~0x40000000, priority);
+	return (int)arguments[1] < 0 ? -EINVAL
+	                             : set_policy(thread, arguments[0], (int)arguments[1], arguments[2]);
 }
 
 long sys_sched_setparam(struct thread *thread, const uint64_t arguments[6])
 {
-	int priority;
+	return set_policy(thread, arguments[0], -1, arguments[1]);
+}
 
-	if (!thread_named(thread, arguments[0]))
+long sys_sched_rr_get_interval(struct thread *thread, const uint64_t arguments[6])
+{
+	struct thread *target = thread_named(thread, arguments[0]);
+	struct timespec slice;
+
+	if ((int)arguments[0] < 0)
+		return -EINVAL;
+	if (!target)
 		return -ESRCH;
-	if (copy_from_user(thread, &priority, arguments[1], sizeof(priority)))
-		return -EFAULT;
-	return check_policy(SCHED_OTHER, priority);
+	slice = ns_to_timespec(target->private->policy == SCHED_FIFO ? 0 : target->private->kernel->slice);
+	return copy_to_user(thread, arguments[1], &slice, sizeof(slice));
 }
 
 long sys_sched_get_priority_max(struct thread *thread, const uint64_t arguments[6])
@@ -95,8 +161,8 @@ long sys_sched_get_priority_max(struct thread *thread, const uint64_t arguments[
 	int policy = (int)arguments[0];
 
 	(void)thread;
-	if (policy == SCHED_FIFO || policy == SCHED_RR)
-		return 99;
+	if (realtime(policy))
+		return REALTIME_MAX;
 	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
 }
 
@@ -105,7 +171,7 @@ long sys_sched_get_priority_min(struct thread *thread, const uint64_t arguments[
 	int policy = (int)arguments[0];
 
 	(void)thread;
-	if (policy == SCHED_FIFO || policy == SCHED_RR)
+	if (realtime(policy))
 		return 1;
 	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
 }
@@ -147,7 +213,7 @@ static int set_nice(struct thread *thread, struct process *process, int nice)
 		return -EACCES;
 	process->nice = nice;
 	for (struct thread *each = process->threads; each; each = each->next_in_process)
-		kernel_thread_set_nice(each->private->kernel, nice);
+		kernel_thread_schedule(each);
 	return 0;
 }
 

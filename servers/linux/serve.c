@@ -100,7 +100,7 @@ static bool interrupt_call(struct thread *thread, long result, uint64_t number)
 	if (!signal_take(thread, &info, &action))
 		return thread->private->exiting;
 	registers = thread_registers_change(thread);
-	if (result == -EINTR_RESTART && action.flags & SA_RESTART) {
+	if (result == -EINTR_ALWAYS || (result == -EINTR_RESTART && action.flags & SA_RESTART)) {
 		registers->rip -= 2; /* the syscall instruction */
 		registers->rax = number;
 	} else {
@@ -124,7 +124,8 @@ static void serve_syscall(struct thread *thread)
 		if (private->exiting)
 			return;
 		result = syscall_dispatch(thread, number, &delivery->words[1]);
-		if ((result != -EINTR_RESTART && result != -EINTR_NOHAND) || number == RT_SIGRETURN)
+		if ((result != -EINTR_RESTART && result != -EINTR_ALWAYS && result != -EINTR_NOHAND) ||
+		    number == RT_SIGRETURN)
 			break;
 		if (interrupt_call(thread, result, number))
 			return;

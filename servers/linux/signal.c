@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include "fiber_context.h"
 #include "thread.h"
 
@@ -13,7 +14,6 @@
 	(SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | \
 	 SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS))
 #define FIRST_REALTIME 32
-#define QUEUE_LIMIT    1024 /* queued real-time signals of one queue */
 
 struct signal_state *signal_state_create(const struct signal_state *copy_from)
 {
@@ -170,6 +170,8 @@ bool signal_dequeue(struct thread *thread, sigset_bits set, struct linux_siginfo
 		ready &= SYNCHRONOUS;
 	signal = __builtin_ctzl(ready) + 1;
 	queue_take(own->pending & SIGNAL_BIT(signal) ? own : shared, signal, info);
+	if (info->code == SI_TIMER)
+		timer_signal_taken(thread->process, info);
 	return true;
 }
 
@@ -239,31 +241,51 @@ static void process_continue(struct process *process)
 	signal_notify_parent(process, CLD_CONTINUED, SIGCONT);
 }
 
-void signal_post(struct process *process, struct thread *thread, const struct linux_siginfo *info)
+bool signal_post(struct process *process, struct thread *thread, const struct linux_siginfo *info)
 {
 	int signal = info->signal;
 	struct signal_queue *queue = thread ? &thread->private->pending : &process->signals->pending;
 
 	if (process->zombie || signal < 1 || signal > SIGNAL_COUNT)
-		return;
+		return true;
 	if (signal == SIGKILL) {
 		if (process->pid != 1)
 			process_exit_group(process, SIGKILL);
-		return;
+		return true;
 	}
 	if (signal == SIGCONT)
 		process_continue(process);
 	else if (signal_stops(signal))
 		signal_queue_flush(&process->signals->pending, SIGNAL_BIT(SIGCONT));
 	if (ignored(process, signal) && !blocked_everywhere(process, thread, signal))
-		return;
-	if (signal >= FIRST_REALTIME && queue_length(queue) >= QUEUE_LIMIT)
-		return;
-	queue_add(queue, info);
+		return true;
+	/* That one has come is told even where the queue is full, but not with a value. */
+	if (signal >= FIRST_REALTIME && queue_length(queue) >= process->limits[RLIMIT_SIGPENDING].current) {
+		if (info->code != SI_USER && info->code != SI_KERNEL)
+			return false;
+		queue->pending |= SIGNAL_BIT(signal);
+	} else {
+		queue_add(queue, info);
+	}
 	if (!thread)
 		alert_one(process, signal);
 	else if (!(deaf_to(thread) & SIGNAL_BIT(signal)))
 		thread_alert(thread);
+	return true;
+}
+
+void signal_post_timer(struct process *process, struct thread *thread, const struct linux_siginfo *info)
+{
+	struct signal_queue *queue = thread ? &thread->private->pending : &process->signals->pending;
+
+	for (struct signal_item *item = queue->first; item; item = item->next)
+		if (item->info.code == SI_TIMER && item->info.signal == info->signal &&
+		    item->info.timer == info->timer) {
+			item->info.overrun +=
+			        info->overrun < INT32_MAX - item->info.overrun ? info->overrun + 1 : 0;
+			return;
+		}
+	signal_post(process, thread, info);
 }
 
 static struct linux_siginfo simple_info(int signal, int code, int sender_pid)

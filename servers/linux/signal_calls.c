@@ -152,9 +152,7 @@ static int post(struct thread *thread, struct process *target, struct thread *ta
 {
 	if (!may_signal(thread, target, info->signal))
 		return -EPERM;
-	if (info->signal)
-		signal_post(target, target_thread, info);
-	return 0;
+	return !info->signal || signal_post(target, target_thread, info) ? 0 : -EAGAIN;
 }
 
 /* Every process of a group, or (pgid -1) every process but process 1 and the sender. */

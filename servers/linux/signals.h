@@ -70,8 +70,10 @@ void signal_queue_flush(struct signal_queue *queue, sigset_bits signals);
 /* Handlers become defaults (exec). */
 void signal_state_exec(struct signal_state *state);
 
-/* thread NULL: any thread of the process. */
-void signal_post(struct process *process, struct thread *thread, const struct linux_siginfo *info);
+/* thread NULL: any thread of the process. false: it has too many on their way already. */
+bool signal_post(struct process *process, struct thread *thread, const struct linux_siginfo *info);
+/* A timer's; if one of the same timer is still on its way, that one's overrun is counted up instead. */
+void signal_post_timer(struct process *process, struct thread *thread, const struct linux_siginfo *info);
 /* A fault of its own: cannot be blocked or ignored. */
 void signal_force(struct thread *thread, const struct linux_siginfo *info);
 /* Next deliverable signal in the set, taken out. false: none. */

@@ -48,34 +48,47 @@ void start_fiber(void *unused)
 		console_run();
 }
 
-/* The number 1 is init's; the program of `exec` is an ordinary process whose parent is the server. */
-static int first_pid(void)
+/*
+ * The program of `exec` is an ordinary process. Number 1, its parent and that of orphans, is the server's
+ * own: it has one thread, which never runs, no memory and no files, and what ends below it is reaped at once.
+ */
+static struct process *start_stand_in(void)
 {
-	if (!exec_mode() && !pid_used(1))
-		return 1;
-	for (;;) {
-		int pid = pid_allocate();
+	struct process *process = process_create(NULL);
+	struct thread *thread;
 
-		if (pid != 1)
-			return pid;
+	if (!process)
+		return NULL;
+	process->pid = process->pgid = process->sid = 1;
+	process->session_leader = true;
+	memcpy(process->comm, "init", 5);
+	process->signals->actions[SIGCHLD - 1].flags = SA_NOCLDWAIT;
+	thread = thread_create(process, process->pid);
+	if (!thread) {
+		process_free(process);
+		return NULL;
 	}
+	thread->private->exiting = true; /* nobody waits for it to do anything */
+	process_publish(process);
+	return process;
 }
 
 int process_start(const char *path, char *const argv[], char *const envp[], struct file_table *files,
                   const char *cwd, void (*exited)(int wait_status), struct process **out)
 {
-	struct process *process = process_create(NULL);
+	struct process *init = exec_mode() ? start_stand_in() : NULL, *process = process_create(NULL);
 	struct thread_registers registers;
 	struct thread *thread;
 	int error = -ENOMEM;
 
-	if (!process) {
+	if (!process || (exec_mode() && !init)) {
 		file_table_put(files);
 		return -ENOMEM;
 	}
 	process->files = files;
 	process->fs = fs_context_create();
-	process->pid = process->pgid = process->sid = first_pid();
+	process->pid = !exec_mode() && !pid_used(1) ? 1 : pid_allocate();
+	process->pgid = process->sid = process->pid;
 	process->session_leader = true;
 	thread = process->fs && process->pid ? thread_create(process, process->pid) : NULL;
 	if (!thread) {
@@ -99,6 +112,7 @@ int process_start(const char *path, char *const argv[], char *const envp[], stru
 	}
 	process->exited = exited;
 	process->executed = false;
+	process->parent = init;
 	process_publish(process);
 	registers = thread->registers;
 	thread->private->registers_changed = false;
@@ -114,7 +128,7 @@ int process_start(const char *path, char *const argv[], char *const envp[], stru
 static bool anybody_left(int signal)
 {
 	for (struct process *process = process_first(); process; process = process_next(process))
-		if (!process->zombie && (process->pid != 1 || signal == SIGKILL) &&
+		if (process->mm && (process->pid != 1 || signal == SIGKILL) &&
 		    (!current_thread() || process != current_thread()->process))
 			return true;
 	return false;

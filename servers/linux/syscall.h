@@ -4,6 +4,7 @@
  * A call that a signal interrupted returns
  *   -EINTR_RESTART  to be made again if no handler runs (stop and continue, a signal that is ignored) or the handler's action has SA_RESTART,
  *   -EINTR_NOHAND   to be made again if no handler runs, else EINTR (poll, select, epoll_wait, nanosleep, pause, futex …),
+ *   -EINTR_ALWAYS   to be made again in any case (locks that lend priority),
  *   -EINTR          to be never made again.
  * A call is made again with its own arguments; relative timeouts go through syscall_deadline(), so that time already waited counts.
  */
@@ -13,6 +14,7 @@
 #include "process.h"
 
 #define EINTR_RESTART 512
+#define EINTR_ALWAYS  513
 #define EINTR_NOHAND  514
 
 typedef long system_call(struct thread *thread, const uint64_t arguments[6]);

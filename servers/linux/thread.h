@@ -8,6 +8,7 @@
 #include "signals.h"
 
 struct space;
+struct pi_waiter;
 
 /*
  * The kernel's objects for one thread. They outlive it: a thread that ends leaves them stopped on a free
@@ -20,8 +21,9 @@ struct kernel_thread {
 	cptr_t vspace;      /* bound now, or CPTR_NULL */
 	uint64_t time_base; /* CPU time of its former users */
 	uint32_t number;    /* the badge of its messages */
-	int nice;
-	unsigned cpu; /* its home */
+	unsigned priority; /* as the kernel has it */
+	uint64_t slice;    /* ns */
+	unsigned cpu;      /* its home */
 };
 
 #define BALANCE_CPUS 8
@@ -52,6 +54,7 @@ struct thread_private {
 	bool attention;           /* look at signals, stops and exits before it returns to user mode */
 	bool exiting;             /* ends before it returns to user mode */
 	bool poked;
+	bool yields;            /* once it is answered, its equals run first */
 	bool registers_changed; /* the answer carries them */
 	bool mask_saved;
 	sigset_bits wait_set;   /* blocked, but waited for by rt_sigtimedwait */
@@ -64,6 +67,11 @@ struct thread_private {
 	uint64_t fault_address;      /* of a signal frame's cr2, trap number and error code */
 	uint32_t fault_trap, fault_code;
 	uint64_t affinity; /* bit n: it may run on CPU n */
+	uint8_t policy, priority; /* SCHED_*; 1 to 99 of SCHED_FIFO and SCHED_RR, else 0 */
+	bool reset_on_fork;       /* its children begin with SCHED_OTHER */
+	bool left_futexes;        /* futex_exit has been here */
+	unsigned lent;            /* priority of who waits for futexes that it holds (futex_pi.c); 0: nobody */
+	struct pi_waiter *pi_wait; /* it waits for one */
 	struct thread_balance balance;
 };
 
@@ -73,7 +81,12 @@ struct kernel_thread *kernel_thread_take(struct thread *thread,
 void kernel_thread_release(struct kernel_thread *kernel); /* stopped, not in a call */
 struct kernel_thread *kernel_thread_of(badge_t badge);
 bool kernel_thread_bind(struct kernel_thread *kernel, struct space *space);
-void kernel_thread_set_nice(struct kernel_thread *kernel, int nice);
+/* What it has or what it was lent, whichever is higher. */
+unsigned thread_priority(const struct thread *thread);
+/* That, or its policy, has changed. */
+void kernel_thread_schedule(struct thread *thread);
+/* Ready, it goes behind the others of its priority. */
+void kernel_thread_yield(struct kernel_thread *kernel);
 uint64_t kernel_thread_time(const struct kernel_thread *kernel);
 void kernel_threads_init(cptr_t service);
 
@@ -138,11 +151,18 @@ void run_others(void);
 
 /* ---- futex.c ---- */
 void futex_wake_address(struct thread *thread, uint64_t address, unsigned count);
-void futex_robust_exit(struct thread *thread);
+/* The thread leaves its address space: its locks are not kept. */
+void futex_exit(struct thread *thread);
 
 /* ---- timer.c ---- */
 void process_timers_exit(struct process *process);
 void process_timers_exec(struct process *process);
+/* RLIMIT_CPU has changed. */
+void process_timers_limit(struct process *process);
+/* The wall clock was set. */
+void process_timers_wall_set(struct process *process);
+/* A timer's signal has arrived. */
+void timer_signal_taken(struct process *process, const struct linux_siginfo *info);
 
 /* ---- cred.c ---- */
 bool may_signal(struct thread *thread, struct process *target, int signal);

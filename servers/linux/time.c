@@ -14,6 +14,8 @@
 #define SECOND   1000000000ul
 #define WALL_MAX (INT64_MAX - 30 * 365 * 86400 * SECOND)
 
+static struct waitq wall_waiters; /* for a time of day */
+
 bool timespec_to_ns(const struct timespec *time, uint64_t *out)
 {
 	if (time->tv_sec < 0 || time->tv_nsec < 0 || time->tv_nsec >= (long)SECOND)
@@ -38,6 +40,11 @@ uint64_t wall_now(void)
 void wall_changed(void)
 {
 	vdso_set_wall((int64_t)time_wall_at_boot());
+	/* Who waits for a time of day looks again. */
+	for (struct process *process = process_first(); process; process = process_next(process))
+		process_timers_wall_set(process);
+	timer_files_wall_set();
+	waitq_wake_all(&wall_waiters);
 }
 
 deadline_t clock_deadline(int clock, uint64_t time)
@@ -52,25 +59,64 @@ deadline_t clock_deadline(int clock, uint64_t time)
 	return time - wall < DEADLINE_NEVER - now ? now + (time - wall) : DEADLINE_NEVER;
 }
 
-/* Clock ids of processes and threads: ~pid << 3 | kind, kind bit 2: a thread. */
-static int cpu_clock_read(struct thread *thread, int clock, uint64_t *out)
+/* Clock ids of processes and threads: ~pid << 3 | kind, kind bit 2: a thread. Kinds 0 to 2 (PROF, VIRT,
+ * SCHED) are the same here. */
+#define CLOCK_KIND   3
+#define CLOCK_SCHED  2
+#define CLOCK_THREAD 4
+
+int process_clock(int pid)
+{
+	return (int)(~(unsigned)pid << 3 | CLOCK_SCHED);
+}
+
+int thread_clock(int tid)
+{
+	return (int)(~(unsigned)tid << 3 | CLOCK_THREAD | CLOCK_SCHED);
+}
+
+bool cpu_clock_read(int clock, uint64_t *out)
 {
 	int id = ~(clock >> 3);
+	struct thread *thread = clock & CLOCK_THREAD ? thread_find(id) : NULL;
+	struct process *process = clock & CLOCK_THREAD ? NULL : process_find(id);
 
-	if (clock & 4) {
-		struct thread *target = id ? thread_find(id) : thread;
+	if (thread)
+		*out = kernel_thread_time(thread->private->kernel);
+	else if (process)
+		*out = process_cpu_time(process);
+	return thread || process;
+}
 
-		if (!target || target->process != thread->process)
-			return -EINVAL;
-		*out = kernel_thread_time(target->private->kernel);
-	} else {
-		struct process *target = id ? process_find(id) : thread->process;
+#define CPU_TICK 4000000ul /* ns: clocks of CPU time are not looked at more often */
 
-		if (!target)
-			return -EINVAL;
-		*out = process_cpu_time(target);
-	}
-	return 0;
+deadline_t cpu_clock_deadline(int clock, uint64_t time)
+{
+	uint64_t now = 0, left;
+	struct process *process = clock & CLOCK_THREAD ? NULL : process_find(~(clock >> 3));
+	unsigned threads = process && process->thread_count ? process->thread_count : 1;
+
+	cpu_clock_read(clock, &now);
+	left = (time > now ? time - now : 0) / threads;
+	now = time_now();
+	return left < DEADLINE_NEVER - now ? now + (left > CPU_TICK ? left : CPU_TICK) : DEADLINE_NEVER;
+}
+
+int cpu_clock_of(struct thread *thread, int clock)
+{
+	int id = ~(clock >> 3);
+	const struct thread *target;
+
+	if (clock == CLOCK_PROCESS_CPUTIME_ID)
+		return process_clock(thread->process->pid);
+	if (clock == CLOCK_THREAD_CPUTIME_ID)
+		return thread_clock(thread->tid);
+	if (clock >= 0 || (clock & CLOCK_KIND) == CLOCK_KIND)
+		return 0;
+	if (!(clock & CLOCK_THREAD))
+		return !id || process_find(id) ? process_clock(id ? id : thread->process->pid) : 0;
+	target = id ? thread_find(id) : thread;
+	return target && target->process == thread->process ? thread_clock(target->tid) : 0;
 }
 
 int clock_read(struct thread *thread, int clock, uint64_t *out)
@@ -96,7 +142,8 @@ int clock_read(struct thread *thread, int clock, uint64_t *out)
 		*out = kernel_thread_time(thread->private->kernel);
 		return 0;
 	default:
-		return clock < 0 && (clock & 3) <= 2 ? cpu_clock_read(thread, clock, out) : -EINVAL;
+		clock = cpu_clock_of(thread, clock);
+		return clock && cpu_clock_read(clock, out) ? 0 : -EINVAL;
 	}
 }
 
@@ -275,6 +322,31 @@ long sys_clock_adjtime(struct thread *thread, const uint64_t arguments[6])
 
 /* ---- sleeping ---- */
 
+static long sleep_until_wall(uint64_t time)
+{
+	int result = 0;
+
+	while (wall_now() < time && result != -EINTR)
+		result = waitq_wait(&wall_waiters, true, clock_deadline(CLOCK_REALTIME, time));
+	return result == -EINTR ? -EINTR_NOHAND : 0;
+}
+
+/* A relative sleep begins anew when it is made again after a stop: what was used meanwhile is little. */
+static long sleep_for_cpu(struct thread *thread, int clock, bool absolute, uint64_t time)
+{
+	uint64_t now;
+
+	clock = cpu_clock_of(thread, clock);
+	if (clock == thread_clock(thread->tid) || !cpu_clock_read(clock, &now))
+		return -EINVAL;
+	if (!absolute)
+		time = time < INT64_MAX - now ? now + time : INT64_MAX;
+	while (cpu_clock_read(clock, &now) && now < time)
+		if (wait_until(cpu_clock_deadline(clock, time)))
+			return -EINTR_NOHAND;
+	return 0;
+}
+
 /* Interrupted by a handler, a relative sleep says how much was left. */
 static long sleep_until(struct thread *thread, deadline_t deadline, uint64_t remaining)
 {
@@ -310,12 +382,25 @@ long sys_clock_nanosleep(struct thread *thread, const uint64_t arguments[6])
 
 	if (copy_from_user(thread, &request, arguments[2], sizeof(request)))
 		return -EFAULT;
-	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
-	    clock != CLOCK_TAI)
-		return clock == CLOCK_PROCESS_CPUTIME_ID ? -EOPNOTSUPP : -EINVAL;
 	if (!timespec_to_ns(&request, &time))
 		return -EINVAL;
-	if (!(arguments[1] & TIMER_ABSTIME))
-		return sleep_until(thread, syscall_deadline(thread, time), arguments[3]);
-	return sleep_until(thread, clock_deadline(clock == CLOCK_TAI ? CLOCK_REALTIME : clock, time), 0);
+	switch (clock) {
+	case CLOCK_REALTIME:
+	case CLOCK_TAI:
+	case CLOCK_REALTIME_ALARM:
+		if (arguments[1] & TIMER_ABSTIME)
+			return sleep_until_wall(time);
+		break;
+	case CLOCK_MONOTONIC:
+	case CLOCK_BOOTTIME:
+	case CLOCK_BOOTTIME_ALARM:
+		if (arguments[1] & TIMER_ABSTIME)
+			return sleep_until(thread, time, 0);
+		break;
+	default:
+		if (clock >= 0 && clock <= CLOCK_TAI && !cpu_clock_of(thread, clock))
+			return -EOPNOTSUPP;
+		return sleep_for_cpu(thread, clock, arguments[1] & TIMER_ABSTIME, time);
+	}
+	return sleep_until(thread, syscall_deadline(thread, time), arguments[3]);
 }

@@ -15,8 +15,20 @@ bool timespec_to_ns(const struct timespec *time, uint64_t *out);
 struct timespec ns_to_timespec(uint64_t time);
 /* ns since 1970, as set by the processes */
 uint64_t wall_now(void);
-void wall_changed(void); /* for the processes that read it without a system call */
+void wall_changed(void); /* the system's was set: tells processes that read it without a system call, and those that wait */
 /* The instant (ns since boot) at which a clock (CLOCK_REALTIME, else CLOCK_MONOTONIC) shows this time */
 deadline_t clock_deadline(int clock, uint64_t time);
 /* A clock's time now: 0, or -EINVAL. */
 int clock_read(struct thread *thread, int clock, uint64_t *out);
+/* The clocks of CPU time of a process and of a thread. */
+int process_clock(int pid);
+int thread_clock(int tid);
+/* The one that the thread means by this clock id (CLOCK_PROCESS_CPUTIME_ID, or one that names nobody: its own); 0: none that it may see. */
+int cpu_clock_of(struct thread *thread, int clock);
+/* false: whose it was is gone. */
+bool cpu_clock_read(int clock, uint64_t *out);
+/* When it can show this time at the earliest. */
+deadline_t cpu_clock_deadline(int clock, uint64_t time);
+
+/* fs/eventfd.c: the wall clock was set. */
+void timer_files_wall_set(void);

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """`./pith run`: root's bash with Debian's tools on a pseudo-terminal, as a user sees it."""
 
+import fcntl
 import hashlib
 import os
 import random
 import re
 import select
+import signal
+import struct
+import termios
 
 from support import PATIENCE, PITH, Shell, check, dump, equal, fsck, full, host_shell, run, seconds, strip_escapes
 
@@ -127,6 +131,56 @@ def test_job_control():
         shell.type("sleep 0.5")
         check("Stopped" in shell.type("jobs"), "cat in the background wants the terminal")
         shell.type("kill -9 %%; wait")
+        shell.power_off()
+
+
+def test_terminal_keys():
+    with Shell() as shell:
+        # Ctrl-\\ ends with a signal of its own, Ctrl-D ends the input, and a second one at an empty line, too.
+        shell.start("exec sleep 1000")
+        shell.send("\x1c")
+        shell.wait_prompt()
+        equal(shell.type("echo $?"), "131\n")
+        shell.start("cat; echo and on; cat")
+        shell.send("part")
+        shell.expect("part")
+        shell.send("\x04")
+        shell.expect("part")
+        shell.send("\x04")
+        shell.expect("and on")
+        shell.send("\x04")
+        shell.wait_prompt()
+        # Ctrl-S holds output back, Ctrl-Q lets it go on. What comes after Ctrl-S was on its way.
+        shell.start("i=0; while :; do i=$((i+1)); echo line $i; usleep 20000; done")
+        shell.expect("line 5\r")
+        shell.send("\x13")
+        while shell.pump(1):
+            pass
+        held = shell.raw
+        shell.pump(1)
+        equal(shell.raw, held, "what is shown while output is held back")
+        shell.send("\x11")
+        shell.expect("line [0-9]+\r")
+        shell.expect("line [0-9]+\r")
+        shell.send("\x03")
+        shell.wait_prompt()
+        # Without an interpretation of keys, and without echo.
+        shell.start("stty -icanon -isig -echo min 3; dd bs=3 count=1 2>/dev/null | od -c; stty sane")
+        shell.send("\x03a\x1a")
+        shell.expect("003 +a 032")
+        shell.wait_prompt()
+        check("-echo" not in shell.type("stty"), "the terminal after stty sane")
+        shell.power_off()
+
+
+def test_window_size_changes():
+    with Shell() as shell:
+        shell.start("trap \"stty size; exit\" WINCH; while :; do sleep 1; done")
+        fcntl.ioctl(shell.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        os.kill(shell.process.pid, signal.SIGWINCH)
+        shell.expect("40 100\r")
+        shell.wait_prompt()
+        equal(shell.type("stty size"), "40 100\n")
         shell.power_off()
 
 

@@ -3,6 +3,7 @@
 #include "deadline.h"
 #include "fs/internal.h"
 #include "syscall.h"
+#include "times.h"
 #include <pith/startup.h>
 
 /* ---- eventfd ---- */
@@ -102,15 +103,39 @@ long sys_eventfd2(struct thread *thread, const uint64_t arguments[6])
 #define SECOND 1000000000ull
 
 struct timer_file {
-	struct deadline deadline; /* first */
-	uint64_t next, interval;  /* ns since boot; 0: not armed */
-	bool wall;                /* CLOCK_REALTIME */
+	struct deadline deadline;       /* first */
+	uint64_t next, interval;        /* ns since boot; 0: not armed */
+	bool wall;                      /* CLOCK_REALTIME */
+	uint64_t wall_time;             /* what it was set to, if that is a time of day; else 0 */
+	bool cancel_on_set, canceled;   /* by setting the wall clock */
+	struct timer_file *after;       /* in wall_timers */
 	struct waitq wait;
 };
+
+static struct timer_file *wall_timers;
 
 static void timer_fired(struct deadline *deadline)
 {
 	waitq_wake_all(&((struct timer_file *)deadline)->wait);
+}
+
+/* The instant at which the wall clock shows this time. */
+static uint64_t instant_of_wall(uint64_t time)
+{
+	uint64_t wall = wall_now(), now = time_now();
+	return time > wall ? now + (time - wall) : now;
+}
+
+void timer_files_wall_set(void)
+{
+	for (struct timer_file *timer = wall_timers; timer != NULL; timer = timer->after) {
+		if (timer->next == 0 || timer->wall_time == 0)
+			continue;
+		timer->next = instant_of_wall(timer->wall_time);
+		timer->canceled = timer->cancel_on_set;
+		deadline_set(&timer->deadline, timer->next);
+		waitq_wake_all(&timer->wait);
+	}
 }
 
 static uint64_t expirations(const struct timer_file *timer)
@@ -128,13 +153,18 @@ static ssize_t timer_read(struct file *file, struct io_buffer *buffer, uint64_t 
 	(void)position;
 	if (buffer->size < sizeof(count))
 		return -EINVAL;
-	while ((count = expirations(timer)) == 0) {
+	while ((count = expirations(timer)) == 0 && !timer->canceled) {
 		if (file->flags & O_NONBLOCK)
 			return -EAGAIN;
 		if (waitq_wait(&timer->wait, true, DEADLINE_NEVER) != 0)
 			return -EINTR_RESTART;
 	}
+	if (timer->canceled) {
+		timer->canceled = false;
+		return -ECANCELED;
+	}
 	timer->next = timer->interval == 0 ? 0 : timer->next + count * timer->interval;
+	timer->wall_time += timer->wall_time != 0 ? count * timer->interval : 0;
 	if (timer->next != 0 && !deadline_set(&timer->deadline, timer->next))
 		return -ENOMEM;
 	return io_copy_to(buffer, &count, sizeof(count)) != 0 ? -EFAULT : (ssize_t)sizeof(count);
@@ -144,13 +174,17 @@ static unsigned timer_poll(struct file *file, struct poll_table *table)
 {
 	struct timer_file *timer = file->private;
 	poll_wait(table, &timer->wait);
-	return expirations(timer) > 0 ? POLLIN_ | POLLRDNORM_ : 0;
+	return expirations(timer) > 0 || timer->canceled ? POLLIN_ | POLLRDNORM_ : 0;
 }
 
 static void timer_release(struct file *file)
 {
-	struct timer_file *timer = file->private;
+	struct timer_file *timer = file->private, **link = &wall_timers;
 	deadline_cancel(&timer->deadline);
+	while (*link != NULL && *link != timer)
+		link = &(*link)->after;
+	if (*link != NULL)
+		*link = timer->after;
 	free(timer);
 }
 
@@ -161,17 +195,21 @@ long sys_timerfd_create(struct thread *thread, const uint64_t arguments[6])
 {
 	struct file *file;
 	unsigned clock = (unsigned)arguments[0], flags = (unsigned)arguments[1];
-	if ((clock != 0 && clock != 1 && clock != 7) || flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK))
+	if ((clock > 1 && clock < 7) || clock > 9 || flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
 	struct timer_file *timer = calloc(1, sizeof(*timer));
 	if (timer == NULL)
 		return -ENOMEM;
 	timer->deadline.fire = timer_fired;
-	timer->wall = clock == 0;
+	timer->wall = clock == 0 || clock == 8;
 	int error = anonymous_file(0600, O_RDWR | (flags & O_NONBLOCK), &timer_operations, timer, &file);
 	if (error != 0) {
 		free(timer);
 		return error;
+	}
+	if (timer->wall) {
+		timer->after = wall_timers;
+		wall_timers = timer;
 	}
 	return file_install(thread, file, flags & O_CLOEXEC);
 }
@@ -206,19 +244,25 @@ static uint64_t nanoseconds(struct linux_timespec time)
 	return (uint64_t)time.seconds * SECOND + (uint64_t)time.nanoseconds;
 }
 
-static int timer_set(struct timer_file *timer, const struct timer_setting *new, bool absolute)
+#define TFD_TIMER_ABSTIME_       1
+#define TFD_TIMER_CANCEL_ON_SET_ 2
+
+static int timer_set(struct timer_file *timer, const struct timer_setting *new, unsigned flags)
 {
+	bool absolute = flags & TFD_TIMER_ABSTIME_;
 	uint64_t value = nanoseconds(new->value), now = time_now();
 	deadline_cancel(&timer->deadline);
 	timer->interval = nanoseconds(new->interval);
-	timer->next = 0;
+	timer->next = timer->wall_time = 0;
+	timer->canceled = false;
+	timer->cancel_on_set = timer->wall && absolute && flags & TFD_TIMER_CANCEL_ON_SET_;
 	if (value == 0)
 		return 0;
 	if (!absolute) {
 		timer->next = now + value;
 	} else if (timer->wall) {
-		uint64_t wall = time_wall();
-		timer->next = value > wall ? now + (value - wall) : now;
+		timer->wall_time = value;
+		timer->next = instant_of_wall(value);
 	} else {
 		timer->next = value;
 	}
@@ -247,7 +291,7 @@ long sys_timerfd_settime(struct thread *thread, const uint64_t arguments[6])
 	if (file == NULL)
 		return error;
 	old = current_setting(file->private);
-	error = timer_set(file->private, &new, arguments[1] & 1);
+	error = timer_set(file->private, &new, (unsigned)arguments[1]);
 	if (error == 0 && arguments[3] != 0)
 		error = copy_to_user(thread, arguments[3], &old, sizeof(old));
 	file_put(file);

@@ -186,6 +186,16 @@ int vfs_symlink(struct thread *thread, const char *target, int dirfd, const char
 	return error;
 }
 
+/* Debian's fs.protected_hardlinks: others' files can be linked only by who could open them for writing, and set-id programs not at all. */
+static bool may_link(struct thread *thread, const struct inode *inode)
+{
+	uint32_t uid = thread->process->credentials.fsuid, mode = inode->attributes.mode;
+	if (uid == 0 || uid == inode->attributes.uid)
+		return true;
+	return S_ISREG(mode) && !(mode & S_ISUID) && (mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP) &&
+	       inode_permission(thread, inode, MAY_READ | MAY_WRITE) == 0;
+}
+
 static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const char *path)
 {
 	struct walk walk;
@@ -201,6 +211,8 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 		    (directory->superblock != inode->superblock || from->mount != walk.current->mount))
 			error = -EXDEV;
 		else if (error == 0 && directory->operations->link == NULL)
+			error = -EPERM;
+		else if (error == 0 && !may_link(thread, inode))
 			error = -EPERM;
 		else if (error == 0 && inode->attributes.links == 0)
 			error = -ENOENT;

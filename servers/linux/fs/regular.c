@@ -262,7 +262,7 @@ static int regular_fsync(struct file *file)
 
 static int regular_mmap(struct file *file)
 {
-	(void)file;
+	accessed(file);
 	return 0;
 }
 

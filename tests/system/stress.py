@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""Programs that ask for too much: the system goes on, and what they had comes back."""
+
+import os
+import re
+
+from support import GUEST, SEED, check, equal, full, pith, seconds, shell
+
+CALLS = os.path.join(GUEST, "calls")
+FREE = "cat /proc/meminfo >/dev/null; free | awk '/Mem/ {print \"free\", $4 + $6}'"  # with the page cache
+
+
+def random_calls(rounds, threads, **options):
+    script = f"{FREE}; /calls {SEED * 1000} {rounds} {threads} && rm -rf /tmp/calls && {FREE}"
+    result = shell(script, add=[CALLS], **options).ok()
+    check(f"{rounds} rounds\n" in result.stdout.decode(), "the rounds", result.stdout, result.stderr)
+    before, after = map(int, re.findall(rb"free (\d+)", result.stdout))
+    # Tables of the server that have grown stay: some KiB a process that there was at once.
+    check(before - after < 8192, "memory that did not come back (KiB)", before, after)
+
+
+def test_random_system_calls():
+    random_calls(20, 3)
+
+
+@full
+@seconds(3600)
+def test_many_random_system_calls():
+    for cpus in ("1", "4"):
+        random_calls(1000, 4, timeout=1600, options=["--cpus", cpus])
+        random_calls(300, 2, timeout=900, memory="128M", options=["--cpus", cpus])
+
+
+def test_fork_bomb_of_a_user():
+    """Within RLIMIT_NPROC: fork fails, everybody else gets on, it can be ended, and what it had comes back."""
+    nobody = "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^Uid:.65534'"
+    script = (f"{FREE}; (ulimit -u 60; start-stop-daemon -S -b -c nobody -x /bin/sh -n x -- -c 'exec 2>/tmp/said; b() {{ b | b & }}; b; sleep 100'); sleep 2;"
+              f"{nobody}; echo on; start-stop-daemon -S -c nobody -n x -x /bin/busybox -- kill -9 -1; sleep 1; {nobody}; {FREE}; grep -c fork /tmp/said")
+    lines = shell(script, timeout=120).ok().stdout.decode().split("\n")
+    check(0 < int(lines[1]) <= 60 and int(lines[5]) > 0, "processes of the bomb, and forks that failed", lines)
+    equal(lines[2:4], ["on", "0"], "the others, and what is left of it")
+    check(int(lines[0].split()[1]) - int(lines[4].split()[1]) < 8192, "memory that did not come back (KiB)", lines)
+
+
+@full
+@seconds(900)
+def test_fork_bomb_without_a_limit():
+    """Where nothing but memory ends it: fork fails, or who has most is killed, and the system can be switched off."""
+    result = shell("(b() { b | b & }; b) 2>/dev/null; sleep 3; echo on; exec timeout -s KILL 5 sleep 100", memory="128M", timeout=600)
+    check(result.status in (137, 1) and b"on\n" in result.stdout, "what goes on", result.status, result.stdout, result.stderr)
+
+
+def test_one_that_waits_delays_nobody():
+    """A loop of system calls takes as long beside processes that wait for a pipe, for time and for the disk."""
+    loop = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); : </dev/null; done"
+    script = (f"t() {{ s=$(cut -d' ' -f1 /proc/uptime); {loop}; e=$(cut -d' ' -f1 /proc/uptime); echo \"took $s $e\"; }}; t; "
+              "mkfifo /tmp/p; for n in 1 2 3 4 5; do cat /tmp/p & sleep 1000 & done; t; echo >/tmp/p; killall sleep cat")
+    result = pith("sh", "-c", script, timeout=120)
+    times = [float(end) - float(begin) for begin, end in re.findall(r"took (\S+) (\S+)", result.stdout.decode())]
+    equal(len(times), 2, "measurements")
+    check(times[1] < 3 * times[0] + 0.5, "beside those that wait", times)
