@@ -32,11 +32,6 @@ struct timespec ns_to_timespec(uint64_t time)
 	return (struct timespec){.tv_sec = (time_t)(time / SECOND), .tv_nsec = (long)(time % SECOND)};
 }
 
-uint64_t wall_now(void)
-{
-	return time_wall();
-}
-
 void wall_changed(void)
 {
 	vdso_set_wall((int64_t)time_wall_at_boot());
@@ -53,7 +48,7 @@ deadline_t clock_deadline(int clock, uint64_t time)
 
 	if (clock != CLOCK_REALTIME)
 		return time;
-	wall = wall_now();
+	wall = time_wall();
 	if (time <= wall)
 		return now;
 	return time - wall < DEADLINE_NEVER - now ? now + (time - wall) : DEADLINE_NEVER;
@@ -126,7 +121,7 @@ int clock_read(struct thread *thread, int clock, uint64_t *out)
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_REALTIME_ALARM:
 	case CLOCK_TAI:
-		*out = wall_now();
+		*out = time_wall();
 		return 0;
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
@@ -198,7 +193,7 @@ long sys_clock_settime(struct thread *thread, const uint64_t arguments[6])
 
 long sys_gettimeofday(struct thread *thread, const uint64_t arguments[6])
 {
-	uint64_t now = wall_now();
+	uint64_t now = time_wall();
 	struct timeval result = {.tv_sec = (time_t)(now / SECOND),
 	                         .tv_usec = (suseconds_t)(now % SECOND / 1000)};
 	int zone[2] = {0, 0};
@@ -223,7 +218,7 @@ long sys_settimeofday(struct thread *thread, const uint64_t arguments[6])
 
 long sys_time(struct thread *thread, const uint64_t arguments[6])
 {
-	int64_t now = (int64_t)(wall_now() / SECOND);
+	int64_t now = (int64_t)(time_wall() / SECOND);
 
 	if (arguments[0] && copy_to_user(thread, arguments[0], &now, sizeof(now)))
 		return -EFAULT;
@@ -247,7 +242,7 @@ static struct timex told = {.status = STA_UNSYNC,
 static int shift_wall(struct thread *thread, const struct timex *asked)
 {
 	bool nano = asked->modes & ADJ_NANO;
-	int64_t parts = asked->time.tv_usec, ns = nano ? parts : parts * 1000, now = (int64_t)wall_now();
+	int64_t parts = asked->time.tv_usec, ns = nano ? parts : parts * 1000, now = (int64_t)time_wall();
 
 	if (parts < 0 || ns >= (int64_t)SECOND)
 		return -EINVAL;
@@ -298,7 +293,7 @@ static long adjust(struct thread *thread, uint64_t address)
 	if (error)
 		return error;
 	state = told;
-	now = wall_now();
+	now = time_wall();
 	state.time.tv_sec = (time_t)(now / SECOND);
 	state.time.tv_usec = (suseconds_t)(now % SECOND / (told.status & STA_NANO ? 1 : 1000));
 	if (copy_to_user(thread, address, &state, sizeof(state)))
@@ -326,7 +321,7 @@ static long sleep_until_wall(uint64_t time)
 {
 	int result = 0;
 
-	while (wall_now() < time && result != -EINTR)
+	while (time_wall() < time && result != -EINTR)
 		result = waitq_wait(&wall_waiters, true, clock_deadline(CLOCK_REALTIME, time));
 	return result == -EINTR ? -EINTR_NOHAND : 0;
 }

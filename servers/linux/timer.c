@@ -47,7 +47,7 @@ static bool base_now(const struct timer *timer, uint64_t *now)
 {
 	if (timer->base < 0)
 		return cpu_clock_read(timer->base, now);
-	*now = timer->base == CLOCK_REALTIME ? wall_now() : time_now();
+	*now = timer->base == CLOCK_REALTIME ? time_wall() : time_now();
 	return true;
 }
 

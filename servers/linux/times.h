@@ -14,7 +14,6 @@ struct thread;
 bool timespec_to_ns(const struct timespec *time, uint64_t *out);
 struct timespec ns_to_timespec(uint64_t time);
 /* ns since 1970, as set by the processes */
-uint64_t wall_now(void);
 void wall_changed(void); /* the system's was set: tells processes that read it without a system call, and those that wait */
 /* The instant (ns since boot) at which a clock (CLOCK_REALTIME, else CLOCK_MONOTONIC) shows this time */
 deadline_t clock_deadline(int clock, uint64_t time);

@@ -122,7 +122,7 @@ static void timer_fired(struct deadline *deadline)
 /* The instant at which the wall clock shows this time. */
 static uint64_t instant_of_wall(uint64_t time)
 {
-	uint64_t wall = wall_now(), now = time_now();
+	uint64_t wall = time_wall(), now = time_now();
 	return time > wall ? now + (time - wall) : now;
 }
 
