@@ -7,7 +7,6 @@ import os
 import random
 import re
 import select
-import signal
 import struct
 import termios
 
@@ -165,7 +164,8 @@ def test_terminal_keys():
         shell.send("\x03")
         shell.wait_prompt()
         # Without an interpretation of keys, and without echo.
-        shell.start("stty -icanon -isig -echo min 3; dd bs=3 count=1 2>/dev/null | od -c; stty sane")
+        shell.start("stty -icanon -isig -echo min 3; echo set''up; dd bs=3 count=1 2>/dev/null | od -c; stty sane")
+        shell.expect("setup\r?\n")
         shell.send("\x03a\x1a")
         shell.expect("003 +a 032")
         shell.wait_prompt()
@@ -173,14 +173,15 @@ def test_terminal_keys():
         shell.power_off()
 
 
-def test_window_size_changes():
+def test_window_size():
+    """At first the terminal's own; who changes it tells those in the foreground."""
     with Shell() as shell:
-        shell.start("trap \"stty size; exit\" WINCH; while :; do sleep 1; done")
-        fcntl.ioctl(shell.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-        os.kill(shell.process.pid, signal.SIGWINCH)
+        rows, columns = struct.unpack("HHHH", fcntl.ioctl(shell.slave, termios.TIOCGWINSZ, bytes(8)))[:2]
+        equal(shell.type("stty size"), f"{rows} {columns}\n", "the size at first")
+        shell.start("trap \"stty size; exit\" WINCH; (sleep 1; stty rows 40 columns 100) & while :; do sleep 1; done")
         shell.expect("40 100\r")
         shell.wait_prompt()
-        equal(shell.type("stty size"), "40 100\n")
+        equal(shell.type("stty size"), "40 100\n", "the size afterwards")
         shell.power_off()
 
 
@@ -323,7 +324,8 @@ def type_during_output(size):
         print(f"{shown.index(b'got some keys') - keys_at} bytes until the keys had effect")
         # By one digit of each, since the echo of the keys may be in the middle of a line. The command's echo has one, too.
         equal(shown.count(b"9"), 400 * blocks + 1, "lines")
-        shell.send("\r")
+        shell.send("echo ov''er\r")
+        shell.expect("over\r?\n")
         shell.wait_prompt()
         equal(shell.type("echo here"), "here\n", "keys afterwards")
         shell.power_off()

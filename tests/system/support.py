@@ -290,6 +290,7 @@ class Ash(Shell):
     QUESTION = "\x1b[6n"
     ASH_PROMPT = re.compile(r"root@[a-z]+:[^\n]*# " + re.escape(QUESTION))
     SH = "busybox sh"
+    answered = 0  # up to where its questions are answered
 
     def __enter__(self):
         super().__enter__()
@@ -298,7 +299,7 @@ class Ash(Shell):
 
     def begin(self):
         """bash makes way for ash."""
-        self.answered = len(self.raw)  # up to where its questions are answered
+        self.answered = len(self.raw)
         self.PROMPT = self.ASH_PROMPT
         self.send("exec env PS1='\\u@\\h:\\w\\$ ' busybox ash\r")
         self.wait_prompt()

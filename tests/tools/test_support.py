@@ -6,7 +6,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
-from support import Shell
+from support import Ash
 
 # Writes each argument on its own, when there is none to come for a while, and then shows what was typed.
 GUEST = """
@@ -22,10 +22,19 @@ os.write(1, b"typed " + repr(typed).encode() + b".")
 """
 
 
+class Played(Ash):
+    """Played by GUEST, which is ash from its first word."""
+
+    PROMPT = Ash.ASH_PROMPT
+
+    def begin(self):
+        pass
+
+
 class Answers(unittest.TestCase):
     def typed(self, *pieces):
         """What the shell reads when it shows its prompt in such pieces."""
-        with Shell(command=[sys.executable, "-c", GUEST, *pieces]) as shell:
+        with Played(command=[sys.executable, "-c", GUEST, *pieces]) as shell:
             shell.send("!")
             return shell.expect(r"typed b'(.*)'\.")[1]
 
