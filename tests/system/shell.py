@@ -178,7 +178,7 @@ def test_window_size():
     with Shell() as shell:
         rows, columns = struct.unpack("HHHH", fcntl.ioctl(shell.slave, termios.TIOCGWINSZ, bytes(8)))[:2]
         equal(shell.type("stty size"), f"{rows} {columns}\n", "the size at first")
-        shell.start("trap \"stty size; exit\" WINCH; (sleep 1; stty rows 40 columns 100) & while :; do sleep 1; done")
+        shell.start("trap \"stty size; exit\" WINCH; (sleep 1; stty -F /dev/tty rows 40 columns 100) & while :; do sleep 1; done")
         shell.expect("40 100\r")
         shell.wait_prompt()
         equal(shell.type("stty size"), "40 100\n", "the size afterwards")
