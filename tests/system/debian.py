@@ -74,7 +74,7 @@ def test_text():
          "grep -c root /etc/passwd; grep -rn 'hostname' /etc/nsswitch.conf; grep -oP '(?<=:)\\d+(?=:)' /etc/passwd | head -2; grep -E '^(r|d)' /etc/group | head -3; sed -n '/^daemon/,/^sys/p' /etc/passwd; sed -i.bak s/a/b/ f 2>&1; seq 3 >f; sed -i.bak s/2/two/ f; cat f f.bak; "
          "awk -F: '{ s += $3 } END { print s, NR }' /etc/passwd; awk 'BEGIN { \"date +%s\" | getline t; print (t > 1e9); while ((\"seq 3\" | getline x) > 0) n += x; print n; system(\"exit 3\") }'",
          "seq 10 >a; seq 2 11 >b; diff a b; diff -u a b | tail -n +3; cmp a b; diff3 a b a; sdiff -w 30 a b | head -4; diff -q a /nonexistent; patch --version 2>&1 | head -1",
-         "mkdir t; (cd t; seq 9999 >n; ln -s n l; mkdir -m 700 e; touch -d @1000000000 n e .); tar -cf a.tar --sort=name t; tar -tvf a.tar | cut -c1-10,26-; mkdir u; tar -xpf a.tar -C u; diff -r t u/t; tar -czf a.tgz t; gzip -l a.tgz | tail -1 | wc -w; tar -xzOf a.tgz t/n | md5sum; "
+         "mkdir t; (cd t; seq 9999 >n; ln -s n l; mkdir -m 700 e; touch -h -d @1000000000 n e l .); tar -cf a.tar --sort=name t; tar -tvf a.tar | cut -c1-10,26-; mkdir u; tar -xpf a.tar -C u; diff -r t u/t; tar -czf a.tgz t; gzip -l a.tgz | tail -1 | wc -w; tar -xzOf a.tgz t/n | md5sum; "
          "tar -cJf a.txz t; tar -tJf a.txz | sort; xz -k -9 t/n; xzcat t/n.xz | cmp - t/n; bzip2 -k t/n; bzcat t/n.bz2 | md5sum; gzip -c t/n | zcat | md5sum; zgrep -c 77 <(gzip -c t/n)",
          "ls -d /usr/share/vim/*; vim.tiny -es -c '%s/1/one/' -c 'wq' f 2>&1; seq 3 >f; vim.tiny -es -c '%s/1/one/' -c 'wq' f; cat f; less --version | head -1; LESS= less f | cat; more f | cat; column -t /etc/hosts 2>&1; rev <<< abc; hexdump -C /etc/hostname; cal 2 2024 2>&1 | head -3; look 2>&1 | head -1")
 

@@ -90,6 +90,6 @@ def test_nobody_waits_for_a_long_read():
 
 def test_repeats_with_the_instruction_clock():
     program = os.path.join(GUEST, "entropy")
-    seen = {pith("sh", "-c", "/entropy >/dev/null; head -c 3000000 /dev/urandom | md5sum; cat /proc/sys/kernel/random/uuid", add=[program],
+    seen = {pith("sh", "-c", "/entropy >/dev/null; head -c 300000 /dev/urandom | md5sum; cat /proc/sys/kernel/random/uuid", add=[program],
                  options=["--icount"]).ok().stdout for _ in range(2)}
     equal(len(seen), 1, "outputs")

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define MANIFEST_NAME       32 /* with the NUL */
-#define MANIFEST_COMPONENTS 32
+#define MANIFEST_COMPONENTS 40
 #define MANIFEST_CHANNELS   32
 #define MANIFEST_POOLS      16
 #define MANIFEST_GRANTS     32 /* of one pool */
