@@ -71,7 +71,7 @@ enum { ARCH_USES_VECTOR = 1 << 0, ARCH_USES_DEBUG = 1 << 1 };
 /* The registers that only some threads have, and only these pay for. */
 struct arch_vector {
 	/* ARCH_USES_VECTOR: it has vector registers, in `area`, or in the CPU while it is
-	 * arch_cpu.vector_owner. ARCH_USES_DEBUG: some of its breakpoints are enabled. */
+	 * arch_cpu.vector_owner. ARCH_USES_DEBUG, never alone: some of its breakpoints are enabled. */
 	uint64_t used;
 	uint64_t debug[ARCH_DEBUG_WORDS];
 	uint64_t reserved[2];
