@@ -72,6 +72,7 @@ static void blocks_take(struct filesystem *fs, uint32_t group, struct buffer *bi
 static int group_allocate(struct filesystem *fs, uint32_t group, uint32_t goal_bit, uint32_t wanted,
                           uint32_t least, bool privileged, uint32_t *first, uint32_t *count)
 {
+	uint32_t blocks = group_block_count(fs, group);
 	uint64_t available;
 	struct buffer *bitmap;
 	struct run run;
@@ -84,8 +85,8 @@ static int group_allocate(struct filesystem *fs, uint32_t group, uint32_t goal_b
 	if (error)
 		return error;
 	available = blocks_available(fs, privileged);
-	run = group_search(pending_merge(fs, PENDING_BLOCKS, group, bitmap->data), goal_bit,
-	                   group_block_count(fs, group), wanted);
+	run = group_search(pending_merge(fs, PENDING_BLOCKS, group, bitmap->data, blocks), goal_bit, blocks,
+	                   wanted);
 	if (run.length > available)
 		run.length = (uint32_t)available;
 	if (run.length && run.length >= least) {
@@ -236,8 +237,8 @@ static int group_inode_allocate(struct filesystem *fs, uint32_t group, bool dire
 	error = group_inode_bitmap(fs, group, &bitmap);
 	if (error)
 		return error;
-	bit = bits_next_zero(pending_merge(fs, PENDING_INODES, group, bitmap->data), reserved,
-	                     fs->inodes_per_group);
+	bit = bits_next_zero(pending_merge(fs, PENDING_INODES, group, bitmap->data, fs->inodes_per_group),
+	                     reserved, fs->inodes_per_group);
 	if (bit < fs->inodes_per_group) {
 		bit_set(bitmap->data, bit);
 		buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP);

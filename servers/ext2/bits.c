@@ -51,3 +51,12 @@ uint32_t bits_count_zero(const uint8_t *bits, uint32_t limit)
 		ones += (uint32_t)__builtin_popcountll(word_at(bits, index) & ~(~0ul << limit % 64));
 	return limit - ones;
 }
+
+void bits_merge(uint8_t *bits, const uint8_t *other, uint32_t limit)
+{
+	for (uint32_t index = 0; index * 64 < limit; index++) {
+		uint64_t word = word_at(bits, index) | word_at(other, index);
+
+		memcpy(bits + (size_t)index * 8, &word, sizeof(word));
+	}
+}

@@ -134,9 +134,9 @@ void pending_free(struct filesystem *fs);
  * ended. May wait. */
 int pending_add(struct filesystem *fs, enum pending_kind kind, uint32_t group, uint32_t first,
                 uint32_t count);
-/* The group's bitmap with those; valid until the next wait or call. */
+/* The first `limit` bits of the group's bitmap with those; valid until the next wait or call. */
 const uint8_t *pending_merge(struct filesystem *fs, enum pending_kind kind, uint32_t group,
-                             const uint8_t *bitmap);
+                             const uint8_t *bitmap, uint32_t limit);
 /* The last name of a file (write-locked) was removed: it dies on the disk before the name does. May wait. */
 int inode_gone(struct filesystem *fs, struct inode *inode);
 /* Names of the file (write-locked) are gone. Its links follow when the disk knows, and the file with the last
@@ -155,6 +155,7 @@ int drops_restore(struct filesystem *fs);
 uint32_t bits_next_zero(const uint8_t *bits, uint32_t from, uint32_t limit); /* limit: none */
 uint32_t bits_next_one(const uint8_t *bits, uint32_t from, uint32_t limit);
 uint32_t bits_count_zero(const uint8_t *bits, uint32_t limit);
+void bits_merge(uint8_t *bits, const uint8_t *other, uint32_t limit);
 static inline bool bit_test(const uint8_t *bits, uint32_t bit)
 {
 	return bits[bit / 8] >> bit % 8 & 1;

@@ -93,16 +93,16 @@ int pending_add(struct filesystem *fs, enum pending_kind kind, uint32_t group, u
 }
 
 const uint8_t *pending_merge(struct filesystem *fs, enum pending_kind kind, uint32_t group,
-                             const uint8_t *bitmap)
+                             const uint8_t *bitmap, uint32_t limit)
 {
 	uint8_t *const *bits = fs->pending[group].bits[kind];
 
 	if (!bits[0] && !bits[1])
 		return bitmap;
-	memcpy(fs->pending_scratch, bitmap, fs->block_size);
+	memcpy(fs->pending_scratch, bitmap, (limit + 63) / 64 * 8);
 	for (unsigned which = 0; which < 2; which++)
-		for (uint32_t i = 0; bits[which] && i < fs->block_size; i++)
-			fs->pending_scratch[i] |= bits[which][i];
+		if (bits[which])
+			bits_merge(fs->pending_scratch, bits[which], limit);
 	return fs->pending_scratch;
 }
 
