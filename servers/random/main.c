@@ -37,8 +37,6 @@ static void seed_by_timings(void)
 static void answer_seed(struct message *message)
 {
 	uint64_t seed[RANDOM_SEED_BYTES / sizeof(uint64_t)];
-	/* No clock: with one of instructions and a processor whose random numbers repeat, runs shall repeat.
-	 */
 	processor_mix(&generator);
 	random_take(&generator, seed, sizeof(seed));
 	memcpy(&message->words[1], seed, sizeof(seed));

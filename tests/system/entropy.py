@@ -4,7 +4,7 @@
 import os
 import re
 
-from support import GUEST, check, equal, file_path, on_machine, pith, shell
+from support import check, equal, file_path, on_machine, shell
 
 BYTES = "head -c 32 /dev/random | od -An -v -tx1 | tr -d ' \\n'; echo; head -c 32 /dev/urandom | wc -c; cat /pith/components/random/log"
 NO_RDRAND = "max,-erms,-pku,-mpx,-la57,-rdrand,-rdseed"
@@ -86,10 +86,3 @@ def test_nobody_waits_for_a_long_read():
         done
         echo $most""", options=["--icount"]).ok()
     check(int(result.stdout) <= 6, "hundredths of a second between two looks at the clock", result.stdout)
-
-
-def test_repeats_with_the_instruction_clock():
-    program = os.path.join(GUEST, "entropy")
-    seen = {pith("sh", "-c", "/entropy >/dev/null; head -c 300000 /dev/urandom | md5sum; cat /proc/sys/kernel/random/uuid", add=[program],
-                 options=["--icount"]).ok().stdout for _ in range(2)}
-    equal(len(seen), 1, "outputs")

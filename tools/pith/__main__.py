@@ -97,7 +97,7 @@ def add_exec_options(parser):
                         help="put a file or folder at PATH (/ and its name); may be given several times")
     add_machine_options(parser)
     add_net(parser)
-    parser.add_argument("--icount", action="store_true", help="a clock that counts instructions: runs repeat")
+    parser.add_argument("--icount", action="store_true", help="a clock that counts instructions, not time")
     parser.add_argument("--timeout", type=seconds, metavar="S", help="end CMD after S seconds, with status 124")
     parser.add_argument("--log", metavar="FILE", help="keep the log of the kernel and the components there")
 
