@@ -57,20 +57,20 @@ static void deliver(struct thread *thread, const struct linux_siginfo *info,
 
 static void back_to_user(struct thread *thread)
 {
-	struct thread_private *private = thread->private;
+	struct thread_private *own = thread->private;
 	struct signal_action action;
 	struct linux_siginfo info;
 
-	while (private->attention || private->mask_saved) {
+	while (own->attention || own->mask_saved) {
 		if (signal_take(thread, &info, &action)) {
-			if (private->label == LABEL_FOREIGN_SYSCALL && !private->registers_changed)
-				thread_registers_change(thread)->rax = private->delivery->words[0];
+			if (own->label == LABEL_FOREIGN_SYSCALL && !own->registers_changed)
+				thread_registers_change(thread)->rax = own->delivery->words[0];
 			deliver(thread, &info, &action);
-		} else if (private->exiting) {
+		} else if (own->exiting) {
 			return;
-		} else if (private->mask_saved) {
-			private->mask_saved = false;
-			signal_set_mask(thread, private->saved_mask);
+		} else if (own->mask_saved) {
+			own->mask_saved = false;
+			signal_set_mask(thread, own->saved_mask);
 		}
 	}
 }
@@ -79,14 +79,14 @@ static void back_to_user(struct thread *thread)
 
 deadline_t syscall_deadline(struct thread *thread, uint64_t timeout)
 {
-	struct thread_private *private = thread->private;
+	struct thread_private *own = thread->private;
 	uint64_t now;
 
-	if (!private->restart_deadline) {
+	if (!own->restart_deadline) {
 		now = time_now();
-		private->restart_deadline = timeout < DEADLINE_NEVER - now ? now + timeout : DEADLINE_NEVER;
+		own->restart_deadline = timeout < DEADLINE_NEVER - now ? now + timeout : DEADLINE_NEVER;
 	}
-	return private->restart_deadline;
+	return own->restart_deadline;
 }
 
 /* A call was interrupted: a handler runs and the call ends or is repeated by the program itself. false: no
@@ -112,16 +112,16 @@ static bool interrupt_call(struct thread *thread, long result, uint64_t number)
 
 static void serve_syscall(struct thread *thread)
 {
-	struct thread_private *private = thread->private;
-	union delivery *delivery = private->delivery;
+	struct thread_private *own = thread->private;
+	union delivery *delivery = own->delivery;
 	uint64_t number = delivery->words[0];
 	long result;
 
 	/* More than what comes in registers, and only valid until the next long message. */
 	delivery->words[MESSAGE_REGISTER_WORDS] = ipc_buffer()->words[MESSAGE_REGISTER_WORDS];
-	private->restart_deadline = 0;
+	own->restart_deadline = 0;
 	for (;;) {
-		if (private->exiting)
+		if (own->exiting)
 			return;
 		result = syscall_dispatch(thread, number, &delivery->words[1]);
 		if ((result != -EINTR_RESTART && result != -EINTR_ALWAYS && result != -EINTR_NOHAND) ||
@@ -132,7 +132,7 @@ static void serve_syscall(struct thread *thread)
 	}
 	delivery->words[0] = (uint64_t)result;
 	delivery->info = MESSAGE_INFO(0, 1);
-	if (private->registers_changed)
+	if (own->registers_changed)
 		thread->registers.rax = (uint64_t)result;
 }
 
@@ -151,8 +151,8 @@ static void fault_signal(struct thread *thread, int signal, int code, uint64_t a
 
 static void serve_fault(struct thread *thread)
 {
-	struct thread_private *private = thread->private;
-	uint64_t address = private->delivery->words[0], access = private->delivery->words[1];
+	struct thread_private *own = thread->private;
+	uint64_t address = own->delivery->words[0], access = own->delivery->words[1];
 	uint64_t error_code = (access & FAULT_PRESENT ? 1 : 0) | (access & FAULT_WRITE ? 2 : 0) | 4 |
 	                      (access & FAULT_EXECUTE ? 16 : 0);
 	struct fault_mapping mapping;
@@ -162,11 +162,11 @@ static void serve_fault(struct thread *thread)
 	while ((result = fault_handle(thread->process->mm, address, (unsigned)access, &mapping)) ==
 	       FAULT_NO_MEMORY) {
 		oom_kill();
-		if (private->exiting)
+		if (own->exiting)
 			return;
 	}
 	if (result == FAULT_OK && mapping.window) {
-		private->delivery->message = (struct message){
+		own->delivery->message = (struct message){
 		        MESSAGE_INFO(REPLY_MAP, MESSAGE_REGISTER_WORDS),
 		        {0, mapping.window, mapping.address, mapping.memory_page, 1, mapping.rights}};
 	} else if (result == FAULT_NO_REGION) {
@@ -217,10 +217,10 @@ static void serve_exception(struct thread *thread)
 
 static void serve(struct thread *thread)
 {
-	struct thread_private *private = thread->private;
+	struct thread_private *own = thread->private;
 
-	private->delivery->info = MESSAGE_INFO(0, 0);
-	switch (private->label) {
+	own->delivery->info = MESSAGE_INFO(0, 0);
+	switch (own->label) {
 	case LABEL_FOREIGN_SYSCALL:
 		serve_syscall(thread);
 		break;
@@ -231,12 +231,11 @@ static void serve(struct thread *thread)
 		serve_exception(thread);
 		break;
 	case LABEL_INTERRUPTED:
-		private
-		->poked = false;
-		private->attention = true;
+		own->poked = false;
+		own->attention = true;
 		break;
 	default:
-		log_error("thread %d: message %x", thread->tid, private->label);
+		log_error("thread %d: message %x", thread->tid, own->label);
 		break;
 	}
 }
@@ -247,40 +246,41 @@ static void serve(struct thread *thread)
  */
 static bool settle(struct thread *thread)
 {
-	struct thread_private *private = thread->private;
+	struct thread_private *own = thread->private;
 
 	do {
 		back_to_user(thread);
-		if (private->exiting)
+		if (own->exiting)
 			return false;
 		run_others();
-	} while (private->attention || private->exiting);
+	} while (own->attention || own->exiting);
 	return true;
 }
 
 /* From here on to others it is in user mode: a poke of theirs is not the one that this answer takes back. */
 static void seal(struct thread *thread)
 {
-	struct thread_private *private = thread->private;
-	uint64_t flags = private->poked ? REPLY_CONSUME_POKE : 0;
+	struct thread_private *own = thread->private;
+	uint64_t flags = own->poked ? REPLY_CONSUME_POKE : 0;
 
-	private->poked = false;
-	private->reply = CPTR_NULL;
-	if (private->registers_changed)
-	private->delivery->info =
-	        MESSAGE_INFO(REPLY_REGISTERS | flags, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS);
-	else private->delivery->info |= MESSAGE_INFO(flags, 0);
+	own->poked = false;
+	own->reply = CPTR_NULL;
+	if (own->registers_changed)
+		own->delivery->info =
+		        MESSAGE_INFO(REPLY_REGISTERS | flags, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS);
+	else
+		own->delivery->info |= MESSAGE_INFO(flags, 0);
 }
 
 bool thread_serve(struct thread *thread, cptr_t reply, union delivery *delivery)
 {
-	struct thread_private *private = thread->private;
+	struct thread_private *own = thread->private;
 
-	private->delivery = delivery;
-	private->reply = reply;
-	private->label = message_label(delivery->info);
-	private->registers_changed = false;
-	private->balance.calls++;
+	own->delivery = delivery;
+	own->reply = reply;
+	own->label = message_label(delivery->info);
+	own->registers_changed = false;
+	own->balance.calls++;
 	thread->registers_valid = false;
 	thread->fiber = fiber_current();
 	serve(thread);
