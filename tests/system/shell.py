@@ -174,7 +174,7 @@ def test_terminal_keys():
 
 
 def test_window_size():
-    """At first the terminal's own; who changes it tells those in the foreground."""
+    """The terminal's own, also when that changes; whoever changes it here tells those in the foreground."""
     with Shell() as shell:
         rows, columns = struct.unpack("HHHH", fcntl.ioctl(shell.slave, termios.TIOCGWINSZ, bytes(8)))[:2]
         equal(shell.type("stty size"), f"{rows} {columns}\n", "the size at first")
@@ -182,6 +182,25 @@ def test_window_size():
         shell.expect("40 100\r")
         shell.wait_prompt()
         equal(shell.type("stty size"), "40 100\n", "the size afterwards")
+        shell.start("trap \"stty size; exit\" WINCH; echo set''up; while :; do sleep 1; done")
+        shell.expect("setup\r")
+        shell.resize(255, 511)
+        shell.expect("255 511\r")
+        shell.wait_prompt()
+        equal(shell.type("stty size"), "255 511\n", "the size of the changed window")
+        shell.power_off()
+
+
+def test_every_byte_arrives():
+    """The line's own commands begin with a byte that may also be typed."""
+    with Shell() as shell:
+        data = bytes(range(256)) * 3 + b"\xff" * 7 + b"\xff\xfa\x1f\x00\x01\x00\x01\xff\xf0"
+        data = data.replace(b"\x1d", b"")  # this one quits
+        shell.start(f"stty raw -echo; echo set''up; head -c {len(data)} | od -An -v -tx1; stty sane")
+        shell.expect("setup\r?\n")
+        shell.paste(data)
+        shell.expect(r"\s+".join(f"{byte:02x}" for byte in data))
+        shell.wait_prompt()
         shell.power_off()
 
 

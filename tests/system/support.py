@@ -205,6 +205,11 @@ class Shell:
         os.close(self.master)
         os.close(self.slave)
 
+    def resize(self, rows, columns):
+        """As a terminal does whose window changes: the pseudo-terminal is none of the process's own, so its kernel tells nobody."""
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        os.kill(self.process.pid, signal.SIGWINCH)
+
     def send(self, text):
         data = text.encode()
         while data:

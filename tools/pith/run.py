@@ -7,6 +7,7 @@ import itertools
 import os
 import select
 import signal
+import struct
 import sys
 import termios
 import time
@@ -27,6 +28,8 @@ ESCAPE = 0x1d  # Ctrl-]
 POWER_OFF = b"\rpoweroff\r"
 END_OF_INPUT = b"\x04"
 SILENCE = 2000  # ms
+# The console line speaks as much of Telnet as the window's size takes (RFC 854, RFC 1073).
+IAC, SB, SE, NAWS = b"\xff", b"\xfa", b"\xf0", b"\x1f"
 
 
 @contextlib.contextmanager
@@ -82,7 +85,19 @@ class Terminal:
             data = POWER_OFF
         elif ESCAPE in data and os.isatty(0):
             self.quit = True
-        self.to_guest += data
+        self.to_guest += data.replace(IAC, IAC + IAC)
+
+    def tell_size(self):
+        size = window_size()
+        if size:
+            numbers = struct.pack(">HH", size["columns"], size["rows"])
+            self.to_guest += IAC + SB + NAWS + numbers.replace(IAC, IAC + IAC) + IAC + SE
+
+    def read_signals(self, wakeup):
+        if set(os.read(wakeup, 64)) - {signal.SIGWINCH}:
+            self.quit = True
+        else:
+            self.tell_size()
 
     def read_console(self):
         data = receive(self.emulator.console)
@@ -122,8 +137,7 @@ class Terminal:
             self.to_guest += next(self.endings)
         for descriptor, events in events_seen:
             if descriptor == wakeup:
-                os.read(wakeup, 16)
-                self.quit = True
+                self.read_signals(wakeup)
             elif descriptor == 0:
                 self.read_user()
             elif descriptor == 1:
@@ -183,7 +197,7 @@ def prepare_image(fresh):
 def run(options):
     with disk_lock():
         prepare_image(options.fresh)
-        config = window_size()
+        config = {"telnet": 1, **window_size()}
         if os.environ.get("TERM"):
             config["term"] = os.environ["TERM"]
         image = boot.image("run", config, disks=1)
@@ -192,11 +206,12 @@ def run(options):
                                        cpus=options.cpus)
         if os.isatty(0):
             print(f"pith: booting; Ctrl-] quits, `poweroff` ends it, the log is in {LOG}", file=sys.stderr)
-        with open(LOG, "wb") as log_file, Wakeup((signal.SIGTERM, signal.SIGHUP)) as wakeup:
+        with open(LOG, "wb") as log_file, Wakeup((signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)) as wakeup:
             while True:
                 with machine.Machine(command, control=True) as emulator:
                     with raw_terminal(0):
                         terminal = Terminal(emulator, log_file)
+                        terminal.tell_size()  # it may have changed since the image was made
                         reason = terminal.run(wakeup)
                     if reason == "lost":
                         emulator.process.wait()

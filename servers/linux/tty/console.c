@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The console: the terminal on the serial line (run mode). */
+#include "tty/telnet.h"
 #include "tty/tty.h"
 #include <pith/startup.h>
 
 static struct tty console;
-static bool active;
+static struct telnet telnet;
+static bool active, speaks_telnet;
 static size_t room_seen;
 
 static size_t console_room(struct tty *tty)
@@ -56,7 +58,22 @@ void console_init(void)
 	console.size.rows = (uint16_t)startup_config_number("rows", 24);
 	console.size.columns = (uint16_t)startup_config_number("columns", 80);
 	console.line.termios.input |= LINE_IUTF8;
+	speaks_telnet = startup_config_number("telnet", 0);
 	active = true;
+}
+
+static void console_input(uint8_t byte)
+{
+	switch (speaks_telnet ? telnet_input(&telnet, byte) : TELNET_BYTE) {
+	case TELNET_BYTE:
+		tty_input(&console, byte);
+		break;
+	case TELNET_SIZE:
+		tty_set_size(&console, &(struct window_size){telnet.rows, telnet.columns, 0, 0});
+		break;
+	case TELNET_NOTHING:
+		break;
+	}
 }
 
 void console_events(void)
@@ -64,7 +81,7 @@ void console_events(void)
 	uint8_t byte;
 	bool any = false;
 	while (active && tty_wants_input(&console) && serial_read(&byte, 1) == 1) {
-		tty_input(&console, byte);
+		console_input(byte);
 		any = true;
 	}
 	if (any)

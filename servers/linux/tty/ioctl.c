@@ -52,16 +52,21 @@ static long set_modes(struct tty *tty, struct thread *thread, unsigned command, 
 	return 0;
 }
 
+void tty_set_size(struct tty *tty, const struct window_size *new)
+{
+	if (memcmp(new, &tty->size, sizeof(*new)) == 0)
+		return;
+	tty->size = *new;
+	if (tty->group != 0)
+		signal_send_group(tty->group, SIGWINCH_, 0x80, 0);
+}
+
 static long set_size(struct tty *tty, struct thread *thread, uint64_t argument)
 {
 	struct window_size new;
 	if (copy_from_user(thread, &new, argument, sizeof(new)) != 0)
 		return -EFAULT;
-	if (memcmp(&new, &tty->size, sizeof(new)) == 0)
-		return 0;
-	tty->size = new;
-	if (tty->group != 0)
-		signal_send_group(tty->group, SIGWINCH_, 0x80, 0);
+	tty_set_size(tty, &new);
 	return 0;
 }
 

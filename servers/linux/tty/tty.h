@@ -57,6 +57,8 @@ bool tty_wants_input(struct tty *tty);
 int tty_check_background(struct tty *tty, struct thread *thread, int signal);
 long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument);
 int tty_drain(struct tty *tty);
+/* Tells those in the foreground if it is another one. */
+void tty_set_size(struct tty *tty, const struct window_size *new);
 
 /* serial.c: the line to the uart driver, as bytes */
 bool serial_attach(void);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Lock ranges, frames of the exec channel, and the tree of pages: each against a simpler model of itself. */
+/* Lock ranges, frames of the exec channel, the tree of pages: each against a simpler model of itself; Telnet.
+ */
 #include "../check.h"
 #include "exec_frames.h"
 #include "fs/internal.h"
 #include "fs/lock_ranges.h"
 #include "tests.h"
+#include "tty/telnet.h"
 
 /* ---- locks: two owners over 64 bytes, against an array ---- */
 
@@ -153,6 +155,55 @@ static void test_page_tree(void)
 	CHECK(tree.root == NULL && tree.height == 0);
 }
 
+/* ---- Telnet: what of the input are bytes, and which sizes are told ---- */
+
+static size_t telnet_bytes(struct telnet *telnet, const char *in, size_t length, char *out, unsigned *sizes)
+{
+	size_t bytes = 0;
+
+	*sizes = 0;
+	for (size_t i = 0; i < length; i++) {
+		enum telnet_result result = telnet_input(telnet, (uint8_t)in[i]);
+
+		if (result == TELNET_BYTE)
+			out[bytes++] = in[i];
+		*sizes += result == TELNET_SIZE;
+	}
+	return bytes;
+}
+
+static void test_telnet(void)
+{
+#define CASE(input, output, expected_sizes)                                                  \
+	do {                                                                                 \
+		char out[64];                                                                \
+		unsigned sizes;                                                              \
+		size_t bytes = telnet_bytes(&telnet, input, sizeof(input) - 1, out, &sizes); \
+		CHECK(bytes == sizeof(output) - 1 && !memcmp(out, output, bytes) &&          \
+		      sizes == expected_sizes);                                              \
+	} while (0)
+	struct telnet telnet = {0};
+
+	CASE("plain \033[8;2;3t\360\372", "plain \033[8;2;3t\360\372", 0);
+	CASE("a\377\377b\377\377\377\377", "a\377b\377\377", 0);
+	CASE("a\377\372\037\000\144\000\050\377\360b", "ab", 1);
+	CHECK(telnet.columns == 100 && telnet.rows == 40);
+	CASE("\377\372\037\001\377\377\002\001\377\360", "", 1);
+	CHECK(telnet.columns == 0x1ff && telnet.rows == 0x201);
+	/* Too short, too long, another option, cut off by another command, negotiations: not a size, and
+	 * nothing is lost. */
+	CASE("\377\372\037\000\377\360c", "c", 0);
+	CASE("\377\372\037\000\001\000\001\000\377\360d", "d", 0);
+	CASE("\377\372\030\000\001\000\001\377\360e", "e", 0);
+	CASE("\377\372\037\000\001\377\361f", "f", 0);
+	CASE("\377\373\037\377\361g", "g", 0);
+	CHECK(telnet.columns == 0x1ff && telnet.rows == 0x201);
+	for (unsigned i = 0; i < 1000; i++)
+		CHECK(telnet_input(&telnet, i == 0 ? 255 : i == 1 ? 250 : 'x') == TELNET_NOTHING);
+	CASE("\377\360\377\372\037\000\120\000\030\377\360h", "h", 1);
+#undef CASE
+}
+
 int pure_tests(void)
 {
 	test_lock_ranges();
@@ -160,5 +211,6 @@ int pure_tests(void)
 	test_frames();
 	test_program_description();
 	test_page_tree();
+	test_telnet();
 	return checks_report();
 }
