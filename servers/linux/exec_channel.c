@@ -167,7 +167,7 @@ void exec_channel_events(void)
 		waitq_wake_all(&exec.wait);
 	}
 	give_credit();
-	if (serial_room() > 0)
+	if (serial_output_moved())
 		waitq_wake_all(&exec.output_wait);
 }
 

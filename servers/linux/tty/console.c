@@ -7,7 +7,6 @@
 static struct tty console;
 static struct telnet telnet;
 static bool active, speaks_telnet;
-static size_t room_seen;
 
 static size_t console_room(struct tty *tty)
 {
@@ -86,17 +85,13 @@ void console_events(void)
 	}
 	if (any)
 		tty_input_done(&console);
-	size_t room = serial_room();
-	if (room > room_seen)
+	if (serial_output_moved())
 		waitq_wake_all(&console.output_wait);
-	room_seen = room;
 }
 
 bool console_prepare_sleep(void)
 {
 	if (!active)
 		return true;
-	bool writers = !waitq_empty(&console.output_wait);
-	room_seen = serial_room();
-	return serial_prepare_sleep(tty_wants_input(&console), writers);
+	return serial_prepare_sleep(tty_wants_input(&console), !waitq_empty(&console.output_wait));
 }

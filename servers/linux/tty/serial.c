@@ -11,6 +11,7 @@
 
 static struct serial_channel *channel;
 static cptr_t driver_signal;
+static uint32_t read_seen;  /* the output ring's mark when serial_output_moved() last looked */
 static uint32_t output_end; /* of what was written; the ring's own mark is behind until it is handed over */
 
 bool serial_attach(void)
@@ -92,6 +93,20 @@ bool serial_output_empty(void)
 	return channel == NULL || output_filled() == 0;
 }
 
+static uint32_t output_read(void)
+{
+	return atomic_load_explicit(&channel->output.read, memory_order_acquire);
+}
+
+bool serial_output_moved(void)
+{
+	uint32_t before = read_seen;
+
+	if (channel)
+		read_seen = output_read();
+	return read_seen != before;
+}
+
 void serial_discard_output(void)
 {
 	/* the ring is the driver's to read: what is in it will be sent */
@@ -103,9 +118,9 @@ bool serial_prepare_sleep(bool input_wanted, bool room_wanted)
 		return true;
 	output_hand_over();
 	if (room_wanted) {
-		uint32_t before = output_filled();
 		atomic_store_explicit(&channel->output.writer_waits, 1, memory_order_seq_cst);
-		if (output_filled() < before)
+		/* Nobody signals for what the driver took before it saw that, so as it was handed over. */
+		if (output_read() != read_seen)
 			return false;
 	}
 	if (!input_wanted)

@@ -67,8 +67,10 @@ size_t serial_room(void);
 void serial_write(const uint8_t *bytes, size_t size); /* at most serial_room(); goes out before the server sleeps or answers */
 bool serial_output_empty(void);
 void serial_discard_output(void);
-/* Before sleeping: false if there is input and it is wanted. Asks the driver to signal when there is input,
- * or (room_wanted) room. */
+/* The driver took output since this was last asked: whoever waits for room or for the end of it looks again. */
+bool serial_output_moved(void);
+/* Before sleeping: false if there is input and it is wanted, or (room_wanted) output has moved. Else the driver
+ * will signal when that comes. */
 bool serial_prepare_sleep(bool input_wanted, bool room_wanted);
 
 /* console.c */

@@ -6,7 +6,7 @@
 
 int main(void)
 {
-	int failed = line_tests() | pure_tests();
+	int failed = line_tests() | pure_tests() | serial_tests();
 	fakes_init();
 	return failed | namespace_tests() | data_tests();
 }
