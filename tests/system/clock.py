@@ -32,10 +32,10 @@ def test_any_year():
 def test_no_time():
     """QEMU counts 32 bits of seconds: so it shows a second of 1969. That is said, and some sane date is taken."""
     result = on_machine("date -u +%Y; hwclock -u 2>&1; cat /pith/components/clock/log",
-                        lambda command: [*command, "-rtc", "base=2106-02-07T06:28:14"]).ok()
+                        lambda command: [*command, "-rtc", "base=2106-02-07T06:26:16"]).ok()
     text = result.stdout.decode()
     check(text.startswith("2024\nhwclock: RTC_RD_TIME: Invalid argument\n"), "date and hwclock", text)
-    check("warning: the CMOS clock shows no time: 1969-12-31 23:59:59" in text and "error: the CMOS clock cannot be read" in text, "log", text)
+    check("warning: the CMOS clock shows no time: 1969-12-31 23:5" in text and "error: the CMOS clock cannot be read" in text, "log", text)
 
 
 def test_epoch_of_the_command_line():

@@ -15,15 +15,15 @@ from support import PITH, Shell, check, equal, file_path, run, write_file
 
 
 def test_debugger_knows_kernel_and_components():
-    batch = ["hbreak kernel_main", "continue", "info symbol $rip", "pith-symbols linux", "info address vfs_init",
-             "delete", "hbreak vfs_init", "continue", "backtrace 2"]
+    batch = ["hbreak kernel_main", "continue", "info symbol $rip", "pith-symbols linux", "info address start_fiber",
+             "delete", "hbreak start_fiber", "continue", "backtrace 2"]
     command = [PITH, "debug"]
     for line in batch:
         command += ["--batch", line]
     text = run(command, timeout=120).stdout.decode(errors="replace")
     check("kernel_main in section" in text, "the kernel's first function", text)
-    check('Symbol "vfs_init" is a function' in text, "a symbol of linux", text)
-    check("#0  vfs_init" in text, "a breakpoint in linux", text)
+    check('Symbol "start_fiber" is a function' in text, "a symbol of linux", text)
+    check("#0  start_fiber" in text, "a breakpoint in linux", text)
 
 
 def test_debugger_of_a_busy_machine():
@@ -111,11 +111,13 @@ def test_linux_profile():
 
 
 GRAPH = """component bus {
+	priority 200
 	devices all
 	service
 	untyped 64K
 }
 component driver {
+	priority 150
 	device bus 1af4:1042 3
 	irq 5
 	ports 0x10 2

@@ -32,7 +32,7 @@ def test_profile_counts_what_a_program_does():
     equal(result.stdout, b"", "standard output")
     check("100+0 records in" in profile, "the program's own words", profile)
     entries, messages, components = (rows(profile, title) for title in ("entry into the kernel", "message", "component"))
-    equal(entries["read"][0], 100, "reads")
+    check(100 <= entries["read"][0] <= 105, "reads, and those of the libraries' beginnings", profile)
     check(100 <= entries["write"][0] <= 105, "writes", profile)
     check(messages["dd -> linux, foreign call"][0] > 200, "messages", profile)
     # user, kernel, total, share, entries, switches, CR3 writes, sent, answered
