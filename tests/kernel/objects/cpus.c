@@ -299,6 +299,31 @@ static void test_passive(void)
 	EXPECT(sys(SYS_CALL), ERR_REMOTE);
 }
 
+static void test_reply_of_another(void)
+{
+	const uint64_t with_reply = MESSAGE_INFO_CAPS(0, 0, 1, 1);
+	cptr_t reply = object_new_on(0, OBJECT_REPLY);
+	struct worker client;
+
+	begin();
+	shared.endpoint = object_new_on(0, OBJECT_ENDPOINT);
+	own_buffer->caps[0] = object_new_on(1, OBJECT_REPLY);
+	EXPECT(send_(SYS_SEND, shared.endpoint, with_reply, 0, DEADLINE_POLL), ERR_REMOTE);
+	EXPECT(send_(SYS_CALL, shared.endpoint, with_reply, 0, DEADLINE_POLL), ERR_REMOTE);
+	client = worker_new_on(0, 0, caller_0, LOW);
+	worker_start(&client);
+	OK(send_(SYS_RECV, shared.endpoint, 0, reply, DEADLINE_NEVER));
+	EXPECT(send_(SYS_REPLY_RECV, shared.endpoint, with_reply, REPLY_PAIR(reply, 0), DEADLINE_POLL),
+	       ERR_REMOTE);
+	EXPECT(send_(SYS_REPLY, 0, with_reply, reply, 0), ERR_REMOTE);
+	/* Nothing has happened to the call. */
+	CHECK(state_of(client.thread) == THREAD_STATE_BLOCKED_REPLY);
+	shared.stop = true;
+	last = (struct registers){.info = MESSAGE_INFO(0, 1), .words = {1}, .reply = reply};
+	OK(sys(SYS_REPLY));
+	WAIT_FOR(shared.count[0] == 1);
+}
+
 /* ---- faults and foreign calls ---- */
 
 static void test_fault(void)
@@ -801,6 +826,7 @@ const struct test tests_cpus[] = {
          test_deadline},
         {"cpus.peer-died", "a caller learns that the server on another CPU died", test_peer_died},
         {"cpus.passive", "a server without time of its own refuses remote calls", test_passive},
+        {"cpus.reply-of-another", "a message does not take another CPU's Reply along", test_reply_of_another},
         {"cpus.fault", "a fault is handled by another CPU", test_fault},
         {"cpus.foreign", "foreign system calls are served by another CPU", test_foreign},
         {"cpus.breakpoints", "breakpoints are changed from another CPU, and handled there", test_breakpoints},
