@@ -17,14 +17,15 @@
  * A dying CNode whose slots hold nothing but doomed Untypeds waits for them, unless an ancestor of its own is
  * on the list and not self-held. Then its memory goes with that ancestor: it leaves the tree at once and
  * lends its slot 0 to the ancestor's capability, which is self-held from then on and waits in its place for
- * what lies in that memory. So circles come apart (a CNode that holds the Untyped that it was made of, two
- * that hold each other's).
+ * what lies in that memory; and so does a self-held Untyped. So circles come apart (a CNode that holds the
+ * Untyped that it was made of, two that hold each other's).
  *
- * Why the list always empties: a waiting CNode has no ancestor on the list that is not self-held. So an
- * Untyped on the list that is not self-held always finds a leaf that can be removed, or one to lend it a
- * slot; once all are self-held, nothing is left to wait for, and their leaves go too. Each step removes a
- * capability, passes empty slots, hands a child up, or makes one more Untyped doomed or self-held, so there
- * are finitely many.
+ * Why the list always empties: who has to wait goes to the list's end, so it is enough that never all have
+ * to. Who waits for what lies in its slots has no ancestor on the list that is not self-held. An Untyped
+ * waits only for a leaf below it that is on the list itself; were it not self-held, that leaf would have it
+ * as ancestor and would not wait. So if all wait, all Untypeds are self-held; but then nothing lies in any
+ * slot that could be waited for. Each step that is none of waiting removes a capability, passes empty slots,
+ * hands a child up or makes one more Untyped doomed, so there are finitely many.
  */
 #include <kernel/cpu.h>
 #include <kernel/delete.h>
@@ -269,26 +270,21 @@ static void cnode_begin_dying(struct slot *slot)
 	dying_insert_before(self, slot_dying.dying.next);
 }
 
-static void dying_to_front(struct slot *slot)
-{
-	dying_remove(slot);
-	dying_insert_before(slot, slot_dying.dying.next);
-}
-
-/* One step of deleting an original without children. What is already dying is only put in front. */
+/* One step of deleting an original without children. What is already dying goes by itself. */
 static void original_remove(struct slot *slot)
 {
 	step_is_long();
 	if (slot->flags & SLOT_DYING)
-		dying_to_front(slot);
-	else if (slot->type == OBJECT_CNODE)
+		return;
+	if (slot->type == OBJECT_CNODE)
 		cnode_begin_dying(slot);
 	else if (object_destroy(slot))
 		original_finish(slot);
 }
 
-/* One step of deleting what is below `top`, which has a child. */
-static void below_remove(struct slot *top)
+/* One step of deleting what is below `top`, which has a child. False: there is nothing to do but wait for one
+ * that is dying. */
+static bool below_remove(struct slot *top)
 {
 	struct slot *slot = top->child;
 
@@ -297,6 +293,8 @@ static void below_remove(struct slot *top)
 		slot->flags |= SLOT_DOOMED;
 		slot = slot->child;
 	}
+	if (slot->flags & SLOT_DYING)
+		return false;
 	if (slot->child) {
 		if (slot->child->child)
 			slot_hand_up_child(slot->child);
@@ -309,6 +307,7 @@ static void below_remove(struct slot *top)
 	} else {
 		derived_remove(slot);
 	}
+	return true;
 }
 
 /* One step towards an empty slot. */
@@ -360,7 +359,7 @@ static void doomed_leave_holder(struct slot *slot)
 }
 
 /* Leave the tree and lend slot 0 to the ancestor; what lies in this memory keeps slot 0 as its holder. */
-static void cnode_lend_slot(struct slot *self, struct slot *ancestor)
+static void lend_slot(struct slot *self, struct slot *ancestor)
 {
 	uint64_t doomed;
 
@@ -380,19 +379,21 @@ static void dying_wait(struct slot *slot)
 	dying_insert_before(slot, &slot_dying);
 }
 
-/* All slots are empty, but for doomed Untypeds. */
-static void cnode_finish(struct slot *self)
+/* In a slot 0, without children; nothing is left in the CNode there but doomed Untypeds. */
+static void self_held_finish(struct slot *self)
 {
-	struct slot *ancestor = doomed_ancestor(self);
+	struct slot *ancestor;
 
 	if (!self->doomed) {
 		dying_remove(self);
 		original_finish(self);
-	} else if (ancestor) {
-		cnode_lend_slot(self, ancestor);
-	} else {
-		dying_wait(self);
+		return;
 	}
+	ancestor = doomed_ancestor(self);
+	if (ancestor)
+		lend_slot(self, ancestor);
+	else
+		dying_wait(self);
 }
 
 static void cnode_dying_step(struct slot *self)
@@ -412,23 +413,21 @@ static void cnode_dying_step(struct slot *self)
 		}
 	}
 	if (self->slots <= 1)
-		cnode_finish(self);
+		self_held_finish(self);
 }
 
 static void untyped_dying_step(struct slot *slot)
 {
 	if (slot->child) {
-		below_remove(slot);
+		if (!below_remove(slot))
+			dying_wait(slot);
 		return;
 	}
 	if (slot->flags & SLOT_SELF_HELD) {
-		if (slot->doomed) {
-			dying_wait(slot);
-			return;
-		}
-	} else {
-		doomed_leave_holder(slot);
+		self_held_finish(slot);
+		return;
 	}
+	doomed_leave_holder(slot);
 	dying_remove(slot);
 	original_finish(slot);
 }

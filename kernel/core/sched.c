@@ -32,19 +32,8 @@ void sched_enqueue(struct thread *thread)
 
 void sched_enqueue_first(struct thread *thread)
 {
-	struct ready_queue *queue = &thread->cpu->ready[thread->priority];
-
-	if (!sched_may_queue(thread) || thread->queued)
-		return;
-	thread->queued = true;
-	thread->ready_prev = NULL;
-	thread->ready_next = queue->first;
-	if (queue->first)
-		queue->first->ready_prev = thread;
-	else
-		queue->last = thread;
-	queue->first = thread;
-	ready_mark(thread->cpu, thread->priority);
+	if (sched_may_queue(thread) && !thread->queued)
+		ready_add_first(thread->cpu, thread);
 }
 
 void sched_dequeue(struct thread *thread)

@@ -25,17 +25,51 @@ static void test_cnode_in_itself(void)
 	CHECK(!present(handle));
 }
 
-/* A CNode that holds the Untyped that it was made of. */
-static void test_own_untyped(void)
-{
-	cptr_t outer = object_new(OBJECT_UNTYPED, 14), untyped = slot_new(), cnode = slot_new();
+enum { CHAIN = 3 };
 
-	OK(op(outer, UNTYPED_RETYPE, OBJECT_UNTYPED | 13 << 8, 1, CPTR_NULL, untyped));
-	OK(op(untyped, UNTYPED_RETYPE, OBJECT_CNODE | 9 << 8, 1, CPTR_NULL, cnode));
-	OK(op(cnode, CNODE_MOVE, 3, CPTR_NULL, untyped));
-	OK(op(INIT_SLOT_CNODE, CNODE_DELETE, cnode));
+/* A CNode at the end of a chain of Untypeds; places[i] is where it holds the i-th of these, 0: nowhere. */
+static void own_untypeds(const unsigned places[CHAIN], bool revoke)
+{
+	cptr_t outer = object_new(OBJECT_UNTYPED, 14), chain[CHAIN], cnode = slot_new(), above = outer;
+
+	for (unsigned i = 0; i < CHAIN; i++) {
+		chain[i] = slot_new();
+		OK(op(above, UNTYPED_RETYPE, OBJECT_UNTYPED | (uint64_t)(13 - i) << 8, 1, CPTR_NULL,
+		      chain[i]));
+		above = chain[i];
+	}
+	OK(op(above, UNTYPED_RETYPE, OBJECT_CNODE | 9 << 8, 1, CPTR_NULL, cnode));
+	for (unsigned i = 0; i < CHAIN; i++)
+		if (places[i])
+			OK(op(cnode, CNODE_MOVE, places[i], CPTR_NULL, chain[i]));
+	if (revoke) {
+		OK(op(INIT_SLOT_CNODE, CNODE_REVOKE, outer));
+	} else {
+		OK(op(INIT_SLOT_CNODE, CNODE_DELETE, cnode));
+		for (unsigned i = 0; i < CHAIN; i++)
+			OK(op(INIT_SLOT_CNODE, CNODE_DELETE, chain[i]));
+	}
 	OK(op(outer, UNTYPED_INFO));
 	CHECK(last.words[2] == 0);
+	OK(op(INIT_SLOT_CNODE, CNODE_DELETE, outer));
+}
+
+/* A CNode that holds some of the Untypeds that it was made of, in any order. */
+static void test_own_untypeds(void)
+{
+	unsigned places[CHAIN];
+
+	for (unsigned n = 0; n < 4 * 4 * 4 * 2; n++) {
+		bool twice = false;
+
+		for (unsigned i = 0; i < CHAIN; i++) {
+			places[i] = n >> (2 * i + 1) & 3;
+			for (unsigned j = 0; j < i; j++)
+				twice = twice || (places[i] && places[i] == places[j]);
+		}
+		if (!twice)
+			own_untypeds(places, n & 1);
+	}
 }
 
 /* Two CNodes, each of which holds the Untyped of the other. */
@@ -161,7 +195,7 @@ static void test_window_of_revoked(void)
 const struct test tests_deletion[] = {
         {"delete.nested", "a CNode takes what is in it, CNodes too", test_nested_cnodes},
         {"delete.itself", "a CNode that holds its own capability", test_cnode_in_itself},
-        {"delete.own-untyped", "a CNode that holds the Untyped that it was made of", test_own_untyped},
+        {"delete.own-untypeds", "a CNode that holds Untypeds that it was made of", test_own_untypeds},
         {"delete.circle", "CNodes that hold each other's Untypeds", test_circle},
         {"delete.deep", "long chains and long lists of derived capabilities", test_deep_chain},
         {"delete.used", "CSpace, VSpace, budget or thread go while the thread runs", test_under_a_thread},
