@@ -128,7 +128,7 @@ bool reply_registers(const struct thread *replier, struct thread *caller)
 	struct thread_registers registers;
 
 	reply_read_registers(replier, &registers);
-	return arch_context_write(&caller->context, &registers);
+	return thread_redirect(caller, &registers);
 }
 
 bool reply_map(struct thread *replier)
@@ -192,7 +192,7 @@ static unsigned reply_to_kernel(struct thread *replier, struct thread *caller)
 	if (flags & REPLY_VSPACE && !reply_change_vspace(replier, caller))
 		return ERR_WRONG_TYPE;
 	if (flags & REPLY_REGISTERS)
-		arch_context_write(&caller->context, &registers);
+		thread_redirect(caller, &registers);
 	else if (caller->message == MESSAGE_FOREIGN)
 		foreign_set_result(&caller->context, argument(replier, 0));
 	if (flags & REPLY_CONSUME_POKE)

@@ -153,9 +153,8 @@ static enum error thread_write_registers(struct thread *caller, struct thread *t
 	if (thread->state != THREAD_STATE_STOPPED)
 		return ERR_STATE;
 	__builtin_memcpy(&registers, buffer->words, sizeof(registers));
-	if (!arch_context_write(&thread->context, &registers))
+	if (!thread_redirect(thread, &registers))
 		return ERR_RANGE;
-	thread->flags &= ~(uint32_t)THREAD_RESTARTED;
 	if (thread->active)
 		reply_fail(thread->active);
 	return ERR_NONE;

@@ -20,7 +20,7 @@
 #define UNTYPED_DEPTH   64 /* Untypeds cut from each other */
 #define CNODE_BITS_MAX  37 /* 2^31 slots */
 #define CHUNK_SPAN_BITS 6  /* log2(UNTYPED_CHUNKS) */
-#define PROGRESS_BITS   16
+#define PROGRESS_BITS   20
 #define UNIT_BITS       15 /* cleared between looks at pending interrupts */
 
 /* ---- chunks ---- */

@@ -179,13 +179,16 @@ static void table_give(struct vspace *vspace, void *table)
 void vspace_reset(struct vspace *vspace)
 {
 	uint64_t pages = 0;
-	unsigned missing;
 
-	for (uint64_t address = 0; address < vspace->end; address += level_size(vspace->root_level))
-		*arch_pte_find(&vspace->arch, address, vspace->root_level, &missing) = 0;
 	/* Often it is empty already: deleting asks again and again. */
-	if (vspace->used_pages)
+	if (vspace->used_pages) {
+		unsigned missing;
+		pte_t *root = arch_pte_find(&vspace->arch, 0, vspace->root_level, &missing);
+
+		for (uint64_t i = 0; i < vspace->end / level_size(vspace->root_level); i++)
+			root[i] = 0;
 		vspace_flush_tables(vspace, 0, vspace->end);
+	}
 	vspace->free = NULL;
 	vspace->used_pages = 0;
 	for (unsigned i = 0; i < VSPACE_FEEDS; i++) {

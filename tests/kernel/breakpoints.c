@@ -56,12 +56,17 @@ struct hits {
 };
 static cptr_t endpoint, reply;
 
-static struct worker watched_new(void (*entry)(void), badge_t badge)
+static struct worker watched_at(unsigned priority, void (*entry)(void), badge_t badge)
 {
-	struct worker worker = worker_new(own_space, entry, PRIORITY_MAX);
+	struct worker worker = worker_new(own_space, entry, priority);
 
 	MUST(worker.thread, THREAD_BIND, BIND_FAULT, derive_badged(endpoint, RIGHT_WRITE, badge));
 	return worker;
+}
+
+static struct worker watched_new(void (*entry)(void), badge_t badge)
+{
+	return watched_at(PRIORITY_MAX, entry, badge);
 }
 
 static void begin(void)
@@ -445,4 +450,75 @@ TEST(breakpoint_registers, "a thread that is stopped after each instruction keep
 	CHECK(rounds == 1 && hits.of[0] == (hidden_emulator ? 0 : 1) && hits.others == 0 &&
 	      hits.steps > 200 * 20);
 	MUST(worker.thread, THREAD_SUSPEND, 0);
+}
+
+/* ---- an operation that is left in the middle ---- */
+
+#define LOW 100
+
+static struct {
+	cptr_t from, to;
+	volatile uint64_t status;
+} redirected;
+
+static void retype_many(void)
+{
+	invoke(redirected.from, UNTYPED_RETYPE, OBJECT_MEMORY | 14 << 8, 32, CPTR_NULL, redirected.to, 0, 0);
+	__asm__ volatile("ud2");
+}
+
+static void retype_two(void)
+{
+	redirected.status = invoke(redirected.from, UNTYPED_RETYPE, OBJECT_MEMORY | 14 << 8, 2, CPTR_NULL,
+	                           redirected.to + 40, 0, 0)
+	                            .status;
+	__asm__ volatile("ud2");
+}
+
+static bool filled(cptr_t slot)
+{
+	return invoke(slot, MEMORY_INFO, 0, 0, 0, 0, 0, 0).status == ERR_NONE;
+}
+
+/* The reply carries the registers with which the thread is to go on. */
+static void answer_with_entry(cptr_t thread, void (*entry)(void))
+{
+	uint64_t *words = own_buffer->words;
+
+	EXPECT(ERR_NONE, thread, THREAD_READ_REGISTERS);
+	for (int i = THREAD_REGISTER_WORDS - 1; i >= 0; i--)
+		words[MESSAGE_REGISTER_WORDS + i] = words[i];
+	((struct thread_registers *)&words[MESSAGE_REGISTER_WORDS])->rip = (uint64_t)entry;
+	EXPECT_CALL(
+	        ERR_NONE, SYS_REPLY,
+	        ((struct registers){.reply = reply,
+	                            .info = MESSAGE_INFO(REPLY_REGISTERS,
+	                                                 MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS)}));
+}
+
+TEST(redirected_operation, "who is redirected out of an interrupted operation begins the next one anew")
+{
+	cptr_t bell = object_new(OBJECT_NOTIFICATION, 0);
+	struct worker worker;
+	struct hits hits;
+
+	begin();
+	worker = watched_at(LOW, retype_many, 1); /* our deadline interrupts it */
+	redirected.from = untyped_new(20);
+	redirected.to = slot_new();
+	for (unsigned i = 1; i < 42; i++)
+		slot_new();
+	worker_start(&worker);
+	EXPECT_CALL(ERR_TIMEOUT, SYS_WAIT, ((struct registers){.cap = bell, .deadline = now() + 80000}));
+	MUST(worker.thread, THREAD_SUSPEND, 0);
+	CHECK(filled(redirected.to + 1) && !filled(redirected.to + 31));
+	EXPECT(ERR_NONE, worker.thread, THREAD_READ_REGISTERS);
+	MUST(worker.thread, THREAD_WRITE_DEBUG, ((struct thread_registers *)own_buffer->words)->rip, 0, 0, 0,
+	     BREAKPOINT(0, EXECUTE, 0));
+	MUST(worker.thread, THREAD_RESUME, 0);
+	CHECK(message_label(next_message().info) == LABEL_EXCEPTION);
+	MUST(worker.thread, THREAD_WRITE_DEBUG, 0, 0, 0, 0, 0);
+	answer_with_entry(worker.thread, retype_two);
+	serve(&hits, 1);
+	CHECK(redirected.status == ERR_NONE && filled(redirected.to + 40) && filled(redirected.to + 41));
 }

@@ -46,7 +46,7 @@ static uint64_t cleared_bytes(void)
 {
 	unsigned bits = untyped.untyped.chunk_bits;
 
-	return (uint64_t)untyped.untyped.progress << (bits > 31 ? bits - 16 : 15);
+	return (uint64_t)untyped.untyped.progress << (bits > 35 ? bits - 20 : 15);
 }
 
 static void check_untyped(void)

@@ -99,13 +99,13 @@ def pairs():
 
 
 @contextlib.contextmanager
-def traced_machine(image):
+def traced_machine(image, devices=()):
     """A machine with one CPU that runs the image on the kernel with the trace, and its memory."""
     boot.make(trace.KERNEL, image)
     memory = trace.Memory("512M")
     try:
         command = machine.command_line(trace.KERNEL, image, memory="512M", icount=True, cpus=1,
-                                       extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *memory.options()])
+                                       extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *devices, *memory.options()])
         with machine.Machine(command) as emulator:
             yield emulator, memory
     finally:
@@ -113,9 +113,9 @@ def traced_machine(image):
 
 
 @contextlib.contextmanager
-def traced(program):
+def traced(program, devices=()):
     """The trace of one of the kernel's test programs."""
-    with traced_machine(build("tests", f"{program}.img")) as (emulator, memory):
+    with traced_machine(build("tests", f"{program}.img"), devices) as (emulator, memory):
         _, log = bench.collect(emulator, kernel_test.SECONDS, [bench.HALTED, kernel_test.GIVEN_UP])
         result = kernel_test.RESULT.search(log)
         if not result or result[1] != "0":
@@ -128,10 +128,10 @@ def longest(found, program):
     return ticks, f"{program}: {trace.Words().entry(entered, False)}, capability {entered.b}, at {entered.d:#x}"
 
 
-def irqs_off(program):
+def irqs_off(program, devices=()):
     """(instructions, words): the longest time that an interrupt can have waited in one of the kernel's test programs. What the
     trace itself costs is in it."""
-    with traced(program) as found:
+    with traced(program, devices) as found:
         return longest(found, program)
 
 
@@ -144,6 +144,7 @@ def irqs_off_unread():
 
 def irqs_off_all():
     yield from (irqs_off(program) for program in TEST_PROGRAMS)
+    yield from (irqs_off("kernel", kernel_test.iommu(bits)) for bits in (39, 48))
     yield irqs_off_unread()
 
 

@@ -56,9 +56,11 @@ struct slot {
 	uint8_t flags;
 	union {
 		struct {
-			uint8_t size_bits;
-			uint8_t chunk_bits; /* 0: uncut */
-			uint16_t progress;  /* clearing of the first chunk that is neither used nor clean */
+			uint32_t size_bits : 6;
+			uint32_t chunk_bits : 6; /* 0: uncut */
+			/* Clearing of the first chunk that is neither used nor clean: units that are
+			 * done. */
+			uint32_t progress : 20;
 		} untyped;
 		uint32_t slots; /* CNode: how many */
 		uint32_t home;  /* index of the object's CPU: see type_has_home() */

@@ -142,6 +142,16 @@ static inline uint64_t thread_buffer_bytes(const struct thread *thread)
 	return thread->bindings[BIND_IPC_BUFFER].pages << PAGE_BITS; /* an empty slot has none */
 }
 
+/* From here on it does something else: nothing of an interrupted operation is left. False: not these
+ * registers. */
+static inline bool thread_redirect(struct thread *thread, const struct thread_registers *registers)
+{
+	if (!arch_context_write(&thread->context, registers))
+		return false;
+	thread->flags &= ~(uint32_t)THREAD_RESTARTED;
+	return true;
+}
+
 void thread_init(struct thread *thread, struct cpu *home);
 /* When the wait that it is in ends; DEADLINE_NEVER also if it is in none. */
 deadline_t thread_deadline(const struct thread *thread);
