@@ -90,7 +90,7 @@ static struct buffer **hash_head(struct cache *cache, uint32_t block)
 	return &cache->hash[(block * 2654435761u >> 8) & cache->hash_mask];
 }
 
-static struct buffer *hash_find(struct cache *cache, uint32_t block)
+struct buffer *cache_find(struct cache *cache, uint32_t block)
 {
 	struct buffer *buffer = *hash_head(cache, block);
 
@@ -208,7 +208,8 @@ uint32_t cache_recover(struct cache *cache)
 		struct buffer *buffer = &cache->buffers[i];
 		struct buffer_record record = cache->header->records[i];
 
-		if (record.dirty != 1 || record.block >= cache->block_limit || hash_find(cache, record.block))
+		if (record.dirty != 1 || record.block >= cache->block_limit ||
+		    cache_find(cache, record.block))
 			continue;
 		hash_add(cache, buffer, record.block);
 		buffer->valid = true;
@@ -315,7 +316,7 @@ static unsigned collect_ahead(struct cache *cache, struct buffer **buffers, uint
 	unsigned count = 1;
 
 	while (count <= ahead && count < READ_AHEAD && block + count < cache->block_limit &&
-	       !hash_find(cache, block + count)) {
+	       !cache_find(cache, block + count)) {
 		struct buffer *buffer = buffer_take_now(cache);
 
 		if (!buffer)
@@ -356,7 +357,7 @@ int buffer_get_ahead(struct cache *cache, uint32_t block, uint32_t ahead, struct
 	if (block >= cache->block_limit)
 		return EUCLEAN;
 	for (;;) {
-		buffer = hash_find(cache, block);
+		buffer = cache_find(cache, block);
 		if (buffer) {
 			buffer_hold(cache, buffer);
 			while (buffer->reading)
@@ -395,7 +396,7 @@ int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 	if (block >= cache->block_limit)
 		return EUCLEAN;
 	for (;;) {
-		buffer = hash_find(cache, block);
+		buffer = cache_find(cache, block);
 		if (buffer) {
 			buffer_hold(cache, buffer);
 			while (buffer->reading)
@@ -431,7 +432,7 @@ void buffer_dirty(struct cache *cache, struct buffer *buffer, enum buffer_kind k
 
 void buffer_forget(struct cache *cache, uint32_t block)
 {
-	struct buffer *buffer = hash_find(cache, block);
+	struct buffer *buffer = cache_find(cache, block);
 
 	if (!buffer)
 		return;

@@ -84,7 +84,7 @@ struct buffer {
 	bool fresh;                /* of a directory: the disk knows nothing of this block yet */
 	bool early, late;          /* see buffer_order; until the next commit */
 	uint32_t born, leaving;    /* bits of a block of inodes: made, replaced since the last commit */
-	uint32_t image_born;       /* born, of the commit under way */
+	uint32_t hidden, next;     /* of the commit under way: born and not written yet; written next */
 	uint8_t *image;            /* in the commit under way, what is written at its end; NULL: as in copy */
 	struct wait_queue waiters; /* for the end of reading */
 };
@@ -154,6 +154,7 @@ bool buffer_order(struct buffer *before, struct buffer *after);
 void cache_park(struct cache *cache, uint32_t inode);
 
 /* For the other files of the cache. */
+struct buffer *cache_find(struct cache *cache, uint32_t block); /* NULL: not here */
 void buffer_hold(struct cache *cache, struct buffer *buffer);
 void buffer_set_dirty(struct cache *cache, struct buffer *buffer, bool dirty);
 void buffer_record_update(struct cache *cache, struct buffer *buffer);

@@ -8,7 +8,8 @@
  *   inodes     without the new ones; those of removed files are dead now, while their names are still there
  *   names      of new files lead nowhere yet, replaced ones to their new file
  *   old names  out of which files were renamed
- *   new inodes first directories, then files; and the death of files that were replaced
+ *   new inodes first directories, parents before what is in them, then files; and the death of files that
+ * were replaced
  *
  * e2fsck clears names of dead inodes and corrects counts; what it would ask about is a file without a name,
  * two owners of a block (pending.c), or a directory of rubbish. A file that was replaced by a rename has no
@@ -88,7 +89,7 @@ static void image_hide(const struct cache *cache, uint8_t *block, uint32_t bits)
  * this order. */
 static void image_begin(const struct cache *cache, struct buffer *buffer)
 {
-	buffer->image_born = buffer->born;
+	buffer->hidden = buffer->born;
 	if (!buffer->born && !buffer->leaving)
 		return;
 	buffer->image = malloc(cache->block_size);
@@ -188,30 +189,114 @@ static int commit_phase(struct cache *cache, uint32_t count, enum commit_phase p
 	return error ? error : commit_flush(cache);
 }
 
-/* Blocks that have a second image, with their new directories, or with everything. */
-static int commit_images(struct cache *cache, uint32_t count, bool directories)
+/* ---- the second images: new directories, parents first, then everything else ---- */
+
+/* The buffer of the commit under way that holds the inode, with its bit there; NULL: it is as on the disk. */
+static struct buffer *hidden_inode(struct filesystem *fs, uint32_t number, uint32_t *bit)
 {
-	struct buffer **list = cache->commit_list;
-	uint32_t chosen = 0;
+	struct inode_place place;
+	struct buffer *buffer;
+
+	if (inode_place(fs, number, &place))
+		return NULL;
+	buffer = cache_find(&fs->cache, place.block);
+	*bit = 1u << place.index;
+	return buffer && buffer->image && buffer->hidden & *bit ? buffer : NULL;
+}
+
+/* The parent of a directory that the commit makes: its first block is in the commit too. 0: it is none any
+ * more. */
+static uint32_t new_directory_parent(struct cache *cache, const struct ext2_inode *directory)
+{
+	struct buffer *buffer = directory->links ? cache_find(cache, directory->block[0]) : NULL;
+	const struct ext2_dirent *dotdot;
+
+	if (!buffer || !buffer->writing || buffer->kind != BUFFER_DIRECTORY)
+		return 0;
+	dotdot = (const struct ext2_dirent *)(buffer->copy + EXT2_DIRENT_SIZE(1));
+	return dotdot->inode;
+}
+
+/* Those of the buffer's hidden directories whose parents are on the disk, or come to it in the same block. */
+static uint32_t image_next(struct filesystem *fs, struct buffer *buffer)
+{
+	uint32_t rest = directories_in(&fs->cache, buffer->image, buffer->hidden), next = 0, before;
+
+	do {
+		before = next;
+		for (uint32_t bits = rest & ~next; bits; bits &= bits - 1) {
+			uint32_t index = (uint32_t)__builtin_ctz(bits), parent_bit;
+			struct ext2_inode *inode = image_inode(&fs->cache, buffer->image, index);
+			struct buffer *parent =
+			        hidden_inode(fs, new_directory_parent(&fs->cache, inode), &parent_bit);
+
+			if (!parent || (parent == buffer && next & parent_bit))
+				next |= 1u << index;
+		}
+	} while (next != before);
+	return next;
+}
+
+/* With so many of the new inodes. */
+static void image_copy(const struct cache *cache, struct buffer *buffer)
+{
+	memcpy(buffer->copy, buffer->image, cache->block_size);
+	image_hide(cache, buffer->copy, buffer->hidden);
+}
+
+/* Writes the first `count` of the list. */
+static int images_write(struct cache *cache, struct buffer **list, uint32_t count)
+{
+	int error = count ? commit_write(cache, list, count) : 0;
+
+	return error || !count ? error : commit_flush(cache);
+}
+
+/* A directory that the disk sees before its parent has no name there: e2fsck asks. So each flush is followed
+ * by all directories that have their parents on the disk then. Most need one: who makes a directory in a new
+ * one finds its inode in the same block. */
+static int commit_directories(struct cache *cache, struct buffer **list, uint32_t count)
+{
+	struct filesystem *fs = filesystem_of(cache);
+	uint32_t chosen;
 	int error;
+
+	do {
+		chosen = 0;
+		for (uint32_t i = 0; i < count; i++) {
+			struct buffer *buffer = list[i];
+
+			buffer->next = buffer->image ? image_next(fs, buffer) : 0;
+			if (!buffer->next)
+				continue;
+			/* To the front: the order is not needed any more. */
+			list[i] = list[chosen];
+			list[chosen++] = buffer;
+		}
+		for (uint32_t i = 0; i < chosen; i++) {
+			list[i]->hidden &= ~list[i]->next;
+			image_copy(cache, list[i]);
+		}
+		error = images_write(cache, list, chosen);
+	} while (chosen && !error);
+	return error;
+}
+
+static int commit_rest(struct cache *cache, struct buffer **list, uint32_t count)
+{
+	uint32_t chosen = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct buffer *buffer = list[i];
-		uint32_t made = buffer->image ? directories_in(cache, buffer->image, buffer->image_born) : 0;
 
-		if (!buffer->image || (directories && !made))
+		if (!buffer->image)
 			continue;
-		memcpy(buffer->copy, buffer->image, cache->block_size);
-		if (directories)
-			image_hide(cache, buffer->copy, buffer->image_born & ~made);
-		/* To the front: the order is not needed any more. */
+		buffer->hidden = 0;
+		image_copy(cache, buffer);
 		list[i] = list[chosen];
 		list[chosen++] = buffer;
 	}
-	if (!chosen)
-		return 0;
-	error = commit_write(cache, list, chosen);
-	return error ? error : commit_flush(cache);
+	return images_write(cache, list, chosen);
 }
 
 /* ---- names in lost+found ---- */
@@ -326,9 +411,9 @@ static int commit_run(struct cache *cache)
 	for (enum commit_phase phase = 0; phase < PHASES && !error; phase++)
 		error = commit_phase(cache, count, phase);
 	if (!error)
-		error = commit_images(cache, count, true);
+		error = commit_directories(cache, cache->commit_list, count);
 	if (!error)
-		error = commit_images(cache, count, false);
+		error = commit_rest(cache, cache->commit_list, count);
 	error = parks_end(cache, parks, park_count, error);
 	/* For data that the disk took before. */
 	if (!error && !cache->commit_flushed)

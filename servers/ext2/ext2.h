@@ -78,6 +78,11 @@ struct filesystem {
 	int mount_error; /* why it is not mounted: the answer to every request */
 };
 
+static inline struct filesystem *filesystem_of(struct cache *cache)
+{
+	return (struct filesystem *)((uint8_t *)cache - offsetof(struct filesystem, cache));
+}
+
 /* ---- environment: given by the component or the test ---- */
 struct fs_time environment_now(void);
 
@@ -183,6 +188,12 @@ enum inode_want {
 	INODE_LIVE, /* has links, or is an orphan that is open; else ESTALE */
 	INODE_ANY,  /* whatever is there (new ones, orphans at mount) */
 };
+/* Where an inode is: which one of a block. */
+struct inode_place {
+	uint32_t block, index;
+};
+/* ESTALE: there is no such inode. */
+int inode_place(struct filesystem *fs, uint32_t number, struct inode_place *out);
 /* A reference (not a lock). ESTALE: no such file; EUCLEAN: nonsense on the disk; EIO */
 int inode_get(struct filesystem *fs, uint32_t number, enum inode_want want, struct inode **out);
 void inode_put(struct filesystem *fs, struct inode *inode);
