@@ -89,6 +89,13 @@ struct buffer {
 	struct wait_queue waiters; /* for the end of reading */
 };
 
+/* A name that a file got beside its others since the last commit. */
+struct recent_link {
+	uint32_t inode, block; /* block: of the directory */
+	bool hidden;           /* the directory is new too: the name comes last of all */
+};
+#define RECENT_LINKS 64
+
 #define PARK_BLOCKS 8
 #define PARKED_MAX  256
 
@@ -108,6 +115,8 @@ struct cache {
 	/* Blocks of lost+found, held, and the inodes that the next commit gives a name there meanwhile. */
 	struct buffer *park_blocks[PARK_BLOCKS];
 	uint32_t parked[PARKED_MAX], parked_count;
+	struct recent_link recent_links[RECENT_LINKS];
+	uint32_t recent_count;
 	struct fiber_mutex commit_lock;
 	/* Numbers of commits: the last that was begun, ended, ended well, and not well. */
 	uint64_t commits, ended, durable, failed;
@@ -150,6 +159,11 @@ void buffer_forget(struct cache *cache, uint32_t block);
  * shall not be written first. false: what is ordered already speaks against it, commit first. */
 bool buffer_order(struct buffer *before, struct buffer *after);
 
+/* The file has got a name more, in the directory's block. May commit. */
+void cache_linked(struct cache *cache, uint32_t inode, uint32_t block, bool hidden);
+/* One of the file's names is about to go from the block (held): as buffer_order, for all that cache_linked
+ * was told since the last commit. */
+bool cache_unlink_order(struct cache *cache, uint32_t inode, struct buffer *block);
 /* A file whose last name becomes another's, or the other way round: see commit.c. May commit. */
 void cache_park(struct cache *cache, uint32_t inode);
 

@@ -49,6 +49,29 @@ bool buffer_order(struct buffer *before, struct buffer *after)
 	return true;
 }
 
+void cache_linked(struct cache *cache, uint32_t inode, uint32_t block, bool hidden)
+{
+	if (cache->recent_count == RECENT_LINKS)
+		cache_commit(cache);
+	else
+		cache->recent_links[cache->recent_count++] = (struct recent_link){inode, block, hidden};
+}
+
+bool cache_unlink_order(struct cache *cache, uint32_t inode, struct buffer *block)
+{
+	for (uint32_t i = 0; i < cache->recent_count; i++) {
+		const struct recent_link *link = &cache->recent_links[i];
+		struct buffer *before;
+
+		if (link->inode != inode)
+			continue;
+		before = cache_find(cache, link->block);
+		if (before && before != block && (link->hidden || !buffer_order(before, block)))
+			return false;
+	}
+	return true;
+}
+
 static int commit_order(const void *left, const void *right)
 {
 	const struct buffer *a = *(struct buffer *const *)left, *b = *(struct buffer *const *)right;
@@ -113,6 +136,7 @@ static uint32_t commit_begin(struct cache *cache)
 	uint32_t count = 0;
 
 	cache->commits++;
+	cache->recent_count = 0;
 	for (uint32_t i = bits_next_one(bits, 0, cache->count); i < cache->count;
 	     i = bits_next_one(bits, i + 1, cache->count)) {
 		struct buffer *buffer = &cache->buffers[i];

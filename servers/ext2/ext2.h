@@ -200,6 +200,8 @@ void inode_put(struct filesystem *fs, struct inode *inode);
 void inode_dirty(struct filesystem *fs, struct inode *inode);
 /* For commits: it has its first link, after its name; its last name is another file's now. */
 void inode_born(struct filesystem *fs, struct inode *inode, uint32_t links);
+/* Not on the disk yet, and there only after the names of others. */
+bool inode_is_new(const struct filesystem *fs, const struct inode *inode);
 void inode_leaving(struct filesystem *fs, struct inode *inode);
 /* It replaces another one: alive before its name. */
 void inode_replaces(struct filesystem *fs, struct inode *inode);

@@ -186,6 +186,11 @@ void inode_born(struct filesystem *fs, struct inode *inode, uint32_t links)
 	inode_dirty(fs, inode);
 }
 
+bool inode_is_new(const struct filesystem *fs, const struct inode *inode)
+{
+	return inode->buffer->born & bit_in_block(fs, inode);
+}
+
 void inode_leaving(struct filesystem *fs, struct inode *inode)
 {
 	inode->buffer->leaving |= bit_in_block(fs, inode);

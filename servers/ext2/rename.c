@@ -288,9 +288,13 @@ static int rename_locked(struct rename *r)
 	if (error)
 		return error;
 	lock_files(r);
+	/* A name in a new directory comes to the disk after all others have gone from there. */
+	if (r->old_directory != r->new_directory && inode_is_new(r->fs, r->new_directory) &&
+	    !inode_is_new(r->fs, r->source))
+		error = cache_commit(&r->fs->cache);
 	if (r->target == r->source)
 		error = 0; /* two names of one file: POSIX says nothing happens */
-	else
+	else if (!error)
 		error = r->flags & FS_RENAME_EXCHANGE ? rename_exchange(r) : rename_replace(r);
 	if (r->target && r->target != r->source)
 		fiber_rwlock_unlock_write(&r->target->lock);

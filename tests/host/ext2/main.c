@@ -912,7 +912,7 @@ int main(int argc, char **argv)
 	/* A directory in a new directory. */
 	test_power_cut(433);
 	test_lying_disk();
-	for (uint64_t seed = 1; seed <= 4 * effort; seed++)
+	for (uint64_t seed = 1; seed <= 8 * effort; seed++)
 		test_commit_states(seed);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);

@@ -17,7 +17,7 @@
 /* A name that an item has or had. */
 struct link {
 	int parent; /* index of an item */
-	char text[80];
+	char text[256];
 	bool old; /* since before the commit */
 	bool removed;
 };
@@ -68,9 +68,18 @@ static uint32_t number_of(const struct states *states, int item)
 	return item == PARENT_ROOT ? FS_ROOT_INODE : states->items[item].number;
 }
 
+/* The newest one. */
 static struct link *live_link(struct item *item)
 {
 	for (unsigned i = item->link_count; i--;)
+		if (!item->links[i].removed)
+			return &item->links[i];
+	return NULL;
+}
+
+static struct link *oldest_link(struct item *item)
+{
+	for (unsigned i = 0; i < item->link_count; i++)
 		if (!item->links[i].removed)
 			return &item->links[i];
 	return NULL;
@@ -113,9 +122,12 @@ static struct link *link_new(struct states *states, struct item *item, int paren
 {
 	struct link *link = &item->links[item->link_count++];
 
+	uint32_t length;
+
 	*link = (struct link){.parent = parent, .old = old};
-	snprintf(link->text, sizeof(link->text), "n%u%.*s", states->names++, (int)below(states, 65),
-	         "-----------------------------------------------------------------");
+	snprintf(link->text, sizeof(link->text), "n%u", states->names++);
+	length = (uint32_t)strlen(link->text);
+	memset(link->text + length, '-', below(states, 240));
 	return link;
 }
 
@@ -138,9 +150,8 @@ static void make(struct states *states, bool directory, bool old)
 	states->count++;
 }
 
-static void add_name(struct states *states)
+static void add_name(struct states *states, struct item *item)
 {
-	struct item *item = some_item(states, false);
 	struct fs_request request = {.operation = FS_LINK};
 	struct link *link;
 
@@ -154,19 +165,27 @@ static void add_name(struct states *states)
 	must(machine_call(states->machine, &request) == 0, "a link");
 }
 
-static void remove_name(struct states *states, bool directory)
+static void remove_name(struct states *states, struct item *item)
 {
-	struct item *item = some_item(states, directory);
-	struct link *link = item ? live_link(item) : NULL;
+	struct link *link = item ? oldest_link(item) : NULL;
 	struct fs_request request;
 	int error;
 
 	if (!link)
 		return;
-	error = call(states, directory ? FS_RMDIR : FS_UNLINK, number_of(states, link->parent), link->text,
-	             "", &request);
+	error = call(states, item->directory ? FS_RMDIR : FS_UNLINK, number_of(states, link->parent),
+	             link->text, "", &request);
 	must(!error || error == ENOTEMPTY, "removing a name");
 	link->removed = !error;
+}
+
+/* How names were moved before there was rename. */
+static void link_over(struct states *states)
+{
+	struct item *item = some_item(states, false);
+
+	add_name(states, item);
+	remove_name(states, item);
 }
 
 /* Directories stay in their directory: a move is known to be seen twice (README). */
@@ -239,12 +258,14 @@ static void change_fiber(void *argument)
 			make(states, true, false);
 		else if (kind < 50)
 			make(states, false, false);
-		else if (kind < 60)
-			add_name(states);
+		else if (kind < 56)
+			add_name(states, some_item(states, false));
+		else if (kind < 62)
+			link_over(states);
 		else if (kind < 72)
-			remove_name(states, false);
+			remove_name(states, some_item(states, false));
 		else if (kind < 76)
-			remove_name(states, true);
+			remove_name(states, some_item(states, true));
 		else if (kind < 90)
 			move(states, kind >= 86);
 		else
