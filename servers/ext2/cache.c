@@ -130,6 +130,7 @@ int cache_init(struct cache *cache, struct device *device, void *pool, uint64_t 
 	uint32_t hash_size = 64;
 
 	*cache = (struct cache){.device = device, .header = pool, .pool = pool, .pool_size = pool_size};
+	cache->dying_end = &cache->dying;
 	cache->block_size = block_size;
 	cache->block_limit = block_limit;
 	cache->count = pool_buffers(pool_size, block_size, &first);
@@ -257,6 +258,12 @@ void buffer_put(struct cache *cache, struct buffer *buffer)
 	wait_queue_wake_one(&cache->released, 0);
 }
 
+void buffer_bits_clear(struct buffer *buffer)
+{
+	buffer->born = buffer->leaving = buffer->emptied = buffer->moved = 0;
+	buffer->dying = false;
+}
+
 /* The oldest unreferenced clean buffer without looking far; NULL: none without waiting. */
 static struct buffer *buffer_take_now(struct cache *cache)
 {
@@ -270,7 +277,7 @@ static struct buffer *buffer_take_now(struct cache *cache)
 		hash_remove(cache, buffer);
 		buffer->valid = buffer->checked = false;
 		buffer->fresh = buffer->early = buffer->late = false;
-		buffer->born = buffer->leaving = 0;
+		buffer_bits_clear(buffer);
 		buffer_hold(cache, buffer);
 		return buffer;
 	}
@@ -417,7 +424,7 @@ int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 	buffer->valid = true;
 	buffer->checked = false;
 	buffer->fresh = buffer->early = buffer->late = false;
-	buffer->born = buffer->leaving = 0;
+	buffer_bits_clear(buffer);
 	*out = buffer;
 	return 0;
 }

@@ -203,6 +203,11 @@ void inode_born(struct filesystem *fs, struct inode *inode, uint32_t links);
 /* Not on the disk yet, and there only after the names of others. */
 bool inode_is_new(const struct filesystem *fs, const struct inode *inode);
 void inode_leaving(struct filesystem *fs, struct inode *inode);
+/* A name was removed from the directory; moved: of a file that lives on. */
+void inode_emptied(struct filesystem *fs, struct inode *directory, bool moved);
+/* The directory is about to be removed from its parent (write-locked): on the disk, what was in it goes
+ * first. May commit. */
+int inode_dies(struct filesystem *fs, struct inode *directory, uint32_t parent);
 /* It replaces another one: alive before its name. */
 void inode_replaces(struct filesystem *fs, struct inode *inode);
 void inode_open(struct filesystem *fs, struct inode *inode);

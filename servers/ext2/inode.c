@@ -191,6 +191,26 @@ bool inode_is_new(const struct filesystem *fs, const struct inode *inode)
 	return inode->buffer->born & bit_in_block(fs, inode);
 }
 
+void inode_emptied(struct filesystem *fs, struct inode *directory, bool moved)
+{
+	directory->buffer->emptied |= bit_in_block(fs, directory);
+	if (moved)
+		directory->buffer->moved |= bit_in_block(fs, directory);
+}
+
+int inode_dies(struct filesystem *fs, struct inode *directory, uint32_t parent)
+{
+	struct buffer *buffer = directory->buffer;
+	uint32_t bit = bit_in_block(fs, directory);
+
+	if (buffer->born & bit || !((buffer->emptied | buffer->moved) & bit))
+		return 0;
+	if (!(buffer->moved & bit) && !directory->opens &&
+	    cache_dying(&fs->cache, buffer, (uint32_t)__builtin_ctz(bit), parent))
+		return 0;
+	return cache_commit(&fs->cache);
+}
+
 void inode_leaving(struct filesystem *fs, struct inode *inode)
 {
 	inode->buffer->leaving |= bit_in_block(fs, inode);

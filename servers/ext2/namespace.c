@@ -320,6 +320,7 @@ static int entry_remove(struct filesystem *fs, struct inode *directory, const st
 		buffer_put(&fs->cache, buffer);
 		if (error)
 			return error;
+		inode_emptied(fs, directory, true);
 	}
 	return directory_remove(fs, directory, place);
 }
@@ -377,6 +378,8 @@ int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name)
 		return error;
 	}
 	error = inode_type(inode) != S_IFDIR ? ENOTDIR : directory_is_empty(fs, inode);
+	if (!error)
+		error = inode_dies(fs, inode, directory->number);
 	if (!error)
 		error = directory_remove(fs, directory, &place);
 	if (!error) {

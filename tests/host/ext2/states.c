@@ -7,8 +7,8 @@
 
 #include "states.h"
 
-#define ITEMS_OLD   10
-#define ITEMS       40
+#define ITEMS_OLD   20
+#define ITEMS       50
 #define LINKS       4
 #define CHANGES     14
 #define SUBSETS     12 /* of one epoch, where there are more */
@@ -165,18 +165,71 @@ static void add_name(struct states *states, struct item *item)
 	must(machine_call(states->machine, &request) == 0, "a link");
 }
 
+static void remove_link(struct states *states, struct item *item, struct link *link)
+{
+	struct fs_request request;
+	int error = call(states, item->directory ? FS_RMDIR : FS_UNLINK, number_of(states, link->parent),
+	                 link->text, "", &request);
+
+	must(!error || error == ENOTEMPTY, "removing a name");
+	link->removed = !error;
+}
+
 static void remove_name(struct states *states, struct item *item)
 {
 	struct link *link = item ? oldest_link(item) : NULL;
-	struct fs_request request;
-	int error;
 
-	if (!link)
+	if (link)
+		remove_link(states, item, link);
+}
+
+static void rename_link(struct states *states, struct item *item, struct link *from, int parent)
+{
+	struct fs_request request = {.operation = FS_RENAME};
+	struct link *to;
+
+	if (item->link_count == LINKS)
 		return;
-	error = call(states, item->directory ? FS_RMDIR : FS_UNLINK, number_of(states, link->parent),
-	             link->text, "", &request);
-	must(!error || error == ENOTEMPTY, "removing a name");
-	link->removed = !error;
+	to = link_new(states, item, parent, false);
+	request.inode = number_of(states, from->parent);
+	request.other_inode = number_of(states, to->parent);
+	request.name_length = (uint32_t)strlen(from->text);
+	request.target_length = (uint32_t)strlen(to->text);
+	memcpy(request.data, from->text, request.name_length);
+	memcpy(request.data + request.name_length, to->text, request.target_length);
+	must(machine_call(states->machine, &request) == 0, "a rename");
+	from->removed = true;
+}
+
+/* Directories stay in their directory: a move is known to be seen twice (README). */
+static void move(struct states *states, bool directory)
+{
+	struct item *item = some_item(states, directory);
+	struct link *from = item ? live_link(item) : NULL;
+
+	if (from && !(directory && item->old))
+		rename_link(states, item, from, directory ? from->parent : some_directory(states));
+}
+
+/* A directory with all that is in it; or its files go elsewhere. */
+static void remove_tree(struct states *states, struct item *item, bool keep)
+{
+	if (!item)
+		return;
+	for (unsigned n = 0; n < states->count && item->directory; n++)
+		for (unsigned i = 0; i < states->items[n].link_count; i++) {
+			struct link *link = &states->items[n].links[i];
+
+			if (link->removed || link->parent != item - states->items)
+				continue;
+			if (states->items[n].directory)
+				remove_tree(states, &states->items[n], keep);
+			else if (keep)
+				rename_link(states, &states->items[n], link, PARENT_ROOT);
+			else
+				remove_link(states, &states->items[n], link);
+		}
+	remove_name(states, item);
 }
 
 /* How names were moved before there was rename. */
@@ -186,26 +239,6 @@ static void link_over(struct states *states)
 
 	add_name(states, item);
 	remove_name(states, item);
-}
-
-/* Directories stay in their directory: a move is known to be seen twice (README). */
-static void move(struct states *states, bool directory)
-{
-	struct item *item = some_item(states, directory);
-	struct link *from = item ? live_link(item) : NULL, *to;
-	struct fs_request request = {.operation = FS_RENAME};
-
-	if (!from || item->link_count == LINKS || (directory && item->old))
-		return;
-	to = link_new(states, item, directory ? from->parent : some_directory(states), false);
-	request.inode = number_of(states, from->parent);
-	request.other_inode = number_of(states, to->parent);
-	request.name_length = (uint32_t)strlen(from->text);
-	request.target_length = (uint32_t)strlen(to->text);
-	memcpy(request.data, from->text, request.name_length);
-	memcpy(request.data + request.name_length, to->text, request.target_length);
-	must(machine_call(states->machine, &request) == 0, "a rename");
-	from->removed = true;
 }
 
 /* The name of one file becomes another's. */
@@ -254,18 +287,18 @@ static void change_fiber(void *argument)
 	for (unsigned i = 0; i < CHANGES; i++) {
 		uint32_t kind = below(states, 100);
 
-		if (kind < 30)
+		if (kind < 25)
 			make(states, true, false);
-		else if (kind < 50)
+		else if (kind < 42)
 			make(states, false, false);
-		else if (kind < 56)
+		else if (kind < 50)
 			add_name(states, some_item(states, false));
 		else if (kind < 62)
 			link_over(states);
-		else if (kind < 72)
+		else if (kind < 68)
 			remove_name(states, some_item(states, false));
-		else if (kind < 76)
-			remove_name(states, some_item(states, true));
+		else if (kind < 80)
+			remove_tree(states, some_item(states, true), kind < 72);
 		else if (kind < 90)
 			move(states, kind >= 86);
 		else
