@@ -25,6 +25,7 @@ struct link {
 struct item {
 	uint32_t number;
 	bool directory, old;
+	uint64_t commits; /* when it was made */
 	unsigned link_count;
 	struct link links[LINKS];
 };
@@ -140,7 +141,8 @@ static void make(struct states *states, bool directory, bool old)
 
 	if (states->count == ITEMS)
 		return;
-	*item = (struct item){.directory = directory, .old = old};
+	*item = (struct item){
+	        .directory = directory, .old = old, .commits = states->machine->fs.cache.commits};
 	link = link_new(states, item, parent, old);
 	request.attributes.mode = directory ? S_IFDIR | 0755 : S_IFREG | 0644;
 	request.name_length = (uint32_t)strlen(link->text);
@@ -201,13 +203,13 @@ static void rename_link(struct states *states, struct item *item, struct link *f
 	from->removed = true;
 }
 
-/* Directories stay in their directory: a move is known to be seen twice (README). */
+/* Directories that the disk has stay where they are: a move is known to be seen twice (README). */
 static void move(struct states *states, bool directory)
 {
 	struct item *item = some_item(states, directory);
 	struct link *from = item ? live_link(item) : NULL;
 
-	if (from && !(directory && item->old))
+	if (from && (!directory || item->commits == states->machine->fs.cache.commits))
 		rename_link(states, item, from, directory ? from->parent : some_directory(states));
 }
 
