@@ -156,7 +156,7 @@ static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t
 			space_reserve(inode, index, pfn);
 		page_cache_mark_dirty(inode, index, pfn);
 		if (through) {
-			error = inode_write_back(inode, index, index, true);
+			error = inode_write_through(inode, index);
 			if (error != 0) {
 				inode->attributes.size = old_size;
 				page_put(pfn);

@@ -187,7 +187,7 @@ int page_cache_make_writable(struct inode *inode, uint64_t index)
 	if (error == 0 && through && page_of(pfn)->inode == inode) {
 		/* allocate now: writing the page as it is gives it its blocks */
 		page_cache_mark_dirty(inode, index, pfn);
-		error = inode_write_back(inode, index, index, true);
+		error = inode_write_through(inode, index);
 	}
 	if (error == 0 && page_of(pfn)->inode == inode) {
 		space_reserve(inode, index, pfn);
@@ -350,6 +350,16 @@ int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wa
 	page_cache_wait_idle(inode);
 	if (error == 0 && inode->write_errors.count != errors)
 		error = inode->write_error;
+	return error;
+}
+
+/* The caller tells its own writer: fsync need not say it again. */
+int inode_write_through(struct inode *inode, uint64_t index)
+{
+	struct error_count before = inode->write_errors;
+	int error = inode_write_back(inode, index, index, true);
+	if (error != 0 && inode->write_errors.count == before.count + 1)
+		inode->write_errors = before;
 	return error;
 }
 
