@@ -268,6 +268,7 @@ static int commit_next(struct cache *cache, uint32_t count, bool *any)
 	*any = false;
 	io_begin(&batch, cache->device);
 	for (uint32_t i = 0; i < count; i++) {
+		list[i]->blocked = 0;
 		if (!list[i]->next)
 			continue;
 		list[i]->next = 0;
@@ -317,8 +318,6 @@ static void dying_choose(struct cache *cache)
 		if (parent && (waits || parent != buffer))
 			parent->blocked |= parent_bit;
 	}
-	for (struct dying *dying = cache->commit_dying; dying; dying = dying->next)
-		dying->buffer->blocked = 0;
 }
 
 static int commit_dying(struct cache *cache, uint32_t count)

@@ -914,6 +914,8 @@ int main(int argc, char **argv)
 	test_lying_disk();
 	for (uint64_t seed = 1; seed <= 8 * effort; seed++)
 		test_commit_states(seed);
+	/* A directory waits for what an earlier commit had removed. */
+	test_commit_states(193);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
