@@ -159,6 +159,12 @@ int cache_init(struct cache *cache, struct device *device, void *pool, uint64_t 
 
 void cache_destroy(struct cache *cache)
 {
+	while (cache->dying) {
+		struct dying *dying = cache->dying;
+
+		cache->dying = dying->next;
+		free(dying);
+	}
 	for (uint32_t i = 0; cache->buffers && i < cache->count; i++)
 		free(cache->buffers[i].image);
 	free(cache->hash);
