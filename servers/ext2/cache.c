@@ -90,7 +90,7 @@ static struct buffer **hash_head(struct cache *cache, uint32_t block)
 	return &cache->hash[(block * 2654435761u >> 8) & cache->hash_mask];
 }
 
-static struct buffer *hash_find(struct cache *cache, uint32_t block)
+struct buffer *cache_find(struct cache *cache, uint32_t block)
 {
 	struct buffer *buffer = *hash_head(cache, block);
 
@@ -130,6 +130,7 @@ int cache_init(struct cache *cache, struct device *device, void *pool, uint64_t 
 	uint32_t hash_size = 64;
 
 	*cache = (struct cache){.device = device, .header = pool, .pool = pool, .pool_size = pool_size};
+	cache->dying_end = &cache->dying;
 	cache->block_size = block_size;
 	cache->block_limit = block_limit;
 	cache->count = pool_buffers(pool_size, block_size, &first);
@@ -158,6 +159,12 @@ int cache_init(struct cache *cache, struct device *device, void *pool, uint64_t 
 
 void cache_destroy(struct cache *cache)
 {
+	while (cache->dying) {
+		struct dying *dying = cache->dying;
+
+		cache->dying = dying->next;
+		free(dying);
+	}
 	for (uint32_t i = 0; cache->buffers && i < cache->count; i++)
 		free(cache->buffers[i].image);
 	free(cache->hash);
@@ -208,7 +215,8 @@ uint32_t cache_recover(struct cache *cache)
 		struct buffer *buffer = &cache->buffers[i];
 		struct buffer_record record = cache->header->records[i];
 
-		if (record.dirty != 1 || record.block >= cache->block_limit || hash_find(cache, record.block))
+		if (record.dirty != 1 || record.block >= cache->block_limit ||
+		    cache_find(cache, record.block))
 			continue;
 		hash_add(cache, buffer, record.block);
 		buffer->valid = true;
@@ -256,6 +264,12 @@ void buffer_put(struct cache *cache, struct buffer *buffer)
 	wait_queue_wake_one(&cache->released, 0);
 }
 
+void buffer_bits_clear(struct buffer *buffer)
+{
+	buffer->born = buffer->leaving = buffer->emptied = buffer->moved = 0;
+	buffer->dying = false;
+}
+
 /* The oldest unreferenced clean buffer without looking far; NULL: none without waiting. */
 static struct buffer *buffer_take_now(struct cache *cache)
 {
@@ -269,7 +283,7 @@ static struct buffer *buffer_take_now(struct cache *cache)
 		hash_remove(cache, buffer);
 		buffer->valid = buffer->checked = false;
 		buffer->fresh = buffer->early = buffer->late = false;
-		buffer->born = buffer->leaving = 0;
+		buffer_bits_clear(buffer);
 		buffer_hold(cache, buffer);
 		return buffer;
 	}
@@ -315,7 +329,7 @@ static unsigned collect_ahead(struct cache *cache, struct buffer **buffers, uint
 	unsigned count = 1;
 
 	while (count <= ahead && count < READ_AHEAD && block + count < cache->block_limit &&
-	       !hash_find(cache, block + count)) {
+	       !cache_find(cache, block + count)) {
 		struct buffer *buffer = buffer_take_now(cache);
 
 		if (!buffer)
@@ -356,7 +370,7 @@ int buffer_get_ahead(struct cache *cache, uint32_t block, uint32_t ahead, struct
 	if (block >= cache->block_limit)
 		return EUCLEAN;
 	for (;;) {
-		buffer = hash_find(cache, block);
+		buffer = cache_find(cache, block);
 		if (buffer) {
 			buffer_hold(cache, buffer);
 			while (buffer->reading)
@@ -395,7 +409,7 @@ int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 	if (block >= cache->block_limit)
 		return EUCLEAN;
 	for (;;) {
-		buffer = hash_find(cache, block);
+		buffer = cache_find(cache, block);
 		if (buffer) {
 			buffer_hold(cache, buffer);
 			while (buffer->reading)
@@ -416,7 +430,7 @@ int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 	buffer->valid = true;
 	buffer->checked = false;
 	buffer->fresh = buffer->early = buffer->late = false;
-	buffer->born = buffer->leaving = 0;
+	buffer_bits_clear(buffer);
 	*out = buffer;
 	return 0;
 }
@@ -431,7 +445,7 @@ void buffer_dirty(struct cache *cache, struct buffer *buffer, enum buffer_kind k
 
 void buffer_forget(struct cache *cache, uint32_t block)
 {
-	struct buffer *buffer = hash_find(cache, block);
+	struct buffer *buffer = cache_find(cache, block);
 
 	if (!buffer)
 		return;

@@ -84,9 +84,28 @@ struct buffer {
 	bool fresh;                /* of a directory: the disk knows nothing of this block yet */
 	bool early, late;          /* see buffer_order; until the next commit */
 	uint32_t born, leaving;    /* bits of a block of inodes: made, replaced since the last commit */
-	uint32_t image_born;       /* born, of the commit under way */
+	bool dying;                /* there are records of it in cache.dying */
+	uint32_t emptied, moved;   /* directories that something was removed from, that lives elsewhere */
+	uint32_t hidden, next;     /* of the commit under way: born and not written yet; written next */
+	uint32_t blocked;          /* while directories of a commit are chosen: they wait */
 	uint8_t *image;            /* in the commit under way, what is written at its end; NULL: as in copy */
 	struct wait_queue waiters; /* for the end of reading */
+};
+
+/* A name that a file got beside its others since the last commit. */
+struct recent_link {
+	uint32_t inode, block; /* block: of the directory */
+	bool hidden;           /* the directory is new too: the name comes last of all */
+};
+#define RECENT_LINKS 64
+
+/* A directory that was removed after what it held: dead on the disk after that. */
+struct dying {
+	struct dying *next; /* from the first to the last */
+	struct buffer *buffer;
+	uint32_t index, parent; /* its place in the buffer; the directory that it was in */
+	bool dead;
+	uint8_t alive[]; /* the inode as the disk has it */
 };
 
 #define PARK_BLOCKS 8
@@ -108,6 +127,9 @@ struct cache {
 	/* Blocks of lost+found, held, and the inodes that the next commit gives a name there meanwhile. */
 	struct buffer *park_blocks[PARK_BLOCKS];
 	uint32_t parked[PARKED_MAX], parked_count;
+	struct dying *dying, **dying_end, *commit_dying; /* of the next commit, of the one under way */
+	struct recent_link recent_links[RECENT_LINKS];
+	uint32_t recent_count;
 	struct fiber_mutex commit_lock;
 	/* Numbers of commits: the last that was begun, ended, ended well, and not well. */
 	uint64_t commits, ended, durable, failed;
@@ -150,12 +172,21 @@ void buffer_forget(struct cache *cache, uint32_t block);
  * shall not be written first. false: what is ordered already speaks against it, commit first. */
 bool buffer_order(struct buffer *before, struct buffer *after);
 
+/* The file has got a name more, in the directory's block. May commit. */
+void cache_linked(struct cache *cache, uint32_t inode, uint32_t block, bool hidden);
+/* One of the file's names is about to go from the block (held): as buffer_order, for all that cache_linked
+ * was told since the last commit. */
+bool cache_unlink_order(struct cache *cache, uint32_t inode, struct buffer *block);
+/* The directory in this place is about to be removed: false if there is no memory. */
+bool cache_dying(struct cache *cache, struct buffer *buffer, uint32_t index, uint32_t parent);
 /* A file whose last name becomes another's, or the other way round: see commit.c. May commit. */
 void cache_park(struct cache *cache, uint32_t inode);
 
 /* For the other files of the cache. */
+struct buffer *cache_find(struct cache *cache, uint32_t block); /* NULL: not here */
 void buffer_hold(struct cache *cache, struct buffer *buffer);
 void buffer_set_dirty(struct cache *cache, struct buffer *buffer, bool dirty);
+void buffer_bits_clear(struct buffer *buffer); /* what is only known until the next commit */
 void buffer_record_update(struct cache *cache, struct buffer *buffer);
 
 /* Writes one buffer that is not dirty, without a commit, and waits: 0 or EIO. */

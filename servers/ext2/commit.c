@@ -6,9 +6,11 @@
  *
  *   targets    indirect blocks and the like, new blocks of directories: nothing on the disk leads there yet
  *   inodes     without the new ones; those of removed files are dead now, while their names are still there
+ *   removed directories, which go after what was in them
  *   names      of new files lead nowhere yet, replaced ones to their new file
  *   old names  out of which files were renamed
- *   new inodes first directories, then files; and the death of files that were replaced
+ *   new inodes first directories, parents before what is in them, then files; and the death of files that
+ * were replaced
  *
  * e2fsck clears names of dead inodes and corrects counts; what it would ask about is a file without a name,
  * two owners of a block (pending.c), or a directory of rubbish. A file that was replaced by a rename has no
@@ -45,6 +47,44 @@ bool buffer_order(struct buffer *before, struct buffer *after)
 	if (buffer_phase(before) == PHASE_OLD_NAMES || (after->dirty && after->early))
 		return false;
 	before->early = after->late = true;
+	return true;
+}
+
+void cache_linked(struct cache *cache, uint32_t inode, uint32_t block, bool hidden)
+{
+	if (cache->recent_count == RECENT_LINKS)
+		cache_commit(cache);
+	else
+		cache->recent_links[cache->recent_count++] = (struct recent_link){inode, block, hidden};
+}
+
+bool cache_unlink_order(struct cache *cache, uint32_t inode, struct buffer *block)
+{
+	for (uint32_t i = 0; i < cache->recent_count; i++) {
+		const struct recent_link *link = &cache->recent_links[i];
+		struct buffer *before;
+
+		if (link->inode != inode)
+			continue;
+		before = cache_find(cache, link->block);
+		if (before && before != block && (link->hidden || !buffer_order(before, block)))
+			return false;
+	}
+	return true;
+}
+
+bool cache_dying(struct cache *cache, struct buffer *buffer, uint32_t index, uint32_t parent)
+{
+	struct dying *dying = malloc(sizeof(*dying) + cache->inode_size);
+
+	if (!dying)
+		return false;
+	*dying = (struct dying){.buffer = buffer, .index = index, .parent = parent};
+	memcpy(dying->alive, buffer->data + (size_t)index * cache->inode_size, cache->inode_size);
+	buffer_hold(cache, buffer);
+	buffer->dying = true;
+	*cache->dying_end = dying;
+	cache->dying_end = &dying->next;
 	return true;
 }
 
@@ -88,8 +128,8 @@ static void image_hide(const struct cache *cache, uint8_t *block, uint32_t bits)
  * this order. */
 static void image_begin(const struct cache *cache, struct buffer *buffer)
 {
-	buffer->image_born = buffer->born;
-	if (!buffer->born && !buffer->leaving)
+	buffer->hidden = buffer->born;
+	if (!buffer->born && !buffer->leaving && !buffer->dying)
 		return;
 	buffer->image = malloc(cache->block_size);
 	if (!buffer->image)
@@ -104,6 +144,29 @@ static void image_begin(const struct cache *cache, struct buffer *buffer)
 	image_hide(cache, buffer->copy, buffer->born);
 }
 
+/* The removed directories are the commit's, and alive in it at first. */
+static void dying_begin(struct cache *cache)
+{
+	cache->commit_dying = cache->dying;
+	cache->dying = NULL;
+	cache->dying_end = &cache->dying;
+	for (struct dying *dying = cache->commit_dying; dying; dying = dying->next)
+		if (dying->buffer->image)
+			memcpy(image_inode(cache, dying->buffer->copy, dying->index), dying->alive,
+			       cache->inode_size);
+}
+
+static void dying_end(struct cache *cache)
+{
+	while (cache->commit_dying) {
+		struct dying *dying = cache->commit_dying;
+
+		cache->commit_dying = dying->next;
+		buffer_put(cache, dying->buffer);
+		free(dying);
+	}
+}
+
 /* Copies all that is dirty, which from now on is the commit's. Does not suspend: it is what the disk would be
  * if everything were written at this moment. Returns how many, in the order of writing. */
 static uint32_t commit_begin(struct cache *cache)
@@ -112,6 +175,7 @@ static uint32_t commit_begin(struct cache *cache)
 	uint32_t count = 0;
 
 	cache->commits++;
+	cache->recent_count = 0;
 	for (uint32_t i = bits_next_one(bits, 0, cache->count); i < cache->count;
 	     i = bits_next_one(bits, i + 1, cache->count)) {
 		struct buffer *buffer = &cache->buffers[i];
@@ -121,31 +185,35 @@ static uint32_t commit_begin(struct cache *cache)
 		buffer->phase = (uint8_t)buffer_phase(buffer);
 		image_begin(cache, buffer);
 		buffer->fresh = buffer->early = buffer->late = false;
-		buffer->born = buffer->leaving = 0;
+		buffer_bits_clear(buffer);
 		buffer->writing = true;
 		buffer_set_dirty(cache, buffer, false);
 		cache->commit_list[count++] = buffer;
 	}
+	dying_begin(cache);
 	qsort(cache->commit_list, count, sizeof(*cache->commit_list), commit_order);
 	return count;
+}
+
+static int commit_written(struct cache *cache, int error)
+{
+	if (error) {
+		log_error("write error: metadata is lost");
+		cache->write_error = error;
+	}
+	return error;
 }
 
 static int commit_write(struct cache *cache, struct buffer **list, uint32_t count)
 {
 	unsigned sectors = cache->block_size / BLOCK_SECTOR;
 	struct io_batch batch;
-	int error;
 
 	io_begin(&batch, cache->device);
 	for (uint32_t i = 0; i < count; i++)
 		io_add(&batch, BLOCK_WRITE, (uint64_t)list[i]->block * sectors, 0,
 		       (uint64_t)(list[i]->copy - cache->pool), cache->block_size);
-	error = io_finish(&batch);
-	if (error) {
-		log_error("write error: metadata is lost");
-		cache->write_error = error;
-	}
-	return error;
+	return commit_written(cache, io_finish(&batch));
 }
 
 static int commit_flush(struct cache *cache)
@@ -162,6 +230,7 @@ static void commit_end(struct cache *cache, uint32_t count, bool again)
 		struct buffer *buffer = cache->commit_list[i];
 
 		buffer->writing = false;
+		buffer->next = 0;
 		free(buffer->image);
 		buffer->image = NULL;
 		if (again && buffer->hashed)
@@ -188,30 +257,159 @@ static int commit_phase(struct cache *cache, uint32_t count, enum commit_phase p
 	return error ? error : commit_flush(cache);
 }
 
-/* Blocks that have a second image, with their new directories, or with everything. */
-static int commit_images(struct cache *cache, uint32_t count, bool directories)
+/* Writes the blocks that have something `next`. *any: there was one. */
+static int commit_next(struct cache *cache, uint32_t count, bool *any)
 {
 	struct buffer **list = cache->commit_list;
-	uint32_t chosen = 0;
+	unsigned sectors = cache->block_size / BLOCK_SECTOR;
+	struct io_batch batch;
 	int error;
 
+	*any = false;
+	io_begin(&batch, cache->device);
 	for (uint32_t i = 0; i < count; i++) {
-		struct buffer *buffer = list[i];
-		uint32_t made = buffer->image ? directories_in(cache, buffer->image, buffer->image_born) : 0;
-
-		if (!buffer->image || (directories && !made))
+		list[i]->blocked = 0;
+		if (!list[i]->next)
 			continue;
-		memcpy(buffer->copy, buffer->image, cache->block_size);
-		if (directories)
-			image_hide(cache, buffer->copy, buffer->image_born & ~made);
-		/* To the front: the order is not needed any more. */
-		list[i] = list[chosen];
-		list[chosen++] = buffer;
+		list[i]->next = 0;
+		*any = true;
+		io_add(&batch, BLOCK_WRITE, (uint64_t)list[i]->block * sectors, 0,
+		       (uint64_t)(list[i]->copy - cache->pool), cache->block_size);
 	}
-	if (!chosen)
+	error = commit_written(cache, io_finish(&batch));
+	return error || !*any ? error : commit_flush(cache);
+}
+
+/* The buffer of the commit under way that has two images and holds the inode, with its bit there, or NULL. */
+static struct buffer *image_of(struct filesystem *fs, uint32_t number, uint32_t *bit)
+{
+	struct inode_place place;
+	struct buffer *buffer;
+
+	if (inode_place(fs, number, &place))
+		return NULL;
+	buffer = cache_find(&fs->cache, place.block);
+	*bit = 1u << place.index;
+	return buffer && buffer->image ? buffer : NULL;
+}
+
+/* ---- removed directories: after all that was in them ---- */
+
+/* Records are in the order of removal, so that a directory comes after those that were in it. It waits for
+ * them, if they are not in its own block. */
+static void dying_choose(struct cache *cache)
+{
+	struct filesystem *fs = filesystem_of(cache);
+
+	for (struct dying *dying = cache->commit_dying; dying; dying = dying->next) {
+		struct buffer *buffer = dying->buffer, *parent;
+		uint32_t bit = 1u << dying->index, parent_bit;
+		bool waits = buffer->blocked & bit;
+
+		if (dying->dead || !buffer->image)
+			continue;
+		if (!waits) {
+			memcpy(image_inode(cache, buffer->copy, dying->index),
+			       image_inode(cache, buffer->image, dying->index), cache->inode_size);
+			buffer->next |= bit;
+			dying->dead = true;
+		}
+		parent = image_of(fs, dying->parent, &parent_bit);
+		if (parent && (waits || parent != buffer))
+			parent->blocked |= parent_bit;
+	}
+}
+
+static int commit_dying(struct cache *cache, uint32_t count)
+{
+	bool any = cache->commit_dying != NULL;
+	int error = 0;
+
+	while (any && !error) {
+		dying_choose(cache);
+		error = commit_next(cache, count, &any);
+	}
+	return error;
+}
+
+/* ---- the second images: new directories, parents first, then everything else ---- */
+
+/* The parent of a directory that the commit makes: its first block is in the commit too. 0: it is none any
+ * more. */
+static uint32_t new_directory_parent(struct cache *cache, const struct ext2_inode *directory)
+{
+	struct buffer *buffer = directory->links ? cache_find(cache, directory->block[0]) : NULL;
+	const struct ext2_dirent *dotdot;
+
+	if (!buffer || !buffer->writing || buffer->kind != BUFFER_DIRECTORY)
 		return 0;
-	error = commit_write(cache, list, chosen);
-	return error ? error : commit_flush(cache);
+	dotdot = (const struct ext2_dirent *)(buffer->copy + EXT2_DIRENT_SIZE(1));
+	return dotdot->inode;
+}
+
+/* Those of the buffer's hidden directories whose parents are on the disk, or come to it in the same block. */
+static uint32_t image_next(struct filesystem *fs, struct buffer *buffer)
+{
+	uint32_t rest = directories_in(&fs->cache, buffer->image, buffer->hidden), next = 0, before;
+
+	do {
+		before = next;
+		for (uint32_t bits = rest & ~next; bits; bits &= bits - 1) {
+			uint32_t index = (uint32_t)__builtin_ctz(bits), parent_bit;
+			struct ext2_inode *inode = image_inode(&fs->cache, buffer->image, index);
+			struct buffer *parent =
+			        image_of(fs, new_directory_parent(&fs->cache, inode), &parent_bit);
+
+			if (!parent || !(parent->hidden & parent_bit) ||
+			    (parent == buffer && next & parent_bit))
+				next |= 1u << index;
+		}
+	} while (next != before);
+	return next;
+}
+
+/* With so many of the new inodes. */
+static void image_copy(const struct cache *cache, struct buffer *buffer)
+{
+	memcpy(buffer->copy, buffer->image, cache->block_size);
+	image_hide(cache, buffer->copy, buffer->hidden);
+}
+
+/* A directory that the disk sees before its parent has no name there: e2fsck asks. So each flush is followed
+ * by all directories that have their parents on the disk then. Most need one: who makes a directory in a new
+ * one finds its inode in the same block. */
+static int commit_directories(struct cache *cache, uint32_t count)
+{
+	struct filesystem *fs = filesystem_of(cache);
+	struct buffer **list = cache->commit_list;
+	bool any;
+	int error;
+
+	do {
+		for (uint32_t i = 0; i < count; i++)
+			list[i]->next = list[i]->image ? image_next(fs, list[i]) : 0;
+		for (uint32_t i = 0; i < count; i++) {
+			list[i]->hidden &= ~list[i]->next;
+			if (list[i]->next)
+				image_copy(cache, list[i]);
+		}
+		error = commit_next(cache, count, &any);
+	} while (any && !error);
+	return error;
+}
+
+static int commit_rest(struct cache *cache, uint32_t count)
+{
+	struct buffer **list = cache->commit_list;
+	bool any;
+
+	for (uint32_t i = 0; i < count; i++) {
+		list[i]->hidden = 0;
+		list[i]->next = list[i]->image != NULL;
+		if (list[i]->image)
+			image_copy(cache, list[i]);
+	}
+	return commit_next(cache, count, &any);
 }
 
 /* ---- names in lost+found ---- */
@@ -323,16 +521,20 @@ static int commit_run(struct cache *cache)
 		error = commit_write(cache, parks, park_count);
 	if (park_count && !error)
 		error = commit_flush(cache);
-	for (enum commit_phase phase = 0; phase < PHASES && !error; phase++)
+	for (enum commit_phase phase = 0; phase < PHASES && !error; phase++) {
 		error = commit_phase(cache, count, phase);
+		if (phase == PHASE_INODES && !error)
+			error = commit_dying(cache, count);
+	}
 	if (!error)
-		error = commit_images(cache, count, true);
+		error = commit_directories(cache, count);
 	if (!error)
-		error = commit_images(cache, count, false);
+		error = commit_rest(cache, count);
 	error = parks_end(cache, parks, park_count, error);
 	/* For data that the disk took before. */
 	if (!error && !cache->commit_flushed)
 		error = commit_flush(cache);
+	dying_end(cache);
 	commit_end(cache, count, error && !cache->write_error);
 	return error;
 }

@@ -307,6 +307,7 @@ int directory_remove(struct filesystem *fs, struct inode *directory, const struc
 	if (previous != entry)
 		previous->record_size = (uint16_t)(previous->record_size + entry->record_size);
 	directory_changed(fs, directory, buffer);
+	inode_emptied(fs, directory, false);
 	index_removed(fs, directory, entry->name, entry->name_length, buffer, place->block);
 	buffer_put(&fs->cache, buffer);
 	return 0;

@@ -78,6 +78,11 @@ struct filesystem {
 	int mount_error; /* why it is not mounted: the answer to every request */
 };
 
+static inline struct filesystem *filesystem_of(struct cache *cache)
+{
+	return (struct filesystem *)((uint8_t *)cache - offsetof(struct filesystem, cache));
+}
+
 /* ---- environment: given by the component or the test ---- */
 struct fs_time environment_now(void);
 
@@ -183,13 +188,26 @@ enum inode_want {
 	INODE_LIVE, /* has links, or is an orphan that is open; else ESTALE */
 	INODE_ANY,  /* whatever is there (new ones, orphans at mount) */
 };
+/* Where an inode is: which one of a block. */
+struct inode_place {
+	uint32_t block, index;
+};
+/* ESTALE: there is no such inode. */
+int inode_place(struct filesystem *fs, uint32_t number, struct inode_place *out);
 /* A reference (not a lock). ESTALE: no such file; EUCLEAN: nonsense on the disk; EIO */
 int inode_get(struct filesystem *fs, uint32_t number, enum inode_want want, struct inode **out);
 void inode_put(struct filesystem *fs, struct inode *inode);
 void inode_dirty(struct filesystem *fs, struct inode *inode);
 /* For commits: it has its first link, after its name; its last name is another file's now. */
 void inode_born(struct filesystem *fs, struct inode *inode, uint32_t links);
+/* Not on the disk yet, and there only after the names of others. */
+bool inode_is_new(const struct filesystem *fs, const struct inode *inode);
 void inode_leaving(struct filesystem *fs, struct inode *inode);
+/* A name was removed from the directory; moved: of a file that lives on. */
+void inode_emptied(struct filesystem *fs, struct inode *directory, bool moved);
+/* The directory is about to be removed from its parent (write-locked): on the disk, what was in it goes
+ * first. May commit. */
+int inode_dies(struct filesystem *fs, struct inode *directory, uint32_t parent);
 /* It replaces another one: alive before its name. */
 void inode_replaces(struct filesystem *fs, struct inode *inode);
 void inode_open(struct filesystem *fs, struct inode *inode);

@@ -39,9 +39,22 @@ static void inode_forget(struct filesystem *fs, struct inode *inode)
 	free(inode);
 }
 
-/* How much of the table after `block` is worth reading with it. */
-static uint32_t table_ahead(struct filesystem *fs, uint32_t group, uint32_t block)
+int inode_place(struct filesystem *fs, uint32_t number, struct inode_place *out)
 {
+	uint32_t group = (number - 1) / fs->inodes_per_group, index = (number - 1) % fs->inodes_per_group;
+	uint32_t per_block = fs->block_size / fs->inode_size;
+
+	if (number < 1 || number > fs->inodes_count)
+		return ESTALE;
+	*out = (struct inode_place){group_descriptor(fs, group)->inode_table + index / per_block,
+	                            index % per_block};
+	return 0;
+}
+
+/* How much of the table after `block` is worth reading with it. */
+static uint32_t table_ahead(struct filesystem *fs, uint32_t number, uint32_t block)
+{
+	uint32_t group = (number - 1) / fs->inodes_per_group;
 	uint32_t left = group_descriptor(fs, group)->inode_table + fs->table_blocks - 1 - block;
 
 	return left < TABLE_READ_AHEAD ? left : TABLE_READ_AHEAD;
@@ -50,25 +63,25 @@ static uint32_t table_ahead(struct filesystem *fs, uint32_t group, uint32_t bloc
 /* The first user of an inode fetches its block; others wait for that. */
 static int inode_load(struct filesystem *fs, struct inode *inode)
 {
-	uint32_t group = (inode->number - 1) / fs->inodes_per_group,
-	         index = (inode->number - 1) % fs->inodes_per_group;
-	uint32_t per_block = fs->block_size / fs->inode_size;
-	uint32_t block = group_descriptor(fs, group)->inode_table + index / per_block;
+	struct inode_place place;
 	struct buffer *buffer;
-	int error;
+	int error = inode_place(fs, inode->number, &place);
 
+	if (error)
+		return error;
 	while (inode->is_loading)
 		wait_queue_wait(&inode->loading);
 	if (inode->raw)
 		return 0;
 	inode->is_loading = true;
-	error = buffer_get_ahead(&fs->cache, block, table_ahead(fs, group, block), &buffer);
+	error = buffer_get_ahead(&fs->cache, place.block, table_ahead(fs, inode->number, place.block),
+	                         &buffer);
 	inode->is_loading = false;
 	wait_queue_wake_all(&inode->loading, 0);
 	if (error)
 		return error;
 	inode->buffer = buffer;
-	inode->raw = (struct ext2_inode *)(buffer->data + index % per_block * fs->inode_size);
+	inode->raw = (struct ext2_inode *)(buffer->data + (size_t)place.index * fs->inode_size);
 	return 0;
 }
 
@@ -171,6 +184,31 @@ void inode_born(struct filesystem *fs, struct inode *inode, uint32_t links)
 	inode->raw->links = (uint16_t)links;
 	inode->buffer->born |= bit_in_block(fs, inode);
 	inode_dirty(fs, inode);
+}
+
+bool inode_is_new(const struct filesystem *fs, const struct inode *inode)
+{
+	return inode->buffer->born & bit_in_block(fs, inode);
+}
+
+void inode_emptied(struct filesystem *fs, struct inode *directory, bool moved)
+{
+	directory->buffer->emptied |= bit_in_block(fs, directory);
+	if (moved)
+		directory->buffer->moved |= bit_in_block(fs, directory);
+}
+
+int inode_dies(struct filesystem *fs, struct inode *directory, uint32_t parent)
+{
+	struct buffer *buffer = directory->buffer;
+	uint32_t bit = bit_in_block(fs, directory);
+
+	if (buffer->born & bit || !((buffer->emptied | buffer->moved) & bit))
+		return 0;
+	if (!(buffer->moved & bit) && !directory->opens &&
+	    cache_dying(&fs->cache, buffer, (uint32_t)__builtin_ctz(bit), parent))
+		return 0;
+	return cache_commit(&fs->cache);
 }
 
 void inode_leaving(struct filesystem *fs, struct inode *inode)

@@ -224,6 +224,18 @@ int namespace_create(struct filesystem *fs, uint32_t number, struct name name, c
 	return error;
 }
 
+/* The file's other names shall not be gone from the disk before this one is there. */
+static void link_record(struct filesystem *fs, struct inode *directory, const struct directory_place *place,
+                        const struct inode *file)
+{
+	struct buffer *buffer;
+
+	if (inode_is_new(fs, file) || directory_block(fs, directory, place->block, &buffer))
+		return;
+	cache_linked(&fs->cache, file->number, buffer->block, inode_is_new(fs, directory));
+	buffer_put(&fs->cache, buffer);
+}
+
 static int link_in(struct filesystem *fs, struct inode *directory, struct name name, struct inode *file)
 {
 	struct directory_place place;
@@ -245,6 +257,8 @@ static int link_in(struct filesystem *fs, struct inode *directory, struct name n
 	if (error) {
 		file->raw->links--;
 		inode_dirty(fs, file);
+	} else {
+		link_record(fs, directory, &place, file);
 	}
 	return error;
 }
@@ -291,6 +305,26 @@ static int entry_get_locked(struct filesystem *fs, struct inode *directory, stru
 	return error;
 }
 
+static int entry_remove(struct filesystem *fs, struct inode *directory, const struct directory_place *place,
+                        const struct inode *inode)
+{
+	struct buffer *buffer;
+	int error;
+
+	if (inode_links(inode) > 1) {
+		error = directory_block(fs, directory, place->block, &buffer);
+		if (error)
+			return error;
+		if (!cache_unlink_order(&fs->cache, inode->number, buffer))
+			error = cache_commit(&fs->cache);
+		buffer_put(&fs->cache, buffer);
+		if (error)
+			return error;
+		inode_emptied(fs, directory, true);
+	}
+	return directory_remove(fs, directory, place);
+}
+
 /* `links` of the file's entries are gone. Called with the file locked; unlocks it and drops the reference. */
 static int unlinked_put(struct filesystem *fs, struct inode *inode, uint32_t links, struct fs_attributes *out)
 {
@@ -318,7 +352,7 @@ int namespace_unlink(struct filesystem *fs, uint32_t number, struct name name, s
 		directory_put_locked(fs, directory);
 		return error;
 	}
-	error = inode_type(inode) == S_IFDIR ? EISDIR : directory_remove(fs, directory, &place);
+	error = inode_type(inode) == S_IFDIR ? EISDIR : entry_remove(fs, directory, &place, inode);
 	directory_put_locked(fs, directory);
 	if (error) {
 		fiber_rwlock_unlock_write(&inode->lock);
@@ -344,6 +378,8 @@ int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name)
 		return error;
 	}
 	error = inode_type(inode) != S_IFDIR ? ENOTDIR : directory_is_empty(fs, inode);
+	if (!error)
+		error = inode_dies(fs, inode, directory->number);
 	if (!error)
 		error = directory_remove(fs, directory, &place);
 	if (!error) {

@@ -39,7 +39,7 @@ static void generation_release(struct filesystem *fs, unsigned which)
 
 static void commit_ended(struct cache *cache)
 {
-	struct filesystem *fs = (struct filesystem *)((uint8_t *)cache - offsetof(struct filesystem, cache));
+	struct filesystem *fs = filesystem_of(cache);
 
 	generation_release(fs, generation(cache->durable));
 }

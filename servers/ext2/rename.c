@@ -212,7 +212,11 @@ static int old_name_remove(struct rename *r)
 
 	if (!error)
 		error = order_blocks(r);
-	return error ? error : directory_remove(r->fs, r->old_directory, &r->old_place);
+	if (!error)
+		error = directory_remove(r->fs, r->old_directory, &r->old_place);
+	if (r->old_directory != r->new_directory)
+		inode_emptied(r->fs, r->old_directory, true);
+	return error;
 }
 
 static int target_drop(struct rename *r)
@@ -231,6 +235,10 @@ static int rename_replace(struct rename *r)
 	uint32_t twice = !is_directory(r->source);
 	int error = replacement_check(r), drop_error = 0;
 
+	if (error)
+		return error;
+	if (r->target && is_directory(r->target))
+		error = inode_dies(fs, r->target, r->new_directory->number);
 	if (error)
 		return error;
 	if (r->target)
@@ -288,9 +296,13 @@ static int rename_locked(struct rename *r)
 	if (error)
 		return error;
 	lock_files(r);
+	/* A name in a new directory comes to the disk after all others have gone from there. */
+	if (r->old_directory != r->new_directory && inode_is_new(r->fs, r->new_directory) &&
+	    !inode_is_new(r->fs, r->source))
+		error = cache_commit(&r->fs->cache);
 	if (r->target == r->source)
 		error = 0; /* two names of one file: POSIX says nothing happens */
-	else
+	else if (!error)
 		error = r->flags & FS_RENAME_EXCHANGE ? rename_exchange(r) : rename_replace(r);
 	if (r->target && r->target != r->source)
 		fiber_rwlock_unlock_write(&r->target->lock);

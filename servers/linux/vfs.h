@@ -23,6 +23,12 @@ struct page_tree {
 	unsigned height; /* levels; 0: empty */
 };
 
+/* Errors that no system call was there for: fsync reports them, once for each open file. */
+struct error_count {
+	uint32_t count;
+	bool unseen; /* the last one: whoever opens a file from now on hears of it too */
+};
+
 struct inode {
 	struct superblock *superblock;
 	const struct inode_operations *operations;
@@ -39,7 +45,8 @@ struct inode {
 	size_t reserved_count;           /* dirty pages without blocks on the disk */
 	unsigned io_count;               /* page_io in flight */
 	uint32_t pending_attributes;     /* enum fs_setattr_mask: changed here, not yet told to the file system */
-	int write_error;                 /* -errno of a failed write-back, reported once by fsync */
+	int write_error;                 /* -errno of the last write-back that failed */
+	struct error_count write_errors;
 	uint64_t allocated_end;          /* bytes: everything below is known to have blocks, or to be reserved */
 	struct inode *dirty_next, *dirty_previous;
 	/* inode cache (inode.c) */
@@ -60,6 +67,7 @@ struct file {
 	const struct file_operations *operations;
 	void *private;
 	struct epoll_item *watches; /* epoll sets that watch it */
+	uint32_t write_errors_seen, sync_errors_seen; /* of the inode's, of its file system's */
 	uint64_t ahead_next, ahead_size, ahead_end; /* read-ahead: the page a sequential reader comes to next; window; its end */
 };
 

@@ -70,6 +70,53 @@ stat -c %s /mnt/f; dd if=/mnt/f bs=1000000 skip=5000 2>/dev/null | cmp - /etc/pa
     fsck(disk)
 
 
+def with_features(options, source):
+    disk = file_path("disk.img")
+    run(["mke2fs", "-q", "-F", "-t", "ext2", "-O", options, "-d", source, disk, "32M"]).ok()
+    return disk
+
+
+def test_features():
+    source = source_tree()
+    for options in ("ext_attr,^dir_index,^large_file", "^sparse_super,^resize_inode", "^filetype,^ext_attr"):
+        disk = with_features(options, source)
+        work_on(disk, os.path.join(source, "made"))
+        os.unlink(disk)
+
+
+def test_features_that_are_not_known():
+    """The disk is refused, or only read, with the features' bits in the log; it is not changed."""
+    source = source_tree()
+    for options, status, message in (("extents", 125, "incompatible features 0x40"), ("64bit,extents", 125, "incompatible features 0xc0"),
+                                     ("meta_bg,^resize_inode", 125, "incompatible features 0x10"),
+                                     ("huge_file", 1, "features 0x8 are not known: read-only"), ("metadata_csum", 1, "features 0x400 are not known: read-only")):
+        disk = with_features(options, source)
+        with open(disk, "rb") as f:
+            before = hashlib.md5(f.read()).digest()
+        log = file_path("log")
+        result = shell("cmp /mnt/made/d1/f1 /mnt/made/d1/f1 && echo new >/mnt/new", disk=[disk], options=["--log", log])
+        equal(result.status, status, f"the status with {options}")
+        with open(log, errors="replace") as f:
+            text = f.read()
+        check(message in text, f"{options}: {message}", text, result.stderr)
+        with open(disk, "rb") as f:
+            equal(hashlib.md5(f.read()).digest(), before, f"the disk with {options}")
+        os.unlink(disk)
+
+
+def test_more_written_than_memory():
+    """A file of five times the memory, while another process has its turn; nobody is killed for it."""
+    disk = make_disk("disk.img", "400M", block_size=4096)
+    part = os.urandom(8 << 20)
+    result = shell("i=0; (while [ ! -e /mnt/done ]; do sleep 0.1; i=$((i + 1)); done; [ $i -gt 10 ] && echo turns) & "
+                   "i=0; while [ $i -lt 40 ]; do cat /part; echo $i; i=$((i + 1)); done >/mnt/f; echo $?; touch /mnt/done; wait",
+                   disk=[disk], add=[f"{write_file('part', part)}:/part"], memory="64M").ok()
+    equal(sorted(result.stdout.split()), [b"0", b"turns"])
+    fsck(disk)
+    expected = b"".join(part + b"%d\n" % number for number in range(40))
+    equal(hashlib.md5(dump(disk, "/f")).digest(), hashlib.md5(expected).digest(), "what is in the file")
+
+
 def test_many_files_in_a_folder():
     disk = make_disk("disk.img", "64M")
     script = """set -e

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import machine
-from support import FOLDER, PATIENCE, ROOT, check, equal, file_path, fsck, make_disk, on_machine, run, write_file
+from support import FOLDER, GUEST, PATIENCE, ROOT, check, equal, file_path, fsck, make_disk, on_machine, run, write_file
 
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = (1 << 64) - 1
@@ -200,6 +200,27 @@ def test_disk_errors():
     equal(numbers, ["90000", "1", "90000", "5000", "1", "new", "restarts: 0"], "\n".join(lines) + "\nthe output")
     check(sum("Input/output error" in line or "I/O error" in line for line in lines) == 2, lines)
     fsck(disk)
+
+
+def test_flush_errors():
+    """A flush that fails once: fsync says so, once for each file that was open, and goes on afterwards."""
+    disk = make_disk("disk.img", "16M")
+    last = 12  # behind those of the mount
+    rules = write_file("rules", "".join(
+        f'[set-state]\nevent = "flush_to_disk"\nstate = "{n}"\nnew_state = "{n + 1}"\n' for n in range(1, last)).encode() +
+        f'[inject-error]\nevent = "flush_to_disk"\nerrno = "5"\nstate = "{last}"\nonce = "on"\n'.encode())
+    result = on_machine("exec /mnt/syncs /mnt 2>&1", disks=[with_file(disk, "syncs")], config={"mount.1": "/mnt"},
+                        change=lambda command: [word.replace(f"file={disk}", f"file=blkdebug:{rules}:{disk}") for word in command]).ok()
+    equal(result.stdout.decode().splitlines(),
+          ["first: I/O error", "first again: ok", "second: I/O error", "second again: ok", "opened later: ok"])
+    fsck(disk)
+
+
+def with_file(disk, program):
+    """The disk, with a program of tests/programs on it."""
+    commands = write_file("commands", f"write {os.path.join(GUEST, program)} {program}\nset_inode_field {program} mode 0100755\n".encode())
+    run(["debugfs", "-w", "-f", commands, disk]).ok()
+    return disk
 
 
 def test_thirteen_disks():

@@ -97,6 +97,7 @@ struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned fl
 	file->inode = inode_get(inode);
 	file->dentry = dentry != NULL ? dentry_get(dentry) : NULL;
 	file->operations = operations;
+	file_errors_begin(file);
 	return file;
 }
 

@@ -88,6 +88,7 @@ struct superblock {
 	struct inode *root; /* one reference */
 	bool read_only;
 	bool changed;        /* since the last fsync of everything */
+	struct error_count sync_errors; /* what was written before may be lost */
 	bool volatile_names; /* names come and go by themselves (proc): dentries are not cached */
 	unsigned mounts;
 	/* write-back */
@@ -295,7 +296,10 @@ void page_cache_clear_beyond(struct inode *inode, uint64_t size);
 void inode_mark_dirty(struct inode *inode);
 void inode_clear_dirty(struct inode *inode);
 int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wait); /* 0 or -errno */
-int inode_fsync(struct inode *inode);
+int inode_write_through(struct inode *inode, uint64_t index); /* one page that could not be promised room */
+/* The errors before the file was opened are not its own, unless nobody has heard of the last one. */
+void file_errors_begin(struct file *file);
+int file_fsync(struct file *file);
 int superblock_sync(struct superblock *superblock);
 void writeback_start(void); /* the periodic fiber */
 size_t writeback_kick(

@@ -156,7 +156,7 @@ static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t
 			space_reserve(inode, index, pfn);
 		page_cache_mark_dirty(inode, index, pfn);
 		if (through) {
-			error = inode_write_back(inode, index, index, true);
+			error = inode_write_through(inode, index);
 			if (error != 0) {
 				inode->attributes.size = old_size;
 				page_put(pfn);
@@ -229,7 +229,7 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 	}
 	fiber_mutex_unlock(&inode->lock);
 	if (result > 0 && file->flags & (O_SYNC | O_DSYNC)) {
-		int error = inode_fsync(inode);
+		int error = file_fsync(file);
 		if (error != 0)
 			return error;
 	} else if (result > 0 && is_direct(file)) {
@@ -255,11 +255,6 @@ static int64_t regular_seek(struct file *file, int64_t offset, int whence)
 	return (int64_t)file->position;
 }
 
-static int regular_fsync(struct file *file)
-{
-	return inode_fsync(file->inode);
-}
-
 static int regular_mmap(struct file *file)
 {
 	accessed(file);
@@ -270,6 +265,6 @@ const struct file_operations regular_file_operations = {
         .read = regular_read,
         .write = regular_write,
         .seek = regular_seek,
-        .fsync = regular_fsync,
+        .fsync = file_fsync,
         .mmap = regular_mmap,
 };

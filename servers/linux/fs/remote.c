@@ -442,11 +442,6 @@ static int64_t directory_seek(struct file *file, int64_t offset, int whence)
 	return seek_in(file, offset, whence, INT64_MAX);
 }
 
-static int remote_directory_fsync(struct file *file)
-{
-	return inode_fsync(file->inode);
-}
-
 /* ---- the file system as a whole ---- */
 
 static int remote_statfs(struct superblock *superblock, struct fs_statfs *out)
@@ -569,7 +564,7 @@ static const struct inode_operations remote_directory_inode = {
 static const struct file_operations remote_directory_operations = {
         .readdir = remote_readdir,
         .seek = directory_seek,
-        .fsync = remote_directory_fsync,
+        .fsync = file_fsync,
 };
 
 static const struct superblock_operations remote_operations = {

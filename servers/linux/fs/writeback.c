@@ -187,7 +187,7 @@ int page_cache_make_writable(struct inode *inode, uint64_t index)
 	if (error == 0 && through && page_of(pfn)->inode == inode) {
 		/* allocate now: writing the page as it is gives it its blocks */
 		page_cache_mark_dirty(inode, index, pfn);
-		error = inode_write_back(inode, index, index, true);
+		error = inode_write_through(inode, index);
 	}
 	if (error == 0 && page_of(pfn)->inode == inode) {
 		space_reserve(inode, index, pfn);
@@ -195,6 +195,31 @@ int page_cache_make_writable(struct inode *inode, uint64_t index)
 	}
 	page_put(pfn);
 	return error;
+}
+
+/* ---- errors ---- */
+
+static void error_count_add(struct error_count *errors)
+{
+	errors->count++;
+	errors->unseen = true;
+}
+
+/* Has there been one since the file heard of the last? */
+static bool error_count_take(struct error_count *errors, uint32_t *seen)
+{
+	bool more = *seen != errors->count;
+	*seen = errors->count;
+	errors->unseen &= !more;
+	return more;
+}
+
+void file_errors_begin(struct file *file)
+{
+	const struct error_count *written = &file->inode->write_errors,
+	                         *synced = &file->inode->superblock->sync_errors;
+	file->write_errors_seen = written->count - written->unseen;
+	file->sync_errors_seen = synced->count - synced->unseen;
 }
 
 /* ---- writing ---- */
@@ -214,6 +239,7 @@ void writeback_finished(struct page_io *io, int error, uint64_t blocks)
 		inode->attributes.blocks = blocks;
 	} else {
 		inode->write_error = error;
+		error_count_add(&inode->write_errors);
 		log_error("%s: write-back of inode %llu: %s", superblock->source,
 		          (unsigned long long)inode->attributes.inode, strerror(-error));
 	}
@@ -307,6 +333,7 @@ static bool is_dead(const struct inode *inode)
 int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wait)
 {
 	uint64_t index = first;
+	uint32_t errors = inode->write_errors.count;
 	unsigned started;
 	int error = 0;
 	if (is_dead(inode) || inode->superblock->operations->io_start == NULL)
@@ -321,9 +348,18 @@ int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wa
 	if (!wait)
 		return error;
 	page_cache_wait_idle(inode);
-	if (error == 0)
+	if (error == 0 && inode->write_errors.count != errors)
 		error = inode->write_error;
-	inode->write_error = 0;
+	return error;
+}
+
+/* The caller tells its own writer: fsync need not say it again. */
+int inode_write_through(struct inode *inode, uint64_t index)
+{
+	struct error_count before = inode->write_errors;
+	int error = inode_write_back(inode, index, index, true);
+	if (error != 0 && inode->write_errors.count == before.count + 1)
+		inode->write_errors = before;
 	return error;
 }
 
@@ -332,14 +368,31 @@ int page_cache_flush(struct inode *inode, uint64_t first, uint64_t last)
 	return inode_write_back(inode, first, last, true);
 }
 
-int inode_fsync(struct inode *inode)
+/* All that was written before is on stable storage, or that is not so for whoever wrote it. inode NULL:
+ * everything. */
+static int superblock_fsync(struct superblock *superblock, struct inode *inode)
 {
+	if (superblock->operations->fsync == NULL)
+		return 0;
+	int error = superblock->operations->fsync(superblock, inode);
+	if (error != 0)
+		error_count_add(&superblock->sync_errors);
+	return error;
+}
+
+int file_fsync(struct file *file)
+{
+	struct inode *inode = file->inode;
 	struct superblock *superblock = inode->superblock;
 	int error = inode_write_back(inode, 0, UINT64_MAX, true);
 	if (error == 0 && !is_dead(inode))
 		error = inode_flush_attributes(inode);
-	if (error == 0 && superblock->operations->fsync != NULL && !is_dead(inode))
-		error = superblock->operations->fsync(superblock, inode);
+	if (error == 0 && !is_dead(inode))
+		error = superblock_fsync(superblock, inode);
+	if (error_count_take(&inode->write_errors, &file->write_errors_seen) && error == 0)
+		error = inode->write_error;
+	if (error_count_take(&superblock->sync_errors, &file->sync_errors_seen) && error == 0)
+		error = -EIO;
 	return error;
 }
 
@@ -372,12 +425,8 @@ int superblock_sync(struct superblock *superblock)
 	if (superblock->operations->io_start == NULL)
 		return 0;
 	int error = write_all(superblock, true);
-	if (superblock->operations->fsync != NULL) {
-		int synced = superblock->operations->fsync(superblock, NULL);
-		if (error == 0)
-			error = synced;
-	}
-	return error;
+	int synced = superblock_fsync(superblock, NULL);
+	return error != 0 ? error : synced;
 }
 
 size_t writeback_kick(size_t pages)
@@ -441,10 +490,9 @@ static void writeback_fiber(void *unused)
 			struct superblock *superblock = mount->superblock;
 			mount_hold(mount);
 			write_all(superblock, false);
-			if (superblock->changed && time_now() >= until &&
-			    superblock->operations->fsync != NULL) {
+			if (superblock->changed && time_now() >= until) {
 				superblock->changed = false;
-				superblock->operations->fsync(superblock, NULL);
+				superblock_fsync(superblock, NULL);
 			}
 			if (!mount_release(mount))
 				break;

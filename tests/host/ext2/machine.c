@@ -109,6 +109,7 @@ static void cache_write(struct machine *machine, uint64_t position, const uint8_
 		}
 		write = &machine->cached[machine->cached_count++];
 		write->position = position + done;
+		write->epoch = machine->flushes;
 		memcpy(write->data, data + done, machine->fs.block_size);
 	}
 }

@@ -14,6 +14,7 @@
 /* A block of the file system, of a write that the disk has taken, but not to stable storage. */
 struct cached_write {
 	uint64_t position;
+	uint64_t epoch; /* flushes that had completed before it */
 	uint8_t data[EXT2_BLOCK_MAX];
 };
 
@@ -37,7 +38,8 @@ struct machine {
 	uint32_t cached_count, cached_room;
 	uint32_t flush_reach[MACHINE_SLOTS]; /* the cached writes that had completed when this flush was
 	                                        submitted */
-	bool ignore_flushes;                 /* a disk that lies, to see that the tests notice */
+	bool ignore_flushes;                 /* a disk that lies, to see that the tests notice; or one
+	                                        whose cache a test reads as the log of all writes */
 	uint64_t cut_in;                     /* completions until the power is cut; 0: it stays */
 	uint8_t *cut;                        /* the disk as it was then; NULL: not yet */
 	struct filesystem fs;

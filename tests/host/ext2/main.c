@@ -12,6 +12,7 @@
 
 #include "cut.h"
 #include "model.h"
+#include "states.h"
 
 #define POOL_SIZE (1024 * 1024)
 #define CLIENTS   4
@@ -631,6 +632,19 @@ static void test_lying_disk(void)
 	for (uint64_t seed = 1; seed <= 4; seed++)
 		noticed += power_cut_problems((unsigned)(seed % 2), seed, true) != 0;
 	CHECK(noticed >= 2);
+	noticed = 0;
+	for (uint64_t seed = 1; seed <= 2; seed++)
+		noticed += states_problems_without_flushes(seed) != 0;
+	CHECK(noticed >= 1);
+}
+
+static void test_commit_states(uint64_t seed)
+{
+	unsigned problems = states_problems(seed);
+
+	if (problems)
+		printf("states of a commit of seed %lu: %u problems\n", seed, problems);
+	CHECK(!problems);
 }
 
 /* ---- a disk with errors: whatever happens, e2fsck can repair it ---- */
@@ -868,9 +882,14 @@ int main(int argc, char **argv)
 	signal(SIGALRM, hang);
 	alarm(60 + 60 * effort);
 	make_content();
-	/* Seeds of power cuts, from and to. */
+	/* Seeds of power cuts, from and to; with a third argument, of the states of commits. */
 	if (argc > 2) {
 		alarm(0);
+		for (uint64_t seed = (uint64_t)atoi(argv[1]); argc > 3 && seed < (uint64_t)atoi(argv[2]);
+		     seed++)
+			test_commit_states(seed);
+		if (argc > 3)
+			return checks_report();
 		for (uint64_t seed = (uint64_t)atoi(argv[1]); seed < (uint64_t)atoi(argv[2]); seed++)
 			test_power_cut(seed);
 		return checks_report();
@@ -890,7 +909,13 @@ int main(int argc, char **argv)
 		test_cut((unsigned)(seed % 4), seed, (unsigned)(seed * 17 % 200));
 	for (uint64_t seed = 1; seed <= 15 * effort; seed++)
 		test_power_cut(seed);
+	/* A directory in a new directory. */
+	test_power_cut(433);
 	test_lying_disk();
+	for (uint64_t seed = 1; seed <= 8 * effort; seed++)
+		test_commit_states(seed);
+	/* A directory waits for what an earlier commit had removed. */
+	test_commit_states(193);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {

@@ -69,7 +69,7 @@ static void test_writing(void)
 	CHECK(move(file, buffer, 10, 5 * 4096 + 5, true) == 10 && inode->attributes.size == 5 * 4096 + 15);
 	CHECK(store.writes == 0 && inode->dirty_count == 3);
 	uint8_t kept = store.data[4096 + 49];
-	CHECK(inode_fsync(inode) == 0 && inode->dirty_count == 0 && store.writes == 1);
+	CHECK(file_fsync(file) == 0 && inode->dirty_count == 0 && store.writes == 1);
 	CHECK(store.data[4096 + 49] == kept && store.data[4096 + 50] == 'w' && store.data[4096 + 149] == 'w');
 	CHECK(store.data[5 * 4096 + 4] == 0 && store.data[5 * 4096 + 5] == 'w' &&
 	      store.data[5 * 4096 + 15] == 0);
@@ -102,7 +102,7 @@ static void test_full_disk(void)
 	while (total < 500 * 4096 && (count = move(file, buffer, 4096, (uint64_t)total, true)) > 0)
 		total += count;
 	CHECK(count == -ENOSPC && total == 300 * 4096 && inode->attributes.size == 300 * 4096);
-	CHECK(inode_fsync(inode) == 0); /* nothing that write accepted is lost */
+	CHECK(file_fsync(file) == 0); /* nothing that write accepted is lost */
 	CHECK(move(file, buffer, 4096, 0, true) == 4096);
 	store_close(file, inode);
 	CHECK(store.superblock.blocks_reserved == 0);
@@ -112,11 +112,18 @@ static void test_write_errors_are_reported_once(void)
 {
 	struct inode *inode;
 	struct file *file = store_open(0, &inode);
+	struct file *other = file_create(inode, NULL, O_RDWR, &regular_file_operations);
 	CHECK(move(file, buffer, 10, 0, true) == 10);
 	store.fail = true;
-	CHECK(inode_fsync(inode) == -EIO);
+	CHECK(file_fsync(file) == -EIO);
 	store.fail = false;
-	CHECK(inode_fsync(inode) == 0);
+	CHECK(file_fsync(file) == 0);
+	/* to whoever had it open too, and to nobody who opens it now */
+	CHECK(file_fsync(other) == -EIO && file_fsync(other) == 0);
+	file_put(other);
+	other = file_create(inode, NULL, O_RDWR, &regular_file_operations);
+	CHECK(file_fsync(other) == 0);
+	file_put(other);
 	store_close(file, inode);
 }
 
@@ -135,7 +142,7 @@ static void test_memory_runs_out(void)
 	for (unsigned i = 0; i < 400; i++)
 		good &= move(file, buffer + i * 4096, 4096, i * 4096, true) == 4096;
 	CHECK(good && inode->page_count <= 200);
-	CHECK(inode_fsync(inode) == 0 && memcmp(store.data, buffer, 400 * 4096) == 0);
+	CHECK(file_fsync(file) == 0 && memcmp(store.data, buffer, 400 * 4096) == 0);
 	store_close(file, inode);
 	test_free_pages = before;
 }
