@@ -18,9 +18,10 @@
 #define CLONE3_SIZE_MAX      4096
 
 /* Namespaces and what else a process could not get from us; a wrong answer would be worse than an error. */
-#define UNSUPPORTED                                                                                   \
+#define NAMESPACES                                                                                    \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
-	 CLONE_NEWNET | CLONE_PIDFD | CLONE_PTRACE)
+	 CLONE_NEWNET | CLONE_NEWTIME)
+#define UNSUPPORTED  (NAMESPACES | CLONE_PIDFD | CLONE_PTRACE)
 #define THREAD_FLAGS (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
 
 struct clone_request {
@@ -124,6 +125,7 @@ static void copy_thread(struct thread *thread, struct thread *child, const struc
 		to->policy = from->policy;
 		to->priority = from->priority;
 	}
+	to->timer_slack = from->timer_slack;
 	/* A copy of the address space still has the alternate stack; a thread in the same one must not share
 	 * it. */
 	if (!(request->flags & CLONE_VM) || request->flags & CLONE_VFORK) {
@@ -224,6 +226,42 @@ long sys_clone(struct thread *thread, const uint64_t arguments[6])
 	                                .tls = arguments[4]};
 
 	return clone_common(thread, &request);
+}
+
+/*
+ * What a thread has of its own: there are no namespaces, and threads share the rest for good. Not sharing what nobody else shares
+ * succeeds, as on Linux.
+ */
+long sys_unshare(struct thread *thread, const uint64_t arguments[6])
+{
+	struct process *process = thread->process;
+	uint64_t flags = arguments[0];
+
+	if (flags & ~(uint64_t)(CLONE_FS | CLONE_FILES | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | NAMESPACES))
+		return -EINVAL;
+	if (flags & NAMESPACES)
+		return capable_root(thread) || flags & CLONE_NEWUSER ? -EINVAL : -EPERM; /* as a kernel built without them */
+	if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) && process->thread_count > 1)
+		return -EINVAL;
+	if (flags & (CLONE_FS | CLONE_FILES) && process->thread_count > 1)
+		return -EINVAL;
+	if (flags & CLONE_FILES) {
+		struct file_table *copy = file_table_copy(process->files);
+
+		if (!copy)
+			return -ENOMEM;
+		file_table_put(process->files);
+		process->files = copy;
+	}
+	if (flags & CLONE_FS) {
+		struct fs_context *copy = fs_context_copy(process->fs);
+
+		if (!copy)
+			return -ENOMEM;
+		fs_context_put(process->fs);
+		process->fs = copy;
+	}
+	return 0;
 }
 
 long sys_clone3(struct thread *thread, const uint64_t arguments[6])

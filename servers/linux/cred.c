@@ -7,7 +7,6 @@
 #include "thread.h"
 
 #define UNCHANGED       UINT32_MAX
-#define CAPABILITY_LAST 40
 #define CAPABILITY_ALL  ((1ul << (CAPABILITY_LAST + 1)) - 1)
 
 static struct credentials *own(struct thread *thread)

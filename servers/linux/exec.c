@@ -206,6 +206,7 @@ static void take_over(struct exec *exec)
 	waitq_wake_all(&process->vfork_wait);
 	process->executed = true;
 	process->credentials = exec->credentials;
+	process->not_dumpable = process->keeps_capabilities = false;
 	process_timers_exec(process);
 	reset_thread(thread);
 	set_names(exec);

@@ -269,6 +269,11 @@ static int wait_deadline(struct thread *thread, const uint64_t arguments[6], uns
 	return 0;
 }
 
+static bool has_timeout(unsigned command)
+{
+	return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI2;
+}
+
 long sys_futex(struct thread *thread, const uint64_t arguments[6])
 {
 	unsigned operation = (unsigned)arguments[1];
@@ -277,6 +282,8 @@ long sys_futex(struct thread *thread, const uint64_t arguments[6])
 	deadline_t deadline;
 	int error;
 
+	if (operation & FUTEX_CLOCK_REALTIME && !has_timeout(operation & FUTEX_CMD_MASK))
+		return -ENOSYS;
 	switch (operation & FUTEX_CMD_MASK) {
 	case FUTEX_WAIT:
 	case FUTEX_WAIT_BITSET:

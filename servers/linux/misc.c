@@ -14,7 +14,8 @@
 #include "syscall.h"
 #include "thread.h"
 
-#define TICK 10000000ul /* ns: 100 a second */
+#define TICK            10000000ul /* ns: 100 a second */
+#define TIMER_SLACK     50000      /* ns */
 
 /* ---- names and figures ---- */
 
@@ -145,6 +146,25 @@ static long put_int(struct thread *thread, uint64_t address, int value)
 	return copy_to_user(thread, address, &value, sizeof(value));
 }
 
+/* The set is empty, and nothing can be put into it. */
+static long ambient_capabilities(const uint64_t arguments[6])
+{
+	bool clear = arguments[1] == PR_CAP_AMBIENT_CLEAR_ALL;
+
+	if (arguments[3] || arguments[4] || (clear ? arguments[2] : arguments[2] > CAPABILITY_LAST))
+		return -EINVAL;
+	switch (arguments[1]) {
+	case PR_CAP_AMBIENT_IS_SET:
+	case PR_CAP_AMBIENT_CLEAR_ALL:
+	case PR_CAP_AMBIENT_LOWER:
+		return 0;
+	case PR_CAP_AMBIENT_RAISE:
+		return -EPERM;
+	default:
+		return -EINVAL;
+	}
+}
+
 long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 {
 	struct process *process = thread->process;
@@ -162,16 +182,26 @@ long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 	case PR_GET_PDEATHSIG:
 		return put_int(thread, arguments[1], process->death_signal);
 	case PR_GET_DUMPABLE:
-		return 1;
+		return !process->not_dumpable;
 	case PR_SET_DUMPABLE: /* there are no core dumps and no tracing to protect from */
-		return arguments[1] > 1 ? -EINVAL : 0;
+		if (arguments[1] > 1)
+			return -EINVAL;
+		process->not_dumpable = !arguments[1];
+		return 0;
 	case PR_GET_KEEPCAPS:
+		return process->keeps_capabilities;
+	case PR_SET_KEEPCAPS: /* told, but without effect: see capset */
+		if (arguments[1] > 1)
+			return -EINVAL;
+		process->keeps_capabilities = arguments[1];
 		return 0;
 	case PR_CAPBSET_READ:
-		return arguments[1] <= 40 ? 1 : -EINVAL;
+		return arguments[1] <= CAPABILITY_LAST ? 1 : -EINVAL;
 	case PR_GET_SECUREBITS:
 		return 0;
 	case PR_GET_NO_NEW_PRIVS:
+		if (arguments[1] || arguments[2] || arguments[3] || arguments[4])
+			return -EINVAL;
 		return process->no_new_privileges;
 	case PR_SET_NO_NEW_PRIVS:
 		if (arguments[1] != 1 || arguments[2] || arguments[3] || arguments[4])
@@ -184,16 +214,27 @@ long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 	case PR_GET_CHILD_SUBREAPER:
 		return put_int(thread, arguments[1], process->subreaper);
 	case PR_GET_TIMERSLACK:
-		return 50000;
-	case PR_SET_TIMERSLACK:
+		return thread->private->timer_slack ? (long)thread->private->timer_slack : TIMER_SLACK;
+	case PR_SET_TIMERSLACK: /* told, but nothing is ever late by it */
+		thread->private->timer_slack = (int64_t)arguments[1] > 0 ? arguments[1] : 0;
 		return 0;
+	case PR_GET_SECCOMP:
+		return 0;
+	case PR_GET_TSC:
+		return put_int(thread, arguments[1], PR_TSC_ENABLE);
 	case PR_CAP_AMBIENT:
-		return arguments[1] == PR_CAP_AMBIENT_IS_SET || arguments[1] == PR_CAP_AMBIENT_CLEAR_ALL
-		               ? 0
-		               : -EPERM;
+		return ambient_capabilities(arguments);
 	default:
 		return -EINVAL;
 	}
+}
+
+/* A call that a stop or a signal interrupted is made again by itself (syscall.h): there is never one to go on with. */
+long sys_restart_syscall(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)thread;
+	(void)arguments;
+	return -EINTR;
 }
 
 /* No seccomp, no swapping: asking what is supported is answered, nothing else. */

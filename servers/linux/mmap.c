@@ -11,6 +11,9 @@
 #include "vfs.h"
 
 #define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
+#define MAP_FLAGS_KNOWN                                                                                \
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED | \
+	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_FIXED_NOREPLACE)
 
 static uint64_t page_align(uint64_t value)
 {
@@ -138,6 +141,8 @@ static long map(struct thread *thread, const uint64_t arguments[6])
 		return type == MAP_SHARED_VALIDATE ? -EINVAL : map_memory(mm, address, length, prot, flags);
 	if (offset + length < offset)
 		return -EOVERFLOW;
+	if (type == MAP_SHARED_VALIDATE && flags & ~(unsigned)MAP_FLAGS_KNOWN)
+		return -EOPNOTSUPP;
 	file = file_table_lookup(thread, (int)arguments[4]);
 	if (!file)
 		return -EBADF;
@@ -281,7 +286,14 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 	if (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE))
 		return -EINVAL;
 	vma = vma_find(&mm->regions, old);
-	if (!vma || !range_valid(old, old_length) || old + old_length > vma->end)
+	if (!vma || !range_valid(old, old_length))
+		return -EFAULT;
+	/* What shrinks in its place may be of several regions. */
+	if (!(flags & MREMAP_FIXED) && new_length <= old_length) {
+		error = new_length < old_length ? mm_unmap(mm, old + new_length, old + old_length) : 0;
+		return error ? error : (long)old;
+	}
+	if (old + old_length > vma->end)
 		return -EFAULT;
 	if (vma->flags & VMA_VDSO && new_length > old_length)
 		return -EFAULT;
@@ -295,10 +307,6 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 		error = mm_unmap(mm, to, to + new_length);
 		vma = vma_find(&mm->regions, old);
 		return error || !vma ? -ENOMEM : region_move(mm, vma, old, old_length, to, new_length);
-	}
-	if (new_length <= old_length) {
-		error = new_length < old_length ? mm_unmap(mm, old + new_length, old + old_length) : 0;
-		return error ? error : (long)old;
 	}
 	if (region_extend(mm, vma, old + old_length, old + new_length))
 		return (long)old;
@@ -325,6 +333,20 @@ static int set_fork_flag(struct mm *mm, uint64_t start, uint64_t end, bool dontf
 	return 0;
 }
 
+/* Nothing in the range is a file's or shared. */
+static bool private_memory(struct mm *mm, uint64_t start, uint64_t end)
+{
+	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
+		const struct vma *vma = mm->regions.items[i];
+
+		if (vma->start >= end)
+			break;
+		if (vma->file || vma->shared)
+			return false;
+	}
+	return true;
+}
+
 static bool mapped_throughout(struct mm *mm, uint64_t start, uint64_t end)
 {
 	while (start < end) {
@@ -345,8 +367,12 @@ long sys_madvise(struct thread *thread, const uint64_t arguments[6])
 	if (!range_valid(start, page_align(arguments[1])))
 		return -EINVAL;
 	switch (arguments[2]) {
+	case MADV_FREE: /* may be dropped at any time, so it may be dropped now */
+		if (!private_memory(mm, start, end))
+			return -EINVAL;
+		mm_drop_pages(mm, start, end);
+		break;
 	case MADV_DONTNEED:
-	case 8: /* MADV_FREE: may be dropped at any time, so it may be dropped now */
 		mm_drop_pages(mm, start, end);
 		break;
 	case MADV_NORMAL:

@@ -74,7 +74,7 @@ struct process {
 	bool executed;              /* since fork: setpgid of the parent comes too late */
 	bool subreaper;
 	int io_priority;            /* as ioprio_set gave it: class << 13 | level; the disk makes no difference */
-	bool no_new_privileges;
+	bool no_new_privileges, not_dumpable, keeps_capabilities;
 	int death_signal;           /* PR_SET_PDEATHSIG */
 	uint32_t personality;
 	struct thread *exec_thread; /* ends all others */
@@ -114,6 +114,7 @@ struct process_facts {
 	uint64_t capabilities, capability_bound;
 	bool no_new_privileges;
 };
+#define CAPABILITY_LAST 40
 void process_facts(const struct process *process, const struct thread *thread, struct process_facts *out);
 bool capable_root(struct thread *thread); /* euid 0 */
 

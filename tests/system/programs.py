@@ -48,6 +48,10 @@ def test_bad_pointers():
     same_variants("badptr")
 
 
+def test_flags_and_options():
+    same_variants("abi")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -82,7 +86,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -201,14 +201,17 @@ long sys_utimensat(struct thread *thread, const uint64_t arguments[6])
 	unsigned flags = (unsigned)arguments[3];
 	struct dentry *dentry;
 	struct inode *inode;
-	if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
 	if (arguments[2] != 0) {
 		if (copy_from_user(thread, times, arguments[2], sizeof(times)) != 0)
 			return -EFAULT;
+		/* nothing to do: Linux does not even look for the file */
+		if (times[0].nanoseconds == LINUX_UTIME_OMIT && times[1].nanoseconds == LINUX_UTIME_OMIT)
+			return 0;
 		if (!valid_nanoseconds(times[0].nanoseconds) || !valid_nanoseconds(times[1].nanoseconds))
 			return -EINVAL;
 	}
+	if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
 	int error;
 	if (arguments[1] == 0 && (int)arguments[0] != AT_FDCWD_LINUX)
 		error = target_of_fd(thread, (int)arguments[0], &dentry, &inode);

@@ -78,6 +78,8 @@ static long transfer_vector(struct thread *thread, const uint64_t arguments[6], 
 	for (uint64_t i = 0; i < count && result == 0; i++) {
 		if (vector[i].length > INT64_MAX)
 			result = -EINVAL;
+		else if (vector[i].length > USER_END)
+			result = -EFAULT;
 		else if (vector[i].length > SIZE_MAX_ONCE - total)
 			vector[i].length = SIZE_MAX_ONCE - total;
 		total += result == 0 ? vector[i].length : 0;
@@ -114,20 +116,48 @@ long sys_pwritev(struct thread *thread, const uint64_t arguments[6])
 	return transfer_vector(thread, arguments, &offset, file_write);
 }
 
+/* The flags of a single call. RWF_NOWAIT is for files that can tell what would wait; none here can. */
+enum { RWF_HIPRI_ = 1, RWF_DSYNC_ = 2, RWF_SYNC_ = 4, RWF_APPEND_ = 16 };
+
 long sys_preadv2(struct thread *thread, const uint64_t arguments[6])
 {
 	int64_t offset = (int64_t)arguments[3];
-	if (arguments[5] != 0)
+	if (arguments[5] & ~(uint64_t)(RWF_HIPRI_ | RWF_DSYNC_ | RWF_SYNC_))
 		return -EOPNOTSUPP;
 	return transfer_vector(thread, arguments, offset == -1 ? NULL : &offset, file_read);
 }
 
+/* The file as this call has it: with the flags of RWF_* among its own. */
+static ssize_t write_with(struct file *file, struct io_buffer *buffer, uint64_t *position, unsigned flags)
+{
+	struct file view = *file;
+	view.flags |= flags;
+	return file_write(&view, buffer, position);
+}
+
+static ssize_t write_appending(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	return write_with(file, buffer, position, O_APPEND);
+}
+
+static ssize_t write_synced(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	return write_with(file, buffer, position, O_DSYNC);
+}
+
+static ssize_t write_appending_synced(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	return write_with(file, buffer, position, O_APPEND | O_DSYNC);
+}
+
 long sys_pwritev2(struct thread *thread, const uint64_t arguments[6])
 {
+	static transfer *const writers[] = {file_write, write_synced, write_appending, write_appending_synced};
 	int64_t offset = (int64_t)arguments[3];
-	if (arguments[5] != 0)
+	if (arguments[5] & ~(uint64_t)(RWF_HIPRI_ | RWF_DSYNC_ | RWF_SYNC_ | RWF_APPEND_))
 		return -EOPNOTSUPP;
-	return transfer_vector(thread, arguments, offset == -1 ? NULL : &offset, file_write);
+	bool synced = arguments[5] & (RWF_DSYNC_ | RWF_SYNC_), appending = arguments[5] & RWF_APPEND_;
+	return transfer_vector(thread, arguments, offset == -1 ? NULL : &offset, writers[appending * 2 + synced]);
 }
 
 long sys_lseek(struct thread *thread, const uint64_t arguments[6])
@@ -149,7 +179,9 @@ long sys_ioctl(struct thread *thread, const uint64_t arguments[6])
 		FIONBIO_ = 0x5421,
 		FIONCLEX_ = 0x5450,
 		FIOCLEX_ = 0x5451,
-		FIOASYNC_ = 0x5452
+		FIOASYNC_ = 0x5452,
+		FIGETBSZ_ = 2,
+		FICLONE_ = 0x40049409
 	};
 	int fd = (int)arguments[0], value = 0;
 	unsigned command = (unsigned)arguments[1];
@@ -168,6 +200,11 @@ long sys_ioctl(struct thread *thread, const uint64_t arguments[6])
 		int64_t left = (int64_t)(file->inode->attributes.size - file->position);
 		value = left > 0 ? (int)left : 0;
 		result = copy_to_user(thread, arguments[2], &value, sizeof(value));
+	} else if (command == FIGETBSZ_ && S_ISREG(file->inode->attributes.mode)) {
+		value = (int)file->inode->attributes.block_size;
+		result = copy_to_user(thread, arguments[2], &value, sizeof(value));
+	} else if (command == FICLONE_ && file->operations == &regular_file_operations) {
+		result = -EOPNOTSUPP;
 	} else if (file->operations->ioctl != NULL) {
 		result = file->operations->ioctl(file, thread, command, arguments[2]);
 	}

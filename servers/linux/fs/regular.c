@@ -242,16 +242,38 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 	return result;
 }
 
+/* The first byte from `from` on that has a page (or none); UINT64_MAX: there is none before the end. */
+static uint64_t next_in_memory(const struct inode *inode, uint64_t from, bool data)
+{
+	uint64_t first = from / PAGE_SIZE, index = first;
+	if (data) {
+		if (page_tree_next(&inode->pages, &index) == PFN_NONE)
+			return UINT64_MAX;
+	} else {
+		while (page_tree_find(&inode->pages, index) != PFN_NONE)
+			index++;
+	}
+	return index == first ? from : index * PAGE_SIZE;
+}
+
 static int64_t regular_seek(struct file *file, int64_t offset, int whence)
 {
 	enum { DATA = 3, HOLE = 4 };
 	uint64_t size = file->inode->attributes.size;
 	if (whence != DATA && whence != HOLE)
 		return seek_in(file, offset, whence, size);
-	/* every byte of a file counts as data: what Linux says of file systems that cannot tell */
 	if (offset < 0 || (uint64_t)offset >= size)
 		return -ENXIO;
-	file->position = whence == DATA ? (uint64_t)offset : size;
+	uint64_t found = (uint64_t)offset;
+	/* What has no store behind it has holes where it has no pages. Of others every byte counts as data: what Linux says
+	 * of file systems that cannot tell. */
+	if (file->inode->superblock->operations->io_start == NULL)
+		found = next_in_memory(file->inode, found, whence == DATA);
+	else if (whence == HOLE)
+		found = size;
+	if (found >= size && whence == DATA)
+		return -ENXIO;
+	file->position = found < size ? found : size;
 	return (int64_t)file->position;
 }
 
