@@ -31,9 +31,10 @@ struct mm {
 	bool lock_future; /* mlockall(MCL_FUTURE) */
 };
 
-/* Pages of MAP_SHARED | MAP_ANONYMOUS mappings. Each holds a reference of the object's. */
+/* Pages of MAP_SHARED | MAP_ANONYMOUS mappings, and of System V's segments. Each holds a reference of the object's. */
 struct shared_memory {
 	uint32_t references;
+	struct shm_segment *segment; /* which has one, too; or NULL */
 	struct page_map pages;
 };
 
@@ -46,6 +47,10 @@ struct mm *mm_first(void);
 /* A new region in a free range; takes over `file` and `shared` references only on success. */
 int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
                   struct file *file, uint64_t offset, struct shared_memory *shared);
+/* shmat: a region of shared memory, which it takes a reference to. address 0: wherever there is room; otherwise there, and only
+ * `replace` takes away what is there. The address or -errno. */
+long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags, bool replace,
+                   struct shared_memory *shared);
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t end);
 int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot);
 /* mlock: the range is mapped throughout, or ENOMEM. */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include "address_space.h"
+#include "ipc/ipc.h"
 #include "fiber_context.h"
 #include "thread.h"
 #include "vfs.h"
@@ -162,6 +163,7 @@ static void process_release(struct process *process)
 	struct fs_context *fs = process->fs;
 
 	process_timers_exit(process);
+	sem_exit(process);
 	file_locks_exit(process);
 	process->files = NULL;
 	file_table_put(files);

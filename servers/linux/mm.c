@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "address_space.h"
+#include "ipc/ipc.h"
 #include "vfs.h"
 
 static struct mm *all;
@@ -132,8 +133,11 @@ void shared_memory_put(struct shared_memory *shared)
 	uint64_t page = 0;
 	entry_t *entry;
 
-	if (--shared->references)
+	if (--shared->references) {
+		if (shared->segment)
+			shm_detached(shared->segment);
 		return;
+	}
 	for (; (entry = page_map_next(&shared->pages, &page, UINT64_MAX)); page++)
 		page_put(*entry & ENTRY_PFN);
 	page_map_destroy(&shared->pages);
@@ -205,6 +209,8 @@ static void region_name(struct vma *vma, char *out, size_t size)
 		snprintf(out, size, vma->prot & PROT_EXEC ? "[vdso]" : "[vvar]");
 	else if (vma->file && vma->file->dentry)
 		dentry_path(NULL, vma->file->dentry, out, size);
+	else if (vma->shared && vma->shared->segment)
+		snprintf(out, size, "/SYSV%08x (deleted)", (unsigned)shm_key(vma->shared->segment));
 	else if (vma->shared)
 		snprintf(out, size, "/dev/zero (deleted)");
 	else if (vma->flags & VMA_GROWS_DOWN)

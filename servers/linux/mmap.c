@@ -123,6 +123,20 @@ static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigne
 	return error;
 }
 
+long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags, bool replace,
+                   struct shared_memory *shared)
+{
+	unsigned place = !address ? 0 : replace ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+	int error = choose_address(mm, address, length, place, &address);
+
+	if (!error)
+		error = mm_add_region(mm, address, address + length, prot, flags | VMA_SHARED, NULL, 0, shared);
+	if (error)
+		return error == -EEXIST ? -EINVAL : error;
+	shared->references++;
+	return (long)address;
+}
+
 static long map(struct thread *thread, const uint64_t arguments[6])
 {
 	uint64_t address = arguments[0], length = page_align(arguments[1]), offset = arguments[5];

@@ -80,6 +80,7 @@ struct process {
 	struct thread *exec_thread; /* ends all others */
 	struct waitq threads_wait;  /* it sleeps here */
 	struct process_timers *timers; /* created on demand */
+	struct sem_undo *sem_undo;     /* ipc/sem.c */
 	void (*exited)(int wait_status); /* process_start's */
 };
 

@@ -219,7 +219,7 @@ static bool range_is_mapped(struct mm *mm, uint64_t start, uint64_t end)
 /* A shared file mapping may become writable only if the file was opened for it. */
 static bool may_write(const struct vma *vma)
 {
-	if (vma->flags & VMA_VDSO)
+	if (vma->flags & (VMA_VDSO | VMA_NEVER_WRITABLE))
 		return false;
 	return !vma->file || !(vma->flags & VMA_SHARED) || (vma->file->flags & 3) == 2;
 }

@@ -80,6 +80,14 @@ def test_text():
 
 
 @seconds(600)
+def test_system_v():
+    """System V IPC's tools."""
+    same("ipcmk -M 10000 -p 640 | tr -d 0-9; ipcs -m | tail -n +4 | cut -c12-; ipcmk -S 5 | tr -d 0-9; ipcs -s | tail -n +4 | cut -c12-; ipcmk -Q | tr -d 0-9; ipcs -q | tail -n +4 | cut -c12-; "
+         "ipcs -m -u; ipcs -q -u; ipcs -s -u; ipcs -m -i 0 | grep bytes; ipcs -c | cut -c12-; ipcs -q -l; head -1 /proc/sysvipc/{shm,sem,msg}; cat /proc/sys/kernel/{shmmax,shmall,shmmni,msgmax,msgmnb,msgmni}; "
+         "lsipc -m | wc -l; ipcrm -m 0; ipcrm -m 0; ipcrm -s 0 -q 0; ipcs -a | wc -l; ipcmk -M 1 | tr -d '\n'; ipcs -m | awk 'NR > 3 { print $2 }'; ipcrm --all; runuser -u nobody -- ipcmk -M 5 | wc -c; runuser -u nobody -- ipcrm -a; ipcs -m | wc -l")
+
+
+@seconds(600)
 def test_processes():
     """Shells, jobs, signals, limits, scheduling."""
     same("bash -c 'exit 7'; echo $?; (kill -TERM $BASHPID); echo $?; timeout 0.3 sleep 5; echo $?; { timeout -s KILL 0.3 sleep 5; } 2>/dev/null; echo $?; env -i A=1 env; nice -n 5 nice; nohup echo hi 2>/dev/null; setsid -w sh -c 'exit 3'; echo $?; "

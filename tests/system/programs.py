@@ -52,6 +52,10 @@ def test_flags_and_options():
     same_variants("abi")
 
 
+def test_system_v():
+    same_variants("sysv")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -86,7 +90,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

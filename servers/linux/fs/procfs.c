@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
 #include "fs/procfs.h"
+#include "ipc/ipc.h"
 #include "random.h"
 #include <pith/startup.h>
 #include <cpuid.h>
@@ -325,13 +326,70 @@ static const struct pseudo_node random_files[] = {
         TEXT_FILE("uuid", show_uuid),
         {.name = NULL},
 };
+static int show_shm(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	shm_text(text);
+	return 0;
+}
+
+static int show_sem(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	sem_text(text);
+	return 0;
+}
+
+static int show_msg(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	msg_text(text);
+	return 0;
+}
+
+static const struct pseudo_node sysvipc_files[] = {
+        TEXT_FILE("msg", show_msg),
+        TEXT_FILE("sem", show_sem),
+        TEXT_FILE("shm", show_shm),
+        {.name = NULL},
+};
+
+static int show_ipc_limit(struct text *text, const struct pseudo *file)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} limits[] = {
+	        {"shmmax", shm_limits[0]}, {"shmall", shm_limits[1]},           {"shmmni", shm_limits[2]},
+	        {"msgmax", (uint64_t)msg_limits[0]}, {"msgmnb", (uint64_t)msg_limits[1]}, {"msgmni", (uint64_t)msg_limits[2]},
+	};
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (strcmp(limits[i].name, file->node->name) == 0)
+			text_print(text, "%lu\n", limits[i].value);
+	return 0;
+}
+
+static int show_sem_limits(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%d\t%d\t%d\t%d\n", sem_limits[0], sem_limits[1], sem_limits[2], sem_limits[3]);
+	return 0;
+}
+
 static const struct pseudo_node sys_kernel_files[] = {
         TEXT_FILE("hostname", show_hostname),
+        TEXT_FILE("msgmax", show_ipc_limit),
+        TEXT_FILE("msgmnb", show_ipc_limit),
+        TEXT_FILE("msgmni", show_ipc_limit),
         TEXT_FILE("ngroups_max", show_ngroups_max),
         TEXT_FILE("osrelease", show_osrelease),
         TEXT_FILE("ostype", show_ostype),
         TEXT_FILE("pid_max", show_pid_max),
         {.name = "random", .mode = S_IFDIR | 0555, .children = random_files},
+        TEXT_FILE("sem", show_sem_limits),
+        TEXT_FILE("shmall", show_ipc_limit),
+        TEXT_FILE("shmmax", show_ipc_limit),
+        TEXT_FILE("shmmni", show_ipc_limit),
         TEXT_FILE("tainted", show_zero),
         TEXT_FILE("version", show_kernel_version),
         {.name = NULL},
@@ -374,6 +432,7 @@ static const struct pseudo_node proc_files[] = {
         TEXT_FILE("stat", show_stat),
         TEXT_FILE("swaps", show_swaps),
         {.name = "sys", .mode = S_IFDIR | 0555, .children = sys_folders},
+        {.name = "sysvipc", .mode = S_IFDIR | 0555, .children = sysvipc_files},
         {.name = "thread-self", .mode = S_IFLNK | 0777, .target = thread_self_target},
         TEXT_FILE("uptime", show_uptime),
         TEXT_FILE("version", show_version),
