@@ -126,6 +126,7 @@ static void copy_thread(struct thread *thread, struct thread *child, const struc
 		to->priority = from->priority;
 	}
 	to->timer_slack = from->timer_slack;
+	to->memory_policy = from->memory_policy;
 	/* A copy of the address space still has the alternate stack; a thread in the same one must not share
 	 * it. */
 	if (!(request->flags & CLONE_VM) || request->flags & CLONE_VFORK) {

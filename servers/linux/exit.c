@@ -140,6 +140,7 @@ static void become_zombie(struct process *process)
 	bool reap = parent_ignores(process);
 
 	process->zombie = true;
+	pidfds_exited(process);
 	process->stopped = process->continued = false;
 	process->tty = NULL;
 	if (process->parent) {

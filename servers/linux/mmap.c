@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include "address_space.h"
 #include "syscall.h"
-#include "vfs.h"
+#include "fs/internal.h"
 
 #define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
 #define MAP_FLAGS_KNOWN                                                                                \
@@ -85,12 +85,17 @@ static long map_file(struct mm *mm, struct file *file, uint64_t address, uint64_
                      unsigned flags, uint64_t offset)
 {
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+	uint32_t vma_flags = shared ? VMA_SHARED : 0;
 	int error = file_may_map(file, prot, shared);
 
+	if (!error && shared && file->inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE)) {
+		error = prot & PROT_WRITE ? -EPERM : 0;
+		vma_flags |= VMA_NEVER_WRITABLE;
+	}
 	if (!error)
 		error = choose_address(mm, address, length, flags, &address);
 	if (!error)
-		error = mm_add_region(mm, address, address + length, prot, shared ? VMA_SHARED : 0, file,
+		error = mm_add_region(mm, address, address + length, prot, vma_flags, file,
 		                      offset >> PAGE_BITS, NULL);
 	if (error)
 		return error;

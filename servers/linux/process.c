@@ -152,6 +152,7 @@ static void unpublish(struct process *process)
 void process_free(struct process *process)
 {
 	unpublish(process);
+	pidfds_forget(process);
 	if (process->mm)
 		mm_put(process->mm);
 	if (process->files)

@@ -81,6 +81,7 @@ struct process {
 	struct waitq threads_wait;  /* it sleeps here */
 	struct process_timers *timers; /* created on demand */
 	struct sem_undo *sem_undo;     /* ipc/sem.c */
+	struct pidfd *pidfds;          /* that name it */
 	void (*exited)(int wait_status); /* process_start's */
 };
 

@@ -267,6 +267,7 @@ bool signal_post(struct process *process, struct thread *thread, const struct li
 	} else {
 		queue_add(queue, info);
 	}
+	waitq_wake_all(&process->signals->arrived);
 	if (!thread)
 		alert_one(process, signal);
 	else if (!(deaf_to(thread) & SIGNAL_BIT(signal)))

@@ -69,6 +69,7 @@ struct thread_private {
 	uint64_t affinity; /* bit n: it may run on CPU n */
 	uint8_t policy, priority; /* SCHED_*; 1 to 99 of SCHED_FIFO and SCHED_RR, else 0 */
 	bool reset_on_fork;       /* its children begin with SCHED_OTHER */
+	uint16_t memory_policy;   /* mempolicy.c */
 	uint64_t timer_slack;     /* PR_SET_TIMERSLACK, ns; 0: the default */
 	bool left_futexes;        /* futex_exit has been here */
 	unsigned lent;            /* priority of who waits for futexes that it holds (futex_pi.c); 0: nobody */

@@ -56,6 +56,7 @@ struct inode {
 	struct file_lock *locks;
 	struct waitq locks_wait;
 	struct pipe *pipe;
+	uint32_t seals; /* memfd: SEALABLE and F_SEAL_* */
 };
 
 struct file {
@@ -150,6 +151,13 @@ struct fs_context *fs_context_get(struct fs_context *context);
 void fs_context_put(struct fs_context *context);
 /* Process exit: its POSIX locks go with its descriptors (before file_table_put). */
 void file_locks_exit(struct process *process);
+
+/* pidfd.c: the process has ended, and is gone. */
+void pidfds_exited(struct process *process);
+void pidfds_forget(struct process *process);
+/* 0 or -EBADF; *out NULL: it is gone. Then whether its descriptor says not to wait. */
+int pidfd_process(struct thread *thread, int fd, struct process **out);
+bool pidfd_nonblocking(struct thread *thread, int fd);
 
 /* tty.c */
 uint64_t tty_device_number(struct tty *tty);     /* dev_t, as in st_rdev */

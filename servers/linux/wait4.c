@@ -6,6 +6,7 @@
 #include "rusage.h"
 #include "syscall.h"
 #include "thread.h"
+#include "vfs.h"
 
 #define WAIT_KNOWN \
 	(WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | 0x20000000 | 0x40000000 | 0x80000000u)
@@ -127,6 +128,10 @@ long sys_wait4(struct thread *thread, const uint64_t arguments[6])
 
 static int waitid_target(struct thread *thread, int type, int id, struct wait_request *request)
 {
+	enum { P_PIDFD_ = 3 };
+	struct process *target;
+	int result;
+
 	switch (type) {
 	case P_ALL:
 		request->pid = -1;
@@ -134,6 +139,16 @@ static int waitid_target(struct thread *thread, int type, int id, struct wait_re
 	case P_PID:
 		request->pid = id;
 		return id > 0 ? 0 : -EINVAL;
+	case P_PIDFD_:
+		result = pidfd_process(thread, id, &target);
+		if (result)
+			return result;
+		if (!target)
+			return -ECHILD;
+		request->pid = target->pid;
+		if (pidfd_nonblocking(thread, id))
+			request->options |= WNOHANG;
+		return 0;
 	case P_PGID:
 		request->pgid = id ? id : thread->process->pgid;
 		return id >= 0 ? 0 : -EINVAL;
@@ -157,6 +172,9 @@ long sys_waitid(struct thread *thread, const uint64_t arguments[6])
 		result = wait_for_child(thread, &request, &news);
 	if (result < 0)
 		return result;
+	/* a descriptor that says not to wait, unlike WNOHANG */
+	if (!result && !((unsigned)arguments[3] & WNOHANG))
+		return -EAGAIN;
 	if (result) {
 		info = (struct linux_siginfo){.signal = SIGCHLD,
 		                              .code = news.code,

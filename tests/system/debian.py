@@ -83,8 +83,14 @@ def test_text():
 def test_system_v():
     """System V IPC's tools."""
     same("ipcmk -M 10000 -p 640 | tr -d 0-9; ipcs -m | tail -n +4 | cut -c12-; ipcmk -S 5 | tr -d 0-9; ipcs -s | tail -n +4 | cut -c12-; ipcmk -Q | tr -d 0-9; ipcs -q | tail -n +4 | cut -c12-; "
-         "ipcs -m -u; ipcs -q -u; ipcs -s -u; ipcs -m -i 0 | grep bytes; ipcs -c | cut -c12-; ipcs -q -l; head -1 /proc/sysvipc/{shm,sem,msg}; cat /proc/sys/kernel/{shmmax,shmall,shmmni,msgmax,msgmnb,msgmni}; "
+         "ipcs -m -u; ipcs -q -u; ipcs -s -u; ipcs -m -i 0 | grep -o bytes=.*lpid; ipcs -c | cut -c12-; ipcs -q -l; head -1 /proc/sysvipc/{shm,sem,msg}; cat /proc/sys/kernel/{shmmax,shmall,shmmni,msgmax,msgmnb,msgmni}; "
          "lsipc -m | wc -l; ipcrm -m 0; ipcrm -m 0; ipcrm -s 0 -q 0; ipcs -a | wc -l; ipcmk -M 1 | tr -d '\n'; ipcs -m | awk 'NR > 3 { print $2 }'; ipcrm --all; runuser -u nobody -- ipcmk -M 5 | wc -c; runuser -u nobody -- ipcrm -a; ipcs -m | wc -l")
+
+
+@seconds(600)
+def test_kernel_log():
+    """What the kernel said: for root alone, and gone once it was cleared."""
+    same("dmesg | head -c 1 | wc -c; runuser -u nobody -- dmesg; echo $?; runuser -u nobody -- busybox dmesg; busybox dmesg | head -c 1 | wc -c; dmesg -C; dmesg; busybox dmesg; cat /proc/sys/kernel/dmesg_restrict")
 
 
 @seconds(600)

@@ -56,6 +56,10 @@ def test_system_v():
     same_variants("sysv")
 
 
+def test_special_descriptors():
+    same_variants("special")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -90,7 +94,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -141,8 +141,8 @@ static const struct file_operations random_operations = {
         .read = random_read, .write = random_write, .seek = device_seek, .ioctl = random_ioctl};
 static const struct file_operations urandom_operations = {
         .read = urandom_read, .write = random_write, .seek = device_seek, .ioctl = random_ioctl};
-static const struct file_operations kmsg_operations = {
-        .read = null_read, .write = kmsg_write, .seek = device_seek};
+/* It cannot be read: who tries that goes on to syslog(2), which tells the same. */
+static const struct file_operations kmsg_operations = {.write = kmsg_write};
 
 static const struct {
 	uint32_t minor;

@@ -178,6 +178,15 @@ long sys_epoll_pwait(struct thread *thread, const uint64_t arguments[6])
 	return error != 0 ? error : sys_epoll_wait(thread, arguments);
 }
 
+long sys_epoll_pwait2(struct thread *thread, const uint64_t arguments[6])
+{
+	deadline_t deadline;
+	int error = poll_deadline_from_user(thread, arguments[3], &deadline);
+	if (error == 0)
+		error = poll_set_mask(thread, arguments[4], arguments[5]);
+	return error != 0 ? error : do_wait(thread, arguments, deadline);
+}
+
 /* ---- the list ---- */
 
 static struct epoll_item *item_find(struct epoll *set, struct file *file, int fd)

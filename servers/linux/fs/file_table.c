@@ -263,7 +263,9 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 		GETSIG = 11,
 		DUPFD_CLOEXEC = 1030,
 		SETPIPE = 1031,
-		GETPIPE = 1032
+		GETPIPE = 1032,
+		ADD_SEALS = 1033,
+		GET_SEALS = 1034
 	};
 	int fd = (int)arguments[0];
 	uint64_t argument = arguments[2];
@@ -305,6 +307,9 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 	case SETPIPE:
 	case GETPIPE:
 		return pipe_size_command(file, (int)arguments[1] == SETPIPE, argument);
+	case ADD_SEALS:
+	case GET_SEALS:
+		return seals_command(file, (int)arguments[1] == ADD_SEALS, argument);
 	default:
 		return -EINVAL;
 	}

@@ -332,6 +332,16 @@ int sysfs_mount(const char *source, const char *options, struct superblock **out
 /* devices.c: what a device node opens */
 int device_open(struct inode *inode, struct file *file, struct thread *thread);
 int rtc_open(struct file *file); /* rtc.c */
+/* memfd.c: what may not be done to the file any more */
+enum inode_seals {
+	SEAL_SEAL = 1,
+	SEAL_SHRINK = 2,
+	SEAL_GROW = 4,
+	SEAL_WRITE = 8,
+	SEAL_FUTURE_WRITE = 16,
+	SEALABLE = 32, /* it is a memfd: F_ADD_SEALS and F_GET_SEALS are for it */
+};
+long seals_command(struct file *file, bool add, uint64_t seals);
 /* epoll.c */
 void epoll_file_released(struct file *file);
 /* pipe.c */

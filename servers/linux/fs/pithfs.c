@@ -73,20 +73,25 @@ static int show_status(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
+int component_log(const char *name, uint64_t *position, struct text *text)
+{
+	for (;;) {
+		struct message message = {0};
+		put_name(&message, name);
+		message.words[NAME_WORDS] = *position;
+		int error = system_call_words(SYSTEM_COMPONENT_LOG, &message, NAME_WORDS + 1);
+		uint64_t length = message.words[1];
+		if (error != 0 || length == 0 || length > LOG_PART || message.words[2] <= *position)
+			return error;
+		text_add(text, (const char *)&ipc_buffer()->words[MESSAGE_REGISTER_WORDS], length);
+		*position = message.words[2];
+	}
+}
+
 static int show_log(struct text *text, const struct pseudo *file)
 {
 	uint64_t position = 0;
-	for (;;) {
-		struct message message = {0};
-		put_name(&message, file->name);
-		message.words[NAME_WORDS] = position;
-		int error = system_call_words(SYSTEM_COMPONENT_LOG, &message, NAME_WORDS + 1);
-		uint64_t length = message.words[1];
-		if (error != 0 || length == 0 || length > LOG_PART || message.words[2] <= position)
-			return error;
-		text_add(text, (const char *)&ipc_buffer()->words[MESSAGE_REGISTER_WORDS], length);
-		position = message.words[2];
-	}
+	return component_log(file->name, &position, text);
 }
 
 static int store_kill(const struct pseudo *file, char *data, size_t length)
@@ -109,15 +114,20 @@ static int component_find(const struct pseudo *directory, const char *name, stru
 	return component_status(name, &status);
 }
 
-static bool component_next(const struct pseudo *directory, unsigned *number, char name[PSEUDO_NAME])
+bool component_name(unsigned *number, char name[PSEUDO_NAME])
 {
 	struct message message = {.words = {*number}};
-	(void)directory;
 	if (system_call_words(SYSTEM_COMPONENT_NAME, &message, 1) != 0)
 		return false;
 	memcpy(name, &message.words[2], NAME_WORDS * 8);
 	name[NAME_WORDS * 8 - 1] = 0;
 	return true;
+}
+
+static bool component_next(const struct pseudo *directory, unsigned *number, char name[PSEUDO_NAME])
+{
+	(void)directory;
+	return component_name(number, name);
 }
 
 static const struct pseudo_node component_files[] = {

@@ -145,7 +145,7 @@ long sys_poll(struct thread *thread, const uint64_t arguments[6])
 }
 
 /* A struct timespec in user memory, or NULL: for ever. */
-static int deadline_from_user(struct thread *thread, uint64_t address, deadline_t *deadline)
+int poll_deadline_from_user(struct thread *thread, uint64_t address, deadline_t *deadline)
 {
 	struct linux_timespec time;
 	*deadline = DEADLINE_NEVER;
@@ -179,7 +179,7 @@ int poll_set_mask(struct thread *thread, uint64_t address, uint64_t size)
 long sys_ppoll(struct thread *thread, const uint64_t arguments[6])
 {
 	deadline_t deadline;
-	int error = deadline_from_user(thread, arguments[2], &deadline);
+	int error = poll_deadline_from_user(thread, arguments[2], &deadline);
 	if (error == 0)
 		error = poll_set_mask(thread, arguments[3], arguments[4]);
 	return error != 0 ? error : do_poll(thread, arguments[0], (unsigned)arguments[1], deadline);
@@ -314,7 +314,7 @@ long sys_pselect6(struct thread *thread, const uint64_t arguments[6])
 	deadline_t deadline;
 	if ((int)arguments[0] < 0)
 		return -EINVAL;
-	int error = deadline_from_user(thread, arguments[4], &deadline);
+	int error = poll_deadline_from_user(thread, arguments[4], &deadline);
 	if (error == 0 && arguments[5] != 0)
 		error = copy_from_user(thread, mask, arguments[5], sizeof(mask));
 	if (error == 0)

@@ -244,6 +244,13 @@ static int show_zero(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
+static int show_one(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "1\n");
+	return 0;
+}
+
 static int show_entropy(struct text *text, const struct pseudo *file)
 {
 	(void)file;
@@ -377,6 +384,7 @@ static int show_sem_limits(struct text *text, const struct pseudo *file)
 }
 
 static const struct pseudo_node sys_kernel_files[] = {
+        TEXT_FILE("dmesg_restrict", show_one),
         TEXT_FILE("hostname", show_hostname),
         TEXT_FILE("msgmax", show_ipc_limit),
         TEXT_FILE("msgmnb", show_ipc_limit),

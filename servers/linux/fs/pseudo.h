@@ -40,5 +40,9 @@ struct pseudo_node {
 	void (*describe)(const struct pseudo *file, struct fs_attributes *attributes);
 };
 
+/* pithfs.c: what the component wrote into its log from *position on; the first component whose number is at least *number. */
+int component_log(const char *name, uint64_t *position, struct text *text);
+bool component_name(unsigned *number, char name[PSEUDO_NAME]);
+
 int pseudo_mount(const char *type, const struct pseudo_node *root, const char *source, uint32_t magic,
                  struct superblock **out);

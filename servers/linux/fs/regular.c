@@ -145,6 +145,10 @@ static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t
 		pfn_t pfn;
 		if (part > buffer->size)
 			part = buffer->size;
+		if (inode->seals & SEAL_GROW && *position + part > old_size) {
+			error = -EPERM;
+			break;
+		}
 		error = space_prepare(inode, index, &through);
 		if (error == 0)
 			error = write_page(inode, *position, &part, buffer, &pfn);
@@ -204,6 +208,8 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 	struct inode *inode = file->inode;
 	if (buffer->size == 0)
 		return 0;
+	if (inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE))
+		return -EPERM;
 	fiber_mutex_lock(&inode->lock);
 	if (file->flags & O_APPEND)
 		*position = inode->attributes.size;

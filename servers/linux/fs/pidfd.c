@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* pidfd: a descriptor for a process, which never means another one that got its number. */
+#include "fs/poll.h"
+#include "signals.h"
+#include "syscall.h"
+#include "thread.h"
+
+struct pidfd {
+	struct pidfd *next;      /* of the process */
+	struct process *process; /* NULL: it was waited for */
+	struct waitq wait;
+};
+
+void pidfds_exited(struct process *process)
+{
+	for (struct pidfd *pidfd = process->pidfds; pidfd != NULL; pidfd = pidfd->next)
+		waitq_wake_all(&pidfd->wait);
+}
+
+void pidfds_forget(struct process *process)
+{
+	for (struct pidfd *pidfd = process->pidfds; pidfd != NULL; pidfd = pidfd->next)
+		pidfd->process = NULL;
+	process->pidfds = NULL;
+}
+
+static unsigned pidfd_poll(struct file *file, struct poll_table *table)
+{
+	struct pidfd *pidfd = file->private;
+	poll_wait(table, &pidfd->wait);
+	return pidfd->process == NULL || pidfd->process->zombie ? POLLIN_ | POLLRDNORM_ : 0;
+}
+
+static void pidfd_release(struct file *file)
+{
+	struct pidfd *pidfd = file->private;
+	if (pidfd->process != NULL) {
+		struct pidfd **link = &pidfd->process->pidfds;
+		while (*link != pidfd)
+			link = &(*link)->next;
+		*link = pidfd->next;
+	}
+	free(pidfd);
+}
+
+static const struct file_operations pidfd_operations = {.poll = pidfd_poll, .release = pidfd_release};
+
+long sys_pidfd_open(struct thread *thread, const uint64_t arguments[6])
+{
+	int pid = (int)arguments[0];
+	unsigned flags = (unsigned)arguments[1];
+	struct file *file;
+	if (flags & ~(unsigned)O_NONBLOCK || pid <= 0)
+		return -EINVAL;
+	struct process *process = process_find(pid);
+	if (process == NULL)
+		return thread_find(pid) != NULL ? -EINVAL : -ESRCH; /* not a group's first thread */
+	struct pidfd *pidfd = calloc(1, sizeof(*pidfd));
+	if (pidfd == NULL)
+		return -ENOMEM;
+	int error = anonymous_file(0600, O_RDWR | flags, &pidfd_operations, pidfd, &file);
+	if (error != 0) {
+		free(pidfd);
+		return error;
+	}
+	pidfd->process = process;
+	pidfd->next = process->pidfds;
+	process->pidfds = pidfd;
+	return file_install(thread, file, true);
+}
+
+int pidfd_process(struct thread *thread, int fd, struct process **out)
+{
+	struct file *file = file_table_lookup(thread, fd);
+	if (file == NULL || file->operations != &pidfd_operations)
+		return -EBADF;
+	*out = ((struct pidfd *)file->private)->process;
+	return 0;
+}
+
+bool pidfd_nonblocking(struct thread *thread, int fd)
+{
+	return file_table_lookup(thread, fd)->flags & O_NONBLOCK;
+}
+
+long sys_pidfd_send_signal(struct thread *thread, const uint64_t arguments[6])
+{
+	int signal = (int)arguments[1];
+	struct linux_siginfo info = {
+	        .signal = signal, .pid = thread->process->pid, .uid = thread->process->credentials.uid};
+	struct process *target;
+	if ((unsigned)arguments[3] != 0)
+		return -EINVAL;
+	int error = pidfd_process(thread, (int)arguments[0], &target);
+	if (error != 0)
+		return error;
+	if (signal < 0 || signal > SIGNAL_COUNT)
+		return -EINVAL;
+	if (arguments[2] != 0) {
+		if (copy_from_user(thread, &info, arguments[2], sizeof(info)) != 0)
+			return -EFAULT;
+		if (info.signal != signal)
+			return -EINVAL;
+		error = pidfd_process(thread, (int)arguments[0], &target);
+		if (error != 0)
+			return error;
+		/* as sigqueue: what the kernel says of itself cannot be said to others */
+		if (target != thread->process && (info.code >= 0 || info.code == -6 /* SI_TKILL */))
+			return -EPERM;
+	}
+	if (target == NULL)
+		return -ESRCH;
+	if (!may_signal(thread, target, signal))
+		return -EPERM;
+	return signal == 0 || signal_post(target, NULL, &info) ? 0 : -EAGAIN;
+}
