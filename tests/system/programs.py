@@ -60,6 +60,10 @@ def test_special_descriptors():
     same_variants("special")
 
 
+def test_local_sockets():
+    same_variants("local")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -94,7 +98,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -1,217 +1,107 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Sockets: there is no network yet. socket() says so for every family; socketpair gives connected pairs of
- * local stream sockets, which shells and libraries use between processes.
- */
-#include "fs/internal.h"
+/* The calls on sockets. There is no network yet: only local sockets can be made. */
+#include "fs/socket.h"
 #include "syscall.h"
 #include <pith/log.h>
 
-#define FAMILY_UNIX 1
-#define TYPE_MASK   15
-#define BUFFER_SIZE 65536
-#define SIGPIPE_    13
+#define TYPE_MASK     15
+#define FAMILY_SIZE   2
+#define CONTROL_MAX   20480
+#define VECTOR_MAX    1024
+#define SIZE_MAX_ONCE 0x7ffff000ull
+#define LEVEL_SOCKET  1
 
-struct stream { /* one direction */
-	unsigned references;
-	bool no_reader, no_writer;
-	uint64_t taken, put;
-	struct waitq wait;
-	struct fiber_mutex lock;
-	uint8_t data[BUFFER_SIZE];
-};
+enum { SCM_RIGHTS_ = 1, SCM_CREDENTIALS_ = 2 };
 
-struct pair_end {
-	struct stream *in, *out;
-};
+/* ---- arguments ---- */
+
+static struct file *socket_file(struct thread *thread, uint64_t fd, long *error)
+{
+	struct file *file = file_of(thread, (int)fd);
+	*error = file == NULL ? -EBADF : socket_of_file(file) == NULL ? -ENOTSOCK : 0;
+	if (*error == 0)
+		return file;
+	file_put(file);
+	return NULL;
+}
+
+static int name_from_user(struct thread *thread, uint64_t address, uint64_t size, struct socket_name *name)
+{
+	uint16_t family;
+	*name = (struct socket_name){0};
+	if (size < FAMILY_SIZE || size > FAMILY_SIZE + SOCKET_PATH_MAX)
+		return -EINVAL;
+	if (copy_from_user(thread, &family, address, sizeof(family)) != 0 ||
+	    copy_from_user(thread, name->path, address + FAMILY_SIZE, size - FAMILY_SIZE) != 0)
+		return -EFAULT;
+	if (family != FAMILY_UNIX)
+		return family == FAMILY_UNSPECIFIED ? -EAFNOSUPPORT : -EINVAL;
+	name->length = size - FAMILY_SIZE;
+	if (name->length == 0 || name->path[0] == 0)
+		return 0;
+	name->length = strnlen(name->path, name->length);
+	if (name->length == SOCKET_PATH_MAX) /* no room for the NUL that paths have here */
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* As much of it as there is room for; *size says how much there was. Of a message's sender: no name is nothing at all. */
+static int name_to_user(struct thread *thread, uint64_t address, uint64_t size_address,
+                        const struct socket_name *name, bool sender)
+{
+	struct {
+		uint16_t family;
+		char path[SOCKET_PATH_MAX + 1];
+	} out = {.family = FAMILY_UNIX};
+	int32_t room, size = (int32_t)(FAMILY_SIZE + name->length + (name->length > 0 && name->path[0] != 0));
+	if (copy_from_user(thread, &room, size_address, sizeof(room)) != 0)
+		return -EFAULT;
+	if (sender && name->length == 0)
+		size = 0;
+	if (room < 0)
+		return -EINVAL;
+	memcpy(out.path, name->path, name->length);
+	if (copy_to_user(thread, address, &out, (size_t)(room < size ? room : size)) != 0)
+		return -EFAULT;
+	return copy_to_user(thread, size_address, &size, sizeof(size));
+}
+
+/* ---- making ---- */
+
+static int check_kind(const uint64_t arguments[6], bool pair)
+{
+	static uint64_t logged;
+	unsigned family = (unsigned)arguments[0], type = (unsigned)arguments[1] & TYPE_MASK;
+	if ((unsigned)arguments[1] & ~(unsigned)(TYPE_MASK | O_NONBLOCK | O_CLOEXEC))
+		return -EINVAL;
+	if (family != FAMILY_UNIX) {
+		if (!pair && family < 64 && !(logged >> family & 1)) {
+			logged |= 1ull << family;
+			log_info("socket: address family %u is not supported", family);
+		}
+		return -EAFNOSUPPORT;
+	}
+	if ((int)arguments[2] != 0 && (int)arguments[2] != FAMILY_UNIX)
+		return -EPROTONOSUPPORT;
+	return type == TYPE_STREAM || type == TYPE_DATAGRAM || type == TYPE_SEQPACKET ? 0 : -ESOCKTNOSUPPORT;
+}
 
 long sys_socket(struct thread *thread, const uint64_t arguments[6])
 {
-	static uint64_t logged;
-	(void)thread;
-	if (arguments[0] < 64 && !(logged >> arguments[0] & 1)) {
-		logged |= 1ull << arguments[0];
-		log_info("socket: address family %u is not supported", (unsigned)arguments[0]);
-	}
-	return -EAFNOSUPPORT;
-}
-
-static size_t used(const struct stream *stream)
-{
-	return (size_t)(stream->put - stream->taken);
-}
-
-static size_t move_out(struct stream *stream, struct io_buffer *buffer)
-{
-	size_t done = 0;
-	while (buffer->size > 0 && used(stream) > 0) {
-		struct span place = io_span(buffer, BUFFER_SIZE, true);
-		if (place.at == NULL)
-			break;
-		size_t offset = stream->taken % BUFFER_SIZE, part = place.size;
-		if (part > used(stream))
-			part = used(stream);
-		if (part > BUFFER_SIZE - offset)
-			part = BUFFER_SIZE - offset;
-		memcpy(place.at, stream->data + offset, part);
-		io_advance(buffer, part);
-		stream->taken += part;
-		done += part;
-	}
-	return done;
-}
-
-static size_t move_in(struct stream *stream, struct io_buffer *buffer)
-{
-	size_t done = 0;
-	while (buffer->size > 0 && used(stream) < BUFFER_SIZE) {
-		struct span place = io_span(buffer, BUFFER_SIZE, false);
-		if (place.at == NULL)
-			break;
-		size_t offset = stream->put % BUFFER_SIZE, part = place.size;
-		if (part > BUFFER_SIZE - used(stream))
-			part = BUFFER_SIZE - used(stream);
-		if (part > BUFFER_SIZE - offset)
-			part = BUFFER_SIZE - offset;
-		memcpy(stream->data + offset, place.at, part);
-		io_advance(buffer, part);
-		stream->put += part;
-		done += part;
-	}
-	return done;
-}
-
-static ssize_t pair_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
-{
-	struct stream *stream = ((struct pair_end *)file->private)->in;
-	(void)position;
-	if (buffer->size == 0)
-		return 0;
-	while (used(stream) == 0) {
-		if (stream->no_writer || stream->no_reader)
-			return 0;
-		if (file->flags & O_NONBLOCK)
-			return -EAGAIN;
-		if (waitq_wait(&stream->wait, true, DEADLINE_NEVER) != 0)
-			return -EINTR_RESTART;
-	}
-	fiber_mutex_lock(&stream->lock);
-	size_t done = move_out(stream, buffer);
-	fiber_mutex_unlock(&stream->lock);
-	waitq_wake_all(&stream->wait);
-	return done > 0 ? (ssize_t)done : -EFAULT;
-}
-
-static ssize_t pair_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
-{
-	struct stream *stream = ((struct pair_end *)file->private)->out;
-	size_t done = 0;
-	(void)position;
-	while (buffer->size > 0) {
-		if (stream->no_reader || stream->no_writer) {
-			if (done > 0)
-				break;
-			signal_send_thread(current_thread(), SIGPIPE_, 0, 0);
-			return -EPIPE;
-		}
-		if (used(stream) < BUFFER_SIZE) {
-			fiber_mutex_lock(&stream->lock);
-			size_t count = move_in(stream, buffer);
-			fiber_mutex_unlock(&stream->lock);
-			waitq_wake_all(&stream->wait);
-			done += count;
-			if (count == 0 && used(stream) < BUFFER_SIZE)
-				return done > 0 ? (ssize_t)done : -EFAULT;
-			continue;
-		}
-		if (file->flags & O_NONBLOCK)
-			return done > 0 ? (ssize_t)done : -EAGAIN;
-		if (waitq_wait(&stream->wait, true, DEADLINE_NEVER) != 0)
-			return done > 0 ? (ssize_t)done : -EINTR_RESTART;
-	}
-	return (ssize_t)done;
-}
-
-static unsigned pair_poll(struct file *file, struct poll_table *table)
-{
-	struct pair_end *end = file->private;
-	unsigned events = 0;
-	poll_wait(table, &end->in->wait);
-	poll_wait(table, &end->out->wait);
-	if (used(end->in) > 0 || end->in->no_writer)
-		events |= POLLIN_ | POLLRDNORM_;
-	if (end->in->no_writer)
-		events |= POLLRDHUP_ | (end->out->no_reader ? POLLHUP_ : 0);
-	if (used(end->out) < BUFFER_SIZE / 2 || end->out->no_reader)
-		events |= POLLOUT_ | POLLWRNORM_;
-	return events;
-}
-
-static void stream_put(struct stream *stream)
-{
-	waitq_wake_all(&stream->wait);
-	if (--stream->references == 0)
-		free(stream);
-}
-
-static void pair_release(struct file *file)
-{
-	struct pair_end *end = file->private;
-	end->in->no_reader = true;
-	end->out->no_writer = true;
-	stream_put(end->in);
-	stream_put(end->out);
-	free(end);
-}
-
-static long pair_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
-{
-	enum { INQ = 0x541b };
-	int count = (int)used(((struct pair_end *)file->private)->in);
-	return command == INQ ? copy_to_user(thread, argument, &count, sizeof(count)) : -ENOTTY;
-}
-
-static const struct file_operations pair_operations = {.read = pair_read,
-                                                       .write = pair_write,
-                                                       .poll = pair_poll,
-                                                       .ioctl = pair_ioctl,
-                                                       .release = pair_release};
-
-static int pair_create(unsigned flags, struct file *files[2])
-{
-	struct stream *streams[2] = {calloc(1, sizeof(struct stream)), calloc(1, sizeof(struct stream))};
-	struct pair_end *ends[2] = {calloc(1, sizeof(struct pair_end)), calloc(1, sizeof(struct pair_end))};
-	int error =
-	        streams[0] == NULL || streams[1] == NULL || ends[0] == NULL || ends[1] == NULL ? -ENOMEM : 0;
-	files[0] = files[1] = NULL;
-	for (unsigned i = 0; i < 2 && error == 0; i++) {
-		*ends[i] = (struct pair_end){streams[i], streams[1 - i]};
-		streams[i]->references = 2;
-		error = anonymous_file(S_IFSOCK | 0777, O_RDWR | flags, &pair_operations, ends[i], &files[i]);
-	}
+	struct file *file;
+	int error = check_kind(arguments, false);
 	if (error == 0)
-		return 0;
-	for (unsigned i = 0; i < 2; i++) {
-		if (files[i] != NULL)
-			files[i]->operations = NULL;
-		file_put(files[i]);
-		free(streams[i]);
-		free(ends[i]);
-	}
-	return error;
+		error = socket_create((unsigned)arguments[1] & TYPE_MASK, arguments[1] & O_NONBLOCK, &file);
+	return error != 0 ? error : file_install(thread, file, arguments[1] & O_CLOEXEC);
 }
 
 long sys_socketpair(struct thread *thread, const uint64_t arguments[6])
 {
-	unsigned type = (unsigned)arguments[1] & TYPE_MASK;
-	unsigned flags = (unsigned)arguments[1] & (O_NONBLOCK | O_CLOEXEC);
+	unsigned flags = (unsigned)arguments[1];
 	struct file *files[2];
-	int fds[2];
-	if (arguments[0] != FAMILY_UNIX)
-		return -EAFNOSUPPORT;
-	if (type != 1) /* SOCK_STREAM */
-		return -ESOCKTNOSUPPORT;
-	int error = pair_create(flags & O_NONBLOCK, files);
+	int fds[2], error = check_kind(arguments, true);
+	if (error == 0)
+		error = socket_pair(flags & TYPE_MASK, flags & O_NONBLOCK, files);
 	if (error != 0)
 		return error;
 	fds[0] = file_install(thread, files[0], flags & O_CLOEXEC);
@@ -227,91 +117,574 @@ long sys_socketpair(struct thread *thread, const uint64_t arguments[6])
 	return error;
 }
 
-/* ---- calls on sockets: only pairs are any ---- */
+/* ---- names and connections ---- */
 
-static struct file *socket_of(struct thread *thread, uint64_t fd, long *error)
+long sys_bind(struct thread *thread, const uint64_t arguments[6])
 {
-	struct file *file = file_of(thread, (int)fd);
-	*error = file == NULL ? -EBADF : file->operations != &pair_operations ? -ENOTSOCK : 0;
-	if (*error == 0)
-		return file;
-	file_put(file);
-	return NULL;
-}
-
-static long on_socket(struct thread *thread, const uint64_t arguments[6], long answer)
-{
+	struct socket_name name;
 	long error;
-	struct file *file = socket_of(thread, arguments[0], &error);
+	struct file *file = socket_file(thread, arguments[0], &error);
 	if (file == NULL)
 		return error;
+	error = name_from_user(thread, arguments[1], (uint32_t)arguments[2], &name);
+	if (error == 0)
+		error = socket_bind(thread, socket_of_file(file), &name);
+	else if (error == -EAFNOSUPPORT)
+		error = -EINVAL;
 	file_put(file);
-	return answer;
+	return error;
+}
+
+long sys_connect(struct thread *thread, const uint64_t arguments[6])
+{
+	struct socket_name name;
+	long error;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	error = name_from_user(thread, arguments[1], (uint32_t)arguments[2], &name);
+	if (error == 0)
+		error = socket_connect(thread, file, &name);
+	else if (error == -EAFNOSUPPORT)
+		error = socket_connect(thread, file, NULL);
+	file_put(file);
+	return error;
+}
+
+long sys_listen(struct thread *thread, const uint64_t arguments[6])
+{
+	long error;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	error = socket_listen(thread, socket_of_file(file), (int)arguments[1]);
+	file_put(file);
+	return error;
+}
+
+static const struct socket_name *peer_name(const struct socket *socket)
+{
+	static const struct socket_name none;
+	return socket_peer(socket) != NULL ? socket_name(socket_peer(socket)) : &none;
+}
+
+long sys_accept4(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned flags = (unsigned)arguments[3];
+	struct file *connection;
+	long error;
+	if (flags & ~(unsigned)(O_NONBLOCK | O_CLOEXEC))
+		return -EINVAL;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	error = socket_accept(file, flags & O_NONBLOCK, &connection);
+	file_put(file);
+	if (error != 0)
+		return error;
+	struct socket_name name = *peer_name(socket_of_file(connection));
+	if (arguments[1] != 0)
+		error = name_to_user(thread, arguments[1], arguments[2], &name, false);
+	if (error != 0) {
+		file_put(connection);
+		return error;
+	}
+	return file_install(thread, connection, flags & O_CLOEXEC);
+}
+
+long sys_accept(struct thread *thread, const uint64_t arguments[6])
+{
+	const uint64_t with_flags[6] = {arguments[0], arguments[1], arguments[2]};
+	return sys_accept4(thread, with_flags);
+}
+
+static long tell_name(struct thread *thread, const uint64_t arguments[6], bool peer)
+{
+	long error;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	const struct socket *socket = socket_of_file(file);
+	if (peer && socket_peer(socket) == NULL) {
+		error = -ENOTCONN;
+	} else {
+		struct socket_name name = *(peer ? peer_name(socket) : socket_name(socket));
+		error = name_to_user(thread, arguments[1], arguments[2], &name, false);
+	}
+	file_put(file);
+	return error;
+}
+
+long sys_getsockname(struct thread *thread, const uint64_t arguments[6])
+{
+	return tell_name(thread, arguments, false);
+}
+
+long sys_getpeername(struct thread *thread, const uint64_t arguments[6])
+{
+	return tell_name(thread, arguments, true);
 }
 
 long sys_shutdown(struct thread *thread, const uint64_t arguments[6])
 {
 	long error;
-	if (arguments[1] > 2)
-		return -EINVAL;
-	struct file *file = socket_of(thread, arguments[0], &error);
+	struct file *file = socket_file(thread, arguments[0], &error);
 	if (file == NULL)
 		return error;
-	struct pair_end *end = file->private;
-	if (arguments[1] != 1)
-		end->in->no_reader = true;
-	if (arguments[1] != 0)
-		end->out->no_writer = true;
-	waitq_wake_all(&end->in->wait);
-	waitq_wake_all(&end->out->wait);
-	file_put(file);
-	return 0;
-}
-
-static long transfer(struct thread *thread, const uint64_t arguments[6], bool receive)
-{
-	enum { DONTWAIT = 0x40, NOSIGNAL = 0x4000 };
-	long error;
-	struct file *file = socket_of(thread, arguments[0], &error);
-	if (file == NULL)
-		return error;
-	struct io_buffer buffer = {.thread = thread, .user = arguments[1], .size = arguments[2]};
-	struct file view = *file; /* with the call's own flags */
-	if (arguments[3] & DONTWAIT)
-		view.flags |= O_NONBLOCK;
-	if (arguments[3] & ~(uint64_t)(DONTWAIT | NOSIGNAL))
-		error = -EOPNOTSUPP;
-	else if (!receive && arguments[3] & NOSIGNAL && ((struct pair_end *)file->private)->out->no_reader)
-		error = -EPIPE;
-	else
-		error = receive ? pair_read(&view, &buffer, NULL) : pair_write(&view, &buffer, NULL);
+	error = arguments[1] > 2 ? -EINVAL : socket_shutdown(socket_of_file(file), (unsigned)arguments[1]);
 	file_put(file);
 	return error;
 }
 
+/* ---- messages ---- */
+
+/* Flags that nobody knows are ignored, as on Linux; only out-of-band bytes are refused. */
+#define REFUSED 1u /* MSG_OOB */
+
+static struct linux_ucred sender_of(struct thread *thread)
+{
+	const struct process *process = thread->process;
+	return (struct linux_ucred){process->pid, process->credentials.uid, process->credentials.gid};
+}
+
+static size_t once(uint64_t size)
+{
+	return size > SIZE_MAX_ONCE ? SIZE_MAX_ONCE : size;
+}
+
 long sys_sendto(struct thread *thread, const uint64_t arguments[6])
 {
-	return transfer(thread, arguments, false);
+	struct io_buffer buffer = {.thread = thread, .user = arguments[1], .size = once(arguments[2])};
+	struct socket_extra extra = {.sender = sender_of(thread)};
+	struct socket_name name;
+	long error;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	if (arguments[4] != 0)
+		error = name_from_user(thread, arguments[4], (uint32_t)arguments[5], &name);
+	if (arguments[3] & REFUSED)
+		error = -EOPNOTSUPP;
+	if (error == 0)
+		error = socket_send(thread, file, &buffer, arguments[4] != 0 ? &name : NULL, &extra,
+		                    (unsigned)arguments[3]);
+	file_put(file);
+	return error;
 }
 
 long sys_recvfrom(struct thread *thread, const uint64_t arguments[6])
 {
-	return transfer(thread, arguments, true);
+	struct io_buffer buffer = {.thread = thread, .user = arguments[1], .size = once(arguments[2])};
+	struct socket_extra extra = {0};
+	long error;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	if (arguments[3] & REFUSED)
+		error = -EOPNOTSUPP;
+	if (error == 0)
+		error = socket_receive(file, &buffer, &extra, (unsigned)arguments[3]);
+	file_put(file);
+	socket_extra_drop(&extra);
+	if (error >= 0 && arguments[4] != 0) {
+		int failed = name_to_user(thread, arguments[4], arguments[5], &extra.from, true);
+		error = failed != 0 ? failed : error;
+	}
+	return error;
 }
 
-#define SOCKET_CALL(name, answer)                                           \
-	long sys_##name(struct thread *thread, const uint64_t arguments[6]) \
-	{                                                                   \
-		return on_socket(thread, arguments, answer);                \
+/* struct msghdr and struct cmsghdr */
+struct linux_message {
+	uint64_t name;
+	uint32_t name_size, padding1;
+	uint64_t vector, vector_count, control, control_size;
+	uint32_t flags, padding2;
+};
+struct linux_control {
+	uint64_t size; /* with this header */
+	int32_t level, type;
+};
+
+static size_t control_align(size_t size)
+{
+	return (size + 7) & ~(size_t)7;
+}
+
+static int message_from_user(struct thread *thread, uint64_t address, struct linux_message *message,
+                             struct linux_iovec **vector, struct io_buffer *buffer)
+{
+	uint64_t total = 0;
+	*vector = NULL;
+	if (copy_from_user(thread, message, address, sizeof(*message)) != 0)
+		return -EFAULT;
+	if (message->vector_count > VECTOR_MAX)
+		return -EMSGSIZE;
+	if (message->name != 0 && (int32_t)message->name_size < 0)
+		return -EINVAL;
+	*vector = malloc((message->vector_count + 1) * sizeof(**vector));
+	if (*vector == NULL)
+		return -ENOMEM;
+	if (copy_from_user(thread, *vector, message->vector, message->vector_count * sizeof(**vector)) != 0)
+		return -EFAULT;
+	for (uint64_t i = 0; i < message->vector_count; i++) {
+		if ((*vector)[i].length > INT64_MAX)
+			return -EINVAL;
+		if ((*vector)[i].length > SIZE_MAX_ONCE - total)
+			(*vector)[i].length = SIZE_MAX_ONCE - total;
+		total += (*vector)[i].length;
 	}
-SOCKET_CALL(connect, -EISCONN)
-SOCKET_CALL(accept, -EINVAL)
-SOCKET_CALL(accept4, -EINVAL)
-SOCKET_CALL(bind, -EOPNOTSUPP)
-SOCKET_CALL(listen, -EINVAL)
-SOCKET_CALL(sendmsg, -EOPNOTSUPP)
-SOCKET_CALL(recvmsg, -EOPNOTSUPP)
-SOCKET_CALL(getsockname, -EOPNOTSUPP)
-SOCKET_CALL(getpeername, -EOPNOTSUPP)
-SOCKET_CALL(setsockopt, 0)
-SOCKET_CALL(getsockopt, -ENOPROTOOPT)
+	*buffer = (struct io_buffer){.thread = thread, .size = total, .segments = *vector, .later = total};
+	return 0;
+}
+
+static int take_rights(struct thread *thread, const int32_t *fds, size_t count, struct socket_extra *extra)
+{
+	if (count > SOCKET_FILES_MAX - extra->file_count)
+		return -EINVAL;
+	for (size_t i = 0; i < count; i++) {
+		struct file *file = file_of(thread, fds[i]);
+		if (file == NULL)
+			return -EBADF;
+		extra->files[extra->file_count++] = file;
+	}
+	return 0;
+}
+
+static int take_credentials(struct thread *thread, const struct linux_ucred *given,
+                            struct socket_extra *extra)
+{
+	const struct credentials *own = &thread->process->credentials;
+	bool allowed = given->pid == thread->process->pid &&
+	               (given->uid == own->uid || given->uid == own->euid || given->uid == own->suid) &&
+	               (given->gid == own->gid || given->gid == own->egid || given->gid == own->sgid);
+	if (!allowed && !capable_root(thread))
+		return -EPERM;
+	if (process_find(given->pid) == NULL)
+		return -ESRCH;
+	extra->sender = *given;
+	return 0;
+}
+
+static int read_control(struct thread *thread, const uint8_t *control, size_t size,
+                        struct socket_extra *extra)
+{
+	for (size_t at = 0; size - at >= sizeof(struct linux_control);) {
+		struct linux_control header;
+		memcpy(&header, control + at, sizeof(header));
+		if (header.size < sizeof(header) || header.size > size - at)
+			return -EINVAL;
+		const void *data = control + at + sizeof(header);
+		size_t length = header.size - sizeof(header);
+		int error = 0;
+		if (header.level == LEVEL_SOCKET && header.type == SCM_RIGHTS_)
+			error = take_rights(thread, data, length / sizeof(int32_t), extra);
+		else if (header.level == LEVEL_SOCKET && header.type == SCM_CREDENTIALS_)
+			error = length == sizeof(struct linux_ucred) ? take_credentials(thread, data, extra)
+			                                             : -EINVAL;
+		else if (header.level == LEVEL_SOCKET)
+			error = -EINVAL;
+		if (error != 0)
+			return error;
+		if (control_align(header.size) >= size - at)
+			break;
+		at += control_align(header.size);
+	}
+	return 0;
+}
+
+static int control_from_user(struct thread *thread, const struct linux_message *message,
+                             struct socket_extra *extra)
+{
+	if (message->control == 0 || message->control_size == 0)
+		return 0;
+	if (message->control_size > CONTROL_MAX)
+		return -ENOBUFS;
+	uint8_t *control = malloc(message->control_size);
+	if (control == NULL)
+		return -ENOMEM;
+	int error = copy_from_user(thread, control, message->control, message->control_size);
+	if (error == 0)
+		error = read_control(thread, control, message->control_size, extra);
+	free(control);
+	return error;
+}
+
+long sys_sendmsg(struct thread *thread, const uint64_t arguments[6])
+{
+	struct linux_message message;
+	struct linux_iovec *vector;
+	struct io_buffer buffer;
+	struct socket_name name;
+	struct socket_extra extra = {.sender = sender_of(thread)};
+	long error;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	error = message_from_user(thread, arguments[1], &message, &vector, &buffer);
+	bool named = error == 0 && message.name != 0 && message.name_size != 0;
+	if (named)
+		error = name_from_user(thread, message.name, message.name_size, &name);
+	if (error == 0)
+		error = control_from_user(thread, &message, &extra);
+	if (error == 0 && arguments[2] & REFUSED)
+		error = -EOPNOTSUPP;
+	if (error == 0)
+		error = socket_send(thread, file, &buffer, named ? &name : NULL, &extra,
+		                    (unsigned)arguments[2]);
+	socket_extra_drop(&extra);
+	free(vector);
+	file_put(file);
+	return error;
+}
+
+/* Into the control buffer, if there is room for it. *used: how much of it was filled. */
+static int put_control(struct thread *thread, const struct linux_message *message, uint64_t *used, int type,
+                       const void *data, size_t size, unsigned *flags)
+{
+	struct linux_control header = {.size = sizeof(header) + size, .level = LEVEL_SOCKET, .type = type};
+	if (message->control == 0 || message->control_size < *used + header.size) {
+		*flags |= MSG_CTRUNC_;
+		return 0;
+	}
+	if (copy_to_user(thread, message->control + *used, &header, sizeof(header)) != 0 ||
+	    copy_to_user(thread, message->control + *used + sizeof(header), data, size) != 0)
+		return -EFAULT;
+	*used += control_align(header.size);
+	if (*used > message->control_size)
+		*used = message->control_size;
+	return 0;
+}
+
+/* The files become descriptors, as many as there is room for. */
+static int put_rights(struct thread *thread, const struct linux_message *message, uint64_t *used,
+                      struct socket_extra *extra, bool close_on_exec)
+{
+	int32_t fds[SOCKET_FILES_MAX];
+	unsigned count = 0;
+	uint64_t room =
+	        message->control != 0 && message->control_size > *used + sizeof(struct linux_control)
+	                ? (message->control_size - *used - sizeof(struct linux_control)) / sizeof(int32_t)
+	                : 0;
+	while (count < extra->file_count && count < room) {
+		int fd = file_install(thread, file_get(extra->files[count]), close_on_exec);
+		if (fd < 0)
+			break;
+		fds[count++] = fd;
+	}
+	if (count < extra->file_count)
+		extra->flags |= MSG_CTRUNC_;
+	return count > 0 ? put_control(thread, message, used, SCM_RIGHTS_, fds, count * sizeof(int32_t),
+	                               &extra->flags)
+	                 : 0;
+}
+
+static int message_to_user(struct thread *thread, uint64_t address, struct linux_message *message,
+                           struct socket *socket, struct socket_extra *extra, bool close_on_exec)
+{
+	uint64_t used = 0;
+	int error = 0;
+	if (message->name != 0)
+		error = name_to_user(thread, message->name,
+		                     address + offsetof(struct linux_message, name_size), &extra->from, true);
+	else if (copy_to_user(thread, address + offsetof(struct linux_message, name_size), &(uint32_t){0},
+	                      4) != 0)
+		error = -EFAULT;
+	if (error == 0 && *socket_wants_credentials(socket))
+		error = put_control(thread, message, &used, SCM_CREDENTIALS_, &extra->sender,
+		                    sizeof(extra->sender), &extra->flags);
+	if (error == 0 && extra->file_count > 0)
+		error = put_rights(thread, message, &used, extra, close_on_exec);
+	uint32_t flags = extra->flags | (close_on_exec ? MSG_CMSG_CLOEXEC_ : 0);
+	if (error == 0 && (copy_to_user(thread, address + offsetof(struct linux_message, control_size), &used,
+	                                sizeof(used)) != 0 ||
+	                   copy_to_user(thread, address + offsetof(struct linux_message, flags), &flags,
+	                                sizeof(flags)) != 0))
+		error = -EFAULT;
+	return error;
+}
+
+long sys_recvmsg(struct thread *thread, const uint64_t arguments[6])
+{
+	struct linux_message message;
+	struct linux_iovec *vector;
+	struct io_buffer buffer;
+	struct socket_extra extra = {0};
+	long result;
+	struct file *file = socket_file(thread, arguments[0], &result);
+	if (file == NULL)
+		return result;
+	result = message_from_user(thread, arguments[1], &message, &vector, &buffer);
+	if (result == 0 && arguments[2] & REFUSED)
+		result = -EOPNOTSUPP;
+	if (result == 0)
+		result = socket_receive(file, &buffer, &extra, (unsigned)arguments[2]);
+	if (result >= 0) {
+		int error = message_to_user(thread, arguments[1], &message, socket_of_file(file), &extra,
+		                            arguments[2] & MSG_CMSG_CLOEXEC_);
+		result = error != 0 ? error : result;
+	}
+	socket_extra_drop(&extra);
+	free(vector);
+	file_put(file);
+	return result;
+}
+
+/* ---- options ---- */
+
+enum socket_options {
+	OPTION_REUSEADDR = 2,
+	OPTION_TYPE = 3,
+	OPTION_ERROR = 4,
+	OPTION_BROADCAST = 6,
+	OPTION_SNDBUF = 7,
+	OPTION_RCVBUF = 8,
+	OPTION_KEEPALIVE = 9,
+	OPTION_LINGER = 13,
+	OPTION_PASSCRED = 16,
+	OPTION_PEERCRED = 17,
+	OPTION_RCVTIMEO = 20,
+	OPTION_SNDTIMEO = 21,
+	OPTION_ACCEPTCONN = 30,
+	OPTION_PROTOCOL = 38,
+	OPTION_DOMAIN = 39,
+};
+#define BUFFER_MIN 4608
+#define BUFFER_MAX 425984
+
+static int set_option(struct thread *thread, struct socket *socket, unsigned option, uint64_t address,
+                      uint64_t size)
+{
+	struct linux_timespec time; /* struct timeval */
+	int32_t value;
+	if (option == OPTION_RCVTIMEO || option == OPTION_SNDTIMEO) {
+		if (size < sizeof(time))
+			return -EINVAL;
+		if (copy_from_user(thread, &time, address, sizeof(time)) != 0)
+			return -EFAULT;
+		if (time.nanoseconds < 0 || time.nanoseconds >= 1000000)
+			return -EDOM;
+		bool forever = time.seconds < 0 || (uint64_t)time.seconds > UINT64_MAX / 2000000000;
+		*socket_timeout(socket, option == OPTION_SNDTIMEO) =
+		        forever ? 0 : (uint64_t)time.seconds * 1000000000 + (uint64_t)time.nanoseconds * 1000;
+		return 0;
+	}
+	if (size < sizeof(value))
+		return -EINVAL;
+	if (copy_from_user(thread, &value, address, sizeof(value)) != 0)
+		return -EFAULT;
+	switch (option) {
+	case OPTION_PASSCRED:
+		*socket_wants_credentials(socket) = value != 0;
+		return 0;
+	case OPTION_RCVBUF: /* what is on its way counts at the receiver: both are one here */
+	case OPTION_SNDBUF:
+		value = value < 0 || value > BUFFER_MAX / 2 ? BUFFER_MAX : value * 2;
+		*socket_buffer_size(socket) = value < BUFFER_MIN ? BUFFER_MIN : (size_t)value;
+		return 0;
+	case OPTION_REUSEADDR: /* without a meaning for local sockets */
+	case OPTION_BROADCAST:
+	case OPTION_KEEPALIVE:
+	case OPTION_LINGER:
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+long sys_setsockopt(struct thread *thread, const uint64_t arguments[6])
+{
+	long error;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	if ((int)arguments[4] < 0)
+		error = -EINVAL;
+	else if ((int)arguments[1] != LEVEL_SOCKET)
+		error = -EOPNOTSUPP;
+	else
+		error = set_option(thread, socket_of_file(file), (unsigned)arguments[2], arguments[3],
+		                   arguments[4]);
+	file_put(file);
+	return error;
+}
+
+union option_value {
+	int32_t number;
+	struct linux_ucred credentials;
+	struct linux_timespec time;
+	int32_t linger[2];
+};
+
+/* Its size, or -errno */
+static int get_option(struct socket *socket, unsigned option, union option_value *out)
+{
+	uint64_t timeout;
+	*out = (union option_value){.linger = {0}};
+	switch (option) {
+	case OPTION_TYPE:
+		out->number = (int32_t)socket_type(socket);
+		break;
+	case OPTION_ERROR:
+		out->number = socket_take_error(socket);
+		break;
+	case OPTION_SNDBUF:
+	case OPTION_RCVBUF:
+		out->number = (int32_t)*socket_buffer_size(socket);
+		break;
+	case OPTION_PASSCRED:
+		out->number = *socket_wants_credentials(socket);
+		break;
+	case OPTION_ACCEPTCONN:
+		out->number = socket_listening(socket);
+		break;
+	case OPTION_DOMAIN:
+		out->number = FAMILY_UNIX;
+		break;
+	case OPTION_PROTOCOL:
+	case OPTION_REUSEADDR:
+	case OPTION_BROADCAST:
+	case OPTION_KEEPALIVE:
+		break;
+	case OPTION_LINGER:
+		return sizeof(out->linger);
+	case OPTION_PEERCRED:
+		out->credentials = socket_peer_credentials(socket);
+		return sizeof(out->credentials);
+	case OPTION_RCVTIMEO:
+	case OPTION_SNDTIMEO:
+		timeout = *socket_timeout(socket, option == OPTION_SNDTIMEO);
+		out->time = (struct linux_timespec){(int64_t)(timeout / 1000000000),
+		                                    (int64_t)(timeout % 1000000000 / 1000)};
+		return sizeof(out->time);
+	default:
+		return -ENOPROTOOPT;
+	}
+	return sizeof(out->number);
+}
+
+long sys_getsockopt(struct thread *thread, const uint64_t arguments[6])
+{
+	union option_value value;
+	int32_t room, size = 0;
+	long error;
+	struct file *file = socket_file(thread, arguments[0], &error);
+	if (file == NULL)
+		return error;
+	if ((int)arguments[1] != LEVEL_SOCKET)
+		error = -EOPNOTSUPP;
+	else if (copy_from_user(thread, &room, arguments[4], sizeof(room)) != 0)
+		error = -EFAULT;
+	else if (room < 0)
+		error = -EINVAL;
+	else
+		error = size = get_option(socket_of_file(file), (unsigned)arguments[2], &value);
+	file_put(file);
+	if (error < 0)
+		return error;
+	if (room < size)
+		size = room;
+	if (copy_to_user(thread, arguments[3], &value, (size_t)size) != 0 ||
+	    copy_to_user(thread, arguments[4], &size, sizeof(size)) != 0)
+		return -EFAULT;
+	return 0;
+}

@@ -1,0 +1,813 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Local sockets. Each has a queue of packets that it will read; who sends puts packets into the other's
+ * queue. A packet of a stream may be read in parts, the others are read whole. Open files that were sent
+ * along are in packets.
+ */
+#include "fs/socket.h"
+#include "fs/poll.h"
+#include "syscall.h"
+#include <pith/startup.h>
+#include <stdio.h>
+
+#define BUFFER_SIZE  212992 /* Linux's default */
+#define STREAM_PART  32768  /* bytes of a stream in one packet at most */
+#define BYTES_TOTAL  (32u << 20)
+#define FILES_FLIGHT 4096 /* of all packets: a socket that is sent into itself stays for ever */
+#define BACKLOG_MAX  4096
+#define PACKET_EXTRA 64 /* what a packet counts besides its bytes */
+#define SIGPIPE_     13
+
+struct packet {
+	struct packet *next;
+	size_t size, taken;
+	struct linux_ucred sender;
+	struct socket_name from;
+	unsigned file_count;
+	struct file **files; /* malloc'd, or NULL */
+	uint8_t data[];
+};
+
+struct socket {
+	unsigned references; /* of its file, its peer, those that wait for it */
+	unsigned type;
+	bool closed, listening, connected;
+	bool shut_read, shut_write;
+	bool wants_credentials;
+	int error;
+	struct socket *peer; /* a reference; of datagrams: where they go by default */
+	struct socket_name name;
+	struct inode *inode; /* that the name is of: a reference */
+	struct socket *next_bound;
+	struct linux_ucred own, other; /* who made it, connected it or listens; and its peer's */
+	struct packet *first, **end;
+	size_t queued, buffer_size;
+	struct socket *pending, **pending_end, *next_pending; /* connections to be accepted */
+	unsigned pending_count, backlog;
+	uint64_t receive_timeout, send_timeout;
+	struct fiber_mutex read_lock;
+	struct waitq wait; /* whoever waits for a change of it */
+};
+
+static const struct file_operations socket_operations;
+static struct socket *bound_sockets;
+static size_t bytes_total;
+static unsigned files_in_flight;
+
+/* ---- life ---- */
+
+static struct socket *socket_new(unsigned type)
+{
+	struct socket *socket = calloc(1, sizeof(*socket));
+	if (socket == NULL)
+		return NULL;
+	socket->references = 1;
+	socket->type = type;
+	socket->end = &socket->first;
+	socket->pending_end = &socket->pending;
+	socket->buffer_size = BUFFER_SIZE;
+	return socket;
+}
+
+static struct socket *socket_get(struct socket *socket)
+{
+	socket->references++;
+	return socket;
+}
+
+static void socket_put(struct socket *socket)
+{
+	if (socket == NULL || --socket->references > 0)
+		return;
+	waitq_wake_all(&socket->wait); /* whoever polls its peer */
+	free(socket);
+}
+
+/* Packets that nobody will read. Files in them may be sockets with packets: one after the other, not one
+ * within the other. */
+static struct packet *doomed;
+
+static void packets_drop(struct packet *list)
+{
+	static bool at_work;
+	while (list != NULL) {
+		struct packet *packet = list;
+		list = packet->next;
+		packet->next = doomed;
+		doomed = packet;
+	}
+	if (at_work)
+		return;
+	at_work = true;
+	while (doomed != NULL) {
+		struct packet *packet = doomed;
+		doomed = packet->next;
+		bytes_total -= packet->size;
+		files_in_flight -= packet->file_count;
+		for (unsigned i = 0; i < packet->file_count; i++)
+			file_put(packet->files[i]);
+		free(packet->files);
+		free(packet);
+	}
+	at_work = false;
+}
+
+void socket_extra_drop(struct socket_extra *extra)
+{
+	for (unsigned i = 0; i < extra->file_count; i++)
+		file_put(extra->files[i]);
+	extra->file_count = 0;
+}
+
+static void forget_name(struct socket *socket)
+{
+	for (struct socket **link = &bound_sockets; *link != NULL; link = &(*link)->next_bound)
+		if (*link == socket) {
+			*link = socket->next_bound;
+			break;
+		}
+	inode_put(socket->inode);
+	socket->inode = NULL;
+}
+
+/* Its own end is gone: the other one reads what there is, then the end. */
+static void socket_close(struct socket *socket)
+{
+	struct socket *peer = socket->peer;
+	struct packet *packets = socket->first;
+	socket->closed = socket->shut_read = socket->shut_write = true;
+	forget_name(socket);
+	if (peer != NULL && socket->type != TYPE_DATAGRAM) {
+		peer->shut_read = peer->shut_write = true;
+		if (packets != NULL)
+			peer->error = ECONNRESET;
+	}
+	socket->first = NULL;
+	socket->end = &socket->first;
+	socket->queued = 0;
+	while (socket->pending != NULL) {
+		struct socket *embryo = socket->pending;
+		socket->pending = embryo->next_pending;
+		embryo->peer->error = ECONNRESET;
+		socket_close(embryo); /* has no pending ones itself */
+		socket_put(embryo);
+	}
+	waitq_wake_all(&socket->wait);
+	if (peer != NULL)
+		waitq_wake_all(&peer->wait);
+	socket->peer = NULL;
+	socket_put(peer);
+	packets_drop(packets);
+}
+
+static void socket_release(struct file *file)
+{
+	struct socket *socket = file->private;
+	socket_close(socket);
+	socket_put(socket);
+}
+
+struct socket *socket_of_file(struct file *file)
+{
+	return file->operations == &socket_operations ? file->private : NULL;
+}
+
+static struct linux_ucred own_credentials(void)
+{
+	const struct process *process = current_thread()->process;
+	return (struct linux_ucred){process->pid, process->credentials.euid, process->credentials.egid};
+}
+
+static int open_socket(struct socket *socket, unsigned flags, struct file **out)
+{
+	return anonymous_file(S_IFSOCK | 0777, O_RDWR | flags, &socket_operations, socket, out);
+}
+
+int socket_create(unsigned type, unsigned flags, struct file **out)
+{
+	struct socket *socket = socket_new(type);
+	if (socket == NULL)
+		return -ENOMEM;
+	int error = open_socket(socket, flags, out);
+	if (error != 0)
+		socket_put(socket);
+	return error;
+}
+
+static void join(struct socket *a, struct socket *b)
+{
+	a->peer = socket_get(b);
+	b->peer = socket_get(a);
+	a->connected = b->connected = true;
+}
+
+int socket_pair(unsigned type, unsigned flags, struct file *out[2])
+{
+	int error = socket_create(type, flags, &out[0]);
+	if (error != 0)
+		return error;
+	error = socket_create(type, flags, &out[1]);
+	if (error != 0) {
+		file_put(out[0]);
+		return error;
+	}
+	struct socket *a = out[0]->private, *b = out[1]->private;
+	a->own = a->other = b->own = b->other = own_credentials();
+	join(a, b);
+	return 0;
+}
+
+/* ---- names ---- */
+
+static struct socket *find_abstract(const struct socket_name *name, unsigned type)
+{
+	for (struct socket *socket = bound_sockets; socket != NULL; socket = socket->next_bound)
+		if (socket->inode == NULL && socket->type == type && socket->name.length == name->length &&
+		    memcmp(socket->name.path, name->path, name->length) == 0)
+			return socket;
+	return NULL;
+}
+
+static int find_by_name(struct thread *thread, const struct socket_name *name, unsigned type,
+                        struct socket **out)
+{
+	struct socket *found = NULL;
+	if (name->length == 0)
+		return -EINVAL;
+	if (name->path[0] == 0) {
+		found = find_abstract(name, type);
+	} else {
+		struct dentry *dentry;
+		int error = path_lookup(thread, AT_FDCWD_LINUX, name->path, LOOKUP_FOLLOW, &dentry);
+		if (error != 0)
+			return error;
+		error = inode_permission(thread, dentry->inode, MAY_WRITE);
+		for (struct socket *socket = bound_sockets; socket != NULL && error == 0;
+		     socket = socket->next_bound)
+			if (socket->inode == dentry->inode)
+				found = socket;
+		dentry_put(dentry);
+		if (error != 0)
+			return error;
+	}
+	if (found == NULL)
+		return -ECONNREFUSED;
+	if (found->type != type)
+		return -EPROTOTYPE;
+	*out = socket_get(found);
+	return 0;
+}
+
+static void choose_name(struct socket_name *name, unsigned type)
+{
+	static unsigned next;
+	do {
+		name->length = 6;
+		name->path[0] = 0;
+		snprintf(name->path + 1, sizeof(name->path) - 1, "%05x", next++ & 0xfffff);
+	} while (find_abstract(name, type) != NULL);
+}
+
+int socket_bind(struct thread *thread, struct socket *socket, const struct socket_name *name)
+{
+	struct socket_name own = *name;
+	if (socket->name.length != 0)
+		return own.length == 0 ? 0 : -EINVAL;
+	if (own.length == 0)
+		choose_name(&own, socket->type);
+	if (own.path[0] == 0) {
+		if (find_abstract(&own, socket->type) != NULL)
+			return -EADDRINUSE;
+	} else {
+		struct dentry *dentry;
+		int error = vfs_mknod(thread, AT_FDCWD_LINUX, own.path, S_IFSOCK | 0777, 0);
+		if (error == 0)
+			error = path_lookup(thread, AT_FDCWD_LINUX, own.path, 0, &dentry);
+		if (error != 0)
+			return error == -EEXIST ? -EADDRINUSE : error;
+		if (socket->name.length != 0 || socket->closed || dentry->inode == NULL) {
+			dentry_put(dentry);
+			return -EINVAL; /* another thread was quicker */
+		}
+		socket->inode = inode_get(dentry->inode);
+		dentry_put(dentry);
+	}
+	socket->name = own;
+	socket->next_bound = bound_sockets;
+	bound_sockets = socket;
+	return 0;
+}
+
+const struct socket_name *socket_name(const struct socket *socket)
+{
+	return &socket->name;
+}
+
+const struct socket *socket_peer(const struct socket *socket)
+{
+	return socket->peer;
+}
+
+/* ---- connections ---- */
+
+int socket_listen(struct thread *thread, struct socket *socket, int backlog)
+{
+	(void)thread;
+	if (socket->type == TYPE_DATAGRAM)
+		return -EOPNOTSUPP;
+	if (socket->name.length == 0 || socket->connected)
+		return -EINVAL;
+	socket->backlog = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
+	socket->listening = true;
+	socket->own = own_credentials();
+	waitq_wake_all(&socket->wait);
+	return 0;
+}
+
+static deadline_t deadline_of(uint64_t timeout)
+{
+	return timeout != 0 ? syscall_deadline(current_thread(), timeout) : DEADLINE_NEVER;
+}
+
+/* With a timeout a call is not made again after a signal, as on Linux. */
+static int wait_on(struct socket *socket, uint64_t timeout, deadline_t deadline)
+{
+	int error = waitq_wait(&socket->wait, true, deadline);
+	if (error == -ETIMEDOUT)
+		return -EAGAIN;
+	return error == -EINTR && timeout == 0 ? -EINTR_RESTART : error;
+}
+
+static int connect_stream(struct socket *socket, struct socket *listener, bool wait)
+{
+	deadline_t deadline = deadline_of(socket->send_timeout);
+	for (;;) {
+		if (!listener->listening || listener->closed)
+			return -ECONNREFUSED;
+		if (listener->pending_count <= listener->backlog)
+			break;
+		if (!wait)
+			return -EAGAIN;
+		int error = wait_on(listener, socket->send_timeout, deadline);
+		if (error != 0)
+			return error;
+	}
+	if (socket->connected || socket->closed)
+		return -EISCONN;
+	struct socket *embryo = socket_new(socket->type);
+	if (embryo == NULL)
+		return -ENOMEM;
+	embryo->name = listener->name;
+	embryo->wants_credentials = listener->wants_credentials;
+	embryo->own = socket->other = listener->own;
+	embryo->other = socket->own = own_credentials();
+	join(socket, embryo);
+	*listener->pending_end = embryo;
+	listener->pending_end = &embryo->next_pending;
+	listener->pending_count++;
+	waitq_wake_all(&listener->wait);
+	waitq_wake_all(&socket->wait);
+	return 0;
+}
+
+int socket_connect(struct thread *thread, struct file *file, const struct socket_name *name)
+{
+	struct socket *socket = file->private, *other = NULL;
+	if (socket->type != TYPE_DATAGRAM) {
+		if (name == NULL)
+			return -EINVAL;
+		if (socket->listening)
+			return -EINVAL;
+		if (socket->connected)
+			return -EISCONN;
+	}
+	int error = name != NULL ? find_by_name(thread, name, socket->type, &other) : 0;
+	if (error != 0)
+		return error;
+	if (socket->type != TYPE_DATAGRAM) {
+		error = connect_stream(socket, other, !(file->flags & O_NONBLOCK));
+	} else if (other != NULL && other->peer != NULL && other->peer != socket) {
+		error = -EPERM;
+	} else {
+		struct socket *old = socket->peer;
+		socket->peer = other;
+		socket->connected = other != NULL;
+		other = old;
+	}
+	socket_put(other);
+	return error;
+}
+
+int socket_accept(struct file *file, unsigned flags, struct file **out)
+{
+	struct socket *socket = file->private;
+	deadline_t deadline = deadline_of(socket->receive_timeout);
+	if (socket->type == TYPE_DATAGRAM)
+		return -EOPNOTSUPP;
+	if (!socket->listening)
+		return -EINVAL;
+	while (socket->pending == NULL) {
+		if (socket->shut_read)
+			return -EINVAL;
+		if (file->flags & O_NONBLOCK)
+			return -EAGAIN;
+		int error = wait_on(socket, socket->receive_timeout, deadline);
+		if (error != 0)
+			return error;
+	}
+	struct socket *embryo = socket->pending;
+	int error = open_socket(embryo, flags, out);
+	if (error != 0)
+		return error;
+	socket->pending = embryo->next_pending;
+	if (socket->pending == NULL)
+		socket->pending_end = &socket->pending;
+	socket->pending_count--;
+	waitq_wake_all(&socket->wait);
+	return 0;
+}
+
+int socket_shutdown(struct socket *socket, unsigned how)
+{
+	struct socket *peer = socket->type != TYPE_DATAGRAM ? socket->peer : NULL;
+	if (how != 1) {
+		socket->shut_read = true;
+		if (peer != NULL)
+			peer->shut_write = true;
+	}
+	if (how != 0) {
+		socket->shut_write = true;
+		if (peer != NULL)
+			peer->shut_read = true;
+	}
+	waitq_wake_all(&socket->wait);
+	if (peer != NULL)
+		waitq_wake_all(&peer->wait);
+	return 0;
+}
+
+/* ---- sending ---- */
+
+static bool has_room(const struct socket *to, size_t size)
+{
+	return to->queued == 0 || to->queued + size + PACKET_EXTRA <= to->buffer_size;
+}
+
+static struct packet *packet_create(struct io_buffer *buffer, size_t size, int *error)
+{
+	struct packet *packet = malloc(sizeof(*packet) + size);
+	*error = -ENOMEM;
+	if (packet == NULL)
+		return NULL;
+	*packet = (struct packet){.size = size};
+	*error = io_copy_from(buffer, packet->data, size);
+	if (*error == 0)
+		return packet;
+	free(packet);
+	return NULL;
+}
+
+static int attach(struct packet *packet, struct socket_extra *extra)
+{
+	if (extra->file_count == 0)
+		return 0;
+	if (extra->file_count > FILES_FLIGHT - files_in_flight)
+		return -ETOOMANYREFS;
+	packet->files = malloc(extra->file_count * sizeof(struct file *));
+	if (packet->files == NULL)
+		return -ENOMEM;
+	memcpy(packet->files, extra->files, extra->file_count * sizeof(struct file *));
+	packet->file_count = extra->file_count;
+	files_in_flight += extra->file_count;
+	extra->file_count = 0;
+	return 0;
+}
+
+static int broken(unsigned flags)
+{
+	if (!(flags & MSG_NOSIGNAL_))
+		signal_send_thread(current_thread(), SIGPIPE_, 0, 0);
+	return -EPIPE;
+}
+
+/* May the packet go there now? 0; 1: there is no room; -errno. */
+static int may_send(const struct socket *socket, const struct socket *to, size_t size, unsigned flags)
+{
+	if (socket->shut_write)
+		return broken(flags);
+	if (socket->type == TYPE_DATAGRAM) {
+		if (to->closed)
+			return -ECONNREFUSED;
+		if (to->peer != NULL && to->peer != socket)
+			return -EPERM;
+		if (to->shut_read)
+			return broken(flags);
+	} else if (to->closed) {
+		return broken(flags);
+	}
+	return has_room(to, size) ? 0 : 1;
+}
+
+/* One packet, taken over in any case. */
+static int deliver(struct socket *socket, struct socket *to, struct packet *packet,
+                   struct socket_extra *extra, bool wait, unsigned flags)
+{
+	deadline_t deadline = deadline_of(socket->send_timeout);
+	int error;
+	while ((error = may_send(socket, to, packet->size, flags)) == 1) {
+		error = wait ? wait_on(to, socket->send_timeout, deadline) : -EAGAIN;
+		if (error != 0)
+			break;
+	}
+	if (error == 0 && packet->size > BYTES_TOTAL - bytes_total)
+		error = -ENOBUFS;
+	if (error == 0)
+		error = attach(packet, extra);
+	if (error != 0) {
+		free(packet);
+		return error;
+	}
+	packet->from = socket->name;
+	packet->sender = extra->sender;
+	bytes_total += packet->size;
+	*to->end = packet;
+	to->end = &packet->next;
+	to->queued += packet->size + PACKET_EXTRA;
+	waitq_wake_all(&to->wait);
+	return 0;
+}
+
+static ssize_t send_to(struct socket *socket, struct socket *to, struct io_buffer *buffer,
+                       struct socket_extra *extra, bool wait, unsigned flags)
+{
+	bool stream = socket->type == TYPE_STREAM;
+	ssize_t done = 0;
+	if (!stream && buffer->size > socket->buffer_size - PACKET_EXTRA)
+		return -EMSGSIZE;
+	if (stream && buffer->size == 0)
+		return 0;
+	do {
+		unsigned quiet = done > 0 ? flags | MSG_NOSIGNAL_ : flags;
+		size_t size = stream && buffer->size > STREAM_PART ? STREAM_PART : buffer->size;
+		int error = may_send(socket, to, size, quiet); /* before anything is copied */
+		struct packet *packet = NULL;
+		if (error >= 0 && !(error == 1 && !wait))
+			packet = packet_create(buffer, size, &error);
+		else if (error == 1)
+			error = -EAGAIN;
+		if (packet != NULL)
+			error = deliver(socket, to, packet, extra, wait, quiet);
+		if (error != 0)
+			return done > 0 ? done : error;
+		done += (ssize_t)size;
+	} while (buffer->size > 0);
+	return done;
+}
+
+ssize_t socket_send(struct thread *thread, struct file *file, struct io_buffer *buffer,
+                    const struct socket_name *name, struct socket_extra *extra, unsigned flags)
+{
+	struct socket *socket = file->private, *to = NULL;
+	bool wait = !(file->flags & O_NONBLOCK || flags & MSG_DONTWAIT_);
+	if (socket->type == TYPE_DATAGRAM && name != NULL) {
+		int error = find_by_name(thread, name, socket->type, &to);
+		if (error != 0)
+			return error;
+	} else if (name != NULL && socket->type == TYPE_STREAM) {
+		return socket->connected ? -EISCONN : -EOPNOTSUPP;
+	} else if (socket->peer == NULL) {
+		return socket->shut_write ? broken(flags) : -ENOTCONN;
+	} else {
+		to = socket_get(socket->peer);
+	}
+	ssize_t result = send_to(socket, to, buffer, extra, wait, flags);
+	socket_put(to);
+	return result;
+}
+
+/* ---- receiving ---- */
+
+static void take_files(struct packet *packet, struct socket_extra *extra, bool keep)
+{
+	extra->file_count = packet->file_count;
+	for (unsigned i = 0; i < packet->file_count; i++)
+		extra->files[i] = keep ? file_get(packet->files[i]) : packet->files[i];
+	if (keep)
+		return;
+	files_in_flight -= packet->file_count;
+	packet->file_count = 0;
+}
+
+static void first_done(struct socket *socket)
+{
+	struct packet *packet = socket->first;
+	socket->first = packet->next;
+	if (socket->first == NULL)
+		socket->end = &socket->first;
+	socket->queued -= packet->size + PACKET_EXTRA;
+	packet->next = NULL;
+	packets_drop(packet);
+}
+
+/* Of a stream: whatever there is, up to the end of what came with files. With the lock. */
+static ssize_t take_stream(struct socket *socket, struct io_buffer *buffer, struct socket_extra *extra,
+                           bool peek)
+{
+	ssize_t done = 0;
+	struct packet *packet = socket->first;
+	while (packet != NULL && buffer->size > 0 && extra->file_count == 0) {
+		size_t part = packet->size - packet->taken;
+		if (part > buffer->size)
+			part = buffer->size;
+		if (io_copy_to(buffer, packet->data + packet->taken, part) != 0)
+			return done > 0 ? done : -EFAULT;
+		if (done == 0) {
+			extra->from = packet->from;
+			extra->sender = packet->sender;
+		}
+		take_files(packet, extra, peek);
+		done += (ssize_t)part;
+		if (peek) {
+			packet = packet->next;
+			continue;
+		}
+		packet->taken += part;
+		if (packet->taken == packet->size)
+			first_done(socket);
+		packet = socket->first;
+	}
+	return done;
+}
+
+static ssize_t take_packet(struct socket *socket, struct io_buffer *buffer, struct socket_extra *extra,
+                           unsigned flags)
+{
+	struct packet *packet = socket->first;
+	size_t size = packet->size < buffer->size ? packet->size : buffer->size;
+	size_t whole = packet->size;
+	int error = io_copy_to(buffer, packet->data, size);
+	if (size < whole)
+		extra->flags |= MSG_TRUNC_;
+	extra->from = packet->from;
+	extra->sender = packet->sender;
+	if (error == 0)
+		take_files(packet, extra, flags & MSG_PEEK_);
+	if (!(flags & MSG_PEEK_))
+		first_done(socket);
+	return error != 0 ? error : (ssize_t)(flags & MSG_TRUNC_ ? whole : size);
+}
+
+/* Until there is something to read: 1; 0: the end; -errno */
+static int wait_for_packet(struct file *file, unsigned flags, deadline_t deadline)
+{
+	struct socket *socket = file->private;
+	while (socket->first == NULL) {
+		if (socket->error != 0)
+			return -socket_take_error(socket);
+		if (socket->shut_read && (socket->type != TYPE_DATAGRAM || !(file->flags & O_NONBLOCK)))
+			return 0;
+		if (socket->type != TYPE_DATAGRAM && !socket->connected)
+			return socket->type == TYPE_STREAM ? -EINVAL : -ENOTCONN;
+		if (file->flags & O_NONBLOCK || flags & MSG_DONTWAIT_)
+			return -EAGAIN;
+		int error = wait_on(socket, socket->receive_timeout, deadline);
+		if (error != 0)
+			return error;
+	}
+	return 1;
+}
+
+ssize_t socket_receive(struct file *file, struct io_buffer *buffer, struct socket_extra *extra,
+                       unsigned flags)
+{
+	struct socket *socket = file->private;
+	bool stream = socket->type == TYPE_STREAM;
+	deadline_t deadline = deadline_of(socket->receive_timeout);
+	ssize_t done = 0;
+	while (!stream || buffer->size > 0) {
+		ssize_t part = wait_for_packet(file, flags, deadline);
+		if (part <= 0)
+			return done > 0 ? done : part;
+		fiber_mutex_lock(&socket->read_lock);
+		if (socket->first == NULL)
+			part = -EAGAIN; /* another reader was quicker */
+		else if (stream)
+			part = take_stream(socket, buffer, extra, flags & MSG_PEEK_);
+		else
+			part = take_packet(socket, buffer, extra, flags);
+		fiber_mutex_unlock(&socket->read_lock);
+		waitq_wake_all(&socket->wait);
+		if (part == -EAGAIN)
+			continue;
+		if (part < 0)
+			return done > 0 ? done : part;
+		done += part;
+		if (!stream || !(flags & MSG_WAITALL_) || flags & MSG_PEEK_ || extra->file_count > 0)
+			break;
+	}
+	return done;
+}
+
+/* ---- as files ---- */
+
+static ssize_t socket_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	struct socket_extra extra = {0};
+	(void)position;
+	ssize_t result = socket_receive(file, buffer, &extra, 0);
+	socket_extra_drop(&extra);
+	return result;
+}
+
+static ssize_t socket_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	struct socket_extra extra = {.sender = own_credentials()};
+	(void)position;
+	return socket_send(current_thread(), file, buffer, NULL, &extra, 0);
+}
+
+static unsigned socket_poll(struct file *file, struct poll_table *table)
+{
+	struct socket *socket = file->private, *peer = socket->peer;
+	bool paired = socket->type != TYPE_DATAGRAM;
+	unsigned events = 0;
+	poll_wait(table, &socket->wait);
+	if (peer != NULL && table != NULL)
+		poll_wait(table, &peer->wait);
+	if (socket->error != 0)
+		events |= POLLERR_;
+	if (socket->first != NULL || socket->pending != NULL || socket->shut_read)
+		events |= POLLIN_ | POLLRDNORM_;
+	if (socket->shut_read)
+		events |= POLLRDHUP_;
+	if ((socket->shut_read && socket->shut_write) || (paired && !socket->connected && !socket->listening))
+		events |= POLLHUP_;
+	if (!socket->listening && (peer == NULL || peer->queued * 2 <= peer->buffer_size || peer->closed))
+		events |= POLLOUT_ | POLLWRNORM_;
+	return events;
+}
+
+static long socket_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
+{
+	enum { INQ = 0x541b, OUTQ = 0x5411 };
+	const struct socket *socket = file->private, *of = command == INQ ? socket : socket->peer;
+	int count = 0;
+	if (command != INQ && command != OUTQ)
+		return -ENOTTY;
+	if (socket->listening)
+		return -EINVAL;
+	for (const struct packet *packet = of != NULL ? of->first : NULL; packet != NULL;
+	     packet = packet->next) {
+		count += (int)(packet->size - packet->taken);
+		if (command == INQ && socket->type == TYPE_DATAGRAM)
+			break;
+	}
+	return copy_to_user(thread, argument, &count, sizeof(count));
+}
+
+static const struct file_operations socket_operations = {.read = socket_read,
+                                                         .write = socket_write,
+                                                         .poll = socket_poll,
+                                                         .ioctl = socket_ioctl,
+                                                         .release = socket_release};
+
+/* ---- options ---- */
+
+unsigned socket_type(const struct socket *socket)
+{
+	return socket->type;
+}
+
+bool socket_listening(const struct socket *socket)
+{
+	return socket->listening;
+}
+
+int socket_take_error(struct socket *socket)
+{
+	int error = socket->error;
+	socket->error = 0;
+	return error;
+}
+
+struct linux_ucred socket_peer_credentials(const struct socket *socket)
+{
+	return socket->connected && socket->type != TYPE_DATAGRAM
+	               ? socket->other
+	               : (struct linux_ucred){0, UINT32_MAX, UINT32_MAX};
+}
+
+bool *socket_wants_credentials(struct socket *socket)
+{
+	return &socket->wants_credentials;
+}
+
+size_t *socket_buffer_size(struct socket *socket)
+{
+	return &socket->buffer_size;
+}
+
+uint64_t *socket_timeout(struct socket *socket, bool send)
+{
+	return send ? &socket->send_timeout : &socket->receive_timeout;
+}
