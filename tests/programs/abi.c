@@ -3,6 +3,7 @@
  * wrong flag, an argument that is none. */
 #include "check.h"
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -624,6 +625,8 @@ static void terminals(void)
 	SHOW(ioctl(slave, TCXONC, TCOON));
 	SHOW(ioctl(slave, TCXONC, 77));
 	SHOW(write(master, "typed", 5));
+	struct pollfd typed = {slave, POLLIN, 0}; /* Linux moves it there on its own time */
+	SHOW(poll(&typed, 1, 5000));
 	SHOW(ioctl(slave, FIONREAD, &number));
 	SHOW(number);
 	SHOW(ioctl(slave, TCFLSH, TCIFLUSH));
