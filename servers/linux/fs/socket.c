@@ -45,7 +45,8 @@ static int name_from_user(struct thread *thread, uint64_t address, uint64_t size
 	return 0;
 }
 
-/* As much of it as there is room for; *size says how much there was. Of a message's sender: no name is nothing at all. */
+/* As much of it as there is room for; *size says how much there was. Of a message's sender: no name is
+ * nothing at all. */
 static int name_to_user(struct thread *thread, uint64_t address, uint64_t size_address,
                         const struct socket_name *name, bool sender)
 {

@@ -130,6 +130,11 @@ void mm_write_protect(struct inode *inode, uint64_t index)
 
 /* ---- processes ---- */
 
+struct process *process_find(int pid)
+{
+	return test_thread->process->pid == pid ? test_thread->process : NULL;
+}
+
 struct thread *new_process(int pid, uint32_t uid)
 {
 	struct process *process = calloc(1, sizeof(*process));
