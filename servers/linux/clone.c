@@ -230,18 +230,21 @@ long sys_clone(struct thread *thread, const uint64_t arguments[6])
 }
 
 /*
- * What a thread has of its own: there are no namespaces, and threads share the rest for good. Not sharing what nobody else shares
- * succeeds, as on Linux.
+ * What a thread has of its own: there are no namespaces, and threads share the rest for good. Not sharing
+ * what nobody else shares succeeds, as on Linux.
  */
 long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 {
 	struct process *process = thread->process;
 	uint64_t flags = arguments[0];
 
-	if (flags & ~(uint64_t)(CLONE_FS | CLONE_FILES | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | NAMESPACES))
+	if (flags & ~(uint64_t)(CLONE_FS | CLONE_FILES | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD |
+	                        CLONE_SYSVSEM | NAMESPACES))
 		return -EINVAL;
 	if (flags & NAMESPACES)
-		return capable_root(thread) || flags & CLONE_NEWUSER ? -EINVAL : -EPERM; /* as a kernel built without them */
+		return capable_root(thread) || flags & CLONE_NEWUSER
+		               ? -EINVAL
+		               : -EPERM; /* as a kernel built without them */
 	if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) && process->thread_count > 1)
 		return -EINVAL;
 	if (flags & (CLONE_FS | CLONE_FILES) && process->thread_count > 1)

@@ -6,8 +6,8 @@
 #include "syscall.h"
 #include "thread.h"
 
-#define UNCHANGED       UINT32_MAX
-#define CAPABILITY_ALL  ((1ul << (CAPABILITY_LAST + 1)) - 1)
+#define UNCHANGED      UINT32_MAX
+#define CAPABILITY_ALL ((1ul << (CAPABILITY_LAST + 1)) - 1)
 
 static struct credentials *own(struct thread *thread)
 {

@@ -14,8 +14,8 @@
 #include "syscall.h"
 #include "thread.h"
 
-#define TICK            10000000ul /* ns: 100 a second */
-#define TIMER_SLACK     50000      /* ns */
+#define TICK        10000000ul /* ns: 100 a second */
+#define TIMER_SLACK 50000      /* ns */
 
 /* ---- names and figures ---- */
 
@@ -229,7 +229,8 @@ long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 	}
 }
 
-/* A call that a stop or a signal interrupted is made again by itself (syscall.h): there is never one to go on with. */
+/* A call that a stop or a signal interrupted is made again by itself (syscall.h): there is never one to go on
+ * with. */
 long sys_restart_syscall(struct thread *thread, const uint64_t arguments[6])
 {
 	(void)thread;

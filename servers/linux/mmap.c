@@ -11,9 +11,10 @@
 #include "fs/internal.h"
 
 #define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
-#define MAP_FLAGS_KNOWN                                                                                \
-	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED | \
-	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_FIXED_NOREPLACE)
+#define MAP_FLAGS_KNOWN                                                                          \
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_GROWSDOWN | \
+	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB |    \
+	 MAP_FIXED_NOREPLACE)
 
 static uint64_t page_align(uint64_t value)
 {
@@ -128,14 +129,15 @@ static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigne
 	return error;
 }
 
-long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags, bool replace,
-                   struct shared_memory *shared)
+long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags,
+                   bool replace, struct shared_memory *shared)
 {
 	unsigned place = !address ? 0 : replace ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	int error = choose_address(mm, address, length, place, &address);
 
 	if (!error)
-		error = mm_add_region(mm, address, address + length, prot, flags | VMA_SHARED, NULL, 0, shared);
+		error = mm_add_region(mm, address, address + length, prot, flags | VMA_SHARED, NULL, 0,
+		                      shared);
 	if (error)
 		return error == -EEXIST ? -EINVAL : error;
 	shared->references++;

@@ -62,7 +62,7 @@ struct signal_state {
 	struct signal_queue pending; /* for any thread of the process */
 	bool stopped;                /* by job control */
 	struct waitq continue_wait;
-	struct waitq arrived;        /* signalfd: who waits for any signal */
+	struct waitq arrived; /* signalfd: who waits for any signal */
 };
 
 struct signal_state *signal_state_create(const struct signal_state *copy_from);

@@ -259,7 +259,8 @@ long sys_futimesat(struct thread *thread, const uint64_t arguments[6])
 
 static int set_size(struct inode *inode, uint64_t size)
 {
-	if (inode->seals & (size < inode->attributes.size ? SEAL_SHRINK : SEAL_GROW) && size != inode->attributes.size)
+	if (inode->seals & (size < inode->attributes.size ? SEAL_SHRINK : SEAL_GROW) &&
+	    size != inode->attributes.size)
 		return -EPERM;
 	struct fs_time now = fs_now();
 	struct fs_attributes attributes = {.size = size, .mtime = now, .ctime = now};

@@ -40,7 +40,8 @@ struct pseudo_node {
 	void (*describe)(const struct pseudo *file, struct fs_attributes *attributes);
 };
 
-/* pithfs.c: what the component wrote into its log from *position on; the first component whose number is at least *number. */
+/* pithfs.c: what the component wrote into its log from *position on; the first component whose number is at
+ * least *number. */
 int component_log(const char *name, uint64_t *position, struct text *text);
 bool component_name(unsigned *number, char name[PSEUDO_NAME]);
 

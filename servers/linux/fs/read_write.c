@@ -132,7 +132,10 @@ static ssize_t write_with(struct file *file, struct io_buffer *buffer, uint64_t 
 {
 	struct file view = *file;
 	view.flags |= flags;
-	return file_write(&view, buffer, position);
+	ssize_t result = file_write(&view, buffer, position);
+	file->write_errors_seen = view.write_errors_seen;
+	file->sync_errors_seen = view.sync_errors_seen;
+	return result;
 }
 
 static ssize_t write_appending(struct file *file, struct io_buffer *buffer, uint64_t *position)
@@ -152,12 +155,14 @@ static ssize_t write_appending_synced(struct file *file, struct io_buffer *buffe
 
 long sys_pwritev2(struct thread *thread, const uint64_t arguments[6])
 {
-	static transfer *const writers[] = {file_write, write_synced, write_appending, write_appending_synced};
+	static transfer *const writers[] = {file_write, write_synced, write_appending,
+	                                    write_appending_synced};
 	int64_t offset = (int64_t)arguments[3];
 	if (arguments[5] & ~(uint64_t)(RWF_HIPRI_ | RWF_DSYNC_ | RWF_SYNC_ | RWF_APPEND_))
 		return -EOPNOTSUPP;
 	bool synced = arguments[5] & (RWF_DSYNC_ | RWF_SYNC_), appending = arguments[5] & RWF_APPEND_;
-	return transfer_vector(thread, arguments, offset == -1 ? NULL : &offset, writers[appending * 2 + synced]);
+	return transfer_vector(thread, arguments, offset == -1 ? NULL : &offset,
+	                       writers[appending * 2 + synced]);
 }
 
 long sys_lseek(struct thread *thread, const uint64_t arguments[6])

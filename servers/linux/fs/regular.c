@@ -271,8 +271,8 @@ static int64_t regular_seek(struct file *file, int64_t offset, int whence)
 	if (offset < 0 || (uint64_t)offset >= size)
 		return -ENXIO;
 	uint64_t found = (uint64_t)offset;
-	/* What has no store behind it has holes where it has no pages. Of others every byte counts as data: what Linux says
-	 * of file systems that cannot tell. */
+	/* What has no store behind it has holes where it has no pages. Of others every byte counts as data:
+	 * what Linux says of file systems that cannot tell. */
 	if (file->inode->superblock->operations->io_start == NULL)
 		found = next_in_memory(file->inode, found, whence == DATA);
 	else if (whence == HOLE)
