@@ -166,6 +166,31 @@ static void test_homes(void)
 	CHECK(last.words[3] == 1);
 }
 
+/* ---- registers ---- */
+
+static void sets_bases(void)
+{
+	__asm__ volatile("wrfsbase %0; wrgsbase %0" : : "r"(shared.value));
+	for (;;)
+		shared.count[0]++;
+}
+
+/* The CPU has what user mode gave them last, while it idles and a stranger asks. */
+static void test_bases(void)
+{
+	const struct thread_registers *registers = (struct thread_registers *)own_buffer->words;
+	struct worker worker;
+
+	begin();
+	shared.value = 0x123456789000;
+	worker = worker_new_on(1, 0, sets_bases, LOW);
+	worker_start(&worker);
+	WAIT_FOR(shared.count[0] > 0);
+	OK(op(worker.thread, THREAD_SUSPEND));
+	OK(op(worker.thread, THREAD_READ_REGISTERS));
+	CHECK(registers->fs_base == shared.value && registers->gs_base == shared.value);
+}
+
 /* ---- messages ---- */
 
 static void test_call(void)
@@ -818,6 +843,7 @@ static void test_revoke_all(void)
 
 const struct test tests_cpus[] = {
         {"cpus.homes", "what lives on different CPUs cannot be bound together", test_homes},
+        {"cpus.bases", "a stranger reads the TLS that user mode has set itself", test_bases},
         {"cpus.call", "a call reaches a server on another CPU and comes back", test_call},
         {"cpus.callers", "one server answers callers of all CPUs", test_callers},
         {"cpus.long-message", "64 words and a capability cross CPUs", test_long_message},

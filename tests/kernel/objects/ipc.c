@@ -259,6 +259,22 @@ static void test_peer_died(void)
 	OK(send_(SYS_RECV, endpoint, 0, reply, DEADLINE_POLL));
 	settle();
 	CHECK(shared.status[2] == ERR_NONE);
+	/* The thread that holds it is made to do something else. */
+	shared.reply = new_reply();
+	holder = worker_new(4, holder_4, LOW);
+	worker_start(&holder);
+	a = worker_new(0, caller_0, LOW);
+	shared.status[0] = 0xdead;
+	worker_start(&a);
+	settle();
+	CHECK(shared.status[4] == ERR_NONE && shared.status[0] == 0xdead);
+	OK(op(holder.thread, THREAD_SUSPEND));
+	OK(op(holder.thread, THREAD_READ_REGISTERS));
+	settle();
+	CHECK(shared.status[0] == 0xdead);
+	OK(op(holder.thread, THREAD_WRITE_REGISTERS));
+	settle();
+	CHECK(shared.status[0] == ERR_PEER_DIED);
 }
 
 static void test_close(void)
