@@ -2,6 +2,7 @@
 /* CNodes: finding capabilities, and deriving, moving and deleting them. */
 #include <kernel/cnode.h>
 #include <kernel/cpu.h>
+#include <kernel/cpu_time.h>
 #include <kernel/delete.h>
 #include <kernel/lock.h>
 #include <kernel/syscall.h>
@@ -147,6 +148,8 @@ static enum error derive_time(const struct slot *from, struct slot *to, uint64_t
 {
 	to->time = from->time;
 	to->time.promised = 0;
+	if (time_depth(from) >= TIME_DEPTH)
+		return ERR_LIMIT;
 	if (!share && !priority)
 		return ERR_NONE;
 	if (share > from->time.share || priority > from->time.priority)
@@ -183,12 +186,16 @@ static enum error derive_data(struct thread *caller, const struct slot *from, st
 	}
 }
 
-static enum error cnode_derive(struct thread *caller, const struct slot *cnode)
+/* A status of syscall.h. */
+static unsigned cnode_derive(struct thread *caller, const struct slot *cnode)
 {
 	struct transfer transfer;
 	struct slot scratch;
 	enum error error = transfer_decode(caller, cnode, &transfer);
 
+	while (!error && transfer.from->type == OBJECT_CPU_TIME && !time_approach_above(transfer.from))
+		if (preempt_wanted())
+			return STATUS_RESTART;
 	if (!error)
 		error = derive_data(caller, transfer.from, &scratch);
 	if (!error && argument(caller, 3) > RIGHT_ALL)

@@ -146,10 +146,12 @@ static bool derived_remove(struct slot *slot)
 	} else if (slot->place == PLACE_IO_SPACE) {
 		io_space_detached((struct io_space *)((char *)slot - offsetof(struct io_space, control)));
 	} else if (slot->place == PLACE_CONTEXT_TIME) {
-		if (!is_here(cpu_at((unsigned)slot->object)))
+		struct sched_context *context =
+		        (struct sched_context *)((char *)slot - offsetof(struct sched_context, time));
+
+		if (!is_here(cpu_at((unsigned)slot->object)) || !sched_context_approach_time(context))
 			return false;
-		sched_context_unconfigure(
-		        (struct sched_context *)((char *)slot - offsetof(struct sched_context, time)));
+		sched_context_unconfigure(context);
 	} else if (slot->place == PLACE_IRQ) {
 		if (!is_here(cpu_at(IRQ_HOME)))
 			return false;
@@ -235,6 +237,8 @@ static bool object_destroy(struct slot *slot)
 	case OBJECT_THREAD:
 		return thread_end(object);
 	case OBJECT_SCHED_CONTEXT:
+		if (!sched_context_approach_time(object))
+			return false;
 		sched_context_destroy(object);
 		return true;
 	case OBJECT_ENDPOINT:
@@ -274,7 +278,8 @@ static void cnode_begin_dying(struct slot *slot)
 static void original_remove(struct slot *slot)
 {
 	step_is_long();
-	if (slot->flags & SLOT_DYING)
+	/* What finishing it looks for is near before anything is lost. */
+	if (slot->flags & SLOT_DYING || !slot_approach_parent(slot))
 		return;
 	if (slot->type == OBJECT_CNODE)
 		cnode_begin_dying(slot);
@@ -412,6 +417,7 @@ static void cnode_dying_step(struct slot *self)
 			return;
 		}
 	}
+	step_is_long(); /* so many slots were passed */
 	if (self->slots <= 1)
 		self_held_finish(self);
 }

@@ -16,6 +16,9 @@ static void fault_log(const struct thread *thread, enum error error)
 {
 	const struct thread_fault *fault = &thread->fault;
 
+	/* Interrupts are off: nobody waits for a line that is busy. */
+	if (!arch_debug_ready())
+		return;
 	if (thread->message == MESSAGE_FOREIGN)
 		kernel_log("thread %p stopped: foreign system call %lu at %#lx, no handler (%u)\n",
 		           (const void *)thread, foreign_number(&thread->context),

@@ -5,6 +5,7 @@
 #include <kernel/cpu_time.h>
 #include <kernel/delete.h>
 #include <kernel/inherit.h>
+#include <kernel/lock.h>
 #include <kernel/mail.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
@@ -101,13 +102,33 @@ unsigned sched_context_invoke(struct thread *caller, struct slot *slot, unsigned
 
 /* ---- what is promised ---- */
 
-/*
- * The sum is kept in every CpuTime above. Finding a parent passes the siblings that were derived later: many,
- * if their owner likes; only promises, not plain slices, are looked up.
- */
+/* The sum is kept in every CpuTime above: at most TIME_DEPTH, each of which is to be near the next
+ * (time_approach_above). */
 static struct slot *time_above(const struct slot *time)
 {
 	return time->flags & SLOT_ORIGINAL ? NULL : slot_parent(time);
+}
+
+bool time_approach_above(struct slot *time)
+{
+	for (; time && !(time->flags & SLOT_ORIGINAL); time = slot_parent(time))
+		if (!slot_approach_parent(time))
+			return false;
+	return true;
+}
+
+unsigned time_depth(const struct slot *time)
+{
+	unsigned depth = 0;
+
+	for (; time; time = time_above(time))
+		depth++;
+	return depth;
+}
+
+bool sched_context_approach_time(struct sched_context *context)
+{
+	return slot_empty(&context->time) || time_approach_above(&context->time);
 }
 
 static void promise(struct slot *time, uint64_t share)
@@ -184,6 +205,9 @@ static unsigned cpu_time_configure(struct thread *caller, struct slot *slot)
 		return ERR_ARGUMENT;
 	if (go_home(target))
 		return STATUS_RESTART;
+	while (!time_approach_above(slot) || !sched_context_approach_time(slot_object(target)))
+		if (preempt_wanted())
+			return STATUS_RESTART;
 	/* A plain slice promises no share: it only takes turns. */
 	share = budget == period ? 0 : (budget * 1000 + period - 1) / period;
 	if (!sched_context_promise(slot_object(target), slot, share))

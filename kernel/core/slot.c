@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The derivation tree: linking, deriving, moving. Every function but slot_parent is a constant number of
- * steps. */
+ * steps; slot_approach_parent() makes that one short. */
 #include <kernel/arch.h>
 #include <kernel/lock.h>
 #include <kernel/slot.h>
@@ -44,6 +44,22 @@ struct slot *slot_parent(const struct slot *slot)
 	while (slot->prev && !slot_is_first_child(slot))
 		slot = slot->prev;
 	return slot->prev;
+}
+
+bool slot_approach_parent(struct slot *slot)
+{
+	struct slot *ahead = slot;
+
+	for (unsigned i = 0; i < SLOT_NEAR; i++) {
+		if (!ahead->prev || slot_is_first_child(ahead))
+			return true;
+		ahead = ahead->prev;
+	}
+	if (slot_is_first_child(ahead))
+		return true;
+	slot_unlink(slot);
+	slot_insert_after(slot, ahead->prev);
+	return false;
 }
 
 struct slot slot_forest;

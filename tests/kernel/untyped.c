@@ -232,3 +232,53 @@ TEST(untyped_sixty_four, "one call makes 64 objects of any kind")
 		MUST(CNODE, CNODE_REVOKE, untyped);
 	}
 }
+
+/* kernel/irqs-off sees how long each of these takes; 18 instructions a sibling would be too many. */
+TEST(cpu_time_siblings,
+     "a CpuTime among thousands of siblings promises, is derived and deleted in short steps")
+{
+	enum { SIBLINGS = 2000 };
+	cptr_t cnode = object_new(OBJECT_CNODE, 19), top = slot_new(), first = slot_new(), copy = slot_new();
+	cptr_t context = object_new(OBJECT_SCHED_CONTEXT, 0), thread = object_new(OBJECT_THREAD, 0);
+
+	MUST(CNODE, CNODE_DERIVE, top, CPTR_NULL, INIT_SLOT_CPU_TIME, RIGHT_ALL, 100, 100);
+	MUST(CNODE, CNODE_DERIVE, first, CPTR_NULL, top, RIGHT_ALL, 50, 100);
+	MUST(first, CPU_TIME_CONFIGURE, context, 1000000, 50000000);
+	for (uint64_t i = 1; i <= SIBLINGS; i++)
+		MUST(cnode, CNODE_DERIVE, i, CPTR_NULL, top, RIGHT_ALL);
+	MUST(first, CPU_TIME_CONFIGURE, context, 2000000, 50000000);
+	/* Of the 100 in a thousand of `top`, 40 are promised. */
+	for (uint64_t i = SIBLINGS + 1; i <= 2 * SIBLINGS; i++)
+		MUST(cnode, CNODE_DERIVE, i, CPTR_NULL, top, RIGHT_ALL);
+	MUST(CNODE, CNODE_DERIVE, copy, CPTR_NULL, first, RIGHT_ALL);
+	EXPECT(ERR_LIMIT, top, CPU_TIME_CONFIGURE, context, 6000000, 50000000);
+	MUST(copy, CPU_TIME_CONFIGURE, context, 2500000, 50000000);
+	MUST(thread, THREAD_BIND, BIND_SCHED_CONTEXT, context);
+	MUST(CNODE, CNODE_DELETE, context);
+	/* Nothing is promised any more. */
+	context = object_new(OBJECT_SCHED_CONTEXT, 0);
+	MUST(top, CPU_TIME_CONFIGURE, context, 5000000, 50000000);
+	MUST(CNODE, CNODE_REVOKE, top);
+	EXPECT(ERR_NO_CAPABILITY, first, CPU_TIME_CONFIGURE, context, 1000000, 50000000);
+}
+
+TEST(cpu_time_depth, "CpuTimes are derived from each other sixteen times, and not copied by messages")
+{
+	cptr_t endpoint = object_new(OBJECT_ENDPOINT, 0), last = INIT_SLOT_CPU_TIME, next;
+
+	for (unsigned i = 1; i < 16; i++, last = next) {
+		next = slot_new();
+		MUST(CNODE, CNODE_DERIVE, next, CPTR_NULL, last, RIGHT_ALL);
+	}
+	EXPECT(ERR_LIMIT, CNODE, CNODE_DERIVE, slot_new(), CPTR_NULL, last, RIGHT_ALL);
+	MUST(last, CPU_TIME_CONFIGURE, object_new(OBJECT_SCHED_CONTEXT, 0), 50000, 50000000);
+	own_buffer->caps[0] = last;
+	EXPECT_CALL(ERR_WRONG_TYPE, SYS_SEND,
+	            ((struct registers){.cap = endpoint,
+	                                .info = MESSAGE_INFO_CAPS(0, 0, 1, 0),
+	                                .deadline = DEADLINE_POLL}));
+	EXPECT_CALL(ERR_TIMEOUT, SYS_SEND,
+	            ((struct registers){.cap = endpoint,
+	                                .info = MESSAGE_INFO_CAPS(0, 0, 1, 1),
+	                                .deadline = DEADLINE_POLL}));
+}

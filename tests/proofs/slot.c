@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The derivation tree (kernel/core/slot.c): each operation, on any forest of SLOTS slots, keeps links and rights as
- * docs/invariants.md 1 and 3 say, and changes no other capability.
+ * The derivation tree (kernel/core/slot.c): each operation, on any forest of SLOTS slots, keeps links and
+ * rights as docs/invariants.md 1 and 3 say, and changes no other capability.
  */
 #include "proof.h"
+
+/* So that the forest has slots that are not near. */
+#define SLOT_NEAR 2
 
 #include "kernel/core/slot.c"
 
@@ -17,7 +20,7 @@
 #define RIGHTS 0
 #endif
 #ifndef OP
-#define OP any_below(6)
+#define OP any_below(7)
 #endif
 
 struct slot nondet_slot(void);
@@ -34,7 +37,8 @@ void tree_write_end(void)
 	writing--;
 }
 
-/* Objects of their own, so that a pointer is one of a few and not an offset: that is what the prover is quick at. */
+/* Objects of their own, so that a pointer is one of a few and not an offset: that is what the prover is quick
+ * at. */
 static struct slot *slots[SLOTS];
 
 static struct slot *any_link(void)
@@ -105,12 +109,25 @@ static void make_any_forest(void)
 
 static bool same_capability(const struct slot *a, const struct slot *b)
 {
-	return a->type == b->type && a->rights == b->rights && a->flags == b->flags && a->object == b->object &&
-	       a->data[0] == b->data[0] && a->data[1] == b->data[1] && a->slots == b->slots;
+	return a->type == b->type && a->rights == b->rights && a->flags == b->flags &&
+	       a->object == b->object && a->data[0] == b->data[0] && a->data[1] == b->data[1] &&
+	       a->slots == b->slots;
+}
+
+static unsigned steps_to_parent(const struct slot *slot)
+{
+	unsigned steps = 0;
+
+	while (slot->prev && slot->prev->child != slot && steps <= SLOTS) {
+		slot = slot->prev;
+		steps++;
+	}
+	return steps;
 }
 
 int main(void)
 {
+	unsigned steps;
 	struct slot before, witnessed;
 	unsigned from = any_below(SLOTS), to = any_below(SLOTS), witness = any_below(SLOTS);
 	struct slot *slot, *other, *child, *parent;
@@ -153,6 +170,19 @@ int main(void)
 		parent = slot_parent(slot);
 		slot_hand_up_child(slot);
 		prove(slot_parent(child) == parent && slot->next == child);
+		to = from;
+		break;
+	case 6:
+		assume(!slot_empty(slot));
+		parent = slot_parent(slot);
+		child = slot->child;
+		steps = steps_to_parent(slot);
+		if (slot_approach_parent(slot))
+			prove(steps_to_parent(slot) <= SLOT_NEAR);
+		else
+			prove(steps_to_parent(slot) < steps);
+		prove(same_capability(slot, &before) && slot->child == child);
+		prove(slot_parent(slot) == parent);
 		to = from;
 		break;
 	default:

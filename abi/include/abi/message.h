@@ -13,7 +13,7 @@
 
 /*
  * Message info: bits 0..6 words, 8..10 capabilities, 12..15 which of them are moved (the others are copied:
- * the receiver gets a capability derived from the sender's), 32..63 label. Other bits are zero.
+ * the receiver gets a capability derived from the sender's; Untyped, Reply, CpuTime cannot be), 32..63 label. Other bits are zero.
  * Sending capabilities needs GRANT on the Endpoint capability.
  */
 #define MESSAGE_INFO(label, words) ((uint64_t)(label) << 32 | (uint64_t)(words))

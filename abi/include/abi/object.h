@@ -66,7 +66,8 @@ enum object_type {
 	/* Notification; only of an unbadged one, 0 keeps), w4 = first page and w5 = pages (Memory; 0,0 keeps), w4 = first */ \
 	/* port, w5 = count (IoPorts; 0,0 keeps), w4 = share in 1/1000 and w5 = maximum priority (CpuTime; 0,0 keeps), */ \
 	/* w4 = first requester, w5 = count (IoSpaceControl; 0,0 keeps). */                                         \
-	/* Untyped, Reply: ERR_WRONG_TYPE (move them). NO_CAPABILITY, OCCUPIED, RANGE, ARGUMENT */                  \
+	/* Untyped, Reply: ERR_WRONG_TYPE (move them). LIMIT: more than the CpuTime has, or more than 16 derived from */ \
+	/* each other. NO_CAPABILITY, OCCUPIED, RANGE, ARGUMENT */                                                  \
 	OPERATION(CNODE_DERIVE, 0x20)                                                                         \
 	/* w0 = destination slot, w1 = source CNode, w2 = source slot */                                             \
 	OPERATION(CNODE_MOVE, 0x21)                                                                           \

@@ -59,7 +59,6 @@ enum {
 #define FAULT_OVERFLOW      (1u << 0)
 #define FAULT_PENDING       (1u << 1)
 #define FAULT_RECORDED      (1ul << 63) /* second word of a record */
-#define FAULT_READ_ACCESS   (1ul << 62)
 #define PROTECTED_ON        (1u << 31)
 
 /* A context: of one device of one bus. */
@@ -320,9 +319,6 @@ static void unit_report(const struct unit *unit)
 
 		if (!(record & FAULT_RECORDED))
 			continue;
-		kernel_log("iommu: device %02x:%02x.%x may not %s %#lx (reason %lu)\n", requester >> 8,
-		           requester >> 3 & 31, requester & 7, record & FAULT_READ_ACCESS ? "read" : "write",
-		           read64(unit, at) & ~(PAGE_SIZE - 1), record >> 32 & 0xff);
 		write32(unit, at + 12, FAULT_RECORDED >> 32);
 		fault_count(requester);
 	}

@@ -5,4 +5,12 @@
 #include <kernel/slot.h>
 #include <kernel/thread.h>
 
+/* CpuTimes derived from each other, so that what one promises is looked up in few steps. */
+#define TIME_DEPTH 16
+
+/* Whether it and those above it are near each other (slot_approach_parent). */
+bool time_approach_above(struct slot *time);
+/* How many there are, with itself; after that. */
+unsigned time_depth(const struct slot *time);
+
 unsigned cpu_time_invoke(struct thread *caller, struct slot *slot, unsigned operation);

@@ -61,6 +61,8 @@ void sched_context_init(struct sched_context *context);
 void sched_context_destroy(struct sched_context *context);
 /* The deadline: the next amount comes back. */
 void sched_context_refill(struct sched_context *context);
+/* Before it is unconfigured or destroyed: see slot_approach_parent. */
+bool sched_context_approach_time(struct sched_context *context);
 /* Its CpuTime is revoked: its thread does not run until it is configured again. */
 void sched_context_unconfigure(struct sched_context *context);
 /* When the next amount comes back; some is to come. */

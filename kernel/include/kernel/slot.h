@@ -137,6 +137,14 @@ extern struct slot slot_forest;
 
 /* The parent (slot_forest for a root; NULL for slot_forest). Walks the siblings: for children of Untypeds. */
 struct slot *slot_parent(const struct slot *slot);
+/*
+ * Whether slot_parent() needs at most SLOT_NEAR steps now. If not, the slot went past so many of its
+ * siblings, whose order means nothing: look whether somebody waits, and ask again.
+ */
+#ifndef SLOT_NEAR
+#define SLOT_NEAR 32
+#endif
+bool slot_approach_parent(struct slot *slot);
 /* Walk all slots below top: begin with top->child, NULL ends it. For checks: it visits everything. */
 struct slot *slot_next_below(const struct slot *slot, const struct slot *top);
 /* Put a capability without parent into an empty slot. */
