@@ -245,9 +245,8 @@ long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 		return capable_root(thread) || flags & CLONE_NEWUSER
 		               ? -EINVAL
 		               : -EPERM; /* as a kernel built without them */
-	if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) && process->thread_count > 1)
-		return -EINVAL;
-	if (flags & (CLONE_FS | CLONE_FILES) && process->thread_count > 1)
+	if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES) &&
+	    process->thread_count > 1)
 		return -EINVAL;
 	if (flags & CLONE_FILES) {
 		struct file_table *copy = file_table_copy(process->files);

@@ -185,22 +185,24 @@ static void remove_name(struct states *states, struct item *item)
 		remove_link(states, item, link);
 }
 
-static void rename_link(struct states *states, struct item *item, struct link *from, int parent)
+static void rename_to(struct states *states, struct link *from, const struct link *to)
 {
-	struct fs_request request = {.operation = FS_RENAME};
-	struct link *to;
+	struct fs_request request = {.operation = FS_RENAME,
+	                             .inode = number_of(states, from->parent),
+	                             .other_inode = number_of(states, to->parent),
+	                             .name_length = (uint32_t)strlen(from->text),
+	                             .target_length = (uint32_t)strlen(to->text)};
 
-	if (item->link_count == LINKS)
-		return;
-	to = link_new(states, item, parent, false);
-	request.inode = number_of(states, from->parent);
-	request.other_inode = number_of(states, to->parent);
-	request.name_length = (uint32_t)strlen(from->text);
-	request.target_length = (uint32_t)strlen(to->text);
 	memcpy(request.data, from->text, request.name_length);
 	memcpy(request.data + request.name_length, to->text, request.target_length);
 	must(machine_call(states->machine, &request) == 0, "a rename");
 	from->removed = true;
+}
+
+static void rename_link(struct states *states, struct item *item, struct link *from, int parent)
+{
+	if (item->link_count < LINKS)
+		rename_to(states, from, link_new(states, item, parent, false));
 }
 
 /* Directories that the disk has stay where they are: a move is known to be seen twice (README). */
@@ -248,18 +250,11 @@ static void replace(struct states *states)
 {
 	struct item *item = some_item(states, false), *other = some_item(states, false);
 	struct link *from = item ? live_link(item) : NULL, *over = other ? live_link(other) : NULL;
-	struct fs_request request = {.operation = FS_RENAME};
 
 	if (!from || !over || item == other || item->link_count == LINKS)
 		return;
-	request.inode = number_of(states, from->parent);
-	request.other_inode = number_of(states, over->parent);
-	request.name_length = (uint32_t)strlen(from->text);
-	request.target_length = (uint32_t)strlen(over->text);
-	memcpy(request.data, from->text, request.name_length);
-	memcpy(request.data + request.name_length, over->text, request.target_length);
-	must(machine_call(states->machine, &request) == 0, "a rename");
-	over->removed = from->removed = true;
+	rename_to(states, from, over);
+	over->removed = true;
 	item->links[item->link_count] = *over;
 	item->links[item->link_count].old = false;
 	item->links[item->link_count++].removed = false;
