@@ -277,6 +277,56 @@ static void test_signals(void)
 	CHECK(shared.count[4] == ROUNDS);
 }
 
+/*
+ * The RTC's periodic interrupt, which comes to CPU 0, wakes a thread of another one. We do not wait
+ * meanwhile, so nobody else could run here.
+ */
+#define RTC_LINE     8
+#define RTC_PERIODIC 0x40
+
+static uint64_t rtc_read(unsigned index)
+{
+	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0x70, 1, index));
+	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_IN, 0x71, 1));
+	return last.words[0];
+}
+
+static void rtc_control(uint64_t value)
+{
+	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0x70, 1, 0xb));
+	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0x71, 1, value));
+}
+
+static void test_irq(void)
+{
+	cptr_t irq = slot_new();
+	struct worker worker;
+	uint64_t control;
+
+	begin();
+	shared.notification = object_new_on(1, OBJECT_NOTIFICATION);
+	shared.other = derived(object_new_on(0, OBJECT_NOTIFICATION), RIGHT_WRITE, 1, 0);
+	worker = worker_new_on(1, 4, echo, LOW);
+	worker_start(&worker);
+	OK(op(INIT_SLOT_IRQ_CONTROL, IRQ_CONTROL_LINE, RTC_LINE, 0, CPTR_NULL, irq));
+	OK(op(irq, IRQ_BIND, derived(shared.notification, RIGHT_WRITE, 1, 0)));
+	control = rtc_read(0xb);
+	rtc_control(control | RTC_PERIODIC);
+	for (uint64_t i = 0; i < 3; i++) {
+		deadline_t end = now() + 1000000000;
+
+		rtc_read(0xc); /* the next one comes when this one's cause has been read */
+		while (shared.count[4] <= i && now() < end) {
+			if (boot->cpu_count == 1)
+				settle();
+		}
+		CHECK(shared.count[4] > i);
+		OK(op(irq, IRQ_ACKNOWLEDGE));
+	}
+	rtc_control(control);
+	rtc_read(0xc);
+}
+
 static void test_deadline(void)
 {
 	cptr_t endpoint = object_new_on(1, OBJECT_ENDPOINT);
@@ -848,6 +898,7 @@ const struct test tests_cpus[] = {
         {"cpus.callers", "one server answers callers of all CPUs", test_callers},
         {"cpus.long-message", "64 words and a capability cross CPUs", test_long_message},
         {"cpus.signals", "signals cross CPUs both ways", test_signals},
+        {"cpus.irq", "an interrupt wakes a thread of another CPU", test_irq},
         {"cpus.deadline", "a call to another CPU times out there; a closed endpoint refuses it",
          test_deadline},
         {"cpus.peer-died", "a caller learns that the server on another CPU died", test_peer_died},

@@ -250,6 +250,24 @@ static void test_foreign(void)
 	CHECK(last.words[1] == THREAD_STATE_STOPPED);
 }
 
+/* The answer to a call that was parked: whichever of the two has the higher priority goes on. */
+static void test_foreign_priority(void)
+{
+	cptr_t endpoint = new_endpoint(), reply = new_reply(), other = new_reply();
+
+	foreign_new(foreigner, endpoint);
+	foreign_result = 0;
+	for (uint64_t own = LOW + 1; own >= LOW - 1; own -= 2) {
+		OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+		EXPECT(send_(SYS_RECV, endpoint, 0, other, DEADLINE_POLL), ERR_TIMEOUT);
+		OK(op(INIT_SLOT_THREAD, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, own));
+		last = (struct registers){.info = MESSAGE_INFO(0, 1), .words = {own}, .reply = reply};
+		OK(sys(SYS_REPLY));
+		CHECK((foreign_result == own) == (own < LOW));
+		OK(op(INIT_SLOT_THREAD, THREAD_SET_PRIORITY, INIT_SLOT_CPU_TIME, PRIORITY_MAX));
+	}
+}
+
 static void test_poke_running(void)
 {
 	cptr_t endpoint = new_endpoint(), reply = new_reply();
@@ -354,6 +372,8 @@ const struct test tests_threads[] = {
         {"thread.fault", "a page fault is answered with a mapping, an exception with registers", test_fault},
         {"thread.no-handler", "a fault without handler stops the thread", test_fault_without_handler},
         {"thread.foreign", "foreign system calls, and pokes between them", test_foreign},
+        {"thread.foreign-priority", "a parked foreign call is answered: the higher priority goes on",
+         test_foreign_priority},
         {"thread.poke", "a poke reaches a thread that runs", test_poke_running},
         {"thread.suspend", "suspending cancels a wait", test_suspend},
         {"sched.round-robin", "equals take turns", test_round_robin},
