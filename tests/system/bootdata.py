@@ -73,8 +73,10 @@ def test_boot_images():
 
 
 def test_cpus():
-    for cpu in ("qemu32", "qemu64,-lm", "qemu64,-nx", "pentium3", "486"):
-        says("Pith: this CPU has no 64-bit mode or no no-execute pages", cpu=cpu, initrd=IMAGE)
+    for cpu in ("qemu32", "qemu64,-lm", "qemu64,-nx", "qemu64,-syscall", "pentium3", "486"):
+        says("Pith: this CPU has no 64-bit mode, no SYSCALL or no no-execute pages", cpu=cpu, initrd=IMAGE)
+    for feature in ("mce", "apic", "pge", "fxsr", "sse2"):
+        says("Pith: this CPU lacks MCE, APIC, PGE, FXSR or SSE2", cpu=f"qemu64,-{feature}", initrd=IMAGE)
 
 
 def test_no_tables():

@@ -16,6 +16,7 @@ from support import PITH, Shell, check, equal, file_path, run, write_file
 
 def test_debugger_knows_kernel_and_components():
     batch = ["hbreak kernel_main", "continue", "info symbol $rip", "pith-symbols linux", "info address start_fiber",
+             "delete", "hbreak kernel_syscall", "continue", "backtrace 3",
              "delete", "hbreak start_fiber", "continue", "backtrace 2"]
     command = [PITH, "debug"]
     for line in batch:
@@ -23,6 +24,7 @@ def test_debugger_knows_kernel_and_components():
     text = run(command, timeout=120).stdout.decode(errors="replace")
     check("kernel_main in section" in text, "the kernel's first function", text)
     check('Symbol "start_fiber" is a function' in text, "a symbol of linux", text)
+    check("boot_high" not in text, "a system call came from user mode", text)
     check("#0  start_fiber" in text, "a breakpoint in linux", text)
 
 

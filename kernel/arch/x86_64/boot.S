@@ -68,6 +68,14 @@ boot_32:
 	jz	boot_fail
 	test	$(1 << 20), %edx	/* no-execute */
 	jz	boot_fail
+	test	$(1 << 11), %edx	/* SYSCALL */
+	jz	boot_fail
+	mov	$1, %eax
+	cpuid
+	not	%edx
+	mov	$message_features, %ebp
+	test	$(1 << 7 | 1 << 9 | 1 << 13 | 1 << 24 | 1 << 26), %edx	/* MCE, APIC, PGE, FXSR, SSE2 */
+	jnz	boot_fail
 
 	/* 4 directories of 2 MiB pages, present and writable */
 	mov	$PHYSICAL(early_directories), %ecx
@@ -186,7 +194,9 @@ boot_uart_setup:
 message_loader:
 	.asciz	"\nPith: the boot loader speaks neither PVH nor multiboot2\n"
 message_cpu:
-	.asciz	"\nPith: this CPU has no 64-bit mode or no no-execute pages\n"
+	.asciz	"\nPith: this CPU has no 64-bit mode, no SYSCALL or no no-execute pages\n"
+message_features:
+	.asciz	"\nPith: this CPU lacks MCE, APIC, PGE, FXSR or SSE2\n"
 	.balign 8
 boot_gdt:
 	.quad	0
@@ -210,7 +220,7 @@ boot_high:
 	mov	%eax, %gs
 	mov	%ebp, %r13d		/* index */
 	imul	$STACKS_SIZE, %r13, %rax
-	lea	cpu_stacks + STACK_BOOT_TOP(%rax), %rsp
+	lea	cpu_stacks + STACK_BOOT_TOP - 16(%rax), %rsp	/* the last word stays 0: what enters the kernel later returns nowhere */
 	mov	%edi, %ebx		/* information */
 	mov	%esi, %r12d		/* loader */
 	xor	%ebp, %ebp
