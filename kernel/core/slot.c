@@ -50,16 +50,15 @@ bool slot_approach_parent(struct slot *slot)
 {
 	struct slot *ahead = slot;
 
-	for (unsigned i = 0; i < SLOT_NEAR; i++) {
-		if (!ahead->prev || slot_is_first_child(ahead))
-			return true;
+	for (unsigned i = 0; ahead->prev && !slot_is_first_child(ahead); i++) {
+		if (i == SLOT_NEAR) {
+			slot_unlink(slot);
+			slot_insert_after(slot, ahead->prev);
+			return false;
+		}
 		ahead = ahead->prev;
 	}
-	if (slot_is_first_child(ahead))
-		return true;
-	slot_unlink(slot);
-	slot_insert_after(slot, ahead->prev);
-	return false;
+	return true;
 }
 
 struct slot slot_forest;
