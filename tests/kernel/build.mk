@@ -29,7 +29,7 @@ $(B)/tests/kernel-objects/%.o: $(KTEST)/% $(MAKEFILES_USED)
 	@mkdir -p $(@D)
 	@$(CC) $(COMMON) $(KOBJECTS_FLAGS) -c -o $@ $<
 
-KOBJECTS     := $(patsubst $(KTEST)/%,$(B)/tests/kernel-objects/%.o,$(wildcard $(KTEST)/objects/*.c) $(KTEST)/start.S $(KTEST)/support/memory.c)
+KOBJECTS     := $(patsubst $(KTEST)/%,$(B)/tests/kernel-objects/%.o,$(wildcard $(KTEST)/objects/*.c) $(KTEST)/start.S $(addprefix $(KTEST)/support/,choose.c memory.c))
 DEPENDENCIES += $(KOBJECTS:.o=.d)
 
 $(B)/tests/kernel-objects.elf: $(KOBJECTS)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs the tests and says what they covered. The last line is `kernel tests: N passed, M failed`. */
+#include <choose.h>
+
 #include "test.h"
 
 extern const struct test __start_tests[], __stop_tests[];
@@ -178,6 +180,8 @@ void test_main(const struct boot_info *info)
 	for (const struct test *test = __start_tests; test < __stop_tests; test++) {
 		unsigned before = failures;
 
+		if (!test_is_chosen(info->command_line, test->id))
+			continue;
 		current = test->id;
 		pool_begin();
 		test->run();
@@ -192,7 +196,8 @@ void test_main(const struct boot_info *info)
 		print(test->sentence);
 		print("\n");
 	}
-	coverage_print();
+	if (test_is_chosen(info->command_line, ""))
+		coverage_print();
 	print("kernel tests: ");
 	print_number(passed);
 	print(" passed, ");

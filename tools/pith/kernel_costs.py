@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import kernel_report
+import kernel_test
 import trace
 from paths import Failure, root
 
@@ -19,6 +20,9 @@ HEADER = """\
 # Instructions in the kernel of calls that succeed, in the kernel's tests: the median and the most.
 # Getting in and out, some 50 more, is not counted. Written by tools/pith/kernel_costs.py --write.
 """
+# The ring keeps the last events of a run, so what comes early in a long one has a run of its own.
+RUNS = [*((program, (), "") for program in kernel_report.TEST_PROGRAMS), ("kernel", (), "only=breakpoint"),
+        ("kernel", kernel_test.iommu(39), "only=io_")]
 SLACK, MARGIN = 1.3, 60  # the mix of calls in the tests changes
 
 
@@ -31,8 +35,8 @@ def measure():
     """{name: (median, most)}."""
     words, costs = trace.Words(), {}
     known = {**words.operations, **words.syscalls}
-    for program in kernel_report.TEST_PROGRAMS:
-        with kernel_report.traced(program) as traced:
+    for program, devices, append in RUNS:
+        with kernel_report.traced(program, devices, append) as traced:
             for stretch in trace.all_stretches(traced):
                 enter = stretch.enter
                 if enter.detail == trace.VECTOR_SYSCALL and not trace.is_foreign(stretch) and succeeded(stretch):

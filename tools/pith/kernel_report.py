@@ -99,12 +99,12 @@ def pairs():
 
 
 @contextlib.contextmanager
-def traced_machine(image, devices=()):
+def traced_machine(image, devices=(), append=""):
     """A machine with one CPU that runs the image on the kernel with the trace, and its memory."""
     boot.make(trace.KERNEL, image)
     memory = trace.Memory("512M")
     try:
-        command = machine.command_line(trace.KERNEL, image, memory="512M", icount=True, cpus=1,
+        command = machine.command_line(trace.KERNEL, image, append, memory="512M", icount=True, cpus=1,
                                        extra=["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *devices, *memory.options()])
         with machine.Machine(command) as emulator:
             yield emulator, memory
@@ -113,9 +113,9 @@ def traced_machine(image, devices=()):
 
 
 @contextlib.contextmanager
-def traced(program, devices=()):
+def traced(program, devices=(), append=""):
     """The trace of one of the kernel's test programs."""
-    with traced_machine(build("tests", f"{program}.img"), devices) as (emulator, memory):
+    with traced_machine(build("tests", f"{program}.img"), devices, append) as (emulator, memory):
         _, log = bench.collect(emulator, kernel_test.SECONDS, [bench.HALTED, kernel_test.GIVEN_UP])
         result = kernel_test.RESULT.search(log)
         if not result or result[1] != "0":

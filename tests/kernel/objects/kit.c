@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <choose.h>
+
 #include "test.h"
 
 #define FIRST_SLOT  2000
@@ -383,24 +385,10 @@ void test_restart(void)
 	prepare();
 }
 
-/* `only=PREFIX` on the command line chooses tests by the beginning of their ids; without it, all are. */
-static bool chosen(const char *id)
-{
-	const char *wanted = boot->command_line, *key = "only=";
-
-	while (*key && *key == *wanted)
-		key++, wanted++;
-	if (*key)
-		return true;
-	while (*wanted && *wanted == *id)
-		wanted++, id++;
-	return !*wanted;
-}
-
 static void run_tests(const struct test *tests)
 {
 	for (; tests->id; tests++) {
-		if (!chosen(tests->id))
+		if (!test_is_chosen(boot->command_line, tests->id))
 			continue;
 		current_id = tests->id;
 		failures_here = 0;
@@ -443,7 +431,7 @@ void test_main(const struct boot_info *info)
 	if (boot->cpu_count > 1) {
 		run_tests(tests_far_inversions);
 		run_tests(tests_cpus);
-		if (chosen(""))
+		if (test_is_chosen(boot->command_line, ""))
 			print_coverage();
 	}
 	print("kernel tests: ");
