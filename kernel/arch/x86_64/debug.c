@@ -43,12 +43,13 @@ static void uart_write(char c)
 	port_out8(UART_DATA, (uint8_t)c);
 }
 
-/* One text at a time. Held with interrupts off and for a bounded time. */
+/* One text at a time. Held with interrupts off and for a bounded time, which a virtual machine's host can
+ * make long. */
 static uint32_t uart_lock;
 
 void debug_claim(void)
 {
-	uint64_t end = arch_time() + NS_PER_SECOND / 10;
+	uint64_t end = arch_time() + NS_PER_SECOND;
 
 	while (__atomic_exchange_n(&uart_lock, 1, __ATOMIC_ACQUIRE) && arch_time() < end)
 		cpu_pause();
