@@ -21,8 +21,13 @@ static void show_output(const char *label)
 {
 	struct pollfd poll_set = {.fd = master, .events = POLLIN};
 	printf("%s: \"", label);
-	while (poll(&poll_set, 1, 100) > 0 && poll_set.revents & POLLIN) {
+	for (;;) {
 		char text[256];
+		int ready = poll(&poll_set, 1, 300);
+		if (ready < 0 && errno == EINTR)
+			continue; /* the signal that was typed may come before its echo */
+		if (ready <= 0 || !(poll_set.revents & POLLIN))
+			break;
 		ssize_t count = read(master, text, sizeof(text));
 		for (ssize_t i = 0; i < count; i++) {
 			if (text[i] >= ' ' && text[i] < 127)
