@@ -22,6 +22,14 @@ enum error cspace_find(const struct thread *thread, uint64_t index, unsigned typ
 	return ERR_NONE;
 }
 
+enum error cspace_find_source(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
+                              struct slot **out)
+{
+	enum error error = cspace_find(thread, index, type, rights, out);
+
+	return !error && (*out)->flags & SLOT_DOOMED ? ERR_NO_CAPABILITY : error;
+}
+
 static void slot_copy(const struct slot *slot, struct capability *out)
 {
 	out->header = __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED);
@@ -193,6 +201,8 @@ static unsigned cnode_derive(struct thread *caller, const struct slot *cnode)
 	struct slot scratch;
 	enum error error = transfer_decode(caller, cnode, &transfer);
 
+	if (!error && transfer.from->flags & SLOT_DOOMED)
+		error = ERR_NO_CAPABILITY;
 	while (!error && transfer.from->type == OBJECT_CPU_TIME && !time_approach_above(transfer.from))
 		if (preempt_wanted())
 			return STATUS_RESTART;

@@ -293,25 +293,20 @@ static bool below_remove(struct slot *top)
 {
 	struct slot *slot = top->child;
 
-	/* Untypeds are at most UNTYPED_DEPTH below each other. */
-	while (slot->type == OBJECT_UNTYPED && slot->child) {
+	/* Untypeds are at most UNTYPED_DEPTH below each other, and other originals below them at most 2. */
+	while (slot->child && slot->flags & SLOT_ORIGINAL) {
 		slot->flags |= SLOT_DOOMED;
 		slot = slot->child;
 	}
 	if (slot->flags & SLOT_DYING)
 		return false;
-	if (slot->child) {
-		if (slot->child->child)
-			slot_hand_up_child(slot->child);
-		else if (slot->child->flags & SLOT_ORIGINAL)
-			original_remove(slot->child);
-		else
-			derived_remove(slot->child);
-	} else if (slot->flags & SLOT_ORIGINAL) {
+	/* It goes before what was derived from it, or its holder could go on binding it for ever. */
+	if (slot->child)
+		slot_hand_up_child(slot);
+	else if (slot->flags & SLOT_ORIGINAL)
 		original_remove(slot);
-	} else {
+	else
 		derived_remove(slot);
-	}
 	return true;
 }
 

@@ -145,8 +145,8 @@ static enum error irq_bind(struct thread *caller, struct irq *irq)
 	if (!arguments_zero(caller, 1))
 		return ERR_ARGUMENT;
 	if (argument(caller, 0) != CPTR_NULL) {
-		enum error error =
-		        cspace_find(caller, argument(caller, 0), OBJECT_NOTIFICATION, RIGHT_WRITE, &from);
+		enum error error = cspace_find_source(caller, argument(caller, 0), OBJECT_NOTIFICATION,
+		                                      RIGHT_WRITE, &from);
 
 		if (error)
 			return error;

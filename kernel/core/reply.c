@@ -86,9 +86,12 @@ static void reply_to_call(struct thread *replier, struct thread *caller)
 
 static struct slot *reply_vspace(const struct thread *replier)
 {
-	struct slot *slot = cspace_lookup(replier, thread_buffer(replier)->caps[0]);
+	struct slot *slot;
 
-	return slot && slot->type == OBJECT_VSPACE && slot->rights & RIGHT_MANAGE ? slot : NULL;
+	return cspace_find_source(replier, thread_buffer(replier)->caps[0], OBJECT_VSPACE, RIGHT_MANAGE,
+	                          &slot)
+	               ? NULL
+	               : slot;
 }
 
 /* Everything but the mapping, which may fail: then the thread faults again. */

@@ -84,8 +84,8 @@ static enum error thread_bind(struct thread *caller, struct thread *thread)
 		slot_unbind(&thread->bindings[binding]);
 		return ERR_NONE;
 	}
-	error = cspace_find(caller, argument(caller, 1), binding_kinds[binding].type,
-	                    binding_kinds[binding].rights, &from);
+	error = cspace_find_source(caller, argument(caller, 1), binding_kinds[binding].type,
+	                           binding_kinds[binding].rights, &from);
 	if (!error)
 		error = thread_binding_check(thread, (unsigned)binding, from);
 	if (error)

@@ -418,9 +418,10 @@ static enum error window_bind(struct thread *caller, struct window *window)
 
 	if (!arguments_zero(caller, 3) || rights & ~(uint64_t)MAP_RIGHTS)
 		return ERR_ARGUMENT;
-	error = cspace_find(caller, argument(caller, 0), OBJECT_MEMORY, RIGHT_MANAGE, &memory);
+	error = cspace_find_source(caller, argument(caller, 0), OBJECT_MEMORY, RIGHT_MANAGE, &memory);
 	if (!error)
-		error = cspace_find(caller, target, target_type(caller, target), RIGHT_MANAGE, &vspace);
+		error = cspace_find_source(caller, target, target_type(caller, target), RIGHT_MANAGE,
+		                           &vspace);
 	if (error)
 		return error;
 	if (rights & ~(uint64_t)memory->rights)

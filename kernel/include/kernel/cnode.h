@@ -25,6 +25,9 @@ static inline struct slot *cspace_lookup(const struct thread *thread, uint64_t i
 /* The capability at index if it has this type and these rights. With the lock. */
 enum error cspace_find(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
                        struct slot **out);
+/* The same of one that is to be derived: what a revocation is on its way to is as good as gone. */
+enum error cspace_find_source(const struct thread *thread, uint64_t index, unsigned type, unsigned rights,
+                              struct slot **out);
 /*
  * Without the lock: what the capability was at one moment. Its object is alive as long as this CPU stays in
  * the kernel if it is the object's home; another CPU's may be gone by now.

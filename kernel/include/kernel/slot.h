@@ -41,11 +41,11 @@ enum slot_place {
 };
 
 enum slot_flags {
-	SLOT_ORIGINAL = 1 << 0, /* owns the object */
-	SLOT_DEVICE = 1 << 1,   /* Untyped, Memory: not RAM */
-	SLOT_DYING = 1 << 2,    /* on the list of delete.c: its object is being taken apart */
-	SLOT_DOOMED =
-	        1 << 3, /* Untyped: it or an ancestor is being deleted; no retype, no chunk comes back */
+	SLOT_ORIGINAL = 1 << 0,  /* owns the object */
+	SLOT_DEVICE = 1 << 1,    /* Untyped, Memory: not RAM */
+	SLOT_DYING = 1 << 2,     /* on the list of delete.c: its object is being taken apart */
+	SLOT_DOOMED = 1 << 3,    /* an original whose Untyped is being deleted or revoked, or such an Untyped:
+	                            nothing    is derived or retyped from it any more, no chunk comes back */
 	SLOT_SELF_HELD = 1 << 4, /* dying Untyped: its slot is slot 0 of a former CNode in its own memory */
 };
 
