@@ -77,9 +77,11 @@ static void slice_ends(struct cpu *cpu, struct sched_context *context)
 }
 
 /* Nothing is left, or was before what is due by now came back. */
-static void budget_ends(struct sched_context *context, uint64_t now)
+static void budget_ends(struct sched_context *context, uint64_t used, uint64_t now)
 {
 	sched_context_collect(context, now);
+	if (context->left < 0)
+		sched_context_overrun(context, used);
 	if (context->left > 0)
 		deadline_disarm(&context->refill);
 	else if (!deadline_armed(&context->refill))
@@ -95,7 +97,7 @@ static void context_charge(struct sched_context *context, uint64_t since, uint64
 	if (context->budget == context->period)
 		slice_ends(this_cpu(), context);
 	else
-		budget_ends(context, now);
+		budget_ends(context, used, now);
 }
 
 void sched_charge(struct cpu *cpu)

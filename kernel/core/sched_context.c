@@ -45,13 +45,24 @@ void sched_context_collect(struct sched_context *context, uint64_t now)
 	}
 }
 
+/* In thousandths, rounded up. A plain slice promises no share: it only takes turns. */
+static uint64_t share_of(uint64_t budget, uint64_t period)
+{
+	return budget == period ? 0 : (budget * 1000 + period - 1) / period;
+}
+
+static uint64_t grain_of(const struct sched_context *context)
+{
+	return (context->period + REFILLS - 2) / (REFILLS - 1);
+}
+
 /*
  * Refills come at multiples of a grain of a fifth of a period (rounded up). Those that are not due at `since`
  * lie in the period and one grain behind it, which is at most 6 grains: there is always room for another.
  */
 void sched_context_post(struct sched_context *context, uint64_t since, uint64_t used)
 {
-	uint64_t grain = (context->period + REFILLS - 2) / (REFILLS - 1);
+	uint64_t grain = grain_of(context);
 
 	sched_context_collect(context, since);
 	kernel_assert(context->coming < REFILLS);
@@ -63,6 +74,15 @@ void sched_context_post(struct sched_context *context, uint64_t since, uint64_t 
 	};
 }
 
+/* In whole grains, so that there is room still; until it comes nothing is left that could be used. */
+void sched_context_overrun(struct sched_context *context, uint64_t used)
+{
+	uint64_t grain = grain_of(context), debt = (uint64_t)-context->left;
+	uint64_t over = used < debt ? used : debt, share = share_of(context->budget, context->period);
+
+	context->refills[context->last].time += over * 1000 / share / grain * grain;
+}
+
 void sched_context_refill(struct sched_context *context)
 {
 	sched_context_collect(context, arch_time());
@@ -72,15 +92,33 @@ void sched_context_refill(struct sched_context *context)
 		thread_inherit(context->thread);
 }
 
+/* What was used of a budget before, or else all of it, is used of the new one: whoever makes contexts anew
+ * again and again gets no more than the share. */
 void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_t period)
 {
+	uint64_t now = arch_time(), used = budget;
+
 	sched_context_consumed(context);
+	if (context->budget < context->period) {
+		sched_context_collect(context, now);
+		used = context->budget - (uint64_t)context->left;
+	}
 	deadline_disarm(&context->refill);
 	context->budget = budget;
 	context->period = period;
 	context->left = (int64_t)budget;
 	context->last = context->coming = 0;
 	context->refills[0].time = 0;
+	if (budget < period && used) {
+		context->left -= (int64_t)used;
+		sched_context_post(context, now - (used < budget ? used : budget), used);
+		if (context->left < 0)
+			sched_context_overrun(context, used);
+		if (context->left <= 0) {
+			deadline_arm(&context->refill, sched_context_next_refill(context));
+			sched_set_timer(this_cpu()); /* who asked for it may go on at once */
+		}
+	}
 	if (context->thread)
 		thread_inherit(context->thread);
 }
@@ -208,8 +246,7 @@ static unsigned cpu_time_configure(struct thread *caller, struct slot *slot)
 	while (!time_approach_above(slot) || !sched_context_approach_time(slot_object(target)))
 		if (preempt_wanted())
 			return STATUS_RESTART;
-	/* A plain slice promises no share: it only takes turns. */
-	share = budget == period ? 0 : (budget * 1000 + period - 1) / period;
+	share = share_of(budget, period);
 	if (!sched_context_promise(slot_object(target), slot, share))
 		return ERR_LIMIT;
 	sched_context_setup(slot_object(target), budget, period);

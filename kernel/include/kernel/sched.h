@@ -71,6 +71,11 @@ uint64_t sched_context_next_refill(const struct sched_context *context);
 void sched_context_collect(struct sched_context *context, uint64_t now);
 /* `used` from `since` on comes back later. */
 void sched_context_post(struct sched_context *context, uint64_t since, uint64_t used);
+/*
+ * The last of `used`, which left a debt, was beyond the budget (the timer came late, or it was used on a
+ * visit): it comes back no faster than the share allows.
+ */
+void sched_context_overrun(struct sched_context *context, uint64_t used);
 /* A new budget, full. */
 void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_t period);
 /* It gets a thread, or loses the one that it has. */

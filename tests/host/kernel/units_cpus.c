@@ -198,7 +198,7 @@ static void test_visits_meet_refill(void)
 	begin();
 	act(1);
 	context = far->own;
-	sched_context_setup(context, 1000000, 10000000);
+	budget_set(context, 1000000, 10000000);
 	interrupt();
 	CHECK(running() == far);
 	far->visited = 1000000;

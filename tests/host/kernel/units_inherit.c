@@ -281,10 +281,11 @@ static void test_helping(void)
 	struct scene x = serve(2);
 
 	CHECK(running() == x.others[1]);
-	sched_context_setup(x.client->own, MS, 100 * MS);
-	sched_context_setup(x.others[0]->own, MS, 100 * MS);
-	sched_context_setup(x.others[1]->own, 2 * MS, 100 * MS);
-	sched_context_setup(x.s.thread->own, MS, 200 * MS);
+	budget_set(x.client->own, MS, 100 * MS);
+	budget_set(x.others[0]->own, MS, 100 * MS);
+	budget_set(x.others[1]->own, 2 * MS, 100 * MS);
+	budget_set(x.s.thread->own, MS, 200 * MS);
+	interrupt();
 	calls(x.s.endpoint);
 	CHECK(running() == x.s.thread && x.s.thread->priority == 31 && x.s.thread->sched == x.client->own);
 	pass(MS + 1000);

@@ -37,8 +37,8 @@ static void test_slice(void)
 	notification = make(OBJECT_NOTIFICATION, 0);
 	a = thread_at(make_thread(10));
 	b = thread_at(make_thread(10));
-	sched_context_setup(a->sched, 2 * MS, 2 * MS);
-	sched_context_setup(b->sched, 2 * MS, 2 * MS);
+	budget_set(a->sched, 2 * MS, 2 * MS);
+	budget_set(b->sched, 2 * MS, 2 * MS);
 	enter(SYS_WAIT, &(struct call){.cap = notification, .deadline = DEADLINE_NEVER});
 	CHECK(running() == a);
 	pass(2 * MS + 100);
@@ -61,7 +61,7 @@ static void test_budget(void)
 	notification = make(OBJECT_NOTIFICATION, 0);
 	a = thread_at(make_thread(20));
 	b = thread_at(make_thread(10));
-	sched_context_setup(a->sched, 2 * MS, 10 * MS);
+	budget_set(a->sched, 2 * MS, 10 * MS);
 	enter(SYS_WAIT, &(struct call){.cap = notification, .deadline = DEADLINE_NEVER});
 	CHECK(running() == a);
 	began = fake_now;
@@ -73,6 +73,64 @@ static void test_budget(void)
 	pass(began + 12 * MS + 1000 - fake_now);
 	CHECK(running() == a && a->sched->left > (int64_t)(2 * MS - 10));
 	CHECK(a->sched->consumed >= 2 * MS && a->sched->consumed < 2 * MS + 1000);
+}
+
+/* The clock goes on by a little with each look. */
+static bool is_about(int64_t value, int64_t expected)
+{
+	return value <= expected && value > expected - 1000;
+}
+
+/* However often it is configured, or made anew, there is no more than the share of it. */
+static void test_budget_renewed(void)
+{
+	struct thread *a;
+	struct sched_context *context;
+
+	world_boot();
+	a = thread_at(make_thread(20));
+	make_thread(10);
+	context = a->sched;
+	budget_set(context, 2 * MS, 10 * MS);
+	enter(SYS_WAIT, &(struct call){.cap = make(OBJECT_NOTIFICATION, 0), .deadline = DEADLINE_NEVER});
+	pass(MS);
+	sched_context_setup(context, 2 * MS, 10 * MS);
+	CHECK(is_about(context->left, MS) && context->coming == 1);
+	CHECK(sched_context_next_refill(context) >= fake_now + 9 * MS);
+	/* What was used is a debt of a smaller budget, paid at the new one's pace. */
+	sched_context_setup(context, MS / 2, 10 * MS);
+	interrupt();
+	CHECK(is_about(context->left, -(int64_t)MS / 2) && running() != a);
+	CHECK(sched_context_next_refill(context) >= fake_now + 18 * MS);
+	/* One that was never configured, or was a plain slice, begins empty. */
+	sched_context_setup(context, 5 * MS, 5 * MS);
+	CHECK(context->left == (int64_t)(5 * MS) && !context->coming);
+	sched_context_setup(context, 2 * MS, 10 * MS);
+	CHECK(context->left == 0 && deadline_armed(&context->refill));
+	CHECK(sched_context_next_refill(context) >= fake_now + 8 * MS);
+	CHECK(sched_context_next_refill(context) <= fake_now + 10 * MS);
+}
+
+/* The timer comes late: four budgets at once take four periods to come back. */
+static void test_overrun(void)
+{
+	struct thread *a;
+	struct sched_context *context;
+	uint64_t began;
+
+	world_boot();
+	a = thread_at(make_thread(20));
+	make_thread(10);
+	context = a->sched;
+	budget_set(context, 2 * MS, 10 * MS);
+	enter(SYS_WAIT, &(struct call){.cap = make(OBJECT_NOTIFICATION, 0), .deadline = DEADLINE_NEVER});
+	CHECK(running() == a);
+	began = fake_now;
+	pass(8 * MS);
+	CHECK(running() != a && is_about(context->left, -6 * (int64_t)MS));
+	while (running() != a)
+		pass(fake_timer - fake_now);
+	CHECK(fake_now >= began + 40 * MS && fake_now <= began + 42 * MS && context->left > 0);
 }
 
 /* Whatever the pattern of use: no window of one period sees more than the budget, and nothing is lost. */
@@ -88,7 +146,7 @@ static void test_budget_in_any_window(void)
 	notification = make(OBJECT_NOTIFICATION, 0);
 	a = thread_at(make_thread(20));
 	b = thread_at(make_thread(10));
-	sched_context_setup(a->sched, MS, (uint64_t)PERIOD * STEP);
+	budget_set(a->sched, MS, (uint64_t)PERIOD * STEP);
 	enter(SYS_WAIT, &(struct call){.cap = notification, .deadline = DEADLINE_NEVER});
 	for (unsigned i = 0; i < STEPS; i++) {
 		uint64_t until = fake_now + STEP;
@@ -277,6 +335,8 @@ unsigned units_time(unsigned *passed)
 	test_timer_for_deadline();
 	test_slice();
 	test_budget();
+	test_budget_renewed();
+	test_overrun();
 	test_budget_in_any_window();
 	test_promises();
 	test_bound_with_bits();

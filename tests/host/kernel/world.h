@@ -82,6 +82,8 @@ void exception(unsigned vector);
 void irq_fires(unsigned irq);
 /* Let time pass, and the timer fire if it was set for then. */
 void pass(uint64_t nanoseconds);
+/* Configure it; all of the budget is there already, as it is a period later. */
+void budget_set(struct sched_context *context, uint64_t budget, uint64_t period);
 
 /* An interrupt without consequences: the scheduler chooses anew. */
 void interrupt(void);
