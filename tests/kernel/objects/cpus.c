@@ -277,54 +277,40 @@ static void test_signals(void)
 	CHECK(shared.count[4] == ROUNDS);
 }
 
-/*
- * The RTC's periodic interrupt, which comes to CPU 0, wakes a thread of another one. We do not wait
- * meanwhile, so nobody else could run here.
- */
-#define RTC_LINE     8
-#define RTC_PERIODIC 0x40
-
-static uint64_t rtc_read(unsigned index)
+static void com2_out(uint64_t port, uint64_t value)
 {
-	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0x70, 1, index));
-	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_IN, 0x71, 1));
-	return last.words[0];
+	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0x2f8 + port, 1, value));
 }
 
-static void rtc_control(uint64_t value)
-{
-	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0x70, 1, 0xb));
-	OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_OUT, 0x71, 1, value));
-}
-
+/* An interrupt comes to CPU 0 and wakes a thread of another one. We do not wait meanwhile, so nobody else
+ * could run here. */
 static void test_irq(void)
 {
 	cptr_t irq = slot_new();
 	struct worker worker;
-	uint64_t control;
 
 	begin();
 	shared.notification = object_new_on(1, OBJECT_NOTIFICATION);
 	shared.other = derived(object_new_on(0, OBJECT_NOTIFICATION), RIGHT_WRITE, 1, 0);
 	worker = worker_new_on(1, 4, echo, LOW);
 	worker_start(&worker);
-	OK(op(INIT_SLOT_IRQ_CONTROL, IRQ_CONTROL_LINE, RTC_LINE, 0, CPTR_NULL, irq));
+	OK(op(INIT_SLOT_IRQ_CONTROL, IRQ_CONTROL_LINE, 3, 0, CPTR_NULL, irq));
 	OK(op(irq, IRQ_BIND, derived(shared.notification, RIGHT_WRITE, 1, 0)));
-	control = rtc_read(0xb);
-	rtc_control(control | RTC_PERIODIC);
+	com2_out(4, 0xb);
 	for (uint64_t i = 0; i < 3; i++) {
 		deadline_t end = now() + 1000000000;
 
-		rtc_read(0xc); /* the next one comes when this one's cause has been read */
+		com2_out(1, 2); /* the transmitter is empty, which is an interrupt at once */
 		while (shared.count[4] <= i && now() < end) {
 			if (boot->cpu_count == 1)
 				settle();
 		}
 		CHECK(shared.count[4] > i);
+		OK(op(INIT_SLOT_IO_PORTS, IO_PORTS_IN, 0x2fa, 1)); /* clears it */
+		com2_out(1, 0);
 		OK(op(irq, IRQ_ACKNOWLEDGE));
 	}
-	rtc_control(control);
-	rtc_read(0xc);
+	com2_out(4, 0);
 }
 
 static void test_deadline(void)
@@ -873,6 +859,73 @@ static void test_churn(void)
 	CHECK(shared.value == 0);
 }
 
+/* Binds one capability, shared.other, to a thread of its own for as long as it can. */
+static cptr_t bound[3];
+
+static void bind_on(unsigned number)
+{
+	while (!shared.stop) {
+		struct registers r = {
+		        .cap = bound[number], .info = THREAD_BIND, .words = {BIND_FAULT, shared.other}};
+
+		shared.status[number] = system_call(SYS_INVOKE, &r);
+		if (shared.status[number] != ERR_NONE)
+			break;
+		shared.count[number]++;
+	}
+	worker_rest();
+}
+
+static void bind_0(void)
+{
+	bind_on(0);
+}
+
+static void bind_1(void)
+{
+	bind_on(1);
+}
+
+static void bind_2(void)
+{
+	bind_on(2);
+}
+
+/* Each binding takes a journey to its thread's CPU to be removed, and meanwhile there are new ones. */
+static void revoke_while_binding(cptr_t revoked, cptr_t other)
+{
+	void (*const entries[])(void) = {bind_0, bind_1, bind_2};
+
+	begin();
+	shared.other = other;
+	for (unsigned i = 0; i < 3; i++) {
+		struct worker worker = worker_new_on(cpu(i + 1), i, entries[i], LOW);
+
+		bound[i] = object_new_on(cpu(i + 1), OBJECT_THREAD);
+		worker_start(&worker);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		WAIT_FOR(shared.count[i] > 5);
+	OK(op(INIT_SLOT_CNODE, CNODE_REVOKE, revoked));
+	for (unsigned i = 0; i < 3; i++)
+		WAIT_FOR(shared.status[i] == ERR_NO_CAPABILITY);
+}
+
+static void test_revoke_derived(void)
+{
+	cptr_t endpoint = new_endpoint();
+
+	revoke_while_binding(endpoint, derived(endpoint, FULL, 1, 0));
+}
+
+static void test_revoke_original(void)
+{
+	cptr_t untyped = object_new(OBJECT_UNTYPED, 12), endpoint = slot_new();
+
+	OK(op(untyped, UNTYPED_RETYPE, OBJECT_ENDPOINT, 1, CPTR_NULL, endpoint));
+	revoke_while_binding(untyped, endpoint);
+}
+
 /* An Untyped from which everything of several CPUs was made, in use, goes as a whole. */
 static void test_revoke_all(void)
 {
@@ -918,6 +971,9 @@ const struct test tests_cpus[] = {
         {"cpus.replace", "another page in a page's place is seen by all CPUs", test_replace},
         {"cpus.buffers", "an IPC buffer is taken away under the feet of calls that use it", test_buffers},
         {"cpus.churn", "three CPUs make and revoke trees of objects at the same time", test_churn},
+        {"cpus.revoke-derived", "a capability that other CPUs bind all the time is revoked",
+         test_revoke_derived},
+        {"cpus.revoke-original", "so is the Untyped of an object that they bind", test_revoke_original},
         {"cpus.revoke-all", "everything goes at once while all CPUs use it", test_revoke_all},
         {0},
 };

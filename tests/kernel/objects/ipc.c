@@ -280,9 +280,9 @@ static void test_peer_died(void)
 static void test_close(void)
 {
 	cptr_t endpoint = new_endpoint();
-	struct worker a, c;
+	struct worker a, c, server;
 
-	share(endpoint, 0);
+	share(endpoint, new_reply());
 	a = worker_new(0, caller_0, LOW);
 	c = worker_new(2, sender_2, LOW);
 	worker_start(&a);
@@ -295,6 +295,21 @@ static void test_close(void)
 	EXPECT(send_(SYS_SEND, endpoint, 0, 0, DEADLINE_NEVER), ERR_CLOSED);
 	OK(op(endpoint, ENDPOINT_OPEN));
 	EXPECT(send_(SYS_SEND, endpoint, 0, 0, DEADLINE_POLL), ERR_TIMEOUT);
+	/* Nor does it go to who waits for it; and nobody speaks with the kernel's voice. */
+	server = worker_new(3, server_3, LOW);
+	worker_start(&server);
+	settle();
+	OK(op(endpoint, ENDPOINT_CLOSE));
+	for (unsigned words = 0; words <= MESSAGE_WORDS; words += MESSAGE_WORDS)
+		EXPECT(send_(SYS_CALL, endpoint, MESSAGE_INFO(0, words), 0, DEADLINE_NEVER), ERR_CLOSED);
+	OK(op(endpoint, ENDPOINT_OPEN));
+	for (unsigned words = 0; words <= MESSAGE_WORDS; words += MESSAGE_WORDS) {
+		EXPECT(send_(SYS_CALL, endpoint, MESSAGE_INFO(LABEL_KERNEL, words), 0, DEADLINE_NEVER),
+		       ERR_ARGUMENT);
+		EXPECT(send_(SYS_CALL, endpoint, MESSAGE_INFO(LABEL_PAGE_FAULT, words), 0, DEADLINE_NEVER),
+		       ERR_ARGUMENT);
+	}
+	OK(send_(SYS_CALL, endpoint, MESSAGE_INFO(LABEL_KERNEL - 1, MESSAGE_WORDS), 0, DEADLINE_NEVER));
 }
 
 static void test_deadlines(void)

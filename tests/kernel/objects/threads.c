@@ -110,6 +110,41 @@ static void toucher(void)
 	worker_rest();
 }
 
+/* The rights of capabilities that are arguments. */
+static void test_rights(void)
+{
+	cptr_t thread = object_new(OBJECT_THREAD, 0), context = object_new(OBJECT_SCHED_CONTEXT, 0),
+	       endpoint = new_endpoint(), memory = object_new(OBJECT_MEMORY, 14),
+	       vspace = object_new(OBJECT_VSPACE, 0);
+	const struct {
+		cptr_t cap;
+		unsigned binding, too_few;
+	} bindings[] = {
+	        {object_new(OBJECT_CNODE, 8), BIND_CSPACE, RIGHT_READ | RIGHT_WRITE},
+	        {vspace, BIND_VSPACE, RIGHT_READ | RIGHT_WRITE},
+	        {endpoint, BIND_FAULT, RIGHT_READ | RIGHT_MANAGE},
+	        {endpoint, BIND_SYSCALL, RIGHT_READ | RIGHT_MANAGE},
+	        {memory, BIND_IPC_BUFFER, RIGHT_READ | RIGHT_MANAGE},
+	        {memory, BIND_IPC_BUFFER, RIGHT_WRITE | RIGHT_MANAGE},
+	        {new_notification(), BIND_NOTIFICATION, RIGHT_WRITE | RIGHT_MANAGE},
+	        {context, BIND_SCHED_CONTEXT, RIGHT_READ | RIGHT_WRITE},
+	};
+
+	for (unsigned i = 0; i < sizeof(bindings) / sizeof(bindings[0]); i++)
+		EXPECT(op(thread, THREAD_BIND, bindings[i].binding,
+		          derived(bindings[i].cap, bindings[i].too_few, 0, 0)),
+		       ERR_RIGHTS);
+	EXPECT(op(thread, THREAD_SET_PRIORITY, derived(INIT_SLOT_CPU_TIME, RIGHT_READ | RIGHT_WRITE, 0, 0),
+	          1),
+	       ERR_RIGHTS);
+	EXPECT(op(INIT_SLOT_CPU_TIME, CPU_TIME_CONFIGURE, derived(context, RIGHT_READ | RIGHT_WRITE, 0, 0),
+	          5000000, 5000000),
+	       ERR_RIGHTS);
+	EXPECT(op(object_new(OBJECT_WINDOW, 0), WINDOW_BIND, memory,
+	          derived(vspace, RIGHT_READ | RIGHT_WRITE, 0, 0), RIGHT_READ),
+	       ERR_RIGHTS);
+}
+
 static void test_fault(void)
 {
 	cptr_t endpoint = new_endpoint(), reply = new_reply(), memory = object_new(OBJECT_MEMORY, 12),
@@ -123,6 +158,17 @@ static void test_fault(void)
 	OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
 	CHECK(last.cap == 55 && last.info == MESSAGE_INFO(LABEL_PAGE_FAULT, 4));
 	CHECK(last.words[0] == AREA + 8 && last.words[1] == FAULT_READ && last.words[2] >= (uint64_t)toucher);
+	/* Without the right to map there is no mapping, and without one to a VSpace no answer. */
+	last = (struct registers){
+	        .cap = endpoint,
+	        .info = MESSAGE_INFO(REPLY_MAP, 6),
+	        .words = {0, derived(window, RIGHT_READ | RIGHT_WRITE, 0, 0), AREA, 0, 1, RIGHT_READ},
+	        .reply = REPLY_PAIR(reply, 0),
+	        .deadline = now() + 100000000};
+	OK(sys(SYS_REPLY_RECV));
+	CHECK(last.words[0] == AREA + 8 && last.words[1] == FAULT_READ);
+	own_buffer->caps[0] = derived(INIT_SLOT_VSPACE, RIGHT_READ | RIGHT_WRITE, 0, 0);
+	EXPECT(send_(SYS_REPLY, 0, MESSAGE_INFO_CAPS(REPLY_VSPACE, 0, 1, 0), reply, 0), ERR_WRONG_TYPE);
 	/* The answer brings the page, read-only. */
 	last = (struct registers){.cap = endpoint,
 	                          .info = MESSAGE_INFO(REPLY_MAP, 6),
@@ -348,6 +394,44 @@ static void test_budget(void)
 	CHECK(last.words[0] >= time_a);
 }
 
+static volatile cptr_t renewed_time, renewed_context;
+
+/* Has its context configured again and again, always with the same values. */
+static void renewer(void)
+{
+	for (;;) {
+		struct registers r = {.cap = renewed_time,
+		                      .info = CPU_TIME_CONFIGURE,
+		                      .words = {renewed_context, 1000000, 10000000}};
+		deadline_t next = now() + 200000;
+
+		while (now() < next)
+			;
+		other_counter = system_call(SYS_INVOKE, &r);
+	}
+}
+
+static void test_renewed(void)
+{
+	struct worker high = worker_new(0, renewer, LOW), low = worker_new(1, spin, LOW - 1);
+	uint64_t from = now();
+
+	renewed_time = derived(INIT_SLOT_CPU_TIME, FULL, 100, LOW);
+	renewed_context = high.context;
+	OK(op(renewed_time, CPU_TIME_CONFIGURE, high.context, 1000000, 10000000));
+	counter = 0;
+	worker_start(&high);
+	worker_start(&low);
+	wait_until(from + 100000000);
+	CHECK(other_counter == ERR_NONE && counter > 0);
+	OK(op(high.context, SCHED_CONTEXT_INFO));
+	CHECK(last.words[0] > 5000000 && last.words[0] < 15000000);
+	/* Shares are rounded up: two thirds are more than 666 thousandths. */
+	renewed_time = derived(INIT_SLOT_CPU_TIME, FULL, 666, LOW);
+	OK(op(renewed_time, CPU_TIME_CONFIGURE, high.context, 1000000, 3000000));
+	EXPECT(op(renewed_time, CPU_TIME_CONFIGURE, low.context, 1000000, 3000000), ERR_LIMIT);
+}
+
 static void test_priority(void)
 {
 	struct worker a = worker_new(0, spin, LOW), b = worker_new(1, spin_other, LOW + 1);
@@ -369,6 +453,7 @@ static void test_priority(void)
 const struct test tests_threads[] = {
         {"thread.errors", "impossible bindings, priorities and budgets are refused", test_thread_errors},
         {"thread.registers", "registers are read and written, only while it does not run", test_registers},
+        {"thread.rights", "what is bound or configured needs its rights", test_rights},
         {"thread.fault", "a page fault is answered with a mapping, an exception with registers", test_fault},
         {"thread.no-handler", "a fault without handler stops the thread", test_fault_without_handler},
         {"thread.foreign", "foreign system calls, and pokes between them", test_foreign},
@@ -378,6 +463,7 @@ const struct test tests_threads[] = {
         {"thread.suspend", "suspending cancels a wait", test_suspend},
         {"sched.round-robin", "equals take turns", test_round_robin},
         {"sched.budget", "a budget limits a thread of higher priority", test_budget},
+        {"sched.renewed", "a budget that is configured again and again is not renewed", test_renewed},
         {"sched.priority", "the higher priority runs", test_priority},
         {0},
 };
