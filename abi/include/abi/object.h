@@ -73,7 +73,9 @@ enum object_type {
 	OPERATION(CNODE_MOVE, 0x21)                                                                           \
 	/* w0 = slot. An empty slot is not an error. Preemptible and restarted by itself. */                          \
 	OPERATION(CNODE_DELETE, 0x22)                                                                         \
-	/* w0 = slot: delete everything derived from it, keep it. Preemptible and restarted by itself. */             \
+	/* w0 = slot: delete everything derived from it, keep it. Preemptible and restarted by itself. Below an Untyped, */ \
+	/* nothing is derived or cut any more from what the revocation has reached, also if it is broken off: as a source */ \
+	/* that is NO_CAPABILITY, and in messages WRONG_TYPE. */                                                     \
 	OPERATION(CNODE_REVOKE, 0x23)                                                                         \
                                                                                                               \
 	/* Thread. w0 = enum thread_binding, w1 = capability (CPTR_NULL: unbind). The kernel keeps a derived one. */   \
@@ -111,6 +113,8 @@ enum object_type {
 	OPERATION(THREAD_NAME, 0x3f)                                                                          \
                                                                                                               \
 	/* CpuTime: w0 = SchedContext, w1 = budget, w2 = period (ns; budget == period: plain round robin with that slice). */ \
+	/* A budget begins as if it had just been used up, or with what is left of the one before. LIMIT: the share is */ \
+	/* promised already. A plain slice needs no share: the CpuTime's priority alone bounds what it takes from others. */ \
 	/* REMOTE: the SchedContext is another CPU's */                                                              \
 	OPERATION(CPU_TIME_CONFIGURE, 0x40)                                                                   \
 	/* SchedContext -> w0 = consumed (ns), w1 = budget, w2 = period */                                           \
