@@ -23,13 +23,14 @@ HANG = 120              # seconds that one input may take on a busy machine
 
 
 def environment(options):
-    long = (options.operations or LONG) >= LONG
+    long = not options.input and (options.operations or LONG) >= LONG
     return {**os.environ, "PITH_FUZZ_OPERATIONS": str(options.operations or 0),
             "PITH_FUZZ_CHECK": str(options.check or (CHECK_LONG if long else 1))}
 
 
 def command_line(options, seed, corpus):
-    command = [build("fuzz", options.what), f"-max_len={SEED_BYTES}", "-len_control=0", f"-timeout={HANG}",
+    # libFuzzer remembers what is compared, addresses among it: with the same ones a seed repeats.
+    command = ["setarch", "--addr-no-randomize", build("fuzz", options.what), f"-max_len={SEED_BYTES}", "-len_control=0", f"-timeout={HANG}",
                f"-artifact_prefix={build('fuzz')}/"]
     if options.input:
         return command + [options.input]
