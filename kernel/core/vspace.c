@@ -253,7 +253,7 @@ pte_t *vspace_find_small_io(struct vspace *vspace, uint64_t address)
 
 pte_t *vspace_leaf_make(struct vspace *vspace, uint64_t address, unsigned level)
 {
-	for (unsigned i = 0; i <= ARCH_ROOT_LEVEL + 1; i++) {
+	for (unsigned i = 0; i <= ARCH_ROOT_LEVEL; i++) {
 		unsigned missing;
 		pte_t *pte = arch_pte_find(&vspace->arch, address, level, &missing);
 		pte_t *large;
@@ -261,15 +261,15 @@ pte_t *vspace_leaf_make(struct vspace *vspace, uint64_t address, unsigned level)
 
 		if (pte)
 			return pte;
+		table = table_take(vspace);
+		if (!table)
+			return NULL;
 		large = level == 0 ? vspace_find_large(vspace, address) : NULL;
 		if (large) {
 			*large = 0;
 			vspace_flush(vspace, address & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE);
-			continue;
+			missing = 0; /* in its place */
 		}
-		table = table_take(vspace);
-		if (!table)
-			return NULL;
 		arch_table_link(&vspace->arch, address, missing, table);
 	}
 	return NULL;

@@ -142,7 +142,8 @@ enum object_type {
                                                                                                               \
 	/* Window: w0 = Memory (MANAGE), w1 = VSpace or IoSpace (MANAGE), w2 = rights (of the Memory's). Once. OCCUPIED */          \
 	OPERATION(WINDOW_BIND, 0x80)                                                                          \
-	/* w0 = address, w1 = first page of the Memory, w2 = pages, w3 = rights | enum map_flags. Replaces what is there. */ \
+	/* w0 = address, w1 = first page of the Memory, w2 = pages, w3 = rights | enum map_flags. Replaces what is there: */ \
+	/* a small page takes the place of a large one as a whole. */                                            \
 	/* NO_MEMORY: w0 = pages done; feed the VSpace and go on. RIGHTS, RANGE, ALIGNMENT, STATE (not bound), ARGUMENT */ \
 	/* (also: MAP_LARGE where the IOMMU knows no large pages) */                                                \
 	OPERATION(WINDOW_MAP, 0x81)                                                                           \

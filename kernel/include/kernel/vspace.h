@@ -125,7 +125,10 @@ __attribute__((always_inline)) static inline pte_t *vspace_find_few(struct vspac
 	return arch_leaf_find(&vspace->arch, address);
 }
 
-/* The entry for a leaf of this level; makes the tables that are missing, NULL if there is no page for one. */
+/*
+ * The entry for a leaf of this level; makes the tables that are missing. A large page in the way is gone
+ * then, as a whole. NULL if there is no page for a table: then every address means what it meant.
+ */
 pte_t *vspace_leaf_make(struct vspace *vspace, uint64_t address, unsigned level);
 
 static inline pte_t *vspace_leaf(struct vspace *vspace, uint64_t address, unsigned level)

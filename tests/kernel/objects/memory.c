@@ -249,6 +249,27 @@ static void test_large_pages(void)
 	CHECK(last.words[0] == 512);
 }
 
+/* A small page takes a large one away only if there is a page for the table that it needs. */
+static void test_large_page_stays(void)
+{
+	cptr_t vspace = object_new(OBJECT_VSPACE, 0), large = object_new(OBJECT_WINDOW, 0),
+	       small = object_new(OBJECT_WINDOW, 0), untyped = object_new(OBJECT_UNTYPED, 14);
+
+	OK(op(large, WINDOW_BIND, object_new(OBJECT_MEMORY, LARGE_PAGE_BITS), vspace, RIGHT_READ));
+	OK(op(small, WINDOW_BIND, object_new(OBJECT_MEMORY, 12), vspace, RIGHT_READ));
+	OK(op(vspace, VSPACE_FEED, untyped, 13));
+	OK(op(large, WINDOW_MAP, AREA, 0, 512, RIGHT_READ | MAP_LARGE));
+	EXPECT(op(small, WINDOW_MAP, AREA, 0, 1, RIGHT_READ), ERR_NO_MEMORY);
+	CHECK(last.words[0] == 0);
+	OK(op(vspace, VSPACE_UNMAP, AREA, 512));
+	CHECK(last.words[0] == 512);
+	OK(op(large, WINDOW_MAP, AREA, 0, 512, RIGHT_READ | MAP_LARGE));
+	OK(op(vspace, VSPACE_FEED, untyped, 13));
+	OK(op(small, WINDOW_MAP, AREA, 0, 1, RIGHT_READ));
+	OK(op(vspace, VSPACE_UNMAP, AREA, 512));
+	CHECK(last.words[0] == 1);
+}
+
 static void test_feed(void)
 {
 	cptr_t vspace = object_new(OBJECT_VSPACE, 0), memory = object_new(OBJECT_MEMORY, 12), window, untyped,
@@ -374,6 +395,8 @@ const struct test tests_memory[] = {
         {"window.errors", "impossible mappings are refused", test_window_errors},
         {"window.map", "mapping, scattering, protecting, harvesting and unmapping", test_map},
         {"window.large", "large and small pages replace each other", test_large_pages},
+        {"window.large_stays", "a large page stays while there is no page for the table of a small one",
+         test_large_page_stays},
         {"vspace.feed", "page tables come from the feeds and go back with them", test_feed},
         {"vspace.harvest", "harvesting as many pages as the buffer has room for", test_harvest_big},
         {"irq", "interrupts are handed out, bound and taken back", test_irq},
