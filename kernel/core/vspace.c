@@ -185,7 +185,8 @@ void vspace_reset(struct vspace *vspace)
 		unsigned missing;
 		pte_t *root = arch_pte_find(&vspace->arch, 0, vspace->root_level, &missing);
 
-		for (uint64_t i = 0; i < vspace->end / level_size(vspace->root_level); i++)
+		/* The last may be for a part: USER_END is a page below the half. */
+		for (uint64_t i = 0; i <= (vspace->end - 1) / level_size(vspace->root_level); i++)
 			root[i] = 0;
 		vspace_flush_tables(vspace, 0, vspace->end);
 	}

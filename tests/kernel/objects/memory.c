@@ -312,6 +312,21 @@ static void test_feed(void)
 	EXPECT(op(vspace, VSPACE_FEED, object_new(OBJECT_UNTYPED, 12), 12), ERR_LIMIT);
 }
 
+/* The last table of the root covers less than the others: addresses end a page below the half. */
+static void test_feed_at_the_end(void)
+{
+	cptr_t vspace = object_new(OBJECT_VSPACE, 0), window = object_new(OBJECT_WINDOW, 0),
+	       untyped = object_new(OBJECT_UNTYPED, 14);
+
+	OK(op(window, WINDOW_BIND, object_new(OBJECT_MEMORY, 12), vspace, RIGHT_READ));
+	OK(op(vspace, VSPACE_FEED, untyped, 14));
+	OK(op(window, WINDOW_MAP, USER_END - PAGE_SIZE, 0, 1, RIGHT_READ));
+	OK(op(INIT_SLOT_CNODE, CNODE_REVOKE, untyped));
+	OK(op(vspace, VSPACE_UNMAP, USER_END - PAGE_SIZE, 1));
+	CHECK(last.words[0] == 0);
+	EXPECT(op(window, WINDOW_MAP, USER_END - PAGE_SIZE, 0, 1, RIGHT_READ), ERR_NO_MEMORY);
+}
+
 static void test_harvest_big(void)
 {
 	cptr_t window, memory = memory_at(AREA, 20, &window);
@@ -398,6 +413,8 @@ const struct test tests_memory[] = {
         {"window.large_stays", "a large page stays while there is no page for the table of a small one",
          test_large_page_stays},
         {"vspace.feed", "page tables come from the feeds and go back with them", test_feed},
+        {"vspace.feed_at_the_end", "a feed takes along what is mapped at the last addresses",
+         test_feed_at_the_end},
         {"vspace.harvest", "harvesting as many pages as the buffer has room for", test_harvest_big},
         {"irq", "interrupts are handed out, bound and taken back", test_irq},
         {"ports", "port accesses stay in their range", test_ports},
