@@ -72,9 +72,7 @@ $(eval $(call kernel_variant,kernel-trace,-DPITH_TRACE=1))
 $(eval $(call kernel_variant,kernel-probe,-DPITH_PROBE=1 -Itests/kernel/probe -I$(KERNEL_ARCH),tests/kernel/probe/probe.c))
 $(eval $(call kernel_variant,kernel-noinherit,-DPITH_NO_INHERITANCE=1))
 
-ifneq ($(and $(wildcard $(KERNEL_ARCH)/kernel.ld),$(wildcard kernel/core/panic.c)),)
 ALL += $(B)/kernel/pith.elf
-endif
 
 # ---- the C library of native components: Debian's musl source with our system call header ----------------------
 

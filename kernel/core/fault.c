@@ -16,17 +16,14 @@ static void fault_log(const struct thread *thread, enum error error)
 {
 	const struct thread_fault *fault = &thread->fault;
 
-	/* Interrupts are off: nobody waits for a line that is busy. */
-	if (!arch_debug_ready())
-		return;
 	if (thread->message == MESSAGE_FOREIGN)
-		kernel_log("thread %p stopped: foreign system call %lu at %#lx, no handler (%u)\n",
-		           (const void *)thread, foreign_number(&thread->context),
-		           context_ip(&thread->context), error);
+		kernel_log_later("thread %p stopped: foreign system call %lu at %#lx, no handler (%u)\n",
+		                 (const void *)thread, foreign_number(&thread->context),
+		                 context_ip(&thread->context), error);
 	else
-		kernel_log("thread %p stopped: message %#x (%#lx, %#lx) at %#lx, no handler (%u)\n",
-		           (const void *)thread, fault->label, fault->word[0], fault->word[1],
-		           context_ip(&thread->context), error);
+		kernel_log_later("thread %p stopped: message %#x (%#lx, %#lx) at %#lx, no handler (%u)\n",
+		                 (const void *)thread, fault->label, fault->word[0], fault->word[1],
+		                 context_ip(&thread->context), error);
 }
 
 static struct slot *thread_handler(struct thread *thread)

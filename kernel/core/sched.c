@@ -225,7 +225,8 @@ void sched_set_timer(struct cpu *cpu)
 static void sched_rest(bool idle)
 {
 	debug_lock_release();
-	if (idle || arch_interrupt_pending())
+	/* What is to be said still is said, and not slept over. */
+	if ((idle && !kernel_log_send()) || arch_interrupt_pending())
 		arch_idle();
 	debug_lock_take();
 }

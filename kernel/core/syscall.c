@@ -24,7 +24,7 @@ static unsigned syscall_debug_write(struct thread *thread)
 	for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
 		words[i] = *context_word(&thread->context, i);
 	for (; count; count--, text++) {
-		while (!arch_debug_ready()) {
+		while (kernel_log_send() || !arch_debug_ready()) {
 			if (!preempt_wanted())
 				continue;
 			__builtin_memmove(words, text, count);

@@ -130,7 +130,7 @@ void arch_ipi(unsigned cpu)
 void apic_error_interrupt(void)
 {
 	apic_write(APIC_ERROR_STATUS, 0);
-	kernel_log("apic: error %#x\n", apic_read(APIC_ERROR_STATUS));
+	kernel_log_later("apic: error %#x\n", apic_read(APIC_ERROR_STATUS));
 	apic_eoi();
 }
 

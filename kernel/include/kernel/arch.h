@@ -229,7 +229,11 @@ void kernel_io_fault(void);
 _Noreturn void kernel_interrupt_done(struct thread *thread);
 _Noreturn void schedule_and_return(void);
 
-/* kernel/core/panic.c */
+/* kernel/core/log.c */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void kernel_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Without waiting for the line. */
+void kernel_log_later(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Sends a byte of what is kept if the line takes it. True: something is left. */
+bool kernel_log_send(void);
 #define kernel_assert(condition) ((condition) ? (void)0 : panic("%s:%d: %s", __FILE__, __LINE__, #condition))

@@ -70,6 +70,42 @@ static void test_debug_write(void)
 	CHECK(syscall(SYS_DEBUG_WRITE, &call) == ERR_ARGUMENT);
 }
 
+/* Lines of 100 bytes, the first of so many as there is room for. */
+static bool lines_are_whole(unsigned count)
+{
+	char line[101];
+
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(line, sizeof(line), "line %094u\n", i);
+		if (memcmp(fake_log + i * 100ul, line, 100))
+			return false;
+	}
+	return true;
+}
+
+/* Who logs does not wait for the line: it is written by who idles, and before what user mode writes. */
+static void test_log_later(void)
+{
+	for (unsigned idle = 0; idle < 2; idle++) {
+		world_boot();
+		while (kernel_log_send())
+			;
+		fake_log[0] = '\0';
+		for (unsigned i = 0; i < 50; i++)
+			kernel_log_later("line %094u\n", i);
+		CHECK(!fake_log[0]);
+		fake_debug_slow = 3;
+		if (idle)
+			enter(SYS_WAIT, &(struct call){.cap = make(OBJECT_NOTIFICATION, 0),
+			                               .deadline = fake_now + 1000});
+		else
+			enter(SYS_DEBUG_WRITE, &(struct call){.cap = 1, .words = {'x'}});
+		fake_debug_slow = 0;
+		CHECK(lines_are_whole(40) && !strcmp(fake_log + 4000, idle ? "" : "x"));
+		CHECK(!kernel_log_send());
+	}
+}
+
 /* Arguments: how many random operations, which random numbers. */
 int main(int argc, char **argv)
 {
@@ -80,6 +116,7 @@ int main(int argc, char **argv)
 	test_boot();
 	test_call_reply();
 	test_debug_write();
+	test_log_later();
 	failed += units_time(&passed);
 	failed += units_spaces(&passed);
 	failed += units_inherit(&passed);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's own messages: a small formatter on the debug UART. */
+/* The kernel's own messages: a small formatter, and the debug line. */
 #include <stdarg.h>
 
 #include <kernel/cpu.h>
+#include <kernel/lock.h>
 
 #define LINE_BYTES 256
 
@@ -113,6 +114,49 @@ void kernel_log(const char *format, ...)
 	arch_debug_write(line.text, line.length);
 }
 
+/* ---- while threads run ---- */
+/*
+ * A line of text takes a serial line milliseconds, and interrupts are off: it is kept here, and sent byte by
+ * byte by CPUs that idle, and before what user mode writes. If there is no room, it is dropped as a whole.
+ */
+#define LATER_BYTES 4096
+
+static struct {
+	struct ticket_lock lock;
+	unsigned kept, sent; /* bytes, ever */
+	char text[LATER_BYTES];
+} later;
+
+void kernel_log_later(const char *format, ...)
+{
+	struct line line = {.length = 0};
+	va_list arguments;
+
+	va_start(arguments, format);
+	line_format(&line, format, arguments);
+	va_end(arguments);
+	lock_take(&later.lock);
+	if (LATER_BYTES - (later.kept - later.sent) >= line.length) {
+		for (size_t i = 0; i < line.length; i++)
+			later.text[later.kept++ % LATER_BYTES] = line.text[i];
+	}
+	lock_release(&later.lock);
+}
+
+bool kernel_log_send(void)
+{
+	bool left;
+
+	if (__atomic_load_n(&later.kept, __ATOMIC_RELAXED) == __atomic_load_n(&later.sent, __ATOMIC_RELAXED))
+		return false;
+	lock_take(&later.lock);
+	if (later.sent != later.kept && arch_debug_ready())
+		arch_debug_write(&later.text[later.sent++ % LATER_BYTES], 1);
+	left = later.sent != later.kept;
+	lock_release(&later.lock);
+	return left;
+}
+
 void panic(const char *format, ...)
 {
 	static bool panicked; /* when a panic panics, its backtrace may be why */
@@ -121,6 +165,9 @@ void panic(const char *format, ...)
 	bool again;
 
 	arch_panic_begin();
+	later.lock = (struct ticket_lock){0}; /* who has it has stopped */
+	while (kernel_log_send())
+		;
 	line_text(&line, "\nkernel panic: ");
 	va_start(arguments, format);
 	line_format(&line, format, arguments);
