@@ -74,7 +74,7 @@ static bool message_transfer_cap(struct thread *from, struct thread *to, uint64_
 	if (!slot || !free || !slot_empty(free))
 		return false;
 	if (!move) {
-		if (!cap_can_be_copied(slot))
+		if (!cap_can_be_copied(slot) || slot->flags & SLOT_DOOMED)
 			return false;
 		slot_derive(slot, free, slot->rights);
 		return true;

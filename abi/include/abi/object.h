@@ -75,7 +75,7 @@ enum object_type {
 	OPERATION(CNODE_DELETE, 0x22)                                                                         \
 	/* w0 = slot: delete everything derived from it, keep it. Preemptible and restarted by itself. Below an Untyped, */ \
 	/* nothing is derived or cut any more from what the revocation has reached, also if it is broken off: as a source */ \
-	/* that is NO_CAPABILITY, and in messages WRONG_TYPE. */                                                     \
+	/* that is NO_CAPABILITY; a message's transfer of copies ends there. */                                      \
 	OPERATION(CNODE_REVOKE, 0x23)                                                                         \
                                                                                                               \
 	/* Thread. w0 = enum thread_binding, w1 = capability (CPTR_NULL: unbind). The kernel keeps a derived one. */   \

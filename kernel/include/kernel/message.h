@@ -17,8 +17,7 @@ __attribute__((always_inline)) static inline bool message_info_is_valid(uint64_t
 /* A CpuTime is derived where its depth is looked at, and nowhere else. */
 static inline bool cap_can_be_copied(const struct slot *slot)
 {
-	return slot->type != OBJECT_UNTYPED && slot->type != OBJECT_REPLY && slot->type != OBJECT_CPU_TIME &&
-	       !(slot->flags & SLOT_DOOMED);
+	return slot->type != OBJECT_UNTYPED && slot->type != OBJECT_REPLY && slot->type != OBJECT_CPU_TIME;
 }
 
 /* Can this native thread send what its info word says? */
