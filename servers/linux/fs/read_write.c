@@ -8,6 +8,11 @@
 
 typedef ssize_t transfer(struct file *file, struct io_buffer *buffer, uint64_t *position);
 
+static bool is_paged(const struct file *file)
+{
+	return file->operations == &regular_file_operations;
+}
+
 /* offset NULL: the file's own position */
 static long transfer_buffer(struct file *file, struct io_buffer *buffer, const int64_t *offset,
                             transfer *move)
@@ -64,7 +69,7 @@ long sys_pwrite64(struct thread *thread, const uint64_t arguments[6])
 }
 
 static long transfer_vector(struct thread *thread, const uint64_t arguments[6], const int64_t *offset,
-                            transfer *move)
+                            unsigned flags, transfer *move)
 {
 	uint64_t count = arguments[2], total = 0;
 	if (count > VECTOR_MAX)
@@ -84,9 +89,11 @@ static long transfer_vector(struct thread *thread, const uint64_t arguments[6], 
 			vector[i].length = SIZE_MAX_ONCE - total;
 		total += result == 0 ? vector[i].length : 0;
 	}
+	if (result == 0 && flags & O_NONBLOCK && (!is_paged(file) || move == file_write))
+		result = -EOPNOTSUPP;
 	if (result == 0) {
 		struct io_buffer buffer = {
-		        .thread = thread, .size = total, .segments = vector, .later = total};
+		        .thread = thread, .size = total, .segments = vector, .later = total, .flags = flags};
 		result = transfer_buffer(file, &buffer, offset, move);
 	}
 	free(vector);
@@ -96,73 +103,55 @@ static long transfer_vector(struct thread *thread, const uint64_t arguments[6], 
 
 long sys_readv(struct thread *thread, const uint64_t arguments[6])
 {
-	return transfer_vector(thread, arguments, NULL, file_read);
+	return transfer_vector(thread, arguments, NULL, 0, file_read);
 }
 
 long sys_writev(struct thread *thread, const uint64_t arguments[6])
 {
-	return transfer_vector(thread, arguments, NULL, file_write);
+	return transfer_vector(thread, arguments, NULL, 0, file_write);
 }
 
 long sys_preadv(struct thread *thread, const uint64_t arguments[6])
 {
 	int64_t offset = (int64_t)arguments[3];
-	return transfer_vector(thread, arguments, &offset, file_read);
+	return transfer_vector(thread, arguments, &offset, 0, file_read);
 }
 
 long sys_pwritev(struct thread *thread, const uint64_t arguments[6])
 {
 	int64_t offset = (int64_t)arguments[3];
-	return transfer_vector(thread, arguments, &offset, file_write);
+	return transfer_vector(thread, arguments, &offset, 0, file_write);
 }
 
-/* The flags of a single call. RWF_NOWAIT is for files that can tell what would wait; none here can. */
-enum { RWF_HIPRI_ = 1, RWF_DSYNC_ = 2, RWF_SYNC_ = 4, RWF_APPEND_ = 16 };
+/* RWF_*: the flags of a single call. Only reading through the page cache can tell what would wait. */
+static int call_flags(uint64_t given, unsigned *flags)
+{
+	enum { HIPRI = 1, DSYNC = 2, SYNC = 4, NOWAIT = 8, APPEND = 16 };
+	if (given & ~(uint64_t)(HIPRI | DSYNC | SYNC | NOWAIT | APPEND))
+		return -EOPNOTSUPP;
+	*flags = (given & (DSYNC | SYNC) ? O_DSYNC : 0u) | (given & NOWAIT ? O_NONBLOCK : 0u) |
+	         (given & APPEND ? O_APPEND : 0u);
+	return 0;
+}
 
 long sys_preadv2(struct thread *thread, const uint64_t arguments[6])
 {
 	int64_t offset = (int64_t)arguments[3];
-	if (arguments[5] & ~(uint64_t)(RWF_HIPRI_ | RWF_DSYNC_ | RWF_SYNC_))
-		return -EOPNOTSUPP;
-	return transfer_vector(thread, arguments, offset == -1 ? NULL : &offset, file_read);
-}
-
-/* The file as this call has it: with the flags of RWF_* among its own. */
-static ssize_t write_with(struct file *file, struct io_buffer *buffer, uint64_t *position, unsigned flags)
-{
-	struct file view = *file;
-	view.flags |= flags;
-	ssize_t result = file_write(&view, buffer, position);
-	file->write_errors_seen = view.write_errors_seen;
-	file->sync_errors_seen = view.sync_errors_seen;
-	return result;
-}
-
-static ssize_t write_appending(struct file *file, struct io_buffer *buffer, uint64_t *position)
-{
-	return write_with(file, buffer, position, O_APPEND);
-}
-
-static ssize_t write_synced(struct file *file, struct io_buffer *buffer, uint64_t *position)
-{
-	return write_with(file, buffer, position, O_DSYNC);
-}
-
-static ssize_t write_appending_synced(struct file *file, struct io_buffer *buffer, uint64_t *position)
-{
-	return write_with(file, buffer, position, O_APPEND | O_DSYNC);
+	unsigned flags;
+	int error = call_flags(arguments[5], &flags);
+	return error != 0
+	               ? error
+	               : transfer_vector(thread, arguments, offset == -1 ? NULL : &offset, flags, file_read);
 }
 
 long sys_pwritev2(struct thread *thread, const uint64_t arguments[6])
 {
-	static transfer *const writers[] = {file_write, write_synced, write_appending,
-	                                    write_appending_synced};
 	int64_t offset = (int64_t)arguments[3];
-	if (arguments[5] & ~(uint64_t)(RWF_HIPRI_ | RWF_DSYNC_ | RWF_SYNC_ | RWF_APPEND_))
-		return -EOPNOTSUPP;
-	bool synced = arguments[5] & (RWF_DSYNC_ | RWF_SYNC_), appending = arguments[5] & RWF_APPEND_;
-	return transfer_vector(thread, arguments, offset == -1 ? NULL : &offset,
-	                       writers[appending * 2 + synced]);
+	unsigned flags;
+	int error = call_flags(arguments[5], &flags);
+	return error != 0
+	               ? error
+	               : transfer_vector(thread, arguments, offset == -1 ? NULL : &offset, flags, file_write);
 }
 
 long sys_lseek(struct thread *thread, const uint64_t arguments[6])
@@ -247,11 +236,6 @@ static long copy_between(struct file *in, uint64_t *in_position, struct file *ou
 			break;
 	}
 	return (long)done;
-}
-
-static bool is_paged(const struct file *file)
-{
-	return file->operations == &regular_file_operations;
 }
 
 long sys_sendfile(struct thread *thread, const uint64_t arguments[6])

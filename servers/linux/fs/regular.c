@@ -40,7 +40,11 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 		size_t offset = *position % PAGE_SIZE, part = PAGE_SIZE - offset;
 		uint64_t wanted = buffer->size < left ? buffer->size : left;
 		pfn_t pfn;
-		error = page_cache_get_for_file(file, index, (*position + wanted - 1) / PAGE_SIZE, &pfn);
+		if (buffer->flags & O_NONBLOCK && inode->superblock->operations->io_start != NULL)
+			error = (pfn = page_cache_peek(inode, index)) != PFN_NONE ? 0 : -EAGAIN;
+		else
+			error = page_cache_get_for_file(file, index, (*position + wanted - 1) / PAGE_SIZE,
+			                                &pfn);
 		if (error == -ENXIO)
 			error = 0; /* truncated meanwhile */
 		else if (error == 0 && *position >= inode->attributes.size)
@@ -211,7 +215,7 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 	if (inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE))
 		return -EPERM;
 	fiber_mutex_lock(&inode->lock);
-	if (file->flags & O_APPEND)
+	if ((file->flags | buffer->flags) & O_APPEND)
 		*position = inode->attributes.size;
 	if (is_direct(file) && (*position | buffer->size) % DIRECT_UNIT != 0) {
 		fiber_mutex_unlock(&inode->lock);
@@ -234,7 +238,7 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 			written(inode);
 	}
 	fiber_mutex_unlock(&inode->lock);
-	if (result > 0 && file->flags & (O_SYNC | O_DSYNC)) {
+	if (result > 0 && (file->flags | buffer->flags) & (O_SYNC | O_DSYNC)) {
 		int error = file_fsync(file);
 		if (error != 0)
 			return error;
