@@ -15,13 +15,12 @@
 
 #define CLONE_CLEAR_SIGHAND_ 0x100000000ul
 #define CLONE3_SIZE_MIN      64
-#define CLONE3_SIZE_MAX      4096
 
 /* Namespaces and what else a process could not get from us; a wrong answer would be worse than an error. */
 #define NAMESPACES                                                                                    \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
 	 CLONE_NEWNET | CLONE_NEWTIME)
-#define UNSUPPORTED  (NAMESPACES | CLONE_PIDFD | CLONE_PTRACE)
+#define UNSUPPORTED  (NAMESPACES | CLONE_PTRACE)
 #define THREAD_FLAGS (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
 
 struct clone_request {
@@ -29,6 +28,7 @@ struct clone_request {
 	int exit_signal;
 	uint64_t stack; /* top; 0: the parent's */
 	uint64_t parent_tid, child_tid, tls;
+	uint64_t pidfd; /* CLONE_PIDFD: where its number goes */
 };
 
 static int check_flags(const struct clone_request *request)
@@ -36,6 +36,9 @@ static int check_flags(const struct clone_request *request)
 	uint64_t flags = request->flags;
 
 	if (flags & UNSUPPORTED)
+		return -EINVAL;
+	if (flags & CLONE_PIDFD && (flags & (CLONE_THREAD | CLONE_DETACHED) ||
+	                            (flags & CLONE_PARENT_SETTID && request->pidfd == request->parent_tid)))
 		return -EINVAL;
 	if (flags & CLONE_THREAD && (flags & THREAD_FLAGS) != THREAD_FLAGS)
 		return -EINVAL;
@@ -165,7 +168,8 @@ static void wait_for_vfork(struct thread *thread, int pid)
 static long clone_common(struct thread *thread, const struct clone_request *request)
 {
 	struct process *process = thread->process, *target = process;
-	struct thread *child;
+	struct thread *child = NULL;
+	struct file *pidfd = NULL;
 	int error = check_flags(request), pid;
 
 	if (error)
@@ -180,15 +184,22 @@ static long clone_common(struct thread *thread, const struct clone_request *requ
 	}
 	if (process->group_exit || process->exec_thread)
 		error = -EAGAIN; /* it is ending: nothing may be added */
-	child = error ? NULL : thread_create(target, target == process ? 0 : target->pid);
-	if (!child) {
+	if (!error && request->flags & CLONE_PIDFD)
+		error = pidfd_promise(thread, request->pidfd, &pidfd);
+	if (!error && !(child = thread_create(target, target == process ? 0 : target->pid)))
+		error = -EAGAIN;
+	if (error) {
 		if (target != process) {
 			target->parent = NULL;
 			process_free(target);
 		}
-		return error ? error : -EAGAIN;
+		if (pidfd)
+			pidfd_break(thread, pidfd);
+		return error;
 	}
 	copy_thread(thread, child, request);
+	if (pidfd)
+		pidfd_keep(pidfd, target);
 	if (target != process) {
 		process_publish(target);
 		process_timers_limit(target);
@@ -224,7 +235,8 @@ long sys_clone(struct thread *thread, const uint64_t arguments[6])
 	                                .stack = arguments[1],
 	                                .parent_tid = arguments[2],
 	                                .child_tid = arguments[3],
-	                                .tls = arguments[4]};
+	                                .tls = arguments[4],
+	                                .pidfd = arguments[2]};
 
 	return clone_common(thread, &request);
 }
@@ -274,21 +286,13 @@ long sys_clone3(struct thread *thread, const uint64_t arguments[6])
 	uint64_t fields[11] = {0};
 	size_t size = arguments[1];
 	struct clone_request request;
+	int error;
 
 	if (size < CLONE3_SIZE_MIN)
 		return -EINVAL;
-	if (size > CLONE3_SIZE_MAX)
-		return -E2BIG;
-	if (copy_from_user(thread, fields, arguments[0], size < sizeof(fields) ? size : sizeof(fields)))
-		return -EFAULT;
-	for (size_t at = sizeof(fields); at < size; at += 8) {
-		uint64_t more;
-
-		if (copy_from_user(thread, &more, arguments[0] + at, 8))
-			return -EFAULT;
-		if (more)
-			return -E2BIG;
-	}
+	error = copy_struct_from_user(thread, fields, sizeof(fields), arguments[0], size);
+	if (error)
+		return error;
 	if (fields[8] || fields[9] || fields[0] & 0xff || (fields[5] == 0) != (fields[6] == 0) ||
 	    fields[4] > SIGNAL_COUNT)
 		return -EINVAL;
@@ -297,7 +301,8 @@ long sys_clone3(struct thread *thread, const uint64_t arguments[6])
 	                                 .stack = fields[5] ? fields[5] + fields[6] : 0,
 	                                 .parent_tid = fields[3],
 	                                 .child_tid = fields[2],
-	                                 .tls = fields[7]};
+	                                 .tls = fields[7],
+	                                 .pidfd = fields[1]};
 	if (fields[0] & ~(0x1fffffffful))
 		return -EINVAL;
 	return clone_common(thread, &request);

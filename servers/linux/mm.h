@@ -55,6 +55,9 @@ size_t pages_free(void);
 
 /* ---- user memory (mm.c, linux-proc): 0 or -EFAULT; faults pages in, so it may wait. Partial copies are not undone. ---- */
 int copy_from_user(struct thread *thread, void *to, uint64_t from, size_t size);
+/* A structure that programs may know longer or shorter than we do: -E2BIG if what we do not know is not zero.
+ */
+int copy_struct_from_user(struct thread *thread, void *to, size_t size, uint64_t from, size_t given);
 int copy_to_user(struct thread *thread, uint64_t to, const void *from, size_t size);
 /* A NUL-terminated string of at most size bytes with its NUL: length without it, -EFAULT, or -ENAMETOOLONG */
 ssize_t copy_string_from_user(struct thread *thread, char *to, uint64_t from, size_t size);

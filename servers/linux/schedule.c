@@ -102,45 +102,58 @@ static bool may_schedule(struct thread *thread, const struct thread *target, int
 	       (uint64_t)priority <= target->process->limits[RLIMIT_RTPRIO].current;
 }
 
-static long set_policy(struct thread *thread, uint64_t tid, int policy, uint64_t parameters)
+static int check_policy(int policy, int64_t priority)
 {
-	struct thread *target = thread_named(thread, tid);
+	if (!realtime(policy) && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE)
+		return -EINVAL;
+	return (realtime(policy) ? priority < 1 || priority > REALTIME_MAX : priority != 0) ? -EINVAL : 0;
+}
+
+static void set_policy(struct thread *target, int policy, int priority, bool reset)
+{
+	target->private->policy = (uint8_t)policy;
+	target->private->priority = (uint8_t)priority;
+	target->private->reset_on_fork = reset;
+	kernel_thread_schedule(target);
+}
+
+/* policy < 0: as it is */
+static long set_scheduler(struct thread *thread, uint64_t tid, int policy, uint64_t parameters)
+{
+	struct thread *target;
 	bool reset = policy >= 0 && policy & SCHED_RESET_ON_FORK;
-	int priority;
+	int priority, error;
 
 	if ((int)tid < 0 || !parameters)
 		return -EINVAL;
 	if (copy_from_user(thread, &priority, parameters, sizeof(priority)))
 		return -EFAULT;
+	target = thread_named(thread, tid); /* only now: copying may wait */
 	if (!target)
 		return -ESRCH;
-	if (policy < 0) { /* as it is */
+	if (policy < 0) {
 		policy = target->private->policy;
 		reset = target->private->reset_on_fork;
 	}
 	policy &= ~SCHED_RESET_ON_FORK;
-	if (!realtime(policy) && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE)
-		return -EINVAL;
-	if (realtime(policy) ? priority < 1 || priority > REALTIME_MAX : priority != 0)
-		return -EINVAL;
+	error = check_policy(policy, priority);
+	if (error)
+		return error;
 	if (!may_schedule(thread, target, policy, priority))
 		return -EPERM;
-	target->private->policy = (uint8_t)policy;
-	target->private->priority = (uint8_t)priority;
-	target->private->reset_on_fork = reset;
-	kernel_thread_schedule(target);
+	set_policy(target, policy, priority, reset);
 	return 0;
 }
 
 long sys_sched_setscheduler(struct thread *thread, const uint64_t arguments[6])
 {
 	return (int)arguments[1] < 0 ? -EINVAL
-	                             : set_policy(thread, arguments[0], (int)arguments[1], arguments[2]);
+	                             : set_scheduler(thread, arguments[0], (int)arguments[1], arguments[2]);
 }
 
 long sys_sched_setparam(struct thread *thread, const uint64_t arguments[6])
 {
-	return set_policy(thread, arguments[0], -1, arguments[1]);
+	return set_scheduler(thread, arguments[0], -1, arguments[1]);
 }
 
 long sys_sched_rr_get_interval(struct thread *thread, const uint64_t arguments[6])
@@ -233,6 +246,104 @@ long sys_setpriority(struct thread *thread, const uint64_t arguments[6])
 			result = 0;
 		}
 	return result;
+}
+
+/* ---- all of it in one structure ---- */
+
+struct schedule_attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period; /* of SCHED_DEADLINE, which is not there */
+	uint32_t least, most;               /* of the CPU's speed */
+};
+#define ATTRIBUTES_SIZE_MIN 48
+enum schedule_flags {
+	RESET_ON_FORK = 1,
+	KEEP_POLICY = 8,
+	KEEP_PARAMETERS = 16,
+	FLAGS_KNOWN = 0x7f,
+	SPEED_LIMITS = 0x60
+};
+
+long sys_sched_getattr(struct thread *thread, const uint64_t arguments[6])
+{
+	const struct thread *target = thread_named(thread, arguments[0]);
+	unsigned size = (unsigned)arguments[2];
+	struct schedule_attributes out = {0};
+
+	if ((int)arguments[0] < 0 || !arguments[1] || size > PAGE_SIZE || size < ATTRIBUTES_SIZE_MIN ||
+	    (unsigned)arguments[3])
+		return -EINVAL;
+	if (!target)
+		return -ESRCH;
+	out.size = size < sizeof(out) ? size : sizeof(out);
+	out.policy = target->private->policy;
+	out.flags = target->private->reset_on_fork ? RESET_ON_FORK : 0;
+	out.priority = target->private->priority;
+	out.nice = realtime((int)out.policy) ? 0 : target->process->nice;
+	return copy_to_user(thread, arguments[1], &out, out.size);
+}
+
+static int attributes_from_user(struct thread *thread, uint64_t address, struct schedule_attributes *in)
+{
+	uint32_t size, known = sizeof(*in);
+	int error = copy_from_user(thread, &size, address, sizeof(size));
+
+	if (error)
+		return error;
+	if (!size)
+		size = ATTRIBUTES_SIZE_MIN;
+	error = size < ATTRIBUTES_SIZE_MIN ? -E2BIG
+	                                   : copy_struct_from_user(thread, in, sizeof(*in), address, size);
+	if (error == -E2BIG && copy_to_user(thread, address, &known, sizeof(known)))
+		return -EFAULT;
+	return error;
+}
+
+long sys_sched_setattr(struct thread *thread, const uint64_t arguments[6])
+{
+	struct schedule_attributes in;
+	struct thread *target;
+	int error, policy, nice;
+	bool reset;
+
+	if ((int)arguments[0] < 0 || !arguments[1] || (unsigned)arguments[2])
+		return -EINVAL;
+	error = attributes_from_user(thread, arguments[1], &in);
+	if (error)
+		return error;
+	if ((int32_t)in.policy < 0)
+		return -EINVAL;
+	target = thread_named(thread, arguments[0]);
+	if (!target)
+		return -ESRCH;
+	nice = in.nice < -20 ? -20 : in.nice > 19 ? 19 : in.nice;
+	policy = (int)in.policy;
+	reset = in.flags & RESET_ON_FORK;
+	if (in.flags & KEEP_PARAMETERS) {
+		in.priority = target->private->priority;
+		nice = target->process->nice;
+	}
+	if (in.flags & KEEP_POLICY) {
+		policy = target->private->policy;
+		reset = target->private->reset_on_fork;
+	}
+	error = in.flags & ~(uint64_t)FLAGS_KNOWN ? -EINVAL : check_policy(policy, in.priority);
+	if (error)
+		return error;
+	if (!may_schedule(thread, target, policy, (int)in.priority))
+		return -EPERM;
+	if (in.flags & SPEED_LIMITS)
+		return -EOPNOTSUPP;
+	if (in.flags & KEEP_PARAMETERS) /* and the policy, on Linux too */
+		policy = target->private->policy;
+	error = realtime(policy) ? 0 : set_nice(thread, target->process, nice);
+	if (error)
+		return -EPERM; /* where setpriority says EACCES */
+	set_policy(target, policy, (int)in.priority, reset);
+	return 0;
 }
 
 long sys_getcpu(struct thread *thread, const uint64_t arguments[6])

@@ -84,6 +84,28 @@ int copy_from_user(struct thread *thread, void *to, uint64_t from, size_t size)
 	return mm_copy_from(thread->process->mm, to, from, size);
 }
 
+int copy_struct_from_user(struct thread *thread, void *to, size_t size, uint64_t from, size_t given)
+{
+	size_t known = given < size ? given : size;
+
+	if (given > PAGE_SIZE)
+		return -E2BIG;
+	memset((uint8_t *)to + known, 0, size - known);
+	if (copy_from_user(thread, to, from, known))
+		return -EFAULT;
+	while (known < given) {
+		struct span part = user_span(thread, from + known, given - known, false);
+
+		if (!part.at)
+			return -EFAULT;
+		for (size_t i = 0; i < part.size; i++)
+			if (((const uint8_t *)part.at)[i])
+				return -E2BIG;
+		known += part.size;
+	}
+	return 0;
+}
+
 int copy_to_user(struct thread *thread, uint64_t to, const void *from, size_t size)
 {
 	return mm_copy_to(thread->process->mm, to, from, size);

@@ -159,6 +159,11 @@ void pidfds_forget(struct process *process);
 /* 0 or -EBADF; *out NULL: it is gone. Then whether its descriptor says not to wait. */
 int pidfd_process(struct thread *thread, int fd, struct process **out);
 bool pidfd_nonblocking(struct thread *thread, int fd);
+/* Of a process that is being made: its descriptor, told at this address. Then one of the two, which take the
+ * reference. */
+int pidfd_promise(struct thread *thread, uint64_t address, struct file **out);
+void pidfd_keep(struct file *file, struct process *process);
+void pidfd_break(struct thread *thread, struct file *file);
 
 /* tty.c */
 uint64_t tty_device_number(struct tty *tty);     /* dev_t, as in st_rdev */

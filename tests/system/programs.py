@@ -64,6 +64,10 @@ def test_local_sockets():
     same_variants("local")
 
 
+def test_calls_beside_the_usual():
+    same_variants("calls")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -98,7 +102,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -23,19 +23,56 @@ int dirent_emit(struct io_buffer *buffer, uint64_t inode, uint64_t next, unsigne
 	return error != 0 ? error : (int)size;
 }
 
-long sys_getdents64(struct thread *thread, const uint64_t arguments[6])
+static int read_directory(struct thread *thread, int fd, struct io_buffer *buffer)
 {
-	struct file *file = file_of(thread, (int)arguments[0]);
+	struct file *file = file_of(thread, fd);
 	if (file == NULL)
 		return -EBADF;
-	struct io_buffer buffer = {.thread = thread, .user = arguments[1], .size = (unsigned)arguments[2]};
 	int result;
 	if (!S_ISDIR(file->inode->attributes.mode) || file->operations->readdir == NULL)
 		result = -ENOTDIR;
 	else if (file->inode->attributes.links == 0)
 		result = -ENOENT;
 	else
-		result = file->operations->readdir(file, &buffer);
+		result = file->operations->readdir(file, buffer);
 	file_put(file);
+	return result;
+}
+
+long sys_getdents64(struct thread *thread, const uint64_t arguments[6])
+{
+	struct io_buffer buffer = {.thread = thread, .user = arguments[1], .size = (unsigned)arguments[2]};
+	return read_directory(thread, (int)arguments[0], &buffer);
+}
+
+/* A record of the old form is as long as the new one: the type is its last byte instead of the one before the
+ * name. */
+static void make_old(char *record)
+{
+	struct linux_dirent64 *entry = (struct linux_dirent64 *)record;
+	size_t name = offsetof(struct linux_dirent64, name);
+	uint8_t type = entry->type;
+	memmove(record + name - 1, record + name, entry->reclen - name);
+	record[entry->reclen - 1] = (char)type;
+}
+
+#define OLD_SIZE_MAX 32768 /* of what is read at once */
+
+long sys_getdents(struct thread *thread, const uint64_t arguments[6])
+{
+	size_t size = (unsigned)arguments[2] < OLD_SIZE_MAX ? (unsigned)arguments[2] : OLD_SIZE_MAX;
+	char *records = malloc(size + 1);
+	if (records == NULL)
+		return -ENOMEM;
+	struct io_buffer buffer = {.kernel = records, .size = size};
+	int result = read_directory(thread, (int)arguments[0], &buffer);
+	for (int at = 0; at < result;) {
+		int length = ((struct linux_dirent64 *)(records + at))->reclen;
+		make_old(records + at);
+		at += length;
+	}
+	if (result > 0 && copy_to_user(thread, arguments[1], records, (size_t)result) != 0)
+		result = -EFAULT;
+	free(records);
 	return result;
 }

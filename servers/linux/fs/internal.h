@@ -199,9 +199,25 @@ struct walk {
 	enum walk_last last;
 	const char *name;
 	size_t length;
-	bool slash; /* slashes follow the last component: it must be a directory */
+	bool slash;       /* slashes follow the last component: it must be a directory */
+	unsigned resolve; /* enum resolve_flags */
+	struct dentry
+	        *scope; /* a reference; RESOLVE_BENEATH, RESOLVE_IN_ROOT: it does not leave this directory */
 };
-int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path);
+/* openat2's, as Linux numbers them */
+enum resolve_flags {
+	RESOLVE_NO_XDEV = 1,
+	RESOLVE_NO_MAGICLINKS = 2,
+	RESOLVE_NO_SYMLINKS = 4,
+	RESOLVE_BENEATH = 8,
+	RESOLVE_IN_ROOT = 16,
+	RESOLVE_CACHED = 32,
+};
+int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path, unsigned resolve);
+/* The component's dentry, maybe negative; with the directory's lock if `locked`. */
+int walk_lookup(struct walk *walk, bool locked, struct dentry **out);
+/* Onto what is mounted there. Consumes and returns a reference; an error keeps it. */
+int walk_cross(const struct walk *walk, struct dentry **dentry);
 int walk_parent(struct walk *walk);
 int walk_follow(struct walk *walk,
                 struct dentry *link); /* the last component was this symlink: go on into it */

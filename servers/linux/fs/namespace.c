@@ -92,7 +92,7 @@ int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dent
 static int start_create(struct walk *walk, struct thread *thread, int dirfd, const char *path, bool directory,
                         struct dentry **out)
 {
-	int error = walk_start(walk, thread, dirfd, path);
+	int error = walk_start(walk, thread, dirfd, path, 0);
 	if (error == 0)
 		error = walk_parent(walk);
 	if (error == 0 && walk->last != LAST_NAME)
@@ -333,7 +333,7 @@ static int unlink_last(struct thread *thread, struct walk *walk, bool directory)
 static int vfs_unlink(struct thread *thread, int dirfd, const char *path, bool directory)
 {
 	struct walk walk;
-	int error = walk_start(&walk, thread, dirfd, path);
+	int error = walk_start(&walk, thread, dirfd, path, 0);
 	if (error == 0)
 		error = walk_parent(&walk);
 	if (error == 0) {
@@ -467,11 +467,11 @@ static int vfs_rename(struct thread *thread, int from_fd, const char *from, int 
                       unsigned flags)
 {
 	struct renaming r = {.old = NULL};
-	int error = walk_start(&r.from, thread, from_fd, from);
+	int error = walk_start(&r.from, thread, from_fd, from, 0);
 	if (error == 0)
 		error = walk_parent(&r.from);
 	if (error == 0)
-		error = walk_start(&r.to, thread, to_fd, to);
+		error = walk_start(&r.to, thread, to_fd, to, 0);
 	if (error == 0)
 		error = walk_parent(&r.to);
 	if (error == 0 && r.from.current->mount != r.to.current->mount)

@@ -11,7 +11,7 @@ static int open_last(struct walk *walk, int flags, unsigned mode, struct dentry 
 {
 	struct dentry *parent = walk->current, *child = NULL;
 	if (!(flags & O_CREAT)) {
-		int error = dentry_lookup(parent, walk->name, walk->length, false, &child);
+		int error = walk_lookup(walk, false, &child);
 		if (error != 0)
 			return error;
 		if (child->inode == NULL) {
@@ -24,7 +24,7 @@ static int open_last(struct walk *walk, int flags, unsigned mode, struct dentry 
 	if (walk->slash)
 		return -EISDIR;
 	fiber_mutex_lock(&parent->inode->lock);
-	int error = dentry_lookup(parent, walk->name, walk->length, true, &child);
+	int error = walk_lookup(walk, true, &child);
 	if (error == 0 && child->inode == NULL) {
 		error = vfs_create(walk->thread, parent, child, S_IFREG | (mode & 07777), 0);
 		*created = error == 0;
@@ -55,12 +55,14 @@ static int open_walk(struct walk *walk, int flags, unsigned mode, struct dentry 
 		error = open_last(walk, flags, mode, &child, created);
 		if (error != 0)
 			return error;
-		child = mount_cross(child);
-		if (!S_ISLNK(child->inode->attributes.mode) || (flags & O_NOFOLLOW && !walk->slash)) {
+		error = walk_cross(walk, &child);
+		if (error == 0 &&
+		    (!S_ISLNK(child->inode->attributes.mode) || (flags & O_NOFOLLOW && !walk->slash))) {
 			*out = child;
 			return 0;
 		}
-		error = walk_follow(walk, child);
+		if (error == 0)
+			error = walk_follow(walk, child);
 		dentry_put(child);
 		if (error != 0)
 			return error;
@@ -99,7 +101,8 @@ static int may_open(struct thread *thread, struct dentry *dentry, int flags, boo
 	return 0;
 }
 
-int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode, struct file **out)
+static int open_resolved(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode,
+                         unsigned resolve, struct file **out)
 {
 	struct walk walk;
 	struct dentry *dentry = NULL;
@@ -114,7 +117,7 @@ int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsi
 		return -EINVAL;
 	if (flags & O_CREAT && flags & O_EXCL)
 		flags |= O_NOFOLLOW;
-	int error = walk_start(&walk, thread, dirfd, path);
+	int error = walk_start(&walk, thread, dirfd, path, resolve);
 	if (error == 0)
 		error = open_walk(&walk, flags, mode, &dentry, &created);
 	if (error == 0 && walk.slash && !S_ISDIR(dentry->inode->attributes.mode))
@@ -138,14 +141,20 @@ int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsi
 	return 0;
 }
 
-static long open_common(struct thread *thread, int dirfd, uint64_t address, int flags, unsigned mode)
+int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode, struct file **out)
+{
+	return open_resolved(thread, dirfd, path, flags, mode, 0, out);
+}
+
+static long open_common(struct thread *thread, int dirfd, uint64_t address, int flags, unsigned mode,
+                        unsigned resolve)
 {
 	char *path;
 	struct file *file;
 	int error = path_from_user(thread, address, &path);
 	if (error != 0)
 		return error;
-	error = vfs_open(thread, dirfd, path, flags, mode, &file);
+	error = open_resolved(thread, dirfd, path, flags, mode, resolve, &file);
 	free(path);
 	if (error != 0)
 		return error;
@@ -154,17 +163,60 @@ static long open_common(struct thread *thread, int dirfd, uint64_t address, int 
 
 long sys_open(struct thread *thread, const uint64_t arguments[6])
 {
-	return open_common(thread, AT_FDCWD_LINUX, arguments[0], (int)arguments[1], (unsigned)arguments[2]);
+	return open_common(thread, AT_FDCWD_LINUX, arguments[0], (int)arguments[1], (unsigned)arguments[2],
+	                   0);
 }
 
 long sys_openat(struct thread *thread, const uint64_t arguments[6])
 {
-	return open_common(thread, (int)arguments[0], arguments[1], (int)arguments[2],
-	                   (unsigned)arguments[3]);
+	return open_common(thread, (int)arguments[0], arguments[1], (int)arguments[2], (unsigned)arguments[3],
+	                   0);
 }
 
 long sys_creat(struct thread *thread, const uint64_t arguments[6])
 {
 	return open_common(thread, AT_FDCWD_LINUX, arguments[0], O_CREAT | O_WRONLY | O_TRUNC,
-	                   (unsigned)arguments[1]);
+	                   (unsigned)arguments[1], 0);
+}
+
+struct open_how {
+	uint64_t flags, mode, resolve;
+};
+
+/* Unlike open's, its flags are checked. */
+static int check_how(const struct open_how *how)
+{
+	enum {
+		PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		FLAGS = ACCESS_MODE | CREATION_FLAGS | PATH_FLAGS | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC |
+		        O_ASYNC | O_DIRECT | LINUX_O_LARGEFILE | O_NOATIME | LINUX_O_TMPFILE,
+		RESOLVE = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |
+		          RESOLVE_IN_ROOT | RESOLVE_CACHED,
+		SCOPES = RESOLVE_BENEATH | RESOLVE_IN_ROOT,
+	};
+	bool temporary = (how->flags & LINUX_O_TMPFILE) == LINUX_O_TMPFILE;
+	bool creates = how->flags & O_CREAT || temporary;
+	if (how->flags & ~(uint64_t)FLAGS || how->resolve & ~(uint64_t)RESOLVE ||
+	    (how->resolve & SCOPES) == SCOPES || how->mode & ~(creates ? 07777ul : 0ul))
+		return -EINVAL;
+	if (how->flags & O_PATH && how->flags & ~(uint64_t)PATH_FLAGS)
+		return -EINVAL;
+	/* what makes or changes a file may always wait */
+	if (how->resolve & RESOLVE_CACHED && (creates || how->flags & O_TRUNC))
+		return -EAGAIN;
+	return 0;
+}
+
+long sys_openat2(struct thread *thread, const uint64_t arguments[6])
+{
+	struct open_how how = {0};
+	uint64_t size = arguments[3];
+	if (size < sizeof(how))
+		return -EINVAL;
+	int error = copy_struct_from_user(thread, &how, sizeof(how), arguments[2], size);
+	if (error == 0)
+		error = check_how(&how);
+	return error != 0 ? error
+	                  : open_common(thread, (int)arguments[0], arguments[1], (int)how.flags,
+	                                (unsigned)how.mode, (unsigned)how.resolve);
 }

@@ -73,29 +73,90 @@ static void walk_move(struct walk *walk, struct dentry *to) /* consumes the refe
 	walk->current = to;
 }
 
-static void walk_up(struct walk *walk)
+/* Where absolute paths begin and ".." leads to itself. */
+static struct dentry *walk_root(const struct walk *walk)
 {
-	struct dentry *dentry = walk->current, *root = thread_root(walk->thread);
+	return walk->scope != NULL ? walk->scope : thread_root(walk->thread);
+}
+
+int walk_lookup(struct walk *walk, bool locked, struct dentry **out)
+{
+	if (walk->resolve & RESOLVE_CACHED) {
+		*out = dentry_find(walk->current, walk->name, walk->length);
+		return *out != NULL ? 0 : -EAGAIN;
+	}
+	return dentry_lookup(walk->current, walk->name, walk->length, locked, out);
+}
+
+int walk_cross(const struct walk *walk, struct dentry **dentry)
+{
+	if (walk->resolve & RESOLVE_NO_XDEV && (*dentry)->mounted != NULL)
+		return -EXDEV;
+	*dentry = mount_cross(*dentry);
+	return 0;
+}
+
+/* From the root of a mount to where it is mounted, up to this root. */
+static struct dentry *leave_mounts(struct dentry *dentry, struct dentry *root)
+{
 	while (dentry != root && dentry->parent == NULL && dentry->mount != NULL &&
 	       dentry == dentry->mount->root && dentry->mount->mountpoint != NULL)
 		dentry = dentry->mount->mountpoint;
-	if (dentry == root || dentry->parent == NULL)
-		walk_move(walk, mount_cross(dentry_get(dentry)));
-	else
-		walk_move(walk, mount_cross(dentry_get(dentry->parent)));
+	return dentry;
 }
 
-int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path)
+/* As dentry_is_ancestor, but through mounts. */
+static bool is_within(struct dentry *scope, struct dentry *dentry)
 {
-	*walk = (struct walk){.thread = thread};
+	while (dentry != NULL && dentry != scope) {
+		dentry = leave_mounts(dentry, scope);
+		if (dentry != scope)
+			dentry = dentry->parent;
+	}
+	return dentry != NULL;
+}
+
+static int walk_up(struct walk *walk)
+{
+	struct dentry *root = walk_root(walk), *dentry = leave_mounts(walk->current, root);
+	if (dentry == root && walk->resolve & RESOLVE_BENEATH)
+		return -EXDEV;
+	if (dentry != walk->current && walk->resolve & RESOLVE_NO_XDEV)
+		return -EXDEV;
+	if (dentry != root && dentry->parent != NULL)
+		dentry = dentry->parent;
+	if (walk->scope != NULL && !is_within(walk->scope, dentry))
+		return -EXDEV; /* the directory was moved out of it meanwhile */
+	walk_move(walk, mount_cross(dentry_get(dentry)));
+	return 0;
+}
+
+/* To the root, of an absolute path or symlink. */
+static int walk_to_root(struct walk *walk)
+{
+	struct dentry *root = walk_root(walk);
+	if (walk->resolve & RESOLVE_BENEATH)
+		return -EXDEV;
+	root = mount_cross(dentry_get(root));
+	if (walk->resolve & RESOLVE_NO_XDEV && walk->current != NULL && walk->current->mount != root->mount) {
+		dentry_put(root);
+		return -EXDEV;
+	}
+	walk_move(walk, root);
+	return 0;
+}
+
+int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path, unsigned resolve)
+{
+	*walk = (struct walk){.thread = thread, .resolve = resolve};
 	if (path[0] == 0)
 		return -ENOENT;
 	size_t length = strlen(path);
 	if (length >= PATH_SIZE)
 		return -ENAMETOOLONG;
 	struct dentry *start;
-	if (path[0] == '/') {
-		start = thread_root(thread);
+	if (path[0] == '/' && !(resolve & RESOLVE_IN_ROOT)) {
+		start = NULL;
 	} else if (dirfd == AT_FDCWD_LINUX || thread == NULL) {
 		start = thread_cwd(thread);
 	} else {
@@ -111,31 +172,48 @@ int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *
 		return -ENOMEM;
 	memcpy(walk->buffer, path, length + 1);
 	walk->rest = walk->buffer;
-	walk->current = path[0] == '/' ? mount_cross(dentry_get(start)) : dentry_get(start);
+	if (start == NULL)
+		return walk_to_root(walk);
+	walk->current = dentry_get(start);
+	if (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
+		walk->scope = dentry_get(start);
 	return 0;
 }
 
 void walk_end(struct walk *walk)
 {
 	dentry_put(walk->current);
+	dentry_put(walk->scope);
 	free(walk->buffer);
-	walk->current = NULL;
+	walk->current = walk->scope = NULL;
 	walk->buffer = NULL;
+}
+
+/* A link of /proc that leads to an object, wherever that is. */
+static int follow_object(struct walk *walk, struct inode *inode)
+{
+	struct dentry *target = NULL;
+	if (walk->resolve & RESOLVE_NO_MAGICLINKS)
+		return -ELOOP;
+	int error = inode->operations->follow(inode, walk->thread, &target);
+	if (error != 0)
+		return error;
+	if (walk->scope != NULL ||
+	    (walk->resolve & RESOLVE_NO_XDEV && target->mount != walk->current->mount)) {
+		dentry_put(target);
+		return -EXDEV;
+	}
+	walk_move(walk, target);
+	return 0;
 }
 
 int walk_follow(struct walk *walk, struct dentry *link)
 {
 	struct inode *inode = link->inode;
-	if (++walk->links > SYMLINKS_MAX)
+	if (++walk->links > SYMLINKS_MAX || walk->resolve & RESOLVE_NO_SYMLINKS)
 		return -ELOOP;
-	if (inode->operations->follow != NULL) {
-		struct dentry *target = NULL;
-		int error = inode->operations->follow(inode, walk->thread, &target);
-		if (error != 0)
-			return error;
-		walk_move(walk, target);
-		return 0;
-	}
+	if (inode->operations->follow != NULL)
+		return follow_object(walk, inode);
 	if (inode->operations->readlink == NULL)
 		return -EINVAL;
 	char *target = malloc(PATH_SIZE);
@@ -157,9 +235,7 @@ int walk_follow(struct walk *walk, struct dentry *link)
 	memcpy(target + length, walk->rest, rest + 1);
 	free(walk->buffer);
 	walk->buffer = walk->rest = target;
-	if (target[0] == '/')
-		walk_move(walk, mount_cross(dentry_get(thread_root(walk->thread))));
-	return 0;
+	return target[0] == '/' ? walk_to_root(walk) : 0;
 }
 
 /* Splits the next component off; false: nothing is left. */
@@ -195,25 +271,18 @@ static int directory_searchable(struct walk *walk)
 static int walk_into(struct walk *walk)
 {
 	struct dentry *child;
-	int error = dentry_lookup(walk->current, walk->name, walk->length, false, &child);
+	int error = walk_lookup(walk, false, &child);
 	if (error != 0)
 		return error;
-	if (child->inode == NULL) {
-		dentry_put(child);
-		return -ENOENT;
+	error = child->inode == NULL ? -ENOENT : walk_cross(walk, &child);
+	if (error == 0 && S_ISDIR(child->inode->attributes.mode)) {
+		walk_move(walk, child);
+		return 0;
 	}
-	child = mount_cross(child);
-	if (S_ISLNK(child->inode->attributes.mode)) {
-		error = walk_follow(walk, child);
-		dentry_put(child);
-		return error;
-	}
-	if (!S_ISDIR(child->inode->attributes.mode)) {
-		dentry_put(child);
-		return -ENOTDIR;
-	}
-	walk_move(walk, child);
-	return 0;
+	if (error == 0)
+		error = S_ISLNK(child->inode->attributes.mode) ? walk_follow(walk, child) : -ENOTDIR;
+	dentry_put(child);
+	return error;
 }
 
 int walk_parent(struct walk *walk)
@@ -230,7 +299,9 @@ int walk_parent(struct walk *walk)
 			continue;
 		}
 		if (walk->length == 2 && walk->name[0] == '.' && walk->name[1] == '.') {
-			walk_up(walk);
+			error = walk_up(walk);
+			if (error != 0)
+				return error;
 			walk->last = LAST_DOTDOT;
 			continue;
 		}
@@ -299,7 +370,7 @@ int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned fla
 		return 0;
 	}
 	struct walk walk;
-	int error = walk_start(&walk, thread, dirfd, path);
+	int error = walk_start(&walk, thread, dirfd, path, 0);
 	if (error == 0)
 		error = walk_all(&walk, flags);
 	if (error == 0)

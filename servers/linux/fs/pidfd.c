@@ -7,7 +7,7 @@
 
 struct pidfd {
 	struct pidfd *next;      /* of the process */
-	struct process *process; /* NULL: it was waited for */
+	struct process *process; /* NULL: it was waited for, or is not there yet */
 	struct waitq wait;
 };
 
@@ -45,6 +45,25 @@ static void pidfd_release(struct file *file)
 
 static const struct file_operations pidfd_operations = {.poll = pidfd_poll, .release = pidfd_release};
 
+static int create(unsigned flags, struct file **out)
+{
+	struct pidfd *pidfd = calloc(1, sizeof(*pidfd));
+	if (pidfd == NULL)
+		return -ENOMEM;
+	int error = anonymous_file(0600, O_RDWR | flags, &pidfd_operations, pidfd, out);
+	if (error != 0)
+		free(pidfd);
+	return error;
+}
+
+static void name(struct file *file, struct process *process)
+{
+	struct pidfd *pidfd = file->private;
+	pidfd->process = process;
+	pidfd->next = process->pidfds;
+	process->pidfds = pidfd;
+}
+
 long sys_pidfd_open(struct thread *thread, const uint64_t arguments[6])
 {
 	int pid = (int)arguments[0];
@@ -55,18 +74,40 @@ long sys_pidfd_open(struct thread *thread, const uint64_t arguments[6])
 	struct process *process = process_find(pid);
 	if (process == NULL)
 		return thread_find(pid) != NULL ? -EINVAL : -ESRCH; /* not a group's first thread */
-	struct pidfd *pidfd = calloc(1, sizeof(*pidfd));
-	if (pidfd == NULL)
-		return -ENOMEM;
-	int error = anonymous_file(0600, O_RDWR | flags, &pidfd_operations, pidfd, &file);
-	if (error != 0) {
-		free(pidfd);
+	int error = create(flags, &file);
+	if (error != 0)
 		return error;
-	}
-	pidfd->process = process;
-	pidfd->next = process->pidfds;
-	process->pidfds = pidfd;
+	name(file, process);
 	return file_install(thread, file, true);
+}
+
+int pidfd_promise(struct thread *thread, uint64_t address, struct file **out)
+{
+	struct file *file;
+	int error = create(0, &file);
+	if (error != 0)
+		return error;
+	int fd = file_install(thread, file_get(file), true);
+	error = fd < 0 ? fd : copy_to_user(thread, address, &fd, sizeof(fd));
+	*out = file;
+	return error;
+}
+
+void pidfd_keep(struct file *file, struct process *process)
+{
+	name(file, process);
+	file_put(file);
+}
+
+void pidfd_break(struct thread *thread, struct file *file)
+{
+	struct file_table *table = thread->process->files;
+	for (unsigned fd = 0; fd < file_table_size(table); fd++) {
+		const uint64_t close[6] = {fd};
+		if (file_table_at(table, fd) == file)
+			sys_close(thread, close);
+	}
+	file_put(file);
 }
 
 int pidfd_process(struct thread *thread, int fd, struct process **out)

@@ -2,7 +2,9 @@
 /* The calls on sockets. There is no network yet: only local sockets can be made. */
 #include "fs/socket.h"
 #include "syscall.h"
+#include "times.h"
 #include <pith/log.h>
+#include <pith/startup.h>
 
 #define TYPE_MASK     15
 #define FAMILY_SIZE   2
@@ -410,32 +412,41 @@ static int control_from_user(struct thread *thread, const struct linux_message *
 	return error;
 }
 
-long sys_sendmsg(struct thread *thread, const uint64_t arguments[6])
+/* *left: bytes of the message that were not sent */
+static long send_message(struct thread *thread, struct file *file, uint64_t address, unsigned flags,
+                         size_t *left)
 {
 	struct linux_message message;
 	struct linux_iovec *vector;
 	struct io_buffer buffer;
 	struct socket_name name;
 	struct socket_extra extra = {.sender = sender_of(thread)};
-	long error;
-	struct file *file = socket_file(thread, arguments[0], &error);
-	if (file == NULL)
-		return error;
-	error = message_from_user(thread, arguments[1], &message, &vector, &buffer);
+	long error = message_from_user(thread, address, &message, &vector, &buffer);
 	bool named = error == 0 && message.name != 0 && message.name_size != 0;
 	if (named)
 		error = name_from_user(thread, message.name, message.name_size, &name);
 	if (error == 0)
 		error = control_from_user(thread, &message, &extra);
-	if (error == 0 && arguments[2] & REFUSED)
+	if (error == 0 && flags & REFUSED)
 		error = -EOPNOTSUPP;
 	if (error == 0)
-		error = socket_send(thread, file, &buffer, named ? &name : NULL, &extra,
-		                    (unsigned)arguments[2]);
+		error = socket_send(thread, file, &buffer, named ? &name : NULL, &extra, flags);
+	*left = buffer.size;
 	socket_extra_drop(&extra);
 	free(vector);
-	file_put(file);
 	return error;
+}
+
+long sys_sendmsg(struct thread *thread, const uint64_t arguments[6])
+{
+	long result;
+	size_t left;
+	struct file *file = socket_file(thread, arguments[0], &result);
+	if (file == NULL)
+		return result;
+	result = send_message(thread, file, arguments[1], (unsigned)arguments[2], &left);
+	file_put(file);
+	return result;
 }
 
 /* Into the control buffer, if there is room for it. *used: how much of it was filled. */
@@ -504,30 +515,133 @@ static int message_to_user(struct thread *thread, uint64_t address, struct linux
 	return error;
 }
 
-long sys_recvmsg(struct thread *thread, const uint64_t arguments[6])
+static long receive_message(struct thread *thread, struct file *file, uint64_t address, unsigned flags)
 {
 	struct linux_message message;
 	struct linux_iovec *vector;
 	struct io_buffer buffer;
 	struct socket_extra extra = {0};
-	long result;
-	struct file *file = socket_file(thread, arguments[0], &result);
-	if (file == NULL)
-		return result;
-	result = message_from_user(thread, arguments[1], &message, &vector, &buffer);
-	if (result == 0 && arguments[2] & REFUSED)
+	long result = message_from_user(thread, address, &message, &vector, &buffer);
+	if (result == 0 && flags & REFUSED)
 		result = -EOPNOTSUPP;
 	if (result == 0)
-		result = socket_receive(file, &buffer, &extra, (unsigned)arguments[2]);
+		result = socket_receive(file, &buffer, &extra, flags);
 	if (result >= 0) {
-		int error = message_to_user(thread, arguments[1], &message, socket_of_file(file), &extra,
-		                            arguments[2] & MSG_CMSG_CLOEXEC_);
+		int error = message_to_user(thread, address, &message, socket_of_file(file), &extra,
+		                            flags & MSG_CMSG_CLOEXEC_);
 		result = error != 0 ? error : result;
 	}
 	socket_extra_drop(&extra);
 	free(vector);
+	return result;
+}
+
+long sys_recvmsg(struct thread *thread, const uint64_t arguments[6])
+{
+	long result;
+	struct file *file = socket_file(thread, arguments[0], &result);
+	if (file == NULL)
+		return result;
+	result = receive_message(thread, file, arguments[1], (unsigned)arguments[2]);
 	file_put(file);
 	return result;
+}
+
+/* ---- several messages ---- */
+
+#define MESSAGES_MAX 1024 /* of one call */
+
+/* struct mmsghdr */
+struct linux_messages {
+	struct linux_message message;
+	uint32_t size, padding;
+};
+
+static int put_size(struct thread *thread, uint64_t address, long size)
+{
+	uint32_t value = (uint32_t)size;
+	return copy_to_user(thread, address + offsetof(struct linux_messages, size), &value, sizeof(value));
+}
+
+long sys_sendmmsg(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned count = (unsigned)arguments[2] < MESSAGES_MAX ? (unsigned)arguments[2] : MESSAGES_MAX,
+	         done = 0;
+	uint64_t at = arguments[1];
+	size_t left = 0;
+	long result;
+	struct file *file = socket_file(thread, arguments[0], &result);
+	if (file == NULL)
+		return result;
+	for (; done < count && left == 0; at += sizeof(struct linux_messages)) {
+		result = send_message(thread, file, at, (unsigned)arguments[3], &left);
+		if (result >= 0)
+			result = put_size(thread, at, result);
+		if (result < 0)
+			break;
+		done++;
+	}
+	file_put(file);
+	return done > 0 ? (long)done : result;
+}
+
+/* *done: how many. The time is looked at between messages, as on Linux: none ends the wait for one. */
+static long receive_messages(struct thread *thread, struct file *file, const uint64_t arguments[6],
+                             deadline_t deadline, unsigned *done)
+{
+	unsigned flags = (unsigned)arguments[3];
+	unsigned count = (unsigned)arguments[2] < MESSAGES_MAX ? (unsigned)arguments[2] : MESSAGES_MAX;
+	for (uint64_t at = arguments[1]; *done < count; at += sizeof(struct linux_messages)) {
+		long result = receive_message(thread, file, at, flags & ~(unsigned)MSG_WAITFORONE_);
+		if (result >= 0)
+			result = put_size(thread, at, result);
+		if (result < 0)
+			return result;
+		++*done;
+		if (flags & MSG_WAITFORONE_)
+			flags |= MSG_DONTWAIT_;
+		if (deadline != DEADLINE_NEVER && time_now() >= deadline)
+			break;
+	}
+	return 0;
+}
+
+static int put_time_left(struct thread *thread, uint64_t address, deadline_t deadline)
+{
+	uint64_t now = time_now(), left = deadline > now ? deadline - now : 0;
+	struct timespec time = ns_to_timespec(left);
+	return copy_to_user(thread, address, &time, sizeof(time));
+}
+
+long sys_recvmmsg(struct thread *thread, const uint64_t arguments[6])
+{
+	deadline_t deadline = DEADLINE_NEVER;
+	unsigned done = 0;
+	long result;
+	struct timespec timeout;
+	uint64_t time;
+	if (arguments[4] != 0) {
+		if (copy_from_user(thread, &timeout, arguments[4], sizeof(timeout)) != 0)
+			return -EFAULT;
+		if (!timespec_to_ns(&timeout, &time))
+			return -EINVAL;
+		uint64_t now = time_now();
+		deadline = time < DEADLINE_NEVER - now ? now + time : DEADLINE_NEVER;
+	}
+	struct file *file = socket_file(thread, arguments[0], &result);
+	if (file == NULL)
+		return result;
+	struct socket *socket = socket_of_file(file);
+	result = -socket_take_error(socket);
+	if (result == 0)
+		result = receive_messages(thread, file, arguments, deadline, &done);
+	/* the next call tells it */
+	if (done > 0 && (result == -EFAULT || result == -EMSGSIZE || result == -ENOMEM))
+		socket_give_error(socket, (int)-result);
+	file_put(file);
+	if (done > 0 && arguments[4] != 0 && put_time_left(thread, arguments[4], deadline) != 0)
+		return -EFAULT;
+	return done > 0 ? (long)done : result;
 }
 
 /* ---- options ---- */

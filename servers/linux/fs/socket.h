@@ -14,6 +14,7 @@ enum message_flags {
 	MSG_EOR_ = 0x80,
 	MSG_WAITALL_ = 0x100,
 	MSG_NOSIGNAL_ = 0x4000,
+	MSG_WAITFORONE_ = 0x10000,
 	MSG_CMSG_CLOEXEC_ = 0x40000000,
 };
 #define SOCKET_PATH_MAX  108
@@ -64,6 +65,7 @@ ssize_t socket_receive(struct file *file, struct io_buffer *buffer, struct socke
 unsigned socket_type(const struct socket *socket);
 bool socket_listening(const struct socket *socket);
 int socket_take_error(struct socket *socket); /* errno, once */
+void socket_give_error(struct socket *socket, int error);
 struct linux_ucred socket_peer_credentials(const struct socket *socket);
 bool *socket_wants_credentials(struct socket *socket);
 size_t *socket_buffer_size(struct socket *socket);

@@ -790,6 +790,11 @@ int socket_take_error(struct socket *socket)
 	return error;
 }
 
+void socket_give_error(struct socket *socket, int error)
+{
+	socket->error = error;
+}
+
 struct linux_ucred socket_peer_credentials(const struct socket *socket)
 {
 	return socket->connected && socket->type != TYPE_DATAGRAM

@@ -2,6 +2,7 @@
 #include "fakes.h"
 #include "fiber_context.h"
 #include "pools.h"
+#include "times.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <pith/log.h>
@@ -91,6 +92,20 @@ struct span user_span(struct thread *thread, uint64_t address, size_t size, bool
 	(void)thread, (void)write;
 	size_t left = PAGE_SIZE - address % PAGE_SIZE;
 	return (struct span){address < PAGE_SIZE ? NULL : (void *)(uintptr_t)address, size < left ? size : left};
+}
+int copy_struct_from_user(struct thread *thread, void *to, size_t size, uint64_t from, size_t given)
+{
+	memset(to, 0, size);
+	return copy_from_user(thread, to, from, given < size ? given : size);
+}
+bool timespec_to_ns(const struct timespec *time, uint64_t *out)
+{
+	*out = (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_nsec;
+	return time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < 1000000000;
+}
+struct timespec ns_to_timespec(uint64_t time)
+{
+	return (struct timespec){(time_t)(time / 1000000000), (long)(time % 1000000000)};
 }
 int copy_from_user(struct thread *thread, void *to, uint64_t from, size_t size)
 {
