@@ -81,7 +81,7 @@ struct io_buffer {
 	/* readv, writev: segments after the one at `user`, and how many of `size` are in them */
 	const struct linux_iovec *segments;
 	size_t later;
-	unsigned flags; /* that this call has besides the file's, of regular files: O_APPEND, O_DSYNC, O_NONBLOCK */
+	unsigned flags; /* of this call besides the file's; regular files: O_APPEND, O_DSYNC; they and sockets: O_NONBLOCK */
 };
 int io_copy_to(struct io_buffer *buffer, const void *from, size_t size);  /* advances; 0 or -EFAULT */
 int io_copy_from(struct io_buffer *buffer, void *to, size_t size);

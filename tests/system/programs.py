@@ -68,6 +68,10 @@ def test_calls_beside_the_usual():
     same_variants("calls")
 
 
+def test_splices():
+    same_variants("splices")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -102,7 +106,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -215,9 +215,22 @@ enum resolve_flags {
 };
 int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path, unsigned resolve);
 /* The component's dentry, maybe negative; with the directory's lock if `locked`. */
-int walk_lookup(struct walk *walk, bool locked, struct dentry **out);
+static inline int walk_lookup(struct walk *walk, bool locked, struct dentry **out)
+{
+	if (walk->resolve & RESOLVE_CACHED) {
+		*out = dentry_find(walk->current, walk->name, walk->length);
+		return *out != NULL ? 0 : -EAGAIN;
+	}
+	return dentry_lookup(walk->current, walk->name, walk->length, locked, out);
+}
 /* Onto what is mounted there. Consumes and returns a reference; an error keeps it. */
-int walk_cross(const struct walk *walk, struct dentry **dentry);
+static inline int walk_cross(const struct walk *walk, struct dentry **dentry)
+{
+	if (walk->resolve & RESOLVE_NO_XDEV && (*dentry)->mounted != NULL)
+		return -EXDEV;
+	*dentry = mount_cross(*dentry);
+	return 0;
+}
 int walk_parent(struct walk *walk);
 int walk_follow(struct walk *walk,
                 struct dentry *link); /* the last component was this symlink: go on into it */
@@ -259,6 +272,15 @@ static inline bool file_writable(const struct file *file)
 	return (file->flags & ACCESS_MODE) != O_RDONLY;
 }
 int io_clear(struct io_buffer *buffer, size_t size); /* zeros to it */
+#define IO_SIZE_MAX   0x7ffff000ul                   /* of one call */
+#define IO_VECTOR_MAX 1024
+static inline size_t io_size_once(uint64_t size)
+{
+	return size < IO_SIZE_MAX ? size : IO_SIZE_MAX;
+}
+/* A buffer of the segments in user memory; *out is to be freed in any case. */
+int io_vector_from_user(struct thread *thread, uint64_t address, uint64_t count, struct linux_iovec **out,
+                        struct io_buffer *buffer);
 ssize_t file_read(struct file *file, struct io_buffer *buffer, uint64_t *position);
 ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *position);
 unsigned file_poll(struct file *file, struct poll_table *table);

@@ -79,23 +79,6 @@ static struct dentry *walk_root(const struct walk *walk)
 	return walk->scope != NULL ? walk->scope : thread_root(walk->thread);
 }
 
-int walk_lookup(struct walk *walk, bool locked, struct dentry **out)
-{
-	if (walk->resolve & RESOLVE_CACHED) {
-		*out = dentry_find(walk->current, walk->name, walk->length);
-		return *out != NULL ? 0 : -EAGAIN;
-	}
-	return dentry_lookup(walk->current, walk->name, walk->length, locked, out);
-}
-
-int walk_cross(const struct walk *walk, struct dentry **dentry)
-{
-	if (walk->resolve & RESOLVE_NO_XDEV && (*dentry)->mounted != NULL)
-		return -EXDEV;
-	*dentry = mount_cross(*dentry);
-	return 0;
-}
-
 /* From the root of a mount to where it is mounted, up to this root. */
 static struct dentry *leave_mounts(struct dentry *dentry, struct dentry *root)
 {
@@ -183,7 +166,8 @@ int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *
 void walk_end(struct walk *walk)
 {
 	dentry_put(walk->current);
-	dentry_put(walk->scope);
+	if (walk->scope != NULL)
+		dentry_put(walk->scope);
 	free(walk->buffer);
 	walk->current = walk->scope = NULL;
 	walk->buffer = NULL;

@@ -4,27 +4,17 @@
  * inode. Copying from and to user memory may wait (for the disk), so a lock makes reads and writes of one
  * pipe take turns.
  */
-#include "fs/internal.h"
+#include "fs/pipe.h"
 #include "syscall.h"
 
-#define PIPE_PAGES    16
-#define PIPE_CAPACITY (PIPE_PAGES * PAGE_SIZE)
-#define PIPE_ATOMIC   4096
-#define SIGPIPE_      13
+#define PIPE_ATOMIC 4096
+#define SIGPIPE_    13
 
-struct pipe {
-	pfn_t pages[PIPE_PAGES]; /* of byte n: pages[n / PAGE_SIZE % PIPE_PAGES] */
-	uint64_t taken, put;     /* run freely; put - taken bytes are in it */
-	unsigned readers, writers;
-	uint64_t readers_ever, writers_ever;
-	struct fiber_mutex lock;
-	struct waitq wait; /* readers, writers, openers, polls */
-	bool nameless;     /* made by pipe(): whoever opens it again, through /proc, waits for nobody */
-};
+static const struct file_operations pipe_operations;
 
-static size_t pipe_used(const struct pipe *pipe)
+struct pipe *pipe_of_file(const struct file *file)
 {
-	return (size_t)(pipe->put - pipe->taken);
+	return file->operations == &pipe_operations ? file->inode->pipe : NULL;
 }
 
 static void drop_page(struct pipe *pipe, uint64_t position)
@@ -43,55 +33,80 @@ void pipe_inode_free(struct inode *inode)
 	inode->pipe = NULL;
 }
 
-/* With the lock. Up to what is in the pipe. */
-static ssize_t take(struct pipe *pipe, struct io_buffer *buffer)
+void pipe_taken(struct pipe *pipe, size_t size)
+{
+	uint64_t before = pipe->taken;
+	pipe->taken += size;
+	if (pipe_used(pipe) == 0) {
+		drop_page(pipe, before);
+		pipe->taken = pipe->put = 0;
+	} else if (pipe->taken % PAGE_SIZE == 0 && pipe->put + PAGE_SIZE <= pipe->taken + PIPE_CAPACITY) {
+		/* unless a writer has filled the page's beginning anew: of a full pipe, a page holds both
+		 * ends */
+		drop_page(pipe, before);
+	}
+}
+
+ssize_t pipe_take(struct pipe *pipe, struct io_buffer *buffer)
 {
 	size_t done = 0;
 	while (buffer->size > 0 && pipe_used(pipe) > 0) {
-		size_t offset = pipe->taken % PAGE_SIZE, part = PAGE_SIZE - offset;
-		if (part > pipe_used(pipe))
-			part = pipe_used(pipe);
-		if (part > buffer->size)
-			part = buffer->size;
-		pfn_t page = pipe->pages[pipe->taken / PAGE_SIZE % PIPE_PAGES];
-		if (io_copy_to(buffer, (char *)page_address(page) + offset, part) != 0)
+		struct span part = pipe_front(pipe, 0, buffer->size);
+		if (io_copy_to(buffer, part.at, part.size) != 0)
 			return done > 0 ? (ssize_t)done : -EFAULT;
-		uint64_t before = pipe->taken;
-		pipe->taken += part;
-		done += part;
-		/* A writer may have filled the page's beginning anew: of a full pipe, a page holds both ends. */
-		if (pipe->taken % PAGE_SIZE == 0 && pipe->put + PAGE_SIZE <= pipe->taken + PIPE_CAPACITY)
-			drop_page(pipe, before);
-	}
-	if (pipe_used(pipe) == 0 && pipe->taken % PAGE_SIZE != 0) {
-		drop_page(pipe, pipe->taken);
-		pipe->taken = pipe->put = 0;
+		pipe_taken(pipe, part.size);
+		done += part.size;
 	}
 	return (ssize_t)done;
 }
 
-static ssize_t put(struct pipe *pipe, struct io_buffer *buffer)
+ssize_t pipe_put(struct pipe *pipe, struct io_buffer *buffer)
 {
 	size_t done = 0;
 	while (buffer->size > 0 && pipe_used(pipe) < PIPE_CAPACITY) {
-		size_t offset = pipe->put % PAGE_SIZE, part = PAGE_SIZE - offset,
-		       space = PIPE_CAPACITY - pipe_used(pipe);
-		pfn_t *page = &pipe->pages[pipe->put / PAGE_SIZE % PIPE_PAGES];
-		if (part > space)
-			part = space;
-		if (part > buffer->size)
-			part = buffer->size;
-		if (*page == PFN_NONE)
-			*page = page_allocate(false);
-		int error = *page == PFN_NONE
-		                    ? -ENOMEM
-		                    : io_copy_from(buffer, (char *)page_address(*page) + offset, part);
+		struct span part = pipe_back(pipe, buffer->size);
+		int error = part.at == NULL ? -ENOMEM : io_copy_from(buffer, part.at, part.size);
 		if (error != 0)
 			return done > 0 ? (ssize_t)done : error;
-		pipe->put += part;
-		done += part;
+		pipe_filled(pipe, part.size);
+		done += part.size;
 	}
 	return (ssize_t)done;
+}
+
+int pipe_await_data(struct pipe *pipe, bool nonblocking)
+{
+	while (pipe_used(pipe) == 0) {
+		if (pipe->writers == 0)
+			return 0;
+		if (nonblocking)
+			return -EAGAIN;
+		if (waitq_wait(&pipe->wait, true, DEADLINE_NEVER) != 0)
+			return -EINTR_RESTART;
+	}
+	return 1;
+}
+
+static int broken_pipe(void)
+{
+	struct thread *thread = current_thread();
+	if (thread != NULL)
+		signal_send_thread(thread, SIGPIPE_, 0, 0);
+	return -EPIPE;
+}
+
+int pipe_await_room(struct pipe *pipe, size_t size, bool nonblocking)
+{
+	for (;;) {
+		if (pipe->readers == 0)
+			return broken_pipe();
+		if (PIPE_CAPACITY - pipe_used(pipe) >= size)
+			return 1;
+		if (nonblocking)
+			return -EAGAIN;
+		if (waitq_wait(&pipe->wait, true, DEADLINE_NEVER) != 0)
+			return -EINTR_RESTART;
+	}
 }
 
 static ssize_t pipe_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
@@ -101,32 +116,19 @@ static ssize_t pipe_read(struct file *file, struct io_buffer *buffer, uint64_t *
 	if (buffer->size == 0)
 		return 0;
 	for (;;) {
-		if (pipe_used(pipe) > 0) {
-			fiber_mutex_lock(&pipe->lock);
-			ssize_t count = take(pipe, buffer);
-			fiber_mutex_unlock(&pipe->lock);
-			if (count != 0) {
-				waitq_wake_all(&pipe->wait);
-				return count;
-			}
+		if (pipe_used(pipe) == 0) {
+			int state = pipe_await_data(pipe, file->flags & O_NONBLOCK);
+			if (state <= 0)
+				return state;
 		}
-		if (pipe_used(pipe) > 0)
-			continue;
-		if (pipe->writers == 0)
-			return 0;
-		if (file->flags & O_NONBLOCK)
-			return -EAGAIN;
-		if (waitq_wait(&pipe->wait, true, DEADLINE_NEVER) != 0)
-			return -EINTR_RESTART;
+		fiber_mutex_lock(&pipe->lock);
+		ssize_t count = pipe_take(pipe, buffer);
+		fiber_mutex_unlock(&pipe->lock);
+		if (count != 0) {
+			waitq_wake_all(&pipe->wait);
+			return count;
+		}
 	}
-}
-
-static ssize_t broken_pipe(void)
-{
-	struct thread *thread = current_thread();
-	if (thread != NULL)
-		signal_send_thread(thread, SIGPIPE_, 0, 0);
-	return -EPIPE;
 }
 
 static ssize_t pipe_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
@@ -134,33 +136,25 @@ static ssize_t pipe_write(struct file *file, struct io_buffer *buffer, uint64_t 
 	struct pipe *pipe = file->inode->pipe;
 	size_t atomic = buffer->size <= PIPE_ATOMIC ? buffer->size : 1, done = 0;
 	(void)position;
-	if (buffer->size == 0)
-		return 0;
-	for (;;) {
-		if (pipe->readers == 0)
-			return done > 0 ? (ssize_t)done : broken_pipe();
-		if (PIPE_CAPACITY - pipe_used(pipe) >= atomic) {
-			fiber_mutex_lock(&pipe->lock);
-			bool fits = PIPE_CAPACITY - pipe_used(pipe) >= atomic;
-			ssize_t count = fits ? put(pipe, buffer) : 0;
-			fiber_mutex_unlock(&pipe->lock);
-			if (count < 0)
-				return done > 0 ? (ssize_t)done : count;
-			if (count > 0) {
-				done += (size_t)count;
-				atomic = 1;
-				waitq_wake_all(&pipe->wait);
-			}
-			if (buffer->size == 0)
-				return (ssize_t)done;
-			if (count > 0)
-				continue;
+	while (buffer->size > 0) {
+		if (pipe->readers == 0 || PIPE_CAPACITY - pipe_used(pipe) < atomic) {
+			int state = pipe_await_room(pipe, atomic, file->flags & O_NONBLOCK);
+			if (state < 0)
+				return done > 0 ? (ssize_t)done : state;
 		}
-		if (file->flags & O_NONBLOCK)
-			return done > 0 ? (ssize_t)done : -EAGAIN;
-		if (waitq_wait(&pipe->wait, true, DEADLINE_NEVER) != 0)
-			return done > 0 ? (ssize_t)done : -EINTR_RESTART;
+		fiber_mutex_lock(&pipe->lock);
+		bool fits = PIPE_CAPACITY - pipe_used(pipe) >= atomic;
+		ssize_t count = fits ? pipe_put(pipe, buffer) : 0;
+		fiber_mutex_unlock(&pipe->lock);
+		if (count < 0)
+			return done > 0 ? (ssize_t)done : count;
+		if (count > 0) {
+			done += (size_t)count;
+			atomic = 1;
+			waitq_wake_all(&pipe->wait);
+		}
 	}
+	return (ssize_t)done;
 }
 
 static unsigned pipe_poll(struct file *file, struct poll_table *table)

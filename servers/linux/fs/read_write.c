@@ -3,9 +3,6 @@
 #include "fs/internal.h"
 #include "syscall.h"
 
-#define SIZE_MAX_ONCE 0x7ffff000ull
-#define VECTOR_MAX    1024
-
 typedef ssize_t transfer(struct file *file, struct io_buffer *buffer, uint64_t *position);
 
 static bool is_paged(const struct file *file)
@@ -38,8 +35,7 @@ static long transfer_plain(struct thread *thread, const uint64_t arguments[6], c
 	if (arguments[2] > INT64_MAX) {
 		result = -EINVAL;
 	} else {
-		if (buffer.size > SIZE_MAX_ONCE)
-			buffer.size = SIZE_MAX_ONCE;
+		buffer.size = io_size_once(buffer.size);
 		result = transfer_buffer(file, &buffer, offset, move);
 	}
 	file_put(file);
@@ -68,32 +64,44 @@ long sys_pwrite64(struct thread *thread, const uint64_t arguments[6])
 	return transfer_plain(thread, arguments, &offset, file_write);
 }
 
+int io_vector_from_user(struct thread *thread, uint64_t address, uint64_t count, struct linux_iovec **out,
+                        struct io_buffer *buffer)
+{
+	uint64_t total = 0;
+	*out = NULL;
+	if (count > IO_VECTOR_MAX)
+		return -EINVAL;
+	struct linux_iovec *vector = *out = malloc((count + 1) * sizeof(*vector));
+	if (vector == NULL)
+		return -ENOMEM;
+	if (copy_from_user(thread, vector, address, count * sizeof(*vector)) != 0)
+		return -EFAULT;
+	for (uint64_t i = 0; i < count; i++) {
+		if (vector[i].length > INT64_MAX)
+			return -EINVAL;
+		if (vector[i].length > USER_END)
+			return -EFAULT;
+		if (vector[i].length > IO_SIZE_MAX - total)
+			vector[i].length = IO_SIZE_MAX - total;
+		total += vector[i].length;
+	}
+	*buffer = (struct io_buffer){.thread = thread, .size = total, .segments = vector, .later = total};
+	return 0;
+}
+
 static long transfer_vector(struct thread *thread, const uint64_t arguments[6], const int64_t *offset,
                             unsigned flags, transfer *move)
 {
-	uint64_t count = arguments[2], total = 0;
-	if (count > VECTOR_MAX)
-		return -EINVAL;
+	struct linux_iovec *vector = NULL;
+	struct io_buffer buffer;
 	struct file *file = file_of(thread, (int)arguments[0]);
 	if (file == NULL)
-		return -EBADF;
-	struct linux_iovec *vector = malloc((count + 1) * sizeof(*vector));
-	long result = vector == NULL ? -ENOMEM
-	                             : copy_from_user(thread, vector, arguments[1], count * sizeof(*vector));
-	for (uint64_t i = 0; i < count && result == 0; i++) {
-		if (vector[i].length > INT64_MAX)
-			result = -EINVAL;
-		else if (vector[i].length > USER_END)
-			result = -EFAULT;
-		else if (vector[i].length > SIZE_MAX_ONCE - total)
-			vector[i].length = SIZE_MAX_ONCE - total;
-		total += result == 0 ? vector[i].length : 0;
-	}
+		return arguments[2] > IO_VECTOR_MAX ? -EINVAL : -EBADF;
+	long result = io_vector_from_user(thread, arguments[1], arguments[2], &vector, &buffer);
 	if (result == 0 && flags & O_NONBLOCK && (!is_paged(file) || move == file_write))
 		result = -EOPNOTSUPP;
 	if (result == 0) {
-		struct io_buffer buffer = {
-		        .thread = thread, .size = total, .segments = vector, .later = total, .flags = flags};
+		buffer.flags = flags;
 		result = transfer_buffer(file, &buffer, offset, move);
 	}
 	free(vector);
@@ -241,7 +249,7 @@ static long copy_between(struct file *in, uint64_t *in_position, struct file *ou
 long sys_sendfile(struct thread *thread, const uint64_t arguments[6])
 {
 	int64_t offset;
-	uint64_t count = arguments[3] < SIZE_MAX_ONCE ? arguments[3] : SIZE_MAX_ONCE;
+	uint64_t count = io_size_once(arguments[3]);
 	struct file *out = file_of(thread, (int)arguments[0]), *in = file_of(thread, (int)arguments[1]);
 	long result = 0;
 	if (in == NULL || out == NULL || !file_readable(in) || !file_writable(out))
@@ -305,7 +313,7 @@ static long copy_range(struct thread *thread, struct file *in, uint64_t in_addre
 
 long sys_copy_file_range(struct thread *thread, const uint64_t arguments[6])
 {
-	uint64_t count = arguments[4] < SIZE_MAX_ONCE ? arguments[4] : SIZE_MAX_ONCE;
+	uint64_t count = io_size_once(arguments[4]);
 	struct file *in = file_of(thread, (int)arguments[0]), *out = file_of(thread, (int)arguments[2]);
 	long result;
 	if (in == NULL || out == NULL || !file_readable(in) || !file_writable(out) || out->flags & O_APPEND)

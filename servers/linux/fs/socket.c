@@ -9,8 +9,6 @@
 #define TYPE_MASK     15
 #define FAMILY_SIZE   2
 #define CONTROL_MAX   20480
-#define VECTOR_MAX    1024
-#define SIZE_MAX_ONCE 0x7ffff000ull
 #define LEVEL_SOCKET  1
 
 enum { SCM_RIGHTS_ = 1, SCM_CREDENTIALS_ = 2 };
@@ -250,14 +248,10 @@ static struct linux_ucred sender_of(struct thread *thread)
 	return (struct linux_ucred){process->pid, process->credentials.uid, process->credentials.gid};
 }
 
-static size_t once(uint64_t size)
-{
-	return size > SIZE_MAX_ONCE ? SIZE_MAX_ONCE : size;
-}
-
 long sys_sendto(struct thread *thread, const uint64_t arguments[6])
 {
-	struct io_buffer buffer = {.thread = thread, .user = arguments[1], .size = once(arguments[2])};
+	struct io_buffer buffer = {
+	        .thread = thread, .user = arguments[1], .size = io_size_once(arguments[2])};
 	struct socket_extra extra = {.sender = sender_of(thread)};
 	struct socket_name name;
 	long error;
@@ -277,7 +271,8 @@ long sys_sendto(struct thread *thread, const uint64_t arguments[6])
 
 long sys_recvfrom(struct thread *thread, const uint64_t arguments[6])
 {
-	struct io_buffer buffer = {.thread = thread, .user = arguments[1], .size = once(arguments[2])};
+	struct io_buffer buffer = {
+	        .thread = thread, .user = arguments[1], .size = io_size_once(arguments[2])};
 	struct socket_extra extra = {0};
 	long error;
 	struct file *file = socket_file(thread, arguments[0], &error);
@@ -316,28 +311,14 @@ static size_t control_align(size_t size)
 static int message_from_user(struct thread *thread, uint64_t address, struct linux_message *message,
                              struct linux_iovec **vector, struct io_buffer *buffer)
 {
-	uint64_t total = 0;
 	*vector = NULL;
 	if (copy_from_user(thread, message, address, sizeof(*message)) != 0)
 		return -EFAULT;
-	if (message->vector_count > VECTOR_MAX)
+	if (message->vector_count > IO_VECTOR_MAX)
 		return -EMSGSIZE;
 	if (message->name != 0 && (int32_t)message->name_size < 0)
 		return -EINVAL;
-	*vector = malloc((message->vector_count + 1) * sizeof(**vector));
-	if (*vector == NULL)
-		return -ENOMEM;
-	if (copy_from_user(thread, *vector, message->vector, message->vector_count * sizeof(**vector)) != 0)
-		return -EFAULT;
-	for (uint64_t i = 0; i < message->vector_count; i++) {
-		if ((*vector)[i].length > INT64_MAX)
-			return -EINVAL;
-		if ((*vector)[i].length > SIZE_MAX_ONCE - total)
-			(*vector)[i].length = SIZE_MAX_ONCE - total;
-		total += (*vector)[i].length;
-	}
-	*buffer = (struct io_buffer){.thread = thread, .size = total, .segments = *vector, .later = total};
-	return 0;
+	return io_vector_from_user(thread, message->vector, message->vector_count, vector, buffer);
 }
 
 static int take_rights(struct thread *thread, const int32_t *fds, size_t count, struct socket_extra *extra)

@@ -714,7 +714,8 @@ static ssize_t socket_read(struct file *file, struct io_buffer *buffer, uint64_t
 {
 	struct socket_extra extra = {0};
 	(void)position;
-	ssize_t result = socket_receive(file, buffer, &extra, 0);
+	unsigned flags = buffer->flags & O_NONBLOCK ? MSG_DONTWAIT_ : 0;
+	ssize_t result = socket_receive(file, buffer, &extra, flags);
 	socket_extra_drop(&extra);
 	return result;
 }
@@ -723,7 +724,8 @@ static ssize_t socket_write(struct file *file, struct io_buffer *buffer, uint64_
 {
 	struct socket_extra extra = {.sender = own_credentials()};
 	(void)position;
-	return socket_send(current_thread(), file, buffer, NULL, &extra, 0);
+	return socket_send(current_thread(), file, buffer, NULL, &extra,
+	                   buffer->flags & O_NONBLOCK ? MSG_DONTWAIT_ : 0);
 }
 
 static unsigned socket_poll(struct file *file, struct poll_table *table)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Pipes, as the calls that move bytes between pipes and files see them. */
+#pragma once
+
+#include "fs/internal.h"
+
+#define PIPE_PAGES    16
+#define PIPE_CAPACITY (PIPE_PAGES * PAGE_SIZE)
+
+struct pipe {
+	pfn_t pages[PIPE_PAGES]; /* of byte n: pages[n / PAGE_SIZE % PIPE_PAGES] */
+	uint64_t taken, put;     /* run freely; put - taken bytes are in it */
+	unsigned readers, writers;
+	uint64_t readers_ever, writers_ever;
+	struct fiber_mutex lock; /* whoever takes or puts; what both ends' bytes come from may wait */
+	struct waitq wait;       /* readers, writers, openers, polls */
+	bool nameless;           /* made by pipe(): whoever opens it again, through /proc, waits for nobody */
+};
+
+struct pipe *pipe_of_file(const struct file *file); /* NULL: it is none */
+static inline size_t pipe_used(const struct pipe *pipe)
+{
+	return (size_t)(pipe->put - pipe->taken);
+}
+
+/* 1: there is something to take; 0: the end; -EAGAIN, -EINTR_RESTART */
+int pipe_await_data(struct pipe *pipe, bool nonblocking);
+/* 1: there is room for `size` bytes; -EPIPE (with the signal), -EAGAIN, -EINTR_RESTART */
+int pipe_await_room(struct pipe *pipe, size_t size, bool nonblocking);
+
+/* With the lock: what can be taken in one piece, behind `skip` bytes; then it is taken. */
+static inline struct span pipe_front(const struct pipe *pipe, size_t skip, size_t size)
+{
+	uint64_t at = pipe->taken + skip;
+	size_t offset = at % PAGE_SIZE, part = PAGE_SIZE - offset;
+	if (part > pipe->put - at)
+		part = (size_t)(pipe->put - at);
+	if (part > size)
+		part = size;
+	return (struct span){(char *)page_address(pipe->pages[at / PAGE_SIZE % PIPE_PAGES]) + offset, part};
+}
+void pipe_taken(struct pipe *pipe, size_t size);
+/* With the lock: room in one piece, NULL if there is no memory; then it is filled. */
+static inline struct span pipe_back(struct pipe *pipe, size_t size)
+{
+	size_t offset = pipe->put % PAGE_SIZE, part = PAGE_SIZE - offset,
+	       space = PIPE_CAPACITY - pipe_used(pipe);
+	pfn_t *page = &pipe->pages[pipe->put / PAGE_SIZE % PIPE_PAGES];
+	if (part > space)
+		part = space;
+	if (part > size)
+		part = size;
+	if (*page == PFN_NONE)
+		*page = page_allocate(false);
+	if (*page == PFN_NONE)
+		return (struct span){NULL, 0};
+	return (struct span){(char *)page_address(*page) + offset, part};
+}
+static inline void pipe_filled(struct pipe *pipe, size_t size)
+{
+	pipe->put += size;
+}
+/* With the lock: bytes, or -errno if there were none. */
+ssize_t pipe_take(struct pipe *pipe, struct io_buffer *buffer);
+ssize_t pipe_put(struct pipe *pipe, struct io_buffer *buffer);
