@@ -57,6 +57,7 @@ struct inode {
 	struct waitq locks_wait;
 	struct pipe *pipe;
 	uint32_t seals; /* memfd: SEALABLE and F_SEAL_* */
+	struct inode_watch *watches; /* inotify.c */
 };
 
 struct file {

@@ -72,6 +72,10 @@ def test_splices():
     same_variants("splices")
 
 
+def test_watches():
+    same_variants("watches")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -106,7 +110,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices", "watches"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Changing what stat shows: mode, owner, times, size; and extended attributes, which no file system here has.
  */
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include "syscall.h"
 
 static int target_of(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **dentry,
@@ -25,6 +25,15 @@ static int target_of_fd(struct thread *thread, int fd, struct dentry **dentry, s
 	return 0;
 }
 
+/* What those who watch are told; one time without the other is set by what reads or writes. */
+static unsigned event_of(unsigned mask)
+{
+	unsigned times = mask & (FS_SET_ATIME | FS_SET_MTIME);
+	if (mask & (FS_SET_MODE | FS_SET_UID | FS_SET_GID) || times == (FS_SET_ATIME | FS_SET_MTIME))
+		return NOTIFY_ATTRIB;
+	return times == 0 ? 0 : times == FS_SET_ATIME ? NOTIFY_ACCESS : NOTIFY_MODIFY;
+}
+
 /* Consumes the references. */
 static int change(struct dentry *dentry, struct inode *inode, unsigned mask,
                   const struct fs_attributes *attributes)
@@ -34,6 +43,8 @@ static int change(struct dentry *dentry, struct inode *inode, unsigned mask,
 		error = -EROFS;
 	else
 		error = inode_setattr(inode, mask, attributes);
+	if (error == 0)
+		notify(dentry, inode, event_of(mask));
 	dentry_put(dentry);
 	inode_put(inode);
 	return error;
@@ -285,7 +296,7 @@ static int set_size(struct inode *inode, uint64_t size)
 	return error;
 }
 
-int inode_truncate(struct inode *inode, uint64_t size)
+int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size)
 {
 	int error = 0;
 	fiber_mutex_lock(&inode->lock);
@@ -296,6 +307,8 @@ int inode_truncate(struct inode *inode, uint64_t size)
 	if (error == 0)
 		inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
 	fiber_mutex_unlock(&inode->lock);
+	if (error == 0)
+		notify(dentry, inode, NOTIFY_MODIFY);
 	return error;
 }
 
@@ -327,7 +340,7 @@ long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 	if (error == 0 && mount_read_only(dentry))
 		error = -EROFS;
 	if (error == 0)
-		error = inode_truncate(dentry->inode, arguments[1]);
+		error = inode_truncate(dentry, dentry->inode, arguments[1]);
 	dentry_put(dentry);
 	return error;
 }
@@ -341,7 +354,7 @@ long sys_ftruncate(struct thread *thread, const uint64_t arguments[6])
 	if (error == 0 && (!S_ISREG(file->inode->attributes.mode) || !file_writable(file)))
 		error = -EINVAL;
 	if (error == 0)
-		error = inode_truncate(file->inode, arguments[1]);
+		error = inode_truncate(file->dentry, file->inode, arguments[1]);
 	file_put(file);
 	return error;
 }
@@ -384,6 +397,8 @@ long sys_fallocate(struct thread *thread, const uint64_t arguments[6])
 		                       (uint64_t)length);
 		fiber_mutex_unlock(&file->inode->lock);
 	}
+	if (error == 0)
+		notify(file->dentry, file->inode, NOTIFY_MODIFY);
 	file_put(file);
 	return error;
 }

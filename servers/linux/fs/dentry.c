@@ -243,6 +243,19 @@ void dentries_forget(struct mount *mount)
 	}
 }
 
+/* Nobody refers to what is below a directory that was removed: it is not to stay for names that do not exist.
+ */
+void dentries_forget_below(struct dentry *directory)
+{
+	for (struct dentry *dentry = lru_first, *next; dentry != NULL; dentry = next) {
+		next = dentry->lru_next;
+		if (dentry->parent == directory && dentry->inode == NULL) {
+			lru_remove(dentry);
+			dentry_free(dentry);
+		}
+	}
+}
+
 size_t dentries_busy(struct mount *mount)
 {
 	size_t count = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading directories. */
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include "syscall.h"
 
 int dirent_emit(struct io_buffer *buffer, uint64_t inode, uint64_t next, unsigned type, const char *name,
@@ -35,6 +35,8 @@ static int read_directory(struct thread *thread, int fd, struct io_buffer *buffe
 		result = -ENOENT;
 	else
 		result = file->operations->readdir(file, buffer);
+	if (result >= 0)
+		notify(file->dentry, file->inode, NOTIFY_ACCESS);
 	file_put(file);
 	return result;
 }

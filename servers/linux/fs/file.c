@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Open files: their life, reading and writing through them, and the buffers that bytes go to and come from.
  */
-#include "fs/internal.h"
+#include "fs/notify.h"
 
 /* ---- buffers ---- */
 
@@ -112,6 +112,9 @@ void file_put(struct file *file)
 	if (file == NULL || --file->references > 0)
 		return;
 	file->references = 1; /* what release does may take and give references */
+	if (file->operations != NULL && !(file->flags & O_PATH))
+		notify(file->dentry, file->inode,
+		       file_writable(file) ? NOTIFY_CLOSE_WRITE : NOTIFY_CLOSE_NOWRITE);
 	epoll_file_released(file);
 	if (file->inode->locks != NULL)
 		file_locks_released(file);
@@ -189,6 +192,17 @@ int file_open_inode(struct thread *thread, struct dentry *dentry, unsigned flags
 	return 0;
 }
 
+/* Apart, so that without watches the look at their number is all that it costs. */
+__attribute__((noinline)) static ssize_t noticed(struct file *file, struct io_buffer *buffer,
+                                                 uint64_t *position, bool write)
+{
+	const struct file_operations *operations = file->operations;
+	ssize_t count = (write ? operations->write : operations->read)(file, buffer, position);
+	if (count > 0)
+		notify(file->dentry, file->inode, write ? NOTIFY_MODIFY : NOTIFY_ACCESS);
+	return count;
+}
+
 ssize_t file_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
 	if (!file_readable(file) || file->flags & O_PATH)
@@ -197,6 +211,8 @@ ssize_t file_read(struct file *file, struct io_buffer *buffer, uint64_t *positio
 		return -EISDIR;
 	if (file->operations->read == NULL)
 		return -EINVAL;
+	if (__builtin_expect(notify_watches != 0, 0))
+		return noticed(file, buffer, position, false);
 	return file->operations->read(file, buffer, position);
 }
 
@@ -206,6 +222,8 @@ ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *positi
 		return -EBADF;
 	if (file->operations->write == NULL)
 		return -EINVAL;
+	if (__builtin_expect(notify_watches != 0, 0))
+		return noticed(file, buffer, position, true);
 	return file->operations->write(file, buffer, position);
 }
 

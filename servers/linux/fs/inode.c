@@ -4,7 +4,7 @@
  * and number. Inodes without references stay on an LRU list (with their pages and attributes, which are
  * coherent because nobody else changes the file system) until there are too many.
  */
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include <pith/startup.h>
 
 #define HASH_BUCKETS 4096
@@ -105,6 +105,8 @@ struct inode *inode_find(struct superblock *superblock, uint64_t number)
 static void inode_destroy(struct inode *inode)
 {
 	inode_unhash(inode);
+	if (inode->watches != NULL)
+		notify_gone(inode);
 	inode->attributes.links = 0; /* its dirty pages are not written any more */
 	page_cache_drop(inode, 0);
 	inode_clear_dirty(inode);
@@ -131,14 +133,14 @@ void inode_put(struct inode *inode)
 		inodes_trim(UNUSED_MAX - UNUSED_MAX / 8);
 }
 
-/* An unused inode leaves memory; false: it could not be written back (it stays). May wait. */
+/* An unused inode leaves memory; false: it could not be written back, or is watched (it stays). May wait. */
 static bool inode_evict(struct inode *inode)
 {
 	inode_get(inode);
 	int error = inode_write_back(inode, 0, UINT64_MAX, true);
 	if (error == 0)
 		error = inode_flush_attributes(inode);
-	if (inode->references > 1 || error != 0 || inode->dirty_count > 0) {
+	if (inode->references > 1 || error != 0 || inode->dirty_count > 0 || inode->watches != NULL) {
 		inode_put(inode);
 		return false;
 	}

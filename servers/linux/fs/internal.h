@@ -146,6 +146,7 @@ void dentry_forget_aliases(struct dentry *parent, const char *name, size_t lengt
 void dentry_move(struct dentry *old, struct dentry *new, bool exchange);
 void dentries_trim(size_t keep);
 void dentries_forget(struct mount *mount); /* unused ones */
+void dentries_forget_below(struct dentry *directory);
 size_t dentries_busy(struct mount *mount); /* with references, but for parents of cached ones */
 /* Look the name up, in the cache or the file system; *out may be negative. Takes the directory's lock unless
  * `locked`. */
@@ -249,7 +250,8 @@ int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dent
                uint64_t rdev);
 
 /* ---- attributes.c ---- */
-int inode_truncate(struct inode *inode, uint64_t size); /* takes the inode's lock */
+/* Takes the inode's lock. dentry: its name for those who watch, or NULL. */
+int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size);
 
 /* ---- file.c ---- */
 struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags,

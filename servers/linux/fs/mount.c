@@ -3,7 +3,7 @@
  * The mount table: which file system is seen where. A mount covers its mount point's dentry
  * (dentry->mounted); a bind mount is a second mount of the same file system with a root of its own.
  */
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include <stdio.h>
 #include "syscall.h"
 #include <pith/log.h>
@@ -97,6 +97,7 @@ void superblock_release(struct superblock *superblock)
 	if (--superblock->mounts > 0)
 		return;
 	superblock_sync(superblock);
+	notify_unmounted(superblock);
 	inodes_forget(superblock);
 	if (superblock->operations->unmount != NULL && superblock->operations->unmount(superblock) == -EBUSY)
 		return; /* a single instance that lives on (devfs) */

@@ -4,7 +4,7 @@
  * the change of its dentry. rename holds a lock of its own first, so that only it ever takes two directories'
  * locks (ancestor first).
  */
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include "syscall.h"
 
 static struct fiber_mutex rename_lock;
@@ -68,6 +68,14 @@ static void directory_changed(struct inode *directory, int links)
 	directory->flags |= INODE_STALE; /* where a file system sets them on its side */
 }
 
+static void name_added(struct dentry *parent, struct dentry *dentry, struct inode *inode)
+{
+	dentry_set_inode(dentry, inode);
+	dentry_forget_aliases(parent, dentry->name, dentry->name_length);
+	notify_name(parent->inode, S_ISDIR(inode->attributes.mode), dentry->name, dentry->name_length,
+	            NOTIFY_CREATE);
+}
+
 int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dentry, unsigned mode,
                uint64_t rdev)
 {
@@ -81,9 +89,8 @@ int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dent
 	error = directory->operations->create(directory, dentry->name, dentry->name_length, &what, &inode);
 	if (error != 0)
 		return error;
-	dentry_set_inode(dentry, inode);
+	name_added(parent, dentry, inode);
 	inode_put(inode);
-	dentry_forget_aliases(parent, dentry->name, dentry->name_length);
 	directory_changed(directory, S_ISDIR(mode) ? 1 : 0);
 	return 0;
 }
@@ -175,9 +182,8 @@ int vfs_symlink(struct thread *thread, const char *target, int dirfd, const char
 			                                       &what, &inode);
 		}
 		if (error == 0) {
-			dentry_set_inode(dentry, inode);
+			name_added(walk.current, dentry, inode);
 			inode_put(inode);
-			dentry_forget_aliases(walk.current, walk.name, walk.length);
 			directory_changed(directory, 0);
 		}
 		end_create(&walk, dentry);
@@ -220,8 +226,8 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 			error = directory->operations->link(directory, walk.name, walk.length, inode);
 		if (error == 0) {
 			inode->attributes.ctime = fs_now();
-			dentry_set_inode(dentry, inode);
-			dentry_forget_aliases(walk.current, walk.name, walk.length);
+			notify(NULL, inode, NOTIFY_ATTRIB);
+			name_added(walk.current, dentry, inode);
 			directory_changed(directory, 0);
 		}
 		end_create(&walk, dentry);
@@ -285,6 +291,10 @@ static int remove_name(struct dentry *parent, struct dentry *dentry, bool direct
 	name_removed(inode);
 	dentry_forget_aliases(parent, dentry->name, dentry->name_length);
 	directory_changed(parent->inode, directory ? -1 : 0);
+	if (!directory)
+		notify(NULL, inode, NOTIFY_ATTRIB);
+	else if (inode->watches != NULL)
+		dentries_forget_below(dentry);
 	return 0;
 }
 
@@ -325,6 +335,8 @@ static int unlink_last(struct thread *thread, struct walk *walk, bool directory)
 			inode_put(victim);
 		}
 		dentry_put(dentry);
+		if (error == 0) /* what was its own end is told before */
+			notify_name(parent, directory, walk->name, walk->length, NOTIFY_DELETE);
 	}
 	fiber_mutex_unlock(&parent->lock);
 	return error;
@@ -460,6 +472,14 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 	dentry_move(r->old, r->new, flags & FS_RENAME_EXCHANGE);
 	dentry_forget_aliases(r->from.current, r->from.name, r->from.length);
 	dentry_forget_aliases(r->to.current, r->to.name, r->to.length);
+	notify_moved(from, r->from.name, r->from.length, r->old);
+	if (replaces && !S_ISDIR(target->attributes.mode))
+		notify(NULL, target, NOTIFY_ATTRIB);
+	notify(NULL, inode, NOTIFY_MOVE_SELF);
+	if (target != NULL && !replaces) {
+		notify_moved(to, r->to.name, r->to.length, r->new);
+		notify(NULL, target, NOTIFY_MOVE_SELF);
+	}
 	return 0;
 }
 

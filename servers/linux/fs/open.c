@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* open and its relatives: finding or making the file, checking that it may be opened that way, truncating it.
  */
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include "syscall.h"
 
 #define CREATION_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
@@ -130,13 +130,15 @@ static int open_resolved(struct thread *thread, int dirfd, const char *path, int
 		error = file_open_inode(thread, dentry,
 		                        (unsigned)flags & ~(unsigned)(CREATION_FLAGS & ~O_NOCTTY), &file);
 	if (error == 0 && flags & O_TRUNC && S_ISREG(dentry->inode->attributes.mode) && !created)
-		error = inode_truncate(dentry->inode, 0);
+		error = inode_truncate(dentry, dentry->inode, 0);
 	dentry_put(dentry);
 	if (error != 0) {
 		file_put(file);
 		return error;
 	}
 	file->flags &= ~(unsigned)(CREATION_FLAGS | O_NOFOLLOW * !(flags & O_PATH));
+	if (!(flags & O_PATH))
+		notify(file->dentry, file->inode, NOTIFY_OPEN);
 	*out = file;
 	return 0;
 }

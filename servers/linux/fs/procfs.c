@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
+#include "fs/notify.h"
 #include "fs/procfs.h"
 #include "ipc/ipc.h"
 #include "random.h"
@@ -376,6 +377,16 @@ static int show_ipc_limit(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
+static int show_inotify_limit(struct text *text, const struct pseudo *file)
+{
+	const char *name = file->node->name;
+	text_print(text, "%d\n",
+	           strcmp(name, "max_queued_events") == 0    ? NOTIFY_EVENTS_MAX
+	           : strcmp(name, "max_user_instances") == 0 ? NOTIFY_INSTANCES_MAX
+	                                                     : NOTIFY_WATCHES_MAX);
+	return 0;
+}
+
 static int show_sem_limits(struct text *text, const struct pseudo *file)
 {
 	(void)file;
@@ -424,7 +435,18 @@ static const struct pseudo_node sys_vm_files[] = {
         TEXT_FILE("overcommit_memory", show_zero),
         {.name = NULL},
 };
+static const struct pseudo_node inotify_files[] = {
+        TEXT_FILE("max_queued_events", show_inotify_limit),
+        TEXT_FILE("max_user_instances", show_inotify_limit),
+        TEXT_FILE("max_user_watches", show_inotify_limit),
+        {.name = NULL},
+};
+static const struct pseudo_node sys_fs_files[] = {
+        {.name = "inotify", .mode = S_IFDIR | 0555, .children = inotify_files},
+        {.name = NULL},
+};
 static const struct pseudo_node sys_folders[] = {
+        {.name = "fs", .mode = S_IFDIR | 0555, .children = sys_fs_files},
         {.name = "kernel", .mode = S_IFDIR | 0555, .children = sys_kernel_files},
         {.name = "vm", .mode = S_IFDIR | 0555, .children = sys_vm_files},
         {.name = NULL},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* read, write and all their forms; lseek; copying between files; syncing. */
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include "syscall.h"
 
 typedef ssize_t transfer(struct file *file, struct io_buffer *buffer, uint64_t *position);
@@ -216,9 +216,9 @@ long sys_ioctl(struct thread *thread, const uint64_t arguments[6])
 
 /* ---- between files, without passing through user memory ---- */
 
-/* Pages of the cache are the source of the write. */
-static long copy_between(struct file *in, uint64_t *in_position, struct file *out, uint64_t *out_position,
-                         uint64_t count)
+/* Pages of the cache are the source of the write, which the caller has found allowed. */
+static long copy_pages(struct file *in, uint64_t *in_position, struct file *out, uint64_t *out_position,
+                       uint64_t count)
 {
 	uint64_t done = 0;
 	while (done < count && *in_position < in->inode->attributes.size) {
@@ -234,7 +234,7 @@ static long copy_between(struct file *in, uint64_t *in_position, struct file *ou
 		if (error != 0)
 			return done > 0 ? (long)done : error;
 		struct io_buffer buffer = {.kernel = (char *)page_address(pfn) + offset, .size = part};
-		ssize_t written = file_write(out, &buffer, out_position);
+		ssize_t written = out->operations->write(out, &buffer, out_position);
 		page_put(pfn);
 		if (written <= 0)
 			return done > 0 ? (long)done : written;
@@ -244,6 +244,17 @@ static long copy_between(struct file *in, uint64_t *in_position, struct file *ou
 			break;
 	}
 	return (long)done;
+}
+
+static long copy_between(struct file *in, uint64_t *in_position, struct file *out, uint64_t *out_position,
+                         uint64_t count)
+{
+	long result = copy_pages(in, in_position, out, out_position, count);
+	if (result > 0) {
+		notify(in->dentry, in->inode, NOTIFY_ACCESS);
+		notify(out->dentry, out->inode, NOTIFY_MODIFY);
+	}
+	return result;
 }
 
 long sys_sendfile(struct thread *thread, const uint64_t arguments[6])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Regular files: read, write and seek through the page cache, whatever file system keeps them. */
-#include "fs/internal.h"
+#include "fs/notify.h"
 
 #define FILE_SIZE_MAX ((uint64_t)1 << 43)
 #define RLIMIT_FSIZE_ 1
@@ -180,8 +180,9 @@ static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t
 	return done > 0 ? (ssize_t)done : error;
 }
 
-static void written(struct inode *inode)
+static void written(struct file *file)
 {
+	struct inode *inode = file->inode;
 	inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
 	struct thread *thread = current_thread();
 	uint32_t set_id =
@@ -189,7 +190,8 @@ static void written(struct inode *inode)
 	if (set_id == 0 || thread == NULL || thread->process->credentials.fsuid == 0)
 		return;
 	struct fs_attributes attributes = {.mode = inode->attributes.mode & ~set_id};
-	inode_setattr(inode, FS_SET_MODE, &attributes);
+	if (inode_setattr(inode, FS_SET_MODE, &attributes) == 0)
+		notify(file->dentry, inode, NOTIFY_ATTRIB);
 }
 
 /* How much of [position, position + size) may be written, or why nothing. */
@@ -235,7 +237,7 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 			page_cache_clear_beyond(inode, inode->attributes.size);
 		result = write_pages(file, buffer, position);
 		if (result > 0)
-			written(inode);
+			written(file);
 	}
 	fiber_mutex_unlock(&inode->lock);
 	if (result > 0 && (file->flags | buffer->flags) & (O_SYNC | O_DSYNC)) {

@@ -84,8 +84,8 @@ static void test_truncating(void)
 	struct file *file = store_open(10 * 4096, &inode);
 	memset(buffer, 't', 10 * 4096);
 	CHECK(move(file, buffer, 10 * 4096, 0, true) == 10 * 4096);
-	CHECK(inode_truncate(inode, 4096 + 5) == 0 && inode->page_count == 2);
-	CHECK(inode_truncate(inode, 3 * 4096) == 0);
+	CHECK(inode_truncate(NULL, inode, 4096 + 5) == 0 && inode->page_count == 2);
+	CHECK(inode_truncate(NULL, inode, 3 * 4096) == 0);
 	memset(buffer, 1, 3 * 4096);
 	memset(store.data + 2 * 4096, 0, 4096); /* what a file system does to blocks that went */
 	CHECK(move(file, buffer, 3 * 4096, 0, false) == 3 * 4096);
