@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pith/object.h>
+#include "capability.h"
 #include "address_space.h"
 #include "balance.h"
 #include "syscall.h"
@@ -174,7 +175,9 @@ static long clone_common(struct thread *thread, const struct clone_request *requ
 
 	if (error)
 		return error;
-	if (process->credentials.uid && processes_of(process->credentials.uid) >= process->limits[6].current)
+	if (process->credentials.uid && !capable(thread, CAP_SYS_RESOURCE) &&
+	    !capable(thread, CAP_SYS_ADMIN) &&
+	    processes_of(process->credentials.uid) >= process->limits[6].current)
 		return -EAGAIN; /* RLIMIT_NPROC */
 	thread_registers(thread);
 	if (!(request->flags & CLONE_THREAD)) {
@@ -254,7 +257,7 @@ long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 	                        CLONE_SYSVSEM | NAMESPACES))
 		return -EINVAL;
 	if (flags & NAMESPACES)
-		return capable_root(thread) || flags & CLONE_NEWUSER
+		return capable(thread, CAP_SYS_ADMIN) || flags & CLONE_NEWUSER
 		               ? -EINVAL
 		               : -EPERM; /* as a kernel built without them */
 	if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES) &&

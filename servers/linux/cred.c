@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* User and group identities. Capabilities are what euid 0 has and others have not. */
+/* User and group identities. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include "capability.h"
 #include "syscall.h"
 #include "thread.h"
 
-#define UNCHANGED      UINT32_MAX
-#define CAPABILITY_ALL ((1ul << (CAPABILITY_LAST + 1)) - 1)
+#define UNCHANGED UINT32_MAX
 
 static struct credentials *own(struct thread *thread)
 {
@@ -18,10 +18,22 @@ bool may_signal(struct thread *thread, struct process *target, int signal)
 {
 	const struct credentials *mine = own(thread), *theirs = &target->credentials;
 
-	if (mine->euid == 0 || mine->euid == theirs->suid || mine->euid == theirs->uid ||
+	if (has_capability(mine, CAP_KILL) || mine->euid == theirs->suid || mine->euid == theirs->uid ||
 	    mine->uid == theirs->suid || mine->uid == theirs->uid)
 		return true;
 	return signal == SIGCONT && target->sid == thread->process->sid;
+}
+
+/* ptrace's rule: the same user and group, and nothing that the other may and this one may not. */
+bool process_may_inspect(const struct thread *thread, const struct process *target)
+{
+	const struct credentials *mine = &thread->process->credentials, *theirs = &target->credentials;
+	uint32_t uid = mine->fsuid, gid = mine->fsgid;
+
+	if (thread->process == target || has_capability(mine, CAP_SYS_PTRACE))
+		return true;
+	return uid == theirs->uid && uid == theirs->euid && uid == theirs->suid && gid == theirs->gid &&
+	       gid == theirs->egid && gid == theirs->sgid && !(theirs->permitted & ~mine->effective);
 }
 
 /* The quick ones: see syscall.c. */
@@ -81,16 +93,17 @@ static bool one_of_gids(const struct credentials *credentials, uint32_t gid)
 
 long sys_setuid(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
+	struct credentials *credentials = own(thread), old = *credentials;
 	uint32_t uid = (uint32_t)arguments[0];
 
 	if (uid == UNCHANGED)
 		return -EINVAL;
-	if (capable_root(thread))
+	if (capable(thread, CAP_SETUID))
 		credentials->uid = credentials->suid = uid;
 	else if (uid != credentials->uid && uid != credentials->suid)
 		return -EPERM;
 	credentials->euid = credentials->fsuid = uid;
+	capabilities_uids_changed(&old, credentials);
 	return 0;
 }
 
@@ -101,7 +114,7 @@ long sys_setgid(struct thread *thread, const uint64_t arguments[6])
 
 	if (gid == UNCHANGED)
 		return -EINVAL;
-	if (capable_root(thread))
+	if (capable(thread, CAP_SETGID))
 		credentials->gid = credentials->sgid = gid;
 	else if (gid != credentials->gid && gid != credentials->sgid)
 		return -EPERM;
@@ -111,11 +124,11 @@ long sys_setgid(struct thread *thread, const uint64_t arguments[6])
 
 long sys_setreuid(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
+	struct credentials *credentials = own(thread), old = *credentials;
 	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1];
 	uint32_t old_real = credentials->uid;
 
-	if (!capable_root(thread) &&
+	if (!capable(thread, CAP_SETUID) &&
 	    ((real != UNCHANGED && real != credentials->uid && real != credentials->euid) ||
 	     !one_of_uids(credentials, effective)))
 		return -EPERM;
@@ -126,6 +139,7 @@ long sys_setreuid(struct thread *thread, const uint64_t arguments[6])
 	if (real != UNCHANGED || (effective != UNCHANGED && effective != old_real))
 		credentials->suid = credentials->euid;
 	credentials->fsuid = credentials->euid;
+	capabilities_uids_changed(&old, credentials);
 	return 0;
 }
 
@@ -135,7 +149,7 @@ long sys_setregid(struct thread *thread, const uint64_t arguments[6])
 	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1];
 	uint32_t old_real = credentials->gid;
 
-	if (!capable_root(thread) &&
+	if (!capable(thread, CAP_SETGID) &&
 	    ((real != UNCHANGED && real != credentials->gid && real != credentials->egid) ||
 	     !one_of_gids(credentials, effective)))
 		return -EPERM;
@@ -151,11 +165,11 @@ long sys_setregid(struct thread *thread, const uint64_t arguments[6])
 
 long sys_setresuid(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
+	struct credentials *credentials = own(thread), old = *credentials;
 	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1],
 	         saved = (uint32_t)arguments[2];
 
-	if (!capable_root(thread) &&
+	if (!capable(thread, CAP_SETUID) &&
 	    (!one_of_uids(credentials, real) || !one_of_uids(credentials, effective) ||
 	     !one_of_uids(credentials, saved)))
 		return -EPERM;
@@ -166,6 +180,7 @@ long sys_setresuid(struct thread *thread, const uint64_t arguments[6])
 	if (saved != UNCHANGED)
 		credentials->suid = saved;
 	credentials->fsuid = credentials->euid;
+	capabilities_uids_changed(&old, credentials);
 	return 0;
 }
 
@@ -175,7 +190,7 @@ long sys_setresgid(struct thread *thread, const uint64_t arguments[6])
 	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1],
 	         saved = (uint32_t)arguments[2];
 
-	if (!capable_root(thread) &&
+	if (!capable(thread, CAP_SETGID) &&
 	    (!one_of_gids(credentials, real) || !one_of_gids(credentials, effective) ||
 	     !one_of_gids(credentials, saved)))
 		return -EPERM;
@@ -191,12 +206,14 @@ long sys_setresgid(struct thread *thread, const uint64_t arguments[6])
 
 long sys_setfsuid(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
-	uint32_t old = credentials->fsuid, uid = (uint32_t)arguments[0];
+	struct credentials *credentials = own(thread), old = *credentials;
+	uint32_t uid = (uint32_t)arguments[0];
 
-	if (uid != UNCHANGED && (capable_root(thread) || one_of_uids(credentials, uid)))
+	if (uid != UNCHANGED && (capable(thread, CAP_SETUID) || one_of_uids(&old, uid))) {
 		credentials->fsuid = uid;
-	return old;
+		capabilities_fsuid_changed(&old, credentials);
+	}
+	return old.fsuid;
 }
 
 long sys_setfsgid(struct thread *thread, const uint64_t arguments[6])
@@ -204,7 +221,7 @@ long sys_setfsgid(struct thread *thread, const uint64_t arguments[6])
 	struct credentials *credentials = own(thread);
 	uint32_t old = credentials->fsgid, gid = (uint32_t)arguments[0];
 
-	if (gid != UNCHANGED && (capable_root(thread) || one_of_gids(credentials, gid)))
+	if (gid != UNCHANGED && (capable(thread, CAP_SETGID) || one_of_gids(credentials, gid)))
 		credentials->fsgid = gid;
 	return old;
 }
@@ -227,7 +244,7 @@ long sys_setgroups(struct thread *thread, const uint64_t arguments[6])
 	struct credentials *credentials = own(thread);
 	uint32_t groups[32];
 
-	if (!capable_root(thread))
+	if (!capable(thread, CAP_SETGID))
 		return -EPERM;
 	if (arguments[0] > sizeof(groups) / sizeof(groups[0]))
 		return -EINVAL;
@@ -238,28 +255,7 @@ long sys_setgroups(struct thread *thread, const uint64_t arguments[6])
 	return 0;
 }
 
-/* ---- capabilities ---- */
-
-struct capability_header {
-	uint32_t version;
-	int32_t pid;
-};
-
-static int capability_words(uint32_t version)
-{
-	return version == 0x19980330 ? 1 : version == 0x20071026 || version == 0x20080522 ? 2 : 0;
-}
-
-static int capability_header(struct thread *thread, uint64_t address, struct capability_header *header)
-{
-	uint32_t preferred = 0x20080522;
-
-	if (copy_from_user(thread, header, address, sizeof(*header)))
-		return -EFAULT;
-	if (capability_words(header->version))
-		return 0;
-	return copy_to_user(thread, address, &preferred, sizeof(preferred)) ? -EFAULT : -EINVAL;
-}
+/* ---- what /proc tells ---- */
 
 void process_facts(const struct process *process, const struct thread *thread, struct process_facts *out)
 {
@@ -267,8 +263,6 @@ void process_facts(const struct process *process, const struct thread *thread, s
 
 	*out = (struct process_facts){
 	        .pending = state->pending.pending,
-	        .capabilities = process->credentials.euid ? 0 : CAPABILITY_ALL,
-	        .capability_bound = CAPABILITY_ALL,
 	        .no_new_privileges = process->no_new_privileges,
 	};
 	if (thread) {
@@ -281,46 +275,4 @@ void process_facts(const struct process *process, const struct thread *thread, s
 		else if (state->actions[i].handler != HANDLER_DEFAULT)
 			out->caught |= SIGNAL_BIT(i + 1);
 	}
-}
-
-long sys_capget(struct thread *thread, const uint64_t arguments[6])
-{
-	struct capability_header header;
-	struct process *target;
-	uint32_t data[2][3] = {{0}};
-	int error = capability_header(thread, arguments[0], &header);
-
-	if (error)
-		return error == -EINVAL && !arguments[1] ? 0 : error;
-	target = header.pid ? process_find(header.pid) : thread->process;
-	if (!target)
-		return -ESRCH;
-	if (target->credentials.euid == 0)
-		for (int i = 0; i < 2; i++) {
-			uint32_t bits = (uint32_t)(CAPABILITY_ALL >> (32 * i));
-
-			data[i][0] = data[i][1] = bits; /* effective, permitted */
-		}
-	if (!arguments[1])
-		return 0;
-	return copy_to_user(thread, arguments[1], data, (size_t)capability_words(header.version) * 12);
-}
-
-/* Giving up single capabilities is not kept: only what changes nothing succeeds. */
-long sys_capset(struct thread *thread, const uint64_t arguments[6])
-{
-	struct capability_header header;
-	uint32_t data[2][3] = {{0}};
-	int error = capability_header(thread, arguments[0], &header);
-
-	if (error)
-		return error;
-	if (header.pid && header.pid != thread->process->pid)
-		return -EPERM;
-	if (copy_from_user(thread, data, arguments[1], (size_t)capability_words(header.version) * 12))
-		return -EFAULT;
-	for (int i = 0; i < 2; i++)
-		if (!capable_root(thread) && (data[i][0] || data[i][1]))
-			return -EPERM;
-	return 0;
 }

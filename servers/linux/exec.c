@@ -3,6 +3,7 @@
  * execve. Everything that can fail happens on a new address space beside the old one, so an error leaves the
  * caller as it was; then the other threads end and the new image takes over.
  */
+#include "capability.h"
 #include "exec_stack.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -110,16 +111,16 @@ static void choose_credentials(struct exec *exec)
 {
 	const struct fs_attributes *attributes = &exec->file->inode->attributes;
 	struct credentials *credentials = &exec->credentials;
+	const struct process *process = exec->thread->process;
 
-	*credentials = exec->thread->process->credentials;
-	if (attributes->mode & S_ISUID && !exec->thread->process->no_new_privileges)
+	*credentials = process->credentials;
+	if (attributes->mode & S_ISUID && !process->no_new_privileges)
 		credentials->euid = attributes->uid;
-	if (attributes->mode & S_ISGID && !exec->thread->process->no_new_privileges &&
-	    attributes->mode & S_IXGRP)
+	if (attributes->mode & S_ISGID && !process->no_new_privileges && attributes->mode & S_IXGRP)
 		credentials->egid = attributes->gid;
+	exec->secure = capabilities_exec(&process->credentials, credentials, process->no_new_privileges);
 	credentials->suid = credentials->fsuid = credentials->euid;
 	credentials->sgid = credentials->fsgid = credentials->egid;
-	exec->secure = credentials->uid != credentials->euid || credentials->gid != credentials->egid;
 }
 
 static int build_image(struct exec *exec)
@@ -206,7 +207,7 @@ static void take_over(struct exec *exec)
 	waitq_wake_all(&process->vfork_wait);
 	process->executed = true;
 	process->credentials = exec->credentials;
-	process->not_dumpable = process->keeps_capabilities = false;
+	process->not_dumpable = false;
 	process_timers_exec(process);
 	reset_thread(thread);
 	set_names(exec);

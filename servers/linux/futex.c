@@ -349,7 +349,7 @@ long sys_get_robust_list(struct thread *thread, const uint64_t arguments[6])
 
 	if (!target)
 		return -ESRCH;
-	if (target->process != thread->process && !capable_root(thread))
+	if (target->process != thread->process && !process_may_inspect(thread, target->process))
 		return -EPERM;
 	if (copy_to_user(thread, arguments[1], &target->private->robust_list, 8) ||
 	    copy_to_user(thread, arguments[2], &target->private->robust_length, 8))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Resource limits and usage. */
+#include "capability.h"
 #include "limits.h"
 #include <errno.h>
 #include <sys/resource.h>
@@ -31,7 +32,7 @@ static int limit_set(struct thread *thread, struct process *target, unsigned whi
 
 	if (new->current > new->maximum)
 		return -EINVAL;
-	if (new->maximum > limit->maximum && !capable_root(thread))
+	if (new->maximum > limit->maximum && !capable(thread, CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (which == RLIMIT_NOFILE && new->maximum > 1048576)
 		return -EPERM;
@@ -45,6 +46,14 @@ static int limit_set(struct thread *thread, struct process *target, unsigned whi
 	return 0;
 }
 
+static bool same_user(const struct thread *thread, const struct process *target)
+{
+	const struct credentials *mine = &thread->process->credentials, *theirs = &target->credentials;
+
+	return mine->uid == theirs->euid && mine->uid == theirs->suid && mine->uid == theirs->uid &&
+	       mine->gid == theirs->egid && mine->gid == theirs->sgid && mine->gid == theirs->gid;
+}
+
 long sys_prlimit64(struct thread *thread, const uint64_t arguments[6])
 {
 	struct process *target = arguments[0] ? process_find((int)arguments[0]) : thread->process;
@@ -56,8 +65,7 @@ long sys_prlimit64(struct thread *thread, const uint64_t arguments[6])
 		return -EINVAL;
 	if (!target)
 		return -ESRCH;
-	if (target != thread->process && !capable_root(thread) &&
-	    target->credentials.uid != thread->process->credentials.uid)
+	if (target != thread->process && !capable(thread, CAP_SYS_RESOURCE) && !same_user(thread, target))
 		return -EPERM;
 	old = target->limits[which];
 	if (arguments[2]) {

@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 #include <pith/object.h>
 #include <pith/startup.h>
+#include "capability.h"
 #include "address_space.h"
 #include "syscall.h"
 #include "thread.h"
@@ -37,7 +38,7 @@ static long set_name(struct thread *thread, char *name, uint64_t address, uint64
 {
 	char new[65] = {0};
 
-	if (!capable_root(thread))
+	if (!capable(thread, CAP_SYS_ADMIN))
 		return -EPERM;
 	if (length > 64)
 		return -EINVAL;
@@ -146,25 +147,6 @@ static long put_int(struct thread *thread, uint64_t address, int value)
 	return copy_to_user(thread, address, &value, sizeof(value));
 }
 
-/* The set is empty, and nothing can be put into it. */
-static long ambient_capabilities(const uint64_t arguments[6])
-{
-	bool clear = arguments[1] == PR_CAP_AMBIENT_CLEAR_ALL;
-
-	if (arguments[3] || arguments[4] || (clear ? arguments[2] : arguments[2] > CAPABILITY_LAST))
-		return -EINVAL;
-	switch (arguments[1]) {
-	case PR_CAP_AMBIENT_IS_SET:
-	case PR_CAP_AMBIENT_CLEAR_ALL:
-	case PR_CAP_AMBIENT_LOWER:
-		return 0;
-	case PR_CAP_AMBIENT_RAISE:
-		return -EPERM;
-	default:
-		return -EINVAL;
-	}
-}
-
 long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 {
 	struct process *process = thread->process;
@@ -188,17 +170,14 @@ long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 			return -EINVAL;
 		process->not_dumpable = !arguments[1];
 		return 0;
-	case PR_GET_KEEPCAPS:
-		return process->keeps_capabilities;
-	case PR_SET_KEEPCAPS: /* told, but without effect: see capset */
-		if (arguments[1] > 1)
-			return -EINVAL;
-		process->keeps_capabilities = arguments[1];
-		return 0;
 	case PR_CAPBSET_READ:
-		return arguments[1] <= CAPABILITY_LAST ? 1 : -EINVAL;
+	case PR_CAPBSET_DROP:
+	case PR_CAP_AMBIENT:
 	case PR_GET_SECUREBITS:
-		return 0;
+	case PR_SET_SECUREBITS:
+	case PR_GET_KEEPCAPS:
+	case PR_SET_KEEPCAPS:
+		return capability_prctl(&process->credentials, arguments);
 	case PR_GET_NO_NEW_PRIVS:
 		if (arguments[1] || arguments[2] || arguments[3] || arguments[4])
 			return -EINVAL;
@@ -222,8 +201,6 @@ long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 		return 0;
 	case PR_GET_TSC:
 		return put_int(thread, arguments[1], PR_TSC_ENABLE);
-	case PR_CAP_AMBIENT:
-		return ambient_capabilities(arguments);
 	default:
 		return -EINVAL;
 	}

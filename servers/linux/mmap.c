@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include "capability.h"
 #include "address_space.h"
 #include "syscall.h"
 #include "fs/internal.h"
@@ -36,7 +37,7 @@ static bool may_lock(struct thread *thread, size_t pages)
 {
 	uint64_t limit = thread->process->limits[RLIMIT_MEMLOCK].current;
 
-	return capable_root(thread) || (limit && pages <= limit >> PAGE_BITS);
+	return capable(thread, CAP_IPC_LOCK) || (limit && pages <= limit >> PAGE_BITS);
 }
 
 static uint64_t find_gap(struct mm *mm, uint64_t size)

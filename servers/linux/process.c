@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pith/startup.h>
+#include "capability.h"
 #include "address_space.h"
 #include "limits.h"
 #include "thread.h"
@@ -70,6 +71,7 @@ struct process *process_create(struct process *parent)
 	process->start_time = time_now();
 	if (!parent) {
 		limits_init(process->limits);
+		capabilities_init(&process->credentials);
 		return process;
 	}
 	process->parent = parent;
@@ -213,11 +215,6 @@ bool process_in_group(struct process *process, const struct credentials *credent
 		if (credentials->groups[i] == gid)
 			return true;
 	return false;
-}
-
-bool capable_root(struct thread *thread)
-{
-	return thread->process->credentials.euid == 0;
 }
 
 /* ---- groups and sessions ---- */

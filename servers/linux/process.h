@@ -19,6 +19,9 @@ struct credentials {
 	uint32_t uid, euid, suid, fsuid;
 	uint32_t gid, egid, sgid, fsgid;
 	uint32_t group_count;
+	unsigned secure_bits;
+	uint64_t effective, permitted, inheritable, bounding,
+	        ambient; /* sets of capabilities: capability.h */
 	uint32_t groups[32];
 };
 
@@ -74,7 +77,7 @@ struct process {
 	bool executed;              /* since fork: setpgid of the parent comes too late */
 	bool subreaper;
 	int io_priority;            /* as ioprio_set gave it: class << 13 | level; the disk makes no difference */
-	bool no_new_privileges, not_dumpable, keeps_capabilities;
+	bool no_new_privileges, not_dumpable;
 	int death_signal;           /* PR_SET_PDEATHSIG */
 	uint32_t personality;
 	struct thread *exec_thread; /* ends all others */
@@ -109,16 +112,14 @@ size_t process_virtual_size(struct process *process);
 void process_maps(struct process *process, void (*emit)(void *context, const char *text, size_t length), void *context);
 /* One character of /proc/PID/stat: R S D T Z */
 char process_state(struct process *process);
+bool process_may_inspect(const struct thread *thread, const struct process *target);
 bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid);
-/* What /proc/PID/status tells besides; thread may be NULL. Sets of signals and of capabilities. */
+/* What /proc/PID/status tells besides; thread may be NULL. Sets of signals. */
 struct process_facts {
 	uint64_t thread_pending, pending, blocked, ignored, caught;
-	uint64_t capabilities, capability_bound;
 	bool no_new_privileges;
 };
-#define CAPABILITY_LAST 40
 void process_facts(const struct process *process, const struct thread *thread, struct process_facts *out);
-bool capable_root(struct thread *thread); /* euid 0 */
 
 /* ---- signals ---- */
 bool signal_pending(struct thread *thread); /* one that is not blocked or ignored */

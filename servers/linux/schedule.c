@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <pith/startup.h>
+#include "capability.h"
 #include "balance.h"
 #include "syscall.h"
 #include "thread.h"
@@ -39,15 +40,25 @@ long sys_sched_getaffinity(struct thread *thread, const uint64_t arguments[6])
 	return copy_to_user(thread, arguments[2], &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
 }
 
+static bool owns(const struct thread *thread, const struct thread *target)
+{
+	uint32_t uid = thread->process->credentials.euid;
+
+	return uid == target->process->credentials.uid || uid == target->process->credentials.euid;
+}
+
 long sys_sched_setaffinity(struct thread *thread, const uint64_t arguments[6])
 {
-	struct thread *target = thread_named(thread, arguments[0]);
+	struct thread *target;
 	uint64_t mask = 0, size = arguments[1] < sizeof(mask) ? arguments[1] : sizeof(mask);
 
-	if (!target)
-		return -ESRCH;
 	if (size && copy_from_user(thread, &mask, arguments[2], size))
 		return -EFAULT;
+	target = thread_named(thread, arguments[0]);
+	if (!target)
+		return -ESRCH;
+	if (!owns(thread, target) && !capable(thread, CAP_SYS_NICE))
+		return -EPERM;
 	if (!(mask & cpus_online()))
 		return -EINVAL;
 	thread_set_affinity(target, mask);
@@ -87,12 +98,10 @@ long sys_sched_getparam(struct thread *thread, const uint64_t arguments[6])
 static bool may_schedule(struct thread *thread, const struct thread *target, int policy, int priority)
 {
 	const struct thread_private *now = target->private;
-	const struct credentials *mine = &thread->process->credentials,
-	                         *theirs = &target->process->credentials;
 
-	if (capable_root(thread))
+	if (capable(thread, CAP_SYS_NICE))
 		return true;
-	if (mine->euid != theirs->uid && mine->euid != theirs->euid)
+	if (!owns(thread, target))
 		return false;
 	if (!realtime(policy))
 		return true;
@@ -220,9 +229,11 @@ static int set_nice(struct thread *thread, struct process *process, int nice)
 {
 	const struct credentials *mine = &thread->process->credentials;
 
-	if (mine->euid && mine->euid != process->credentials.uid && mine->euid != process->credentials.euid)
+	if (mine->euid != process->credentials.uid && mine->euid != process->credentials.euid &&
+	    !capable(thread, CAP_SYS_NICE))
 		return -EPERM;
-	if (nice < process->nice && mine->euid)
+	if (nice < process->nice && 20 - nice > (int64_t)process->limits[RLIMIT_NICE].current &&
+	    !capable(thread, CAP_SYS_NICE))
 		return -EACCES;
 	process->nice = nice;
 	for (struct thread *each = process->threads; each; each = each->next_in_process)
@@ -397,7 +408,7 @@ static int check_io_priority(struct thread *thread, int priority)
 	case IO_NONE:
 		return IO_LEVEL(priority) ? -EINVAL : 0;
 	case IO_REALTIME:
-		if (!capable_root(thread))
+		if (!capable(thread, CAP_SYS_ADMIN) && !capable(thread, CAP_SYS_NICE))
 			return -EPERM;
 		return IO_LEVEL(priority) < 8 ? 0 : -EINVAL;
 	case IO_BEST_EFFORT:
@@ -422,8 +433,8 @@ long sys_ioprio_set(struct thread *thread, const uint64_t arguments[6])
 	for (struct process *process = process_first(); process; process = process_next(process)) {
 		if (!selected(thread, process, kind, (int)arguments[1]))
 			continue;
-		if (mine->euid && mine->uid != process->credentials.uid &&
-		    mine->euid != process->credentials.uid)
+		if (mine->uid != process->credentials.uid && mine->euid != process->credentials.uid &&
+		    !capable(thread, CAP_SYS_NICE))
 			return -EPERM;
 		process->io_priority = priority;
 		result = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bringing the system up and down. */
+#include "capability.h"
 #include "start.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -183,7 +184,7 @@ long sys_reboot(struct thread *thread, const uint64_t arguments[6])
 {
 	uint32_t magic = (uint32_t)arguments[1];
 
-	if (!capable_root(thread))
+	if (!capable(thread, CAP_SYS_BOOT))
 		return -EPERM;
 	if ((uint32_t)arguments[0] != 0xfee1dead ||
 	    (magic != 672274793 && magic != 85072278 && magic != 369367448 && magic != 537993216))

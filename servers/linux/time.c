@@ -5,6 +5,7 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <pith/startup.h>
+#include "capability.h"
 #include "clock.h"
 #include "syscall.h"
 #include "thread.h"
@@ -173,7 +174,7 @@ static int set_wall(struct thread *thread, uint64_t time)
 	/* The system was booted after 1970, and shall run for some time before its clock is full. */
 	if (time < time_now() || time > WALL_MAX)
 		return -EINVAL;
-	error = capable_root(thread) ? clock_ask(CLOCK_SET_WALL, time, &unused) : -EPERM;
+	error = capable(thread, CAP_SYS_TIME) ? clock_ask(CLOCK_SET_WALL, time, &unused) : -EPERM;
 	if (!error)
 		wall_changed();
 	return error;
@@ -208,7 +209,7 @@ long sys_settimeofday(struct thread *thread, const uint64_t arguments[6])
 	struct timeval new;
 
 	if (!arguments[0])
-		return capable_root(thread) ? 0 : -EPERM; /* time zones mean nothing here */
+		return capable(thread, CAP_SYS_TIME) ? 0 : -EPERM; /* time zones mean nothing here */
 	if (copy_from_user(thread, &new, arguments[0], sizeof(new)))
 		return -EFAULT;
 	if (new.tv_sec < 0 || new.tv_usec < 0 || new.tv_usec >= 1000000)
@@ -258,7 +259,7 @@ static int adjust_apply(struct thread *thread, const struct timex *asked)
 
 	if (modes == ADJ_OFFSET_SS_READ || !modes)
 		return 0;
-	if (!capable_root(thread))
+	if (!capable(thread, CAP_SYS_TIME))
 		return -EPERM;
 	if (modes & ~(unsigned)(ADJUST_TELLS | ADJ_SETOFFSET))
 		return -EOPNOTSUPP;

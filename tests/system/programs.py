@@ -76,6 +76,10 @@ def test_watches():
     same_variants("watches")
 
 
+def test_rights():
+    same_variants("rights")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -110,7 +114,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices", "watches"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices", "watches", "rights"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Changing what stat shows: mode, owner, times, size; and extended attributes, which no file system here has.
  */
+#include "capability.h"
 #include "fs/notify.h"
 #include "syscall.h"
 
@@ -50,15 +51,9 @@ static int change(struct dentry *dentry, struct inode *inode, unsigned mask,
 	return error;
 }
 
-static bool owner_or_root(struct thread *thread, const struct inode *inode)
-{
-	uint32_t uid = thread->process->credentials.fsuid;
-	return uid == 0 || uid == inode->attributes.uid;
-}
-
 static long do_chmod(struct thread *thread, struct dentry *dentry, struct inode *inode, unsigned mode)
 {
-	if (!owner_or_root(thread, inode)) {
+	if (!inode_owner_or_capable(thread, inode)) {
 		dentry_put(dentry);
 		inode_put(inode);
 		return -EPERM;
@@ -66,7 +61,7 @@ static long do_chmod(struct thread *thread, struct dentry *dentry, struct inode 
 	struct fs_attributes attributes = {.mode = (inode->attributes.mode & S_IFMT) | (mode & 07777),
 	                                   .ctime = fs_now()};
 	const struct credentials *credentials = &thread->process->credentials;
-	if (credentials->fsuid != 0 && !S_ISDIR(attributes.mode) &&
+	if (!capable(thread, CAP_FSETID) && !S_ISDIR(attributes.mode) &&
 	    !process_in_group(thread->process, credentials, inode->attributes.gid))
 		attributes.mode &= ~(uint32_t)S_ISGID;
 	return change(dentry, inode, FS_SET_MODE | FS_SET_CTIME, &attributes);
@@ -97,7 +92,7 @@ long sys_fchmodat(struct thread *thread, const uint64_t arguments[6])
 static int may_chown(struct thread *thread, const struct inode *inode, uint32_t uid, uint32_t gid)
 {
 	const struct credentials *credentials = &thread->process->credentials;
-	if (credentials->fsuid == 0)
+	if (capable(thread, CAP_CHOWN))
 		return 0;
 	if (credentials->fsuid != inode->attributes.uid ||
 	    (uid != UINT32_MAX && uid != inode->attributes.uid))
@@ -190,7 +185,7 @@ static int do_utimes(struct thread *thread, struct dentry *dentry, struct inode 
 	int error = 0;
 	if (mask == FS_SET_CTIME)
 		mask = 0; /* both omitted: nothing to do */
-	else if (!owner_or_root(thread, inode))
+	else if (!inode_owner_or_capable(thread, inode))
 		error = only_now ? inode_permission(thread, inode, MAY_WRITE) : -EPERM;
 	if (error != 0 || mask == 0) {
 		dentry_put(dentry);

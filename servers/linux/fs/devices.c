@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Devices: what a character special file opens, by its number; and /dev, a memory file system that starts
  * with the usual nodes. */
+#include "capability.h"
 #include "fs/internal.h"
 #include "random.h"
 #include "syscall.h"
@@ -97,9 +98,9 @@ static long random_ioctl(struct file *file, struct thread *thread, unsigned comm
 		return copy_to_user(thread, argument, &bits, sizeof(bits));
 	case RANDOM_CREDIT:
 	case RANDOM_RESEED:
-		return capable_root(thread) ? 0 : -EPERM;
+		return capable(thread, CAP_SYS_ADMIN) ? 0 : -EPERM;
 	case RANDOM_GIVE:
-		return capable_root(thread) ? random_give(thread, argument) : -EPERM;
+		return capable(thread, CAP_SYS_ADMIN) ? random_give(thread, argument) : -EPERM;
 	default:
 		return -EINVAL;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptor tables, the calls that only move descriptors around, and what threads share by CLONE_FS. */
+#include "capability.h"
 #include "fs/internal.h"
 #include <limits.h>
 #include "syscall.h"
@@ -399,7 +400,7 @@ long sys_chroot(struct thread *thread, const uint64_t arguments[6])
 	                             &dentry);
 	if (error != 0)
 		return error;
-	if (!capable_root(thread)) {
+	if (!capable(thread, CAP_SYS_CHROOT)) {
 		dentry_put(dentry);
 		return -EPERM;
 	}

@@ -185,13 +185,14 @@ void mounts_end_all(void);         /* shutdown: every file system written back a
 /* ---- path.c ---- */
 enum permission_mask { MAY_EXECUTE = 1, MAY_WRITE = 2, MAY_READ = 4 };
 int inode_permission(struct thread *thread, const struct inode *inode, unsigned mask);
-int permission_check(const struct credentials *credentials, uint32_t uid, uint32_t gid,
-                     const struct inode *inode, unsigned mask);
+int permission_check(const struct credentials *credentials, const struct inode *inode, unsigned mask);
+bool inode_owner_or_capable(struct thread *thread, const struct inode *inode);
 struct dentry *thread_root(struct thread *thread); /* no new reference */
 struct dentry *thread_cwd(struct thread *thread);
 enum walk_last { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 struct walk {
 	struct thread *thread;
+	const struct credentials *credentials; /* whose permissions count: its process's, or others */
 	struct dentry *current; /* a reference; after walk_parent the directory of the last component
 	                           (LAST_NAME), else the result */
 	char *rest;             /* what is left of the path */
@@ -241,6 +242,9 @@ int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned fla
 /* The path is in user memory: copies it; malloc'd */
 int path_from_user(struct thread *thread, uint64_t address, char **out);
 int user_path_lookup(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **out);
+/* With others than the thread's own. */
+int user_path_lookup_as(struct thread *thread, const struct credentials *credentials, int dirfd,
+                        uint64_t path, unsigned flags, struct dentry **out);
 
 /* ---- namespace.c ---- */
 int vfs_mknod(struct thread *thread, int dirfd, const char *path, unsigned mode, uint64_t rdev);

@@ -3,6 +3,7 @@
  * The mount table: which file system is seen where. A mount covers its mount point's dentry
  * (dentry->mounted); a bind mount is a second mount of the same file system with a root of its own.
  */
+#include "capability.h"
 #include "fs/notify.h"
 #include <stdio.h>
 #include "syscall.h"
@@ -264,7 +265,7 @@ long sys_mount(struct thread *thread, const uint64_t arguments[6])
 {
 	char *strings[4] = {NULL};
 	static const unsigned places[4] = {0, 1, 2, 4};
-	if (!capable_root(thread))
+	if (!capable(thread, CAP_SYS_ADMIN))
 		return -EPERM;
 	int error = 0;
 	for (unsigned i = 0; i < 4 && error == 0; i++)
@@ -279,7 +280,7 @@ long sys_mount(struct thread *thread, const uint64_t arguments[6])
 long sys_umount2(struct thread *thread, const uint64_t arguments[6])
 {
 	struct dentry *target;
-	if (!capable_root(thread))
+	if (!capable(thread, CAP_SYS_ADMIN))
 		return -EPERM;
 	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &target);
 	if (error != 0)

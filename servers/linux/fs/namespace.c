@@ -4,6 +4,7 @@
  * the change of its dentry. rename holds a lock of its own first, so that only it ever takes two directories'
  * locks (ancestor first).
  */
+#include "capability.h"
 #include "fs/notify.h"
 #include "syscall.h"
 
@@ -36,9 +37,8 @@ static int may_remove(struct thread *thread, struct dentry *parent, struct inode
 	int error = may_change(thread, parent);
 	if (error != 0)
 		return error;
-	uint32_t uid = credentials_of(thread)->fsuid;
-	if (parent->inode->attributes.mode & S_ISVTX && uid != 0 && victim->attributes.uid != uid &&
-	    parent->inode->attributes.uid != uid)
+	if (parent->inode->attributes.mode & S_ISVTX && !inode_owner_or_capable(thread, victim) &&
+	    parent->inode->attributes.uid != credentials_of(thread)->fsuid)
 		return -EPERM;
 	return 0;
 }
@@ -140,7 +140,7 @@ int vfs_mknod(struct thread *thread, int dirfd, const char *path, unsigned mode,
 		return -EPERM;
 	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR && type != S_IFBLK)
 		return -EINVAL;
-	if ((type == S_IFCHR || type == S_IFBLK) && thread != NULL && !capable_root(thread))
+	if ((type == S_IFCHR || type == S_IFBLK) && thread != NULL && !capable(thread, CAP_MKNOD))
 		return -EPERM;
 	int error = start_create(&walk, thread, dirfd, path, false, &dentry);
 	if (error == 0) {
@@ -195,8 +195,8 @@ int vfs_symlink(struct thread *thread, const char *target, int dirfd, const char
 /* Debian's fs.protected_hardlinks: others' files can be linked only by who could open them for writing, and set-id programs not at all. */
 static bool may_link(struct thread *thread, const struct inode *inode)
 {
-	uint32_t uid = thread->process->credentials.fsuid, mode = inode->attributes.mode;
-	if (uid == 0 || uid == inode->attributes.uid)
+	uint32_t mode = inode->attributes.mode;
+	if (inode_owner_or_capable(thread, inode))
 		return true;
 	return S_ISREG(mode) && !(mode & S_ISUID) && (mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP) &&
 	       inode_permission(thread, inode, MAY_READ | MAY_WRITE) == 0;

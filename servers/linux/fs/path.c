@@ -4,18 +4,19 @@
  * what is left of the path, so that nothing recurses. walk_parent stops before the last component: what that
  * one means is the caller's matter.
  */
+#include "capability.h"
 #include "fs/internal.h"
 
-static const struct credentials root_credentials;
+static const struct credentials root_credentials = {.effective = CAPABILITY_ALL};
 
 static const struct credentials *credentials_of(struct thread *thread)
 {
 	return thread != NULL ? &thread->process->credentials : &root_credentials;
 }
 
-static bool in_group(const struct credentials *credentials, uint32_t own, uint32_t gid)
+static bool in_group(const struct credentials *credentials, uint32_t gid)
 {
-	if (own == gid)
+	if (credentials->fsgid == gid)
 		return true;
 	for (uint32_t i = 0; i < credentials->group_count; i++) {
 		if (credentials->groups[i] == gid)
@@ -24,23 +25,30 @@ static bool in_group(const struct credentials *credentials, uint32_t own, uint32
 	return false;
 }
 
-int permission_check(const struct credentials *credentials, uint32_t uid, uint32_t gid,
-                     const struct inode *inode, unsigned mask)
+int permission_check(const struct credentials *credentials, const struct inode *inode, unsigned mask)
 {
 	uint32_t mode = inode->attributes.mode;
-	if (uid == 0) /* root: all but executing what nobody may execute */
+	if (has_capability(credentials, CAP_DAC_OVERRIDE)) /* all but executing what nobody may execute */
 		return (mask & MAY_EXECUTE) && !S_ISDIR(mode) && (mode & 0111) == 0 ? -EACCES : 0;
-	if (inode->attributes.uid == uid)
+	if (has_capability(credentials, CAP_DAC_READ_SEARCH) &&
+	    (S_ISDIR(mode) ? !(mask & MAY_WRITE) : mask == MAY_READ))
+		return 0;
+	if (inode->attributes.uid == credentials->fsuid)
 		mode >>= 6;
-	else if (in_group(credentials, gid, inode->attributes.gid))
+	else if (in_group(credentials, inode->attributes.gid))
 		mode >>= 3;
 	return (mode & mask) == mask ? 0 : -EACCES;
 }
 
 int inode_permission(struct thread *thread, const struct inode *inode, unsigned mask)
 {
+	return permission_check(credentials_of(thread), inode, mask);
+}
+
+bool inode_owner_or_capable(struct thread *thread, const struct inode *inode)
+{
 	const struct credentials *credentials = credentials_of(thread);
-	return permission_check(credentials, credentials->fsuid, credentials->fsgid, inode, mask);
+	return credentials->fsuid == inode->attributes.uid || has_capability(credentials, CAP_FOWNER);
 }
 
 struct dentry *thread_root(struct thread *thread)
@@ -131,7 +139,7 @@ static int walk_to_root(struct walk *walk)
 
 int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path, unsigned resolve)
 {
-	*walk = (struct walk){.thread = thread, .resolve = resolve};
+	*walk = (struct walk){.thread = thread, .credentials = credentials_of(thread), .resolve = resolve};
 	if (path[0] == 0)
 		return -ENOENT;
 	size_t length = strlen(path);
@@ -248,7 +256,7 @@ static int directory_searchable(struct walk *walk)
 {
 	if (!S_ISDIR(walk->current->inode->attributes.mode))
 		return -ENOTDIR;
-	return inode_permission(walk->thread, walk->current->inode, MAY_EXECUTE);
+	return permission_check(walk->credentials, walk->current->inode, MAY_EXECUTE);
 }
 
 /* One component that is not the last. */
@@ -337,7 +345,9 @@ static int walk_all(struct walk *walk, unsigned flags)
 	return 0;
 }
 
-int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned flags, struct dentry **out)
+/* credentials NULL: the thread's */
+static int lookup(struct thread *thread, const struct credentials *credentials, int dirfd, const char *path,
+                  unsigned flags, struct dentry **out)
 {
 	if (path[0] == 0 && flags & LOOKUP_EMPTY) {
 		if (dirfd == AT_FDCWD_LINUX) {
@@ -355,12 +365,19 @@ int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned fla
 	}
 	struct walk walk;
 	int error = walk_start(&walk, thread, dirfd, path, 0);
+	if (credentials != NULL)
+		walk.credentials = credentials;
 	if (error == 0)
 		error = walk_all(&walk, flags);
 	if (error == 0)
 		*out = dentry_get(walk.current);
 	walk_end(&walk);
 	return error;
+}
+
+int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned flags, struct dentry **out)
+{
+	return lookup(thread, NULL, dirfd, path, flags, out);
 }
 
 int vfs_lookup(struct thread *thread, int dirfd, const char *path, bool follow, struct dentry **out)
@@ -382,13 +399,19 @@ int path_from_user(struct thread *thread, uint64_t address, char **out)
 	return 0;
 }
 
-int user_path_lookup(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **out)
+int user_path_lookup_as(struct thread *thread, const struct credentials *credentials, int dirfd,
+                        uint64_t path, unsigned flags, struct dentry **out)
 {
 	char *text;
 	int error = path_from_user(thread, path, &text);
 	if (error != 0)
 		return error;
-	error = path_lookup(thread, dirfd, text, flags, out);
+	error = lookup(thread, credentials, dirfd, text, flags, out);
 	free(text);
 	return error;
+}
+
+int user_path_lookup(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **out)
+{
+	return user_path_lookup_as(thread, NULL, dirfd, path, flags, out);
 }

@@ -30,12 +30,8 @@ static int process_owner(const struct pseudo *file, uint32_t *uid, uint32_t *gid
 /* May the reader look into this process's memory, descriptors and places? */
 static int may_inspect(const struct process *process)
 {
-	struct thread *reader = current_thread();
-	const struct credentials *own = reader != NULL ? &reader->process->credentials : NULL;
-	if (own == NULL || own->euid == 0 || reader->process == process)
-		return 0;
-	const struct credentials *other = &process->credentials;
-	return own->euid == other->uid && own->euid == other->euid && own->euid == other->suid ? 0 : -EACCES;
+	const struct thread *reader = current_thread();
+	return reader == NULL || process_may_inspect(reader, process) ? 0 : -EACCES;
 }
 
 static const char *comm_of(const struct pseudo *file, struct process *process)
@@ -92,14 +88,15 @@ static const char *state_text(char state)
 	}
 }
 
-static void show_signals_and_rights(struct text *text, const struct process_facts *facts)
+static void show_signals_and_rights(struct text *text, const struct process_facts *facts,
+                                    const struct credentials *c)
 {
 	text_print(text,
 	           "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
 	           facts->thread_pending, facts->pending, facts->blocked, facts->ignored, facts->caught);
 	text_print(text,
-	           "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", 0ul,
-	           facts->capabilities, facts->capabilities, facts->capability_bound, 0ul);
+	           "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n",
+	           c->inheritable, c->permitted, c->effective, c->bounding, c->ambient);
 	text_print(text, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", facts->no_new_privileges);
 }
 
@@ -128,7 +125,7 @@ static int show_status(struct text *text, const struct pseudo *file)
 	           process_virtual_size(process) / 1024, process_resident_pages(process) * (PAGE_SIZE / 1024),
 	           process->thread_count);
 	process_facts(process, thread, &facts);
-	show_signals_and_rights(text, &facts);
+	show_signals_and_rights(text, &facts, c);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Regular files: read, write and seek through the page cache, whatever file system keeps them. */
+#include "capability.h"
 #include "fs/notify.h"
 
 #define FILE_SIZE_MAX ((uint64_t)1 << 43)
@@ -187,7 +188,7 @@ static void written(struct file *file)
 	struct thread *thread = current_thread();
 	uint32_t set_id =
 	        inode->attributes.mode & (S_ISUID | (inode->attributes.mode & S_IXGRP ? S_ISGID : 0));
-	if (set_id == 0 || thread == NULL || thread->process->credentials.fsuid == 0)
+	if (set_id == 0 || thread == NULL || capable(thread, CAP_FSETID))
 		return;
 	struct fs_attributes attributes = {.mode = inode->attributes.mode & ~set_id};
 	if (inode_setattr(inode, FS_SET_MODE, &attributes) == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /dev/rtc0: the clock that goes on while the machine is off. */
+#include "capability.h"
 #include "clock.h"
 #include "fs/internal.h"
 #include "syscall.h"
@@ -37,7 +38,7 @@ static long set_time(struct thread *thread, uint64_t argument)
 {
 	uint64_t unused;
 	struct rtc_time new;
-	if (!capable_root(thread))
+	if (!capable(thread, CAP_SYS_TIME))
 		return -EACCES;
 	if (copy_from_user(thread, &new, argument, sizeof(new)) != 0)
 		return -EFAULT;

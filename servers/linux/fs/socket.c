@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The calls on sockets. There is no network yet: only local sockets can be made. */
+#include "capability.h"
 #include "fs/socket.h"
 #include "syscall.h"
 #include "times.h"
@@ -338,10 +339,11 @@ static int take_credentials(struct thread *thread, const struct linux_ucred *giv
                             struct socket_extra *extra)
 {
 	const struct credentials *own = &thread->process->credentials;
-	bool allowed = given->pid == thread->process->pid &&
-	               (given->uid == own->uid || given->uid == own->euid || given->uid == own->suid) &&
-	               (given->gid == own->gid || given->gid == own->egid || given->gid == own->sgid);
-	if (!allowed && !capable_root(thread))
+	if ((given->pid != thread->process->pid && !capable(thread, CAP_SYS_ADMIN)) ||
+	    (given->uid != own->uid && given->uid != own->euid && given->uid != own->suid &&
+	     !capable(thread, CAP_SETUID)) ||
+	    (given->gid != own->gid && given->gid != own->egid && given->gid != own->sgid &&
+	     !capable(thread, CAP_SETGID)))
 		return -EPERM;
 	if (process_find(given->pid) == NULL)
 		return -ESRCH;

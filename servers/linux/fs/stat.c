@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Asking about files: stat and its relatives, statfs, access, readlink. */
+#include "capability.h"
 #include "fs/internal.h"
 #include "syscall.h"
 
@@ -208,13 +209,13 @@ static long access_at(struct thread *thread, int dirfd, uint64_t path, unsigned 
 		return -EINVAL;
 	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
 	                  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
-	int error = user_path_lookup(thread, dirfd, path, lookup, &dentry);
+	struct credentials credentials = thread->process->credentials;
+	if (!(flags & AT_EACCESS))
+		credentials_of_real_user(&credentials);
+	int error = user_path_lookup_as(thread, &credentials, dirfd, path, lookup, &dentry);
 	if (error != 0)
 		return error;
-	const struct credentials *c = &thread->process->credentials;
-	bool effective = flags & AT_EACCESS;
-	error = permission_check(c, effective ? c->euid : c->uid, effective ? c->egid : c->gid, dentry->inode,
-	                         mode);
+	error = permission_check(&credentials, dentry->inode, mode);
 	if (error == 0 && mode & MAY_WRITE && mount_read_only(dentry) &&
 	    (S_ISREG(dentry->inode->attributes.mode) || S_ISDIR(dentry->inode->attributes.mode)))
 		error = -EROFS;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* syslog: what all components wrote into their logs is what Linux's kernel would have said. For root alone
  * (dmesg_restrict). */
+#include "capability.h"
 #include "fs/pseudo.h"
 #include "syscall.h"
 #include <pith/startup.h>
@@ -114,7 +115,7 @@ long sys_syslog(struct thread *thread, const uint64_t arguments[6])
 {
 	int command = (int)arguments[0], size = (int)arguments[2];
 	struct text ignored = {0};
-	if (!capable_root(thread))
+	if (!capable(thread, CAP_SYSLOG))
 		return -EPERM;
 	switch (command) {
 	case LOG_CLOSE:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the three kinds of System V IPC share: tables, keys, ids, permissions. */
+#include "capability.h"
 #include "ipc/ipc.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -52,14 +53,15 @@ int ipc_allowed(struct thread *thread, const struct ipc_object *object, unsigned
 		granted >>= 6;
 	else if (in_group(thread, object->gid) || in_group(thread, object->creator_gid))
 		granted >>= 3;
-	return !(mode & ~granted & 7) || capable_root(thread) ? 0 : -EACCES;
+	return !(mode & ~granted & 7) || capable(thread, CAP_IPC_OWNER) ? 0 : -EACCES;
 }
 
 int ipc_may_control(struct thread *thread, const struct ipc_object *object)
 {
 	uint32_t uid = thread->process->credentials.euid;
 
-	return uid == object->uid || uid == object->creator_uid || capable_root(thread) ? 0 : -EPERM;
+	return uid == object->uid || uid == object->creator_uid || capable(thread, CAP_SYS_ADMIN) ? 0
+	                                                                                          : -EPERM;
 }
 
 long ipc_get(struct ipc_table *table, struct thread *thread, int key, unsigned flags, struct ipc_object **out)

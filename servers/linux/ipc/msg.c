@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System V message queues. */
+#include "capability.h"
 #include "ipc/ipc.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -292,7 +293,7 @@ static long control(struct thread *thread, struct msg_queue *queue, int command,
 		ipc_remove(&queues, &queue->object);
 		queue_put(queue); /* the table's; the caller has its own */
 	} else {
-		if (status.bytes_max > (uint64_t)msg_limits[1] && !capable_root(thread))
+		if (status.bytes_max > (uint64_t)msg_limits[1] && !capable(thread, CAP_SYS_RESOURCE))
 			return -EPERM;
 		queue->bytes_max = status.bytes_max;
 		ipc_set(&queue->object, &status.perm);

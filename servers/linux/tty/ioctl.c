@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Terminal ioctls: modes, window size, sessions and process groups, flushing. */
+#include "capability.h"
 #include "tty/tty.h"
 #include "syscall.h"
 
@@ -78,7 +79,7 @@ static long take_as_controlling(struct tty *tty, struct thread *thread, uint64_t
 	if (!process->session_leader || process->tty != NULL)
 		return -EPERM;
 	if (tty->session != 0) {
-		if (force != 1 || !capable_root(thread))
+		if (force != 1 || !capable(thread, CAP_SYS_ADMIN))
 			return -EPERM;
 		tty_detach_session(tty);
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "capability.h"
 #include "fakes.h"
 #include "fiber_context.h"
 #include "pools.h"
@@ -157,6 +158,8 @@ struct thread *new_process(int pid, uint32_t uid)
 	process->pid = process->pgid = process->sid = pid;
 	process->credentials.uid = process->credentials.euid = process->credentials.fsuid = uid;
 	process->credentials.gid = process->credentials.egid = process->credentials.fsgid = uid;
+	if (uid == 0)
+		capabilities_init(&process->credentials);
 	for (unsigned i = 0; i < 16; i++)
 		process->limits[i].current = i == 7 ? 1024 : UINT64_MAX;
 	process->files = file_table_create();
@@ -171,10 +174,6 @@ void end_process(struct thread *thread)
 	fs_context_put(thread->process->fs);
 	free(thread->process);
 	free(thread);
-}
-bool capable_root(struct thread *thread)
-{
-	return thread->process->credentials.euid == 0;
 }
 bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid)
 {

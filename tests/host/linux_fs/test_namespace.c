@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Names: what the calls that make, find, move and remove them say, on a file system in memory. */
 #include "../check.h"
+#include "capability.h"
 #include "fakes.h"
 #include "tests.h"
 
@@ -170,6 +171,7 @@ static void test_unlinked_but_open(void)
 static void test_permissions(void)
 {
 	struct process *process = current_thread()->process;
+	struct credentials root = process->credentials;
 	CHECK(CALL(mkdir, P("/p"), 0700) == 0 && CALL(mkdir, P("/sticky"), 0777) == 0);
 	CHECK(CALL(chmod, P("/sticky"), 01777) == 0);
 	make_file("/p/secret", "x");
@@ -177,6 +179,7 @@ static void test_permissions(void)
 	make_file("/public", "x");
 	process->credentials.fsuid = process->credentials.euid = process->credentials.uid = 1000;
 	process->credentials.fsgid = 1000;
+	capabilities_uids_changed(&root, &process->credentials);
 	CHECK(opened("/p/secret", O_RDONLY) == -EACCES);
 	CHECK(opened("/public", O_RDONLY) >= 0 && opened("/public", O_RDWR) == -EACCES);
 	CHECK(CALL(access, P("/public"), 2) == -EACCES && CALL(access, P("/public"), 4) == 0);
@@ -186,7 +189,7 @@ static void test_permissions(void)
 	make_file("/sticky/mine", "x");
 	CHECK(CALL(unlink, P("/sticky/mine")) == 0);
 	CHECK(CALL(mount, P("none"), P("/p"), P("tmpfs"), 0, 0) == -EPERM);
-	process->credentials = (struct credentials){0};
+	process->credentials = root;
 	CHECK(CALL(close_range, 0, 100) == 0);
 }
 
