@@ -350,6 +350,89 @@ static void passing(void)
 	SHOW(close(ends[1]));
 }
 
+/* How often a ring of `length` sockets, each in flight to the next, can be made and left to itself. A pipe's
+ * end goes with the first one. */
+static int rings(int times, int length, int with)
+{
+	for (int made = 0; made < times; made++) {
+		int pairs[4][2];
+		for (int i = 0; i < length; i++)
+			if (socketpair(AF_UNIX, i % 2 == 0 ? SOCK_STREAM : SOCK_DGRAM, 0, pairs[i]) < 0)
+				return made;
+		for (int i = 0; i < length; i++)
+			if (send_files(pairs[i][0], &pairs[(i + 1) % length][1], 1, "x") < 0)
+				return made;
+		if (with >= 0 && made == 0 && send_files(pairs[0][0], &with, 1, "y") < 0)
+			return made;
+		for (int i = 0; i < length; i++) {
+			close(pairs[i][0]);
+			close(pairs[i][1]);
+		}
+	}
+	return times;
+}
+
+/* A listener that is in a packet of a connection to it, which nobody has accepted. */
+static int listener_ring(int number)
+{
+	char name[32];
+	snprintf(name, sizeof name, "@local.ring.%d", number);
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+	int done = bind_to(server, name) == 0 && listen(server, 1) == 0 && connect_to(client, name) == 0 &&
+	           send_files(client, &server, 1, "x") > 0;
+	close(server);
+	close(client);
+	return done;
+}
+
+static void out_of_reach(void)
+{
+	SHOW(rings(6000, 1, -1));
+	SHOW(rings(3000, 2, -1));
+	SHOW(rings(2000, 4, -1));
+	int count = 0;
+	while (count < 5000 && listener_ring(count))
+		count++;
+	SHOW(count);
+	/* what is lost with a ring is closed */
+	int ends[2];
+	char byte;
+	pipe2(ends, O_NONBLOCK);
+	SHOW(rings(1, 3, ends[1]));
+	close(ends[1]);
+	struct pollfd polled = {ends[0], POLLIN, 0};
+	for (int i = 0; i < 100 && poll(&polled, 1, 100) == 0; i++)
+		close(socket(AF_UNIX, SOCK_STREAM, 0)); /* when Linux looks for them is its own affair */
+	SHOW(read(ends[0], &byte, 1));
+	close(ends[0]);
+	/* what can still be received is not: one in the other, and that in one that is open */
+	int outer[2], middle[2], inner[2], got = -1;
+	socketpair(AF_UNIX, SOCK_STREAM, 0, outer);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, middle);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, inner);
+	SHOW(write(inner[0], "in the middle", 13));
+	SHOW(send_files(middle[0], &inner[1], 1, "x"));
+	SHOW(send_files(outer[0], &middle[1], 1, "x"));
+	SHOW(send_files(middle[0], &middle[1], 1, "x")); /* in itself, too */
+	close(inner[1]);
+	close(middle[1]);
+	SHOW(rings(10, 1, -1));
+	SHOW(receive(outer[1], CMSG_SPACE(sizeof(int)), 0, &got));
+	int next = got;
+	SHOW(receive(next, CMSG_SPACE(sizeof(int)), 0, &got));
+	char text[20] = "";
+	SHOW(read(got, text, sizeof text));
+	printf("%s\n", text);
+	close(got);
+	SHOW(receive(next, CMSG_SPACE(sizeof(int)), 0, &got));
+	close(got);
+	close(next);
+	close(middle[0]);
+	close(inner[0]);
+	close(outer[0]);
+	close(outer[1]);
+}
+
 static void options(void)
 {
 	int pair[2], value = -1;
@@ -419,6 +502,7 @@ int main(void)
 	datagrams(SOCK_DGRAM);
 	datagrams(SOCK_SEQPACKET);
 	passing();
+	out_of_reach();
 	options();
 	traffic();
 	return 0;

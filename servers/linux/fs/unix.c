@@ -4,8 +4,8 @@
  * queue. A packet of a stream may be read in parts, the others are read whole. Open files that were sent
  * along are in packets.
  */
-#include "fs/socket.h"
 #include "fs/poll.h"
+#include "fs/unix.h"
 #include "syscall.h"
 #include <pith/startup.h>
 #include <stdio.h>
@@ -13,41 +13,10 @@
 #define BUFFER_SIZE  212992 /* Linux's default */
 #define STREAM_PART  32768  /* bytes of a stream in one packet at most */
 #define BYTES_TOTAL  (32u << 20)
-#define FILES_FLIGHT 4096 /* of all packets: a socket that is sent into itself stays for ever */
+#define FILES_FLIGHT 4096 /* of all packets */
 #define BACKLOG_MAX  4096
 #define PACKET_EXTRA 64 /* what a packet counts besides its bytes */
 #define SIGPIPE_     13
-
-struct packet {
-	struct packet *next;
-	size_t size, taken;
-	struct linux_ucred sender;
-	struct socket_name from;
-	unsigned file_count;
-	struct file **files; /* malloc'd, or NULL */
-	uint8_t data[];
-};
-
-struct socket {
-	unsigned references; /* of its file, its peer, those that wait for it */
-	unsigned type;
-	bool closed, listening, connected;
-	bool shut_read, shut_write;
-	bool wants_credentials;
-	int error;
-	struct socket *peer; /* a reference; of datagrams: where they go by default */
-	struct socket_name name;
-	struct inode *inode; /* that the name is of: a reference */
-	struct socket *next_bound;
-	struct linux_ucred own, other; /* who made it, connected it or listens; and its peer's */
-	struct packet *first, **end;
-	size_t queued, buffer_size;
-	struct socket *pending, **pending_end, *next_pending; /* connections to be accepted */
-	unsigned pending_count, backlog;
-	uint64_t receive_timeout, send_timeout;
-	struct fiber_mutex read_lock;
-	struct waitq wait; /* whoever waits for a change of it */
-};
 
 static const struct file_operations socket_operations;
 static struct socket *bound_sockets;
@@ -86,30 +55,32 @@ static void socket_put(struct socket *socket)
 /* Packets that nobody will read. Files in them may be sockets with packets: one after the other, not one
  * within the other. */
 static struct packet *doomed;
+static bool dropping;
 
-static void packets_drop(struct packet *list)
+void packets_drop(struct packet *list)
 {
-	static bool at_work;
 	while (list != NULL) {
 		struct packet *packet = list;
 		list = packet->next;
 		packet->next = doomed;
 		doomed = packet;
 	}
-	if (at_work)
+	if (dropping)
 		return;
-	at_work = true;
+	dropping = true;
 	while (doomed != NULL) {
 		struct packet *packet = doomed;
 		doomed = packet->next;
 		bytes_total -= packet->size;
 		files_in_flight -= packet->file_count;
-		for (unsigned i = 0; i < packet->file_count; i++)
+		for (unsigned i = 0; i < packet->file_count; i++) {
+			flight_end(packet->files[i]);
 			file_put(packet->files[i]);
+		}
 		free(packet->files);
 		free(packet);
 	}
-	at_work = false;
+	dropping = false;
 }
 
 void socket_extra_drop(struct socket_extra *extra)
@@ -163,8 +134,11 @@ static void socket_close(struct socket *socket)
 static void socket_release(struct file *file)
 {
 	struct socket *socket = file->private;
+	socket->file = NULL;
 	socket_close(socket);
 	socket_put(socket);
+	if (!dropping) /* else once, at the end of it */
+		flight_collect();
 }
 
 struct socket *socket_of_file(struct file *file)
@@ -180,7 +154,10 @@ static struct linux_ucred own_credentials(void)
 
 static int open_socket(struct socket *socket, unsigned flags, struct file **out)
 {
-	return anonymous_file(S_IFSOCK | 0777, O_RDWR | flags, &socket_operations, socket, out);
+	int error = anonymous_file(S_IFSOCK | 0777, O_RDWR | flags, &socket_operations, socket, out);
+	if (error == 0)
+		socket->file = *out;
+	return error;
 }
 
 int socket_create(unsigned type, unsigned flags, struct file **out)
@@ -472,6 +449,8 @@ static int attach(struct packet *packet, struct socket_extra *extra)
 	if (extra->file_count == 0)
 		return 0;
 	if (extra->file_count > FILES_FLIGHT - files_in_flight)
+		flight_collect();
+	if (extra->file_count > FILES_FLIGHT - files_in_flight)
 		return -ETOOMANYREFS;
 	packet->files = malloc(extra->file_count * sizeof(struct file *));
 	if (packet->files == NULL)
@@ -479,6 +458,8 @@ static int attach(struct packet *packet, struct socket_extra *extra)
 	memcpy(packet->files, extra->files, extra->file_count * sizeof(struct file *));
 	packet->file_count = extra->file_count;
 	files_in_flight += extra->file_count;
+	for (unsigned i = 0; i < packet->file_count; i++)
+		flight_begin(packet->files[i]);
 	extra->file_count = 0;
 	return 0;
 }
@@ -590,8 +571,11 @@ ssize_t socket_send(struct thread *thread, struct file *file, struct io_buffer *
 static void take_files(struct packet *packet, struct socket_extra *extra, bool keep)
 {
 	extra->file_count = packet->file_count;
-	for (unsigned i = 0; i < packet->file_count; i++)
+	for (unsigned i = 0; i < packet->file_count; i++) {
 		extra->files[i] = keep ? file_get(packet->files[i]) : packet->files[i];
+		if (!keep)
+			flight_end(packet->files[i]);
+	}
 	if (keep)
 		return;
 	files_in_flight -= packet->file_count;
