@@ -122,14 +122,14 @@ static int walk_up(struct walk *walk)
 	return 0;
 }
 
-/* To the root, of an absolute path or symlink. */
+/* To the root: the symlink is absolute. */
 static int walk_to_root(struct walk *walk)
 {
 	struct dentry *root = walk_root(walk);
 	if (walk->resolve & RESOLVE_BENEATH)
 		return -EXDEV;
 	root = mount_cross(dentry_get(root));
-	if (walk->resolve & RESOLVE_NO_XDEV && walk->current != NULL && walk->current->mount != root->mount) {
+	if (walk->resolve & RESOLVE_NO_XDEV && walk->current->mount != root->mount) {
 		dentry_put(root);
 		return -EXDEV;
 	}
@@ -139,15 +139,24 @@ static int walk_to_root(struct walk *walk)
 
 int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path, unsigned resolve)
 {
-	*walk = (struct walk){.thread = thread, .credentials = credentials_of(thread), .resolve = resolve};
+	bool absolute = path[0] == '/' && !(resolve & RESOLVE_IN_ROOT);
+	/* the rest is set where it gets a meaning: every path comes by here */
+	walk->thread = thread;
+	walk->credentials = credentials_of(thread);
+	walk->current = walk->scope = NULL;
+	walk->buffer = NULL;
+	walk->links = 0;
+	walk->resolve = resolve;
 	if (path[0] == 0)
 		return -ENOENT;
 	size_t length = strlen(path);
 	if (length >= PATH_SIZE)
 		return -ENAMETOOLONG;
 	struct dentry *start;
-	if (path[0] == '/' && !(resolve & RESOLVE_IN_ROOT)) {
-		start = NULL;
+	if (absolute) {
+		if (resolve & RESOLVE_BENEATH)
+			return -EXDEV;
+		start = thread_root(thread);
 	} else if (dirfd == AT_FDCWD_LINUX || thread == NULL) {
 		start = thread_cwd(thread);
 	} else {
@@ -163,9 +172,7 @@ int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *
 		return -ENOMEM;
 	memcpy(walk->buffer, path, length + 1);
 	walk->rest = walk->buffer;
-	if (start == NULL)
-		return walk_to_root(walk);
-	walk->current = dentry_get(start);
+	walk->current = absolute ? mount_cross(dentry_get(start)) : dentry_get(start);
 	if (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		walk->scope = dentry_get(start);
 	return 0;
