@@ -239,12 +239,12 @@ int walk_follow(struct walk *walk,
 void walk_end(struct walk *walk);
 enum lookup_flags { LOOKUP_FOLLOW = 1, LOOKUP_EMPTY = 2, LOOKUP_DIRECTORY = 4 };
 int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned flags, struct dentry **out);
+/* With others' permissions than the thread's. */
+int path_lookup_as(struct thread *thread, const struct credentials *credentials, int dirfd, const char *path,
+                   unsigned flags, struct dentry **out);
 /* The path is in user memory: copies it; malloc'd */
 int path_from_user(struct thread *thread, uint64_t address, char **out);
 int user_path_lookup(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **out);
-/* With others than the thread's own. */
-int user_path_lookup_as(struct thread *thread, const struct credentials *credentials, int dirfd,
-                        uint64_t path, unsigned flags, struct dentry **out);
 
 /* ---- namespace.c ---- */
 int vfs_mknod(struct thread *thread, int dirfd, const char *path, unsigned mode, uint64_t rdev);

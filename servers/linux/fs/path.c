@@ -352,9 +352,8 @@ static int walk_all(struct walk *walk, unsigned flags)
 	return 0;
 }
 
-/* credentials NULL: the thread's */
-static int lookup(struct thread *thread, const struct credentials *credentials, int dirfd, const char *path,
-                  unsigned flags, struct dentry **out)
+int path_lookup_as(struct thread *thread, const struct credentials *credentials, int dirfd, const char *path,
+                   unsigned flags, struct dentry **out)
 {
 	if (path[0] == 0 && flags & LOOKUP_EMPTY) {
 		if (dirfd == AT_FDCWD_LINUX) {
@@ -372,8 +371,7 @@ static int lookup(struct thread *thread, const struct credentials *credentials, 
 	}
 	struct walk walk;
 	int error = walk_start(&walk, thread, dirfd, path, 0);
-	if (credentials != NULL)
-		walk.credentials = credentials;
+	walk.credentials = credentials;
 	if (error == 0)
 		error = walk_all(&walk, flags);
 	if (error == 0)
@@ -384,7 +382,7 @@ static int lookup(struct thread *thread, const struct credentials *credentials, 
 
 int path_lookup(struct thread *thread, int dirfd, const char *path, unsigned flags, struct dentry **out)
 {
-	return lookup(thread, NULL, dirfd, path, flags, out);
+	return path_lookup_as(thread, credentials_of(thread), dirfd, path, flags, out);
 }
 
 int vfs_lookup(struct thread *thread, int dirfd, const char *path, bool follow, struct dentry **out)
@@ -406,19 +404,13 @@ int path_from_user(struct thread *thread, uint64_t address, char **out)
 	return 0;
 }
 
-int user_path_lookup_as(struct thread *thread, const struct credentials *credentials, int dirfd,
-                        uint64_t path, unsigned flags, struct dentry **out)
+int user_path_lookup(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **out)
 {
 	char *text;
 	int error = path_from_user(thread, path, &text);
 	if (error != 0)
 		return error;
-	error = lookup(thread, credentials, dirfd, text, flags, out);
+	error = path_lookup(thread, dirfd, text, flags, out);
 	free(text);
 	return error;
-}
-
-int user_path_lookup(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct dentry **out)
-{
-	return user_path_lookup_as(thread, NULL, dirfd, path, flags, out);
 }

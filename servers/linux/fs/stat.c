@@ -212,7 +212,12 @@ static long access_at(struct thread *thread, int dirfd, uint64_t path, unsigned 
 	struct credentials credentials = thread->process->credentials;
 	if (!(flags & AT_EACCESS))
 		credentials_of_real_user(&credentials);
-	int error = user_path_lookup_as(thread, &credentials, dirfd, path, lookup, &dentry);
+	char *text;
+	int error = path_from_user(thread, path, &text);
+	if (error != 0)
+		return error;
+	error = path_lookup_as(thread, &credentials, dirfd, text, lookup, &dentry);
+	free(text);
 	if (error != 0)
 		return error;
 	error = permission_check(&credentials, dentry->inode, mode);
