@@ -195,8 +195,8 @@ struct walk {
 	const struct credentials *credentials; /* whose permissions count: its process's, or others */
 	struct dentry *current; /* a reference; after walk_parent the directory of the last component
 	                           (LAST_NAME), else the result */
-	char *rest;             /* what is left of the path */
-	char *buffer;           /* what rest points into, malloc'd */
+	const char *rest;       /* what is left of the path, which must outlive the walk */
+	char *buffer;           /* malloc'd, what rest points into once a symlink was followed; else NULL */
 	unsigned links;
 	enum walk_last last;
 	const char *name;

@@ -137,9 +137,31 @@ static int walk_to_root(struct walk *walk)
 	return 0;
 }
 
+/* Where the path begins, in walk->current. */
+static int walk_from(struct walk *walk, int dirfd, const char *path)
+{
+	struct thread *thread = walk->thread;
+	if (path[0] == '/' && !(walk->resolve & RESOLVE_IN_ROOT)) {
+		if (walk->resolve & RESOLVE_BENEATH)
+			return -EXDEV;
+		walk->current = mount_cross(dentry_get(thread_root(thread)));
+		return 0;
+	}
+	if (dirfd == AT_FDCWD_LINUX || thread == NULL) {
+		walk->current = dentry_get(thread_cwd(thread));
+		return 0;
+	}
+	struct file *file = file_table_lookup(thread, dirfd);
+	if (file == NULL)
+		return -EBADF;
+	if (file->dentry == NULL || !S_ISDIR(file->inode->attributes.mode))
+		return -ENOTDIR;
+	walk->current = dentry_get(file->dentry);
+	return 0;
+}
+
 int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *path, unsigned resolve)
 {
-	bool absolute = path[0] == '/' && !(resolve & RESOLVE_IN_ROOT);
 	/* the rest is set where it gets a meaning: every path comes by here */
 	walk->thread = thread;
 	walk->credentials = credentials_of(thread);
@@ -149,32 +171,14 @@ int walk_start(struct walk *walk, struct thread *thread, int dirfd, const char *
 	walk->resolve = resolve;
 	if (path[0] == 0)
 		return -ENOENT;
-	size_t length = strlen(path);
-	if (length >= PATH_SIZE)
+	if (strlen(path) >= PATH_SIZE)
 		return -ENAMETOOLONG;
-	struct dentry *start;
-	if (absolute) {
-		if (resolve & RESOLVE_BENEATH)
-			return -EXDEV;
-		start = thread_root(thread);
-	} else if (dirfd == AT_FDCWD_LINUX || thread == NULL) {
-		start = thread_cwd(thread);
-	} else {
-		struct file *file = file_table_lookup(thread, dirfd);
-		if (file == NULL)
-			return -EBADF;
-		if (file->dentry == NULL || !S_ISDIR(file->inode->attributes.mode))
-			return -ENOTDIR;
-		start = file->dentry;
-	}
-	walk->buffer = malloc(length + 1);
-	if (walk->buffer == NULL)
-		return -ENOMEM;
-	memcpy(walk->buffer, path, length + 1);
-	walk->rest = walk->buffer;
-	walk->current = absolute ? mount_cross(dentry_get(start)) : dentry_get(start);
+	int error = walk_from(walk, dirfd, path);
+	if (error != 0)
+		return error;
+	walk->rest = path;
 	if (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
-		walk->scope = dentry_get(start);
+		walk->scope = dentry_get(walk->current);
 	return 0;
 }
 
@@ -184,8 +188,6 @@ void walk_end(struct walk *walk)
 	if (walk->scope != NULL)
 		dentry_put(walk->scope);
 	free(walk->buffer);
-	walk->current = walk->scope = NULL;
-	walk->buffer = NULL;
 }
 
 /* A link of /proc that leads to an object, wherever that is. */
@@ -233,21 +235,21 @@ int walk_follow(struct walk *walk, struct dentry *link)
 		target[length++] = '/';
 	memcpy(target + length, walk->rest, rest + 1);
 	free(walk->buffer);
-	walk->buffer = walk->rest = target;
+	walk->rest = walk->buffer = target;
 	return target[0] == '/' ? walk_to_root(walk) : 0;
 }
 
 /* Splits the next component off; false: nothing is left. */
 static bool next_component(struct walk *walk)
 {
-	char *p = walk->rest;
+	const char *p = walk->rest;
 	while (*p == '/')
 		p++;
 	if (*p == 0) {
 		walk->rest = p;
 		return false;
 	}
-	char *end = p;
+	const char *end = p;
 	while (*end != 0 && *end != '/')
 		end++;
 	walk->name = p;
@@ -273,7 +275,10 @@ static int walk_into(struct walk *walk)
 	int error = walk_lookup(walk, false, &child);
 	if (error != 0)
 		return error;
-	error = child->inode == NULL ? -ENOENT : walk_cross(walk, &child);
+	if (child->inode == NULL)
+		error = -ENOENT;
+	else if (child->mounted != NULL)
+		error = walk_cross(walk, &child);
 	if (error == 0 && S_ISDIR(child->inode->attributes.mode)) {
 		walk_move(walk, child);
 		return 0;
