@@ -168,6 +168,15 @@ static int do_set_id_written(void)
 	close(fd);
 	return status.st_mode & S_ISUID ? 1 : 0;
 }
+static int do_no_access_time(void)
+{
+	int fd = open("public", O_RDONLY), set = fcntl(fd, F_SETFL, O_NOATIME);
+	close(fd);
+	if (set < 0 && errno != EPERM)
+		return set;
+	int with = open("public", O_RDONLY | O_NOATIME);
+	return with < 0 ? with : close(with) + set;
+}
 static int do_setuid(void)
 {
 	return setresuid(5, 6, 7);
@@ -331,6 +340,7 @@ static const struct {
         {"read another's", do_read_others, {DAC_OVERRIDE, DAC_READ_SEARCH}},
         {"search", do_search, {DAC_OVERRIDE, DAC_READ_SEARCH}},
         {"list", do_list, {DAC_OVERRIDE, DAC_READ_SEARCH}},
+        {"no access time for another's", do_no_access_time, {FOWNER, -1}},
         {"make in another's", do_make, {DAC_OVERRIDE, -1}},
         {"link another's", do_link_others, {FOWNER, -1}},
         {"set-group-id bit", do_group_bit, {FSETID, -1}},
@@ -412,7 +422,7 @@ static void each(void)
 
 static void make_files(void)
 {
-	static const char *const names[] = {"own", "others", "group", "setuid"};
+	static const char *const names[] = {"own", "others", "group", "setuid", "public"};
 	mkdir("closed", 0700);
 	mkdir("sticky", 0777);
 	chmod("sticky", 01777);
@@ -426,6 +436,8 @@ static void make_files(void)
 	chown("sticky/file", USER, USER);
 	chown("sticky", USER, USER);
 	chmod("setuid", 04755);
+	chown("public", USER, USER);
+	chmod("public", 0644);
 	int queue = msgget(0x5150, IPC_CREAT | 0600);
 	struct msqid_ds status;
 	msgctl(queue, IPC_STAT, &status);
@@ -467,6 +479,7 @@ static void remove_files(void)
 	unlink("others");
 	unlink("group");
 	unlink("setuid");
+	unlink("public");
 }
 
 /* ---- sets ---- */

@@ -288,6 +288,9 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 	case F_SETFL:
 		if (file->flags & O_PATH)
 			return -EBADF;
+		if (argument & ~(uint64_t)file->flags & O_NOATIME &&
+		    !inode_owner_or_capable(thread, file->inode))
+			return -EPERM;
 		file->flags = (file->flags & ~(unsigned)SETTABLE) | ((unsigned)argument & SETTABLE);
 		return 0;
 	case F_GETLK:

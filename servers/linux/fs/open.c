@@ -98,6 +98,8 @@ static int may_open(struct thread *thread, struct dentry *dentry, int flags, boo
 		return error;
 	if (mask & MAY_WRITE && type == S_IFREG && mount_read_only(dentry))
 		return -EROFS;
+	if (flags & O_NOATIME && !inode_owner_or_capable(thread, inode))
+		return -EPERM;
 	return 0;
 }
 
