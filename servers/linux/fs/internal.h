@@ -87,9 +87,9 @@ struct superblock {
 	char source[64];
 	struct inode *root; /* one reference */
 	bool read_only;
-	bool changed;        /* since the last fsync of everything */
+	bool changed;                   /* since the last fsync of everything */
 	struct error_count sync_errors; /* what was written before may be lost */
-	bool volatile_names; /* names come and go by themselves (proc): dentries are not cached */
+	bool volatile_names;            /* names come and go by themselves (proc): dentries are not cached */
 	unsigned mounts;
 	/* write-back */
 	struct inode *dirty;              /* ring of inodes with dirty pages or pending attributes */
@@ -311,7 +311,8 @@ void page_tree_remove(struct page_tree *tree, uint64_t index);
 pfn_t page_tree_next(const struct page_tree *tree, uint64_t *index);
 
 /* ---- page_cache.c ---- */
-/* Page flags beyond mm.h's: blocks are reserved on the disk; the page is known to have its blocks; it was used. */
+/* Page flags beyond mm.h's: blocks are reserved on the disk; the page is known to have its blocks; it was
+ * used. */
 #define PAGE_RESERVED  (1 << 8)
 #define PAGE_ALLOCATED (1 << 9)
 #define PAGE_USED      (1 << 10)
@@ -323,7 +324,8 @@ void page_cache_wait_idle(struct inode *inode);               /* no I/O of the f
 void page_cache_drop(struct inode *inode,
                      uint64_t first); /* all pages from `first` on; waits for I/O in flight */
 int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count);
-int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, pfn_t *out);
+int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, bool may_wait,
+                            pfn_t *out);
 void page_io_done(struct page_io *io, int error, uint64_t blocks);
 size_t page_cache_pages(void);
 /* Pages of file data that came from disks and went to them, ever. */

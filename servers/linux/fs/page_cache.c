@@ -348,9 +348,13 @@ static bool ahead_is_due(const struct file *file, uint64_t index, bool sequentia
 
 /* The page is not there, or more should be read ahead. */
 __attribute__((noinline)) static int get_ahead(struct file *file, uint64_t index, uint64_t last_wanted,
-                                               bool sequential, pfn_t *out)
+                                               bool sequential, bool may_wait, pfn_t *out)
 {
 	struct inode *inode = file->inode;
+	if (!may_wait && has_store(inode)) {
+		*out = page_cache_peek(inode, index);
+		return *out != PFN_NONE ? 0 : -EAGAIN;
+	}
 	uint64_t window = last_wanted - index + 1;
 	if (page_tree_find(&inode->pages, index) == PFN_NONE) {
 		if (sequential) {
@@ -380,7 +384,8 @@ __attribute__((noinline)) static int get_ahead(struct file *file, uint64_t index
  * For read(): who reads one page after another gets the next window while it still works on this one; windows
  * double. Anybody else gets what he asked for (up to last_wanted).
  */
-int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, pfn_t *out)
+int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, bool may_wait,
+                            pfn_t *out)
 {
 	struct inode *inode = file->inode;
 	bool sequential = index == file->ahead_next || index == 0;
@@ -389,7 +394,7 @@ int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wan
 	file->ahead_next = index + 1;
 	if (pfn == PFN_NONE || !(page->flags & PAGE_UPTODATE) || index >= pages_of(inode->attributes.size) ||
 	    ahead_is_due(file, index, sequential))
-		return get_ahead(file, index, last_wanted, sequential, out);
+		return get_ahead(file, index, last_wanted, sequential, may_wait, out);
 	page->flags |= PAGE_USED;
 	page_get(pfn);
 	*out = pfn;

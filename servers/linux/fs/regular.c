@@ -32,6 +32,7 @@ static bool is_direct(const struct file *file)
 static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
 	struct inode *inode = file->inode;
+	bool may_wait = !(buffer->flags & O_NONBLOCK);
 	size_t done = 0;
 	int error = 0;
 	if (is_direct(file) && (*position | buffer->size) % DIRECT_UNIT != 0)
@@ -41,11 +42,8 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 		size_t offset = *position % PAGE_SIZE, part = PAGE_SIZE - offset;
 		uint64_t wanted = buffer->size < left ? buffer->size : left;
 		pfn_t pfn;
-		if (buffer->flags & O_NONBLOCK && inode->superblock->operations->io_start != NULL)
-			error = (pfn = page_cache_peek(inode, index)) != PFN_NONE ? 0 : -EAGAIN;
-		else
-			error = page_cache_get_for_file(file, index, (*position + wanted - 1) / PAGE_SIZE,
-			                                &pfn);
+		error = page_cache_get_for_file(file, index, (*position + wanted - 1) / PAGE_SIZE, may_wait,
+		                                &pfn);
 		if (error == -ENXIO)
 			error = 0; /* truncated meanwhile */
 		else if (error == 0 && *position >= inode->attributes.size)
