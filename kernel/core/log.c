@@ -117,29 +117,41 @@ void kernel_log(const char *format, ...)
 /* ---- while threads run ---- */
 /*
  * A line of text takes a serial line milliseconds, and interrupts are off: it is kept here, and sent byte by
- * byte by CPUs that idle, and before what user mode writes. If there is no room, it is dropped as a whole.
+ * byte by CPUs that idle, and before what user mode writes. Lines for which there is no room are counted.
  */
 #define LATER_BYTES 4096
 
 static struct {
 	struct ticket_lock lock;
 	unsigned kept, sent; /* bytes, ever */
+	unsigned lost;       /* lines, since one was kept */
 	char text[LATER_BYTES];
 } later;
+
+static bool later_keep(const struct line *line)
+{
+	if (LATER_BYTES - (later.kept - later.sent) < line->length)
+		return false;
+	for (size_t i = 0; i < line->length; i++)
+		later.text[later.kept++ % LATER_BYTES] = line->text[i];
+	return true;
+}
 
 void kernel_log_later(const char *format, ...)
 {
 	struct line line = {.length = 0};
 	va_list arguments;
 
+	lock_take(&later.lock);
+	if (later.lost) {
+		line_text(&line, "lines lost: ");
+		line_number(&line, later.lost, 10, 0, ' ');
+		line_put(&line, '\n');
+	}
 	va_start(arguments, format);
 	line_format(&line, format, arguments);
 	va_end(arguments);
-	lock_take(&later.lock);
-	if (LATER_BYTES - (later.kept - later.sent) >= line.length) {
-		for (size_t i = 0; i < line.length; i++)
-			later.text[later.kept++ % LATER_BYTES] = line.text[i];
-	}
+	later.lost = later_keep(&line) ? 0 : later.lost + 1;
 	lock_release(&later.lock);
 }
 

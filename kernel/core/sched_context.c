@@ -92,29 +92,32 @@ void sched_context_refill(struct sched_context *context)
 		thread_inherit(context->thread);
 }
 
-/* What was used of a budget before, or else all of it, is used of the new one: whoever makes contexts anew
- * again and again gets no more than the share. */
+/*
+ * No more is left of the new budget than of the one before, and of one that is made anew nothing: the rest
+ * comes a period later. So whoever configures and makes contexts again and again gets no more than the share.
+ */
 void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_t period)
 {
-	uint64_t now = arch_time(), used = budget;
+	uint64_t now = arch_time(), missing;
+	int64_t left = 0;
 
 	sched_context_consumed(context);
 	if (context->budget < context->period) {
 		sched_context_collect(context, now);
-		used = context->budget - (uint64_t)context->left;
+		left = context->left < (int64_t)budget ? context->left : (int64_t)budget;
 	}
+	missing = budget - (uint64_t)left;
 	deadline_disarm(&context->refill);
 	context->budget = budget;
 	context->period = period;
-	context->left = (int64_t)budget;
+	context->left = budget < period ? left : (int64_t)budget;
 	context->last = context->coming = 0;
 	context->refills[0].time = 0;
-	if (budget < period && used) {
-		context->left -= (int64_t)used;
-		sched_context_post(context, now - (used < budget ? used : budget), used);
-		if (context->left < 0)
-			sched_context_overrun(context, used);
-		if (context->left <= 0) {
+	if (budget < period && missing) {
+		sched_context_post(context, now - (left > 0 ? missing : budget), missing);
+		if (left < 0)
+			sched_context_overrun(context, missing);
+		if (left <= 0) {
 			deadline_arm(&context->refill, sched_context_next_refill(context));
 			sched_set_timer(this_cpu()); /* who asked for it may go on at once */
 		}

@@ -73,8 +73,8 @@ enum object_type {
 	OPERATION(CNODE_MOVE, 0x21)                                                                           \
 	/* w0 = slot. An empty slot is not an error. Preemptible and restarted by itself. */                          \
 	OPERATION(CNODE_DELETE, 0x22)                                                                         \
-	/* w0 = slot: delete everything derived from it, keep it. Preemptible and restarted by itself. Below an Untyped, */ \
-	/* nothing is derived or cut any more from what the revocation has reached, also if it is broken off: as a source */ \
+	/* w0 = slot: delete everything derived from it, keep it. Preemptible and restarted by itself. Below an Untyped or */ \
+	/* IrqControl, nothing is derived or cut any more from what the revocation has reached, also if it is broken off: as a source */ \
 	/* that is NO_CAPABILITY; a message's transfer of copies ends there. */                                      \
 	OPERATION(CNODE_REVOKE, 0x23)                                                                         \
                                                                                                               \

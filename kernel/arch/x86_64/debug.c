@@ -75,17 +75,18 @@ void arch_debug_write(const char *text, size_t length)
 
 bool arch_debug_ready(void)
 {
-	static uint64_t busy_since; /* 0: it was not */
+	static uint64_t busy_since; /* 0: it was not. All CPUs look. */
+	uint64_t since = __atomic_load_n(&busy_since, __ATOMIC_RELAXED), now = arch_time();
 
 	if (!uart_present || port_in8(UART_STATUS) & UART_CAN_SEND) {
-		busy_since = 0;
+		__atomic_store_n(&busy_since, 0, __ATOMIC_RELAXED);
 		return true;
 	}
-	if (!busy_since)
-		busy_since = arch_time();
-	if (arch_time() - busy_since < UART_STUCK)
+	if (!since)
+		__atomic_store_n(&busy_since, now, __ATOMIC_RELAXED);
+	if (!since || now < since + UART_STUCK)
 		return false;
-	busy_since = 0;
+	__atomic_store_n(&busy_since, 0, __ATOMIC_RELAXED);
 	uart_stuck = true;
 	return true;
 }

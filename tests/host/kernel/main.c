@@ -103,6 +103,11 @@ static void test_log_later(void)
 		fake_debug_slow = 0;
 		CHECK(lines_are_whole(40) && !strcmp(fake_log + 4000, idle ? "" : "x"));
 		CHECK(!kernel_log_send());
+		fake_log[0] = '\0';
+		kernel_log_later("and on\n");
+		while (kernel_log_send())
+			;
+		CHECK(!strcmp(fake_log, "lines lost: 10\nand on\n"));
 	}
 }
 

@@ -97,11 +97,14 @@ static void test_budget_renewed(void)
 	sched_context_setup(context, 2 * MS, 10 * MS);
 	CHECK(is_about(context->left, MS) && context->coming == 1);
 	CHECK(sched_context_next_refill(context) >= fake_now + 9 * MS);
-	/* What was used is a debt of a smaller budget, paid at the new one's pace. */
-	sched_context_setup(context, MS / 2, 10 * MS);
-	interrupt();
-	CHECK(is_about(context->left, -(int64_t)MS / 2) && running() != a);
-	CHECK(sched_context_next_refill(context) >= fake_now + 18 * MS);
+	/* It does not grow with the budget, and a debt is paid at the new pace. */
+	sched_context_setup(context, 50 * MS, 250 * MS);
+	CHECK(is_about(context->left, MS) && sched_context_next_refill(context) >= fake_now + 201 * MS);
+	pass(4 * MS);
+	CHECK(is_about(context->left, -3 * (int64_t)MS) && running() != a);
+	sched_context_setup(context, MS, 10 * MS);
+	CHECK(is_about(context->left, -3 * (int64_t)MS));
+	CHECK(sched_context_next_refill(context) >= fake_now + 37 * MS);
 	/* One that was never configured, or was a plain slice, begins empty. */
 	sched_context_setup(context, 5 * MS, 5 * MS);
 	CHECK(context->left == (int64_t)(5 * MS) && !context->coming);

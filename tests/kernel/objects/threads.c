@@ -432,6 +432,27 @@ static void test_renewed(void)
 	EXPECT(op(renewed_time, CPU_TIME_CONFIGURE, low.context, 1000000, 3000000), ERR_LIMIT);
 }
 
+/* A small budget that is full becomes a large one, and what was used of that a plain slice, and forgotten. */
+static void test_laundered(void)
+{
+	struct worker worker = worker_new(0, spin, LOW);
+	cptr_t time = derived(INIT_SLOT_CPU_TIME, FULL, 100, LOW);
+	uint64_t from = now();
+
+	OK(op(time, CPU_TIME_CONFIGURE, worker.context, 10000, 100000));
+	for (unsigned i = 0; i < 4; i++) {
+		wait_until(now() + 250000);
+		OK(op(time, CPU_TIME_CONFIGURE, worker.context, 50000000, 500000000));
+		OK(op(worker.thread, THREAD_RESUME));
+		wait_until(now() + 50000000);
+		OK(op(worker.thread, THREAD_SUSPEND));
+		OK(op(time, CPU_TIME_CONFIGURE, worker.context, 10000000, 10000000));
+		OK(op(time, CPU_TIME_CONFIGURE, worker.context, 10000, 100000));
+	}
+	OK(op(worker.context, SCHED_CONTEXT_INFO));
+	CHECK(last.words[0] > 0 && last.words[0] * 10 <= now() - from);
+}
+
 static void test_priority(void)
 {
 	struct worker a = worker_new(0, spin, LOW), b = worker_new(1, spin_other, LOW + 1);
@@ -464,6 +485,7 @@ const struct test tests_threads[] = {
         {"sched.round-robin", "equals take turns", test_round_robin},
         {"sched.budget", "a budget limits a thread of higher priority", test_budget},
         {"sched.renewed", "a budget that is configured again and again is not renewed", test_renewed},
+        {"sched.laundered", "nor does it grow by way of other budgets and plain slices", test_laundered},
         {"sched.priority", "the higher priority runs", test_priority},
         {0},
 };
