@@ -30,7 +30,11 @@ static uint64_t handler_stack(struct thread *thread, const struct signal_action 
 	return stack - RED_ZONE;
 }
 
-/* The thread's vector state goes to its stack as the processor saved it, with Linux's marks. */
+/* Of any thread's vector state: VECTOR_LEGACY_SIZE where the processor has no XSAVE. 0: none was seen yet. */
+static size_t vector_bytes;
+
+/* The thread's vector state goes to its stack as the processor saved it, with Linux's marks if there is more
+ * than the legacy part. */
 static bool push_vector(struct thread *thread, uint64_t address, uint8_t *area, size_t size)
 {
 	struct vector_software_bytes marks = {.magic1 = VECTOR_MAGIC1,
@@ -38,6 +42,9 @@ static bool push_vector(struct thread *thread, uint64_t address, uint8_t *area, 
 	                                      .size = (uint32_t)size};
 	uint32_t magic2 = VECTOR_MAGIC2;
 
+	vector_bytes = size;
+	if (size == VECTOR_LEGACY_SIZE)
+		return !copy_to_user(thread, address, area, size);
 	marks.features = 7; /* x87, SSE, AVX: what the kernel keeps of a thread */
 	if (size <= VECTOR_HEADER_OFFSET + 64)
 		marks.features = 3;
@@ -93,7 +100,8 @@ bool sigframe_push(struct thread *thread, const struct linux_siginfo *info,
 	if (thread_read_vector(private->kernel->object, area, &vector_size) != ERR_NONE)
 		vector_size = 0;
 	address = sigframe_place(handler_stack(thread, action, registers->rsp), vector_size, &vector);
-	frame.ucontext.flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (vector ? UC_FP_XSTATE : 0);
+	frame.ucontext.flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS |
+	                       (vector_size > VECTOR_LEGACY_SIZE ? UC_FP_XSTATE : 0);
 	frame.ucontext.stack = alternate_of(private, registers->rsp);
 	frame.ucontext.mask = private->mask_saved ? private->saved_mask : thread->blocked;
 	sigframe_from_registers(&frame.ucontext.context, registers);
@@ -118,25 +126,25 @@ static bool restore_vector(struct thread *thread, uint64_t address)
 {
 	cptr_t object = thread->private->kernel->object;
 	struct vector_software_bytes marks;
-	uint8_t area[VECTOR_MAXIMUM];
+	uint8_t area[VECTOR_MAXIMUM] = {0};
 	size_t size = VECTOR_LEGACY_SIZE;
 
 	if (!address)
 		return thread_write_vector(object, NULL, 0) == ERR_NONE;
 	if (copy_from_user(thread, &marks, address + VECTOR_SOFTWARE_OFFSET, sizeof(marks)))
 		return false;
-	if (marks.magic1 != VECTOR_MAGIC1 || marks.size < VECTOR_LEGACY_SIZE + 64 ||
-	    marks.size > sizeof(area))
-		return false;
-	size = marks.size;
+	if (marks.magic1 == VECTOR_MAGIC1 && marks.size == vector_bytes)
+		size = vector_bytes;
 	if (copy_from_user(thread, area, address, size))
 		return false;
-	/* Only states that we handed out; the rest of the header must be zero for the processor to take it.
-	 */
-	area[VECTOR_HEADER_OFFSET] &= 7;
-	memset(area + VECTOR_HEADER_OFFSET + 1, 0, 63);
 	memset(area + VECTOR_SOFTWARE_OFFSET, 0, sizeof(marks));
-	return thread_write_vector(object, area, size) == ERR_NONE;
+	if (vector_bytes > VECTOR_LEGACY_SIZE) {
+		/* Only states that we handed out, without marks the legacy ones; the rest of the header must
+		 * be zero for the processor to take it. */
+		area[VECTOR_HEADER_OFFSET] = size > VECTOR_LEGACY_SIZE ? area[VECTOR_HEADER_OFFSET] & 7 : 3;
+		memset(area + VECTOR_HEADER_OFFSET + 1, 0, 63);
+	}
+	return thread_write_vector(object, area, vector_bytes) == ERR_NONE;
 }
 
 static void bad_frame(struct thread *thread)

@@ -11,7 +11,7 @@ import execute
 import kernel_test
 import machine
 from paths import build
-from support import PATIENCE, SEED, check, equal, file_path, full, seconds
+from support import PATIENCE, SEED, check, equal, file_path, full, run, seconds
 
 IMAGE = build("tests", "kernel.img")
 USER_MODE = re.compile(rb"^CPUs: .*\n", re.M)
@@ -72,6 +72,19 @@ def test_old_chipset():
 def test_simple_cpu():
     """No FSGSBASE, XSAVE, SMEP, SMAP: MSRs and FXSAVE instead."""
     passes(cpu="qemu64")
+
+
+def test_signals_on_a_simple_cpu():
+    """Frames of signals hold what FXSAVE saves, and nothing that only XSAVE has: floating point survives handlers."""
+    program, path = build("guest", "signals-glibc"), file_path("out")
+    boot.make(program)
+    machine.TCG = ["-accel", "tcg", "-cpu", "qemu64"]
+    with open(path, "wb") as out, open(os.devnull) as nothing:
+        status = execute.execute(execute.Options(command=["/signals-glibc"], add=[program], accel="tcg", timeout=200 * PATIENCE,
+                                                 streams=(nothing.fileno(), out.fileno(), 2), log=file_path("log")))
+    here = run([program])
+    with open(path, "rb") as out:
+        equal((status, out.read().decode()), (here.status, here.stdout.decode()))
 
 
 def test_several_cpus():
