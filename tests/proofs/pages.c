@@ -3,231 +3,21 @@
  * Page tables (kernel/core/{vspace,window}.c, kernel/arch/x86_64/paging.c): on any contents of a VSpace's
  * tables, the walk follows links only; an operation changes the entry that translates the address and no
  * other, and allows no more than was asked for.
- *
- * There are four tables, those that lie on the way to the address. LOWEST is the level of the last that is
- * linked; those below are free, and FREE of them can be taken. Operations see the walk by its contract,
- * arch_pte_find() here; OP 1 proves that the real one keeps it. Where the real walk asks for a table's
- * address it is proved that it asks for the one that the entry on the way names.
  */
-#include <abi/types.h>
-
-#include <arch/types.h>
-
-struct cpu *arch_this_cpu(void);
-
-/* Of the short functions all but those that ask the CPU or make pointers of numbers. */
-#define arch_this_cpu  unknown_cpu
-#define arch_leaf_find walk_by_numbers
-#define phys_to_virt   number_to_pointer
-#define virt_to_phys   pointer_to_number
-#include "kernel/arch/x86_64/include/arch/inline.h"
-#include "proof.h"
-#undef arch_this_cpu
-#undef arch_leaf_find
-#undef phys_to_virt
-#undef virt_to_phys
-
-#include <kernel/cpu.h>
-
 #ifndef OP
 #define OP 0
 #endif
-#ifndef LOWEST
-#define LOWEST 0
-#endif
-#ifndef FREE
-#define FREE LOWEST
-#endif
-/* What an operation is done at: what it does is the same for all indices. The walk is proved for all
- * addresses. */
-#ifndef AT
-#define AT 0x2a8c57ffd000ul
-#endif
-#define LEVELS 4
-#define LINK   (PTE_PRESENT | PTE_WRITE | PTE_USER)
+#include "space.h"
 
-/* ---- the tables ---- */
-
-static struct cpu cpu;
-unsigned cpu_count = 1;
-struct arch_io arch_io;
-
-static pte_t table_0[512], table_1[512], table_2[512], table_3[512];
-extern pte_t any_0[512], any_1[512], any_2[512], any_3[512]; /* no definition: any contents */
-static pte_t *const tables[LEVELS] = {table_0, table_1, table_2, table_3};
-static uint64_t places[LEVELS]; /* their physical addresses */
-static uint64_t address;
-static unsigned walked = LEVELS; /* the level that the walk is at */
-
-static unsigned index_of(uint64_t at_address, unsigned level)
+static inline void *page_of_feed(uint64_t physical)
 {
-	return at_address >> (12 + 9 * level) & 511;
-}
-
-static pte_t entry_at(unsigned level)
-{
-	return tables[level][index_of(address, level)];
-}
-
-/* The table that a walk comes to: the root, or the one below the last. */
-static inline void *walk_to(bool root, uint64_t physical)
-{
-	if (root) {
-		prove(physical == places[LEVELS - 1]);
-		walked = LEVELS - 1;
-		return tables[walked];
-	}
-	prove(walked > 0 && (entry_at(walked) & LINK) == LINK && !(entry_at(walked) & PTE_LARGE));
-	prove(physical == (entry_at(walked) & PTE_ADDRESS));
-	walked--;
-	return tables[walked];
-}
-
-/* Which one it is the expression tells, so that the prover need not guess. */
-#define phys_to_virt(expression) walk_to(#expression[0] == 'v', expression)
-
-static inline uint64_t virt_to_phys(const void *table)
-{
-	for (unsigned i = 0; i < LEVELS; i++) {
-		if (table == tables[i])
-			return places[i];
-	}
-	prove(!"a table");
-	return 0;
-}
-
-struct cpu *arch_this_cpu(void)
-{
-	return &cpu;
-}
-
-bool preempt_wanted(void)
-{
-	return nondet_bool();
-}
-
-static unsigned lowest = LOWEST;
-static pte_t before; /* what the last table on the way says */
-
-#define level_size      paging_level_size
-#define arch_pte_find   real_pte_find
-#define arch_table_link real_table_link
-#include "kernel/arch/x86_64/paging.c"
-#undef level_size
-#undef arch_pte_find
-#undef arch_table_link
-
-/* The contract. */
-pte_t *arch_pte_find(struct arch_vspace *space, uint64_t at_address, unsigned level, unsigned *missing)
-{
-	(void)space;
-	prove(at_address >> (12 + 9 * level) == address >> (12 + 9 * level));
-	if (level >= lowest)
-		return &tables[level][index_of(at_address, level)];
-	*missing = arch_pte_present(entry_at(lowest)) ? lowest : lowest - 1;
+	(void)physical;
 	return NULL;
 }
 
-pte_t *arch_leaf_find(struct arch_vspace *space, uint64_t at_address)
-{
-	unsigned missing;
-
-	return arch_pte_find(space, at_address, 0, &missing);
-}
-
-void arch_table_link(struct arch_vspace *space, uint64_t at_address, unsigned level, void *table)
-{
-	real_table_link(space, at_address, level, table);
-	prove(level + 1 == lowest && entry_at(lowest) == (places[level] | LINK));
-	lowest = level;
-}
-
-static void page_clear(void *page)
-{
-	__CPROVER_array_set((pte_t *)page, (pte_t)0);
-}
-#define __builtin_memset(page, byte, size) page_clear(page)
-
-#include "kernel/core/vspace.c"
-
 #include "kernel/core/window.c"
 
-/* ---- any space ---- */
-
-static struct vspace vspace;
 static struct window window;
-static unsigned any_level, any_index;
-static pte_t any_before;
-
-/* The entry that may be any; each table by its name, so that pointers are one of a kind. */
-static pte_t any_now(void)
-{
-	switch (any_level) {
-	case 0:
-		return table_0[any_index];
-	case 1:
-		return table_1[any_index];
-	case 2:
-		return table_2[any_index];
-	default:
-		return table_3[any_index];
-	}
-}
-
-static bool is_leaf(pte_t pte, unsigned level)
-{
-	return pte & PTE_PRESENT && (!level || pte & PTE_LARGE);
-}
-
-static void make_any_space(void)
-{
-	__CPROVER_array_copy(table_0, any_0);
-	__CPROVER_array_copy(table_1, any_1);
-	__CPROVER_array_copy(table_2, any_2);
-	__CPROVER_array_copy(table_3, any_3);
-	places[3] = 0x1000;
-	places[2] = 0x2000;
-	places[1] = 0x3000;
-	places[0] = 0x4000;
-	address = OP == 1 ? nondet_u64() : OP == 5 ? AT & ~(LARGE_PAGE_SIZE - 1) : AT;
-	assume(!(address % PAGE_SIZE) && address >= USER_BASE && address < USER_END);
-	vspace.arch.root = places[3];
-	vspace.end = USER_END;
-	vspace.root_level = ARCH_ROOT_LEVEL;
-	vspace.map_flags = VSPACE_MAP_FLAGS;
-	cpu.arch.cr3 = 1; /* TLBs are no matter here */
-	for (unsigned level = ARCH_ROOT_LEVEL; level > LOWEST; level--)
-		assume(entry_at(level) == (places[level - 1] | LINK | (entry_at(level) & PTE_ACCESSED)));
-	before = entry_at(LOWEST);
-	/* Nothing is there, or a leaf, which is large on level 1. */
-	assume(!before || (is_leaf(before, LOWEST) && before & PTE_USER && LOWEST < 2));
-	assume(LOWEST != 1 || !before || !((before & PTE_ADDRESS) % LARGE_PAGE_SIZE));
-	/* Those that are free are zero but for their links, in the order in which they will be missed. */
-	for (unsigned level = LOWEST; level > 0; level--) {
-		page_clear(tables[level - 1]);
-		if (LOWEST - level + 1 < FREE)
-			((struct table_page *)tables[level - 1])->next =
-			        (struct table_page *)tables[level - 2];
-	}
-	vspace.free = FREE ? (struct table_page *)tables[LOWEST - 1] : NULL;
-	vspace.free_pages = FREE;
-	any_level = any_below(LEVELS);
-	any_index = any_below(512);
-	any_before = any_now();
-}
-
-/* On the way to the address, from this level down. */
-static bool on_way(unsigned level, unsigned top)
-{
-	return level <= top && any_index == index_of(address, level);
-}
-
-static void prove_unchanged(unsigned level, unsigned index)
-{
-	if (any_level == level && any_index == index)
-		return;
-	prove(any_now() == any_before || any_level < LOWEST);
-}
 
 /* ---- the operations ---- */
 
@@ -288,7 +78,7 @@ static void prove_map(void)
 	uint64_t physical = nondet_u64() & PTE_ADDRESS;
 	pte_t *leaf = vspace_leaf(&vspace, address, 0);
 
-	prove(!leaf == (FREE < LOWEST));
+	prove(!leaf == refused);
 	if (leaf) {
 		prove(leaf == &table_0[index_of(address, 0)]);
 		*leaf = arch_pte_make(physical, rights, 0, 0);
@@ -300,7 +90,6 @@ static void prove_map(void)
 	if (leaf && any_level < LOWEST && !on_way(any_level, LOWEST))
 		prove(!any_now());
 	prove_unchanged(LOWEST, index_of(address, LOWEST));
-	prove(LOWEST == 0 || leaf || FREE || !arch_pte_present(entry_at(LOWEST)));
 }
 
 /* Two pages of one table, or a large page that they lie in; all, or what shows some memory. */
@@ -366,7 +155,7 @@ static void prove_map_large(void)
 	assume(!(physical % LARGE_PAGE_SIZE));
 	walked = 1; /* the table that is dropped is below */
 	done = map_large(&vspace, address, arch_pte_make(physical, rights, 1, 0), &replaced);
-	prove(done == (LOWEST < 2 || FREE >= LOWEST - 1));
+	prove(done == !refused);
 	now = entry_at(1);
 	if (done) {
 		prove(rights ? is_leaf(now, 1) && arch_pte_physical(now) == physical : !now);
@@ -389,7 +178,7 @@ int main(void)
 		prove_step();
 		return 0;
 	}
-	make_any_space();
+	make_any_space(OP == 1 ? nondet_u64() : OP == 5 ? AT & ~(LARGE_PAGE_SIZE - 1) : AT);
 	switch (OP) {
 	case 1:
 		prove_find();

@@ -2,16 +2,20 @@
 /*
  * The arithmetic of retyping (kernel/core/untyped.c), for every Untyped and all arguments: chunks that are
  * cut never overlap and lie in it, and what counts as clean stays zero (docs/invariants.md 6 and 7).
- * Clearing itself is not here.
+ * Of clearing, arch_memory_clear() is seen by its contract, and each part of a chunk is one step.
  *
  * One byte of the Untyped's memory, any one, is watched: `zero` is what is known of it.
  */
 #include "proof.h"
 
+/* The contract: this memory is zero afterwards, and nothing else has changed. */
+static void clear_by_contract(uint64_t physical, uint64_t size);
+#define arch_memory_clear(memory, size) clear_by_contract(chunk + offset, size)
 #include "kernel/core/untyped.c"
+#undef arch_memory_clear
 
 #ifndef OP
-#define OP any_below(5)
+#define OP any_below(6)
 #endif
 #define SLOTS 4
 
@@ -146,6 +150,36 @@ static void prove_give_back(void)
 	prove(untyped.chunks.clean == clean);
 }
 
+static uint64_t cleared_from, cleared_to;
+
+static void clear_by_contract(uint64_t physical, uint64_t size)
+{
+	cleared_from = physical;
+	cleared_to = physical + size;
+	if (is_in(watched, physical, size))
+		zero = true;
+}
+
+/* The next part of the lowest chunk that is free: it comes nearer to the end, and calls clean what is zero.
+ */
+static void prove_clear(void)
+{
+	unsigned bits = untyped.untyped.chunk_bits, index, progress = untyped.untyped.progress;
+	uint64_t used = untyped.chunks.used, clean = untyped.chunks.clean, start;
+	bool done;
+
+	assume(untyped_chunk_check(&untyped, bits, 1) == ERR_NONE && bits >= UNTYPED_MIN_BITS);
+	index = chunk_lowest_free(&untyped);
+	assume(!(clean >> index & 1));
+	start = untyped.object + ((uint64_t)index << bits);
+	done = untyped_clear_part(&untyped, index);
+	prove(cleared_from >= start && cleared_from < cleared_to && cleared_to <= start + size_of(bits));
+	prove(untyped.chunks.used == used && untyped.chunks.clean == (clean | (done ? size_of(index) : 0)));
+	prove(done == (cleared_to == start + size_of(bits)));
+	prove(untyped.untyped.progress == (done ? 0 : progress + 1));
+	prove(done || cleared_bytes() == cleared_to - start);
+}
+
 /* What was asked for: any word at all. */
 static void prove_sizes(void)
 {
@@ -217,7 +251,7 @@ static void prove_slots(void)
 
 int main(void)
 {
-	if (OP < 3)
+	if (OP < 3 || OP == 5)
 		make_any_untyped();
 	switch (OP) {
 	case 0:
@@ -232,11 +266,14 @@ int main(void)
 	case 3:
 		prove_sizes();
 		break;
-	default:
+	case 4:
 		prove_slots();
 		break;
+	default:
+		prove_clear();
+		break;
 	}
-	if (OP < 3)
+	if (OP < 3 || OP == 5)
 		check_untyped();
 	return 0;
 }
