@@ -83,10 +83,11 @@ static void make_any_untyped(void)
 	watched = nondet_u64();
 	zero = nondet_bool();
 	untyped.flags &= SLOT_DEVICE | SLOT_DOOMED | SLOT_ORIGINAL;
+	assume(untyped.untyped.size_bits < 52);
+	assume(is_in(watched, untyped.object, size_of(untyped.untyped.size_bits)));
 	proof_assuming = true;
 	check_untyped();
 	proof_assuming = false;
-	assume(is_in(watched, untyped.object, size_of(untyped.untyped.size_bits)));
 }
 
 static unsigned count_ones(uint64_t bits, unsigned end)

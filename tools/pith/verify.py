@@ -30,8 +30,8 @@ SECONDS = 600       # a run's limit, also where others use the machine; ten time
 DEPTH = 2000000
 PAN_FLAGS = ["-w", "-DNFAIR=4", "-DCOLLAPSE", "-DMEMLIM=3000"]
 CBMC_FLAGS = ["--bounds-check", "--pointer-check", "--div-by-zero-check", "--signed-overflow-check",
-              "--undefined-shift-check", "--unwinding-assertions", "--no-built-in-assertions", "--no-malloc-may-fail",
-              "-DPITH_DEBUG=1", "-DPITH_HOST_TEST=1"]
+              "--undefined-shift-check", "--unwinding-assertions", "--no-malloc-may-fail", "-DPITH_DEBUG=1",
+              "-DPITH_HOST_TEST=1"]
 PROOF_INCLUDES = ("tests/proofs/include", "abi/include", "kernel/include", "kernel/arch/x86_64", "")
 
 
