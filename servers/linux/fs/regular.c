@@ -37,13 +37,13 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 	int error = 0;
 	if (is_direct(file) && (*position | buffer->size) % DIRECT_UNIT != 0)
 		return -EINVAL;
+	uint64_t all = inode->attributes.size - *position; /* if there is anything */
+	uint64_t last = (*position + (buffer->size < all ? buffer->size : all) - 1) / PAGE_SIZE;
 	while (buffer->size > 0 && *position < inode->attributes.size) {
 		uint64_t index = *position / PAGE_SIZE, left = inode->attributes.size - *position;
 		size_t offset = *position % PAGE_SIZE, part = PAGE_SIZE - offset;
-		uint64_t wanted = buffer->size < left ? buffer->size : left;
 		pfn_t pfn;
-		error = page_cache_get_for_file(file, index, (*position + wanted - 1) / PAGE_SIZE, may_wait,
-		                                &pfn);
+		error = page_cache_get_for_file(file, index, last, may_wait, &pfn);
 		if (error == -ENXIO)
 			error = 0; /* truncated meanwhile */
 		else if (error == 0 && *position >= inode->attributes.size)
