@@ -30,9 +30,18 @@ static const struct {
         [OBJECT_IRQ_CONTROL] = {irq_control_invoke, IRQ_CONTROL_LINE, IRQ_CONTROL_MESSAGE, RIGHT_MANAGE},
         [OBJECT_IRQ] = {irq_invoke, IRQ_BIND, IRQ_ACKNOWLEDGE, RIGHT_MANAGE},
         [OBJECT_IO_PORTS] = {io_ports_invoke, IO_PORTS_IN, IO_PORTS_OUT_STRING, 0},
-        [OBJECT_IO_SPACE] = {io_space_invoke, VSPACE_FEED, IO_SPACE_INFO, RIGHT_MANAGE},
+        [OBJECT_IO_SPACE] = {io_space_invoke, VSPACE_FEED, VSPACE_INFO, RIGHT_MANAGE},
         [OBJECT_CPU_TIME] = {cpu_time_invoke, CPU_TIME_CONFIGURE, CPU_TIME_CONFIGURE, RIGHT_MANAGE},
 };
+
+static bool has_operation(unsigned type, uint64_t operation)
+{
+	/* What it has besides a VSpace's. */
+	if (type == OBJECT_IO_SPACE && operation >= IO_SPACE_ATTACH && operation <= IO_SPACE_INFO)
+		return true;
+	return invocations[type].invoke && operation >= invocations[type].first &&
+	       operation <= invocations[type].last;
+}
 
 static unsigned invoke_locked(struct thread *thread)
 {
@@ -42,8 +51,7 @@ static unsigned invoke_locked(struct thread *thread)
 
 	if (!slot)
 		return ERR_NO_CAPABILITY;
-	if (!invocations[slot->type].invoke || operation < invocations[slot->type].first ||
-	    operation > invocations[slot->type].last)
+	if (!has_operation(slot->type, operation))
 		return ERR_NO_OPERATION;
 	if (invocations[slot->type].rights & ~slot->rights)
 		return ERR_RIGHTS;

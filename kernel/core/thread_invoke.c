@@ -271,7 +271,7 @@ unsigned thread_invoke(struct thread *caller, struct slot *slot, unsigned operat
 {
 	struct thread *thread = slot_object(slot);
 
-	if (operation > THREAD_WRITE_DEBUG && (operation != THREAD_NAME || !trace_is_built))
+	if (operation == THREAD_NAME && !trace_is_built)
 		return ERR_NO_OPERATION;
 	if (thread_go(caller, thread, operation))
 		return STATUS_RESTART;

@@ -173,6 +173,7 @@ TEST(io_space_errors, "operations on an IoSpace refuse what they should")
 	EXPECT(ERR_ARGUMENT, untyped_new(13), UNTYPED_RETYPE, OBJECT_IO_SPACE_CONTROL, 1, CPTR_NULL, empty);
 	EXPECT(ERR_NO_OPERATION, CONTROL, IO_SPACE_ATTACH);
 	EXPECT(ERR_NO_OPERATION, space, IO_SPACE_INFO + 1);
+	EXPECT(ERR_NO_OPERATION, weak, MEMORY_INFO); /* a number between a VSpace's and its own */
 	EXPECT(ERR_NO_OPERATION, space, VSPACE_HARVEST, IOVA, 1);
 	for (unsigned operation = IO_SPACE_ATTACH; operation <= IO_SPACE_INFO; operation++)
 		EXPECT(ERR_RIGHTS, weak, operation);

@@ -110,7 +110,7 @@ enum object_type {
 	/* lengths (16 to 31); kind 2 (ports); kind 0 (instructions) of a length but 0 */                             \
 	OPERATION(THREAD_WRITE_DEBUG, 0x3d)                                                                   \
 	/* w0 to w5 = a name in its bytes, zeros behind: for the trace; a kernel without one: NO_OPERATION */         \
-	OPERATION(THREAD_NAME, 0x3f)                                                                          \
+	OPERATION(THREAD_NAME, 0x3e)                                                                          \
                                                                                                               \
 	/* CpuTime: w0 = SchedContext, w1 = budget, w2 = period (ns; budget == period: plain round robin with that slice). */ \
 	/* A budget begins as if it had just been used up, or with what is left of the one before. LIMIT: the share is */ \
