@@ -73,6 +73,11 @@ def add_machine_options(parser):
     parser.add_argument("--memory", type=memory_size, default="512M", metavar="SIZE", help="such as 64M or 2G (512M)")
 
 
+def add_package(parser):
+    parser.add_argument("--package", action="append", default=[], metavar="NAME",
+                        help="a Debian package for the root image, with all that it needs (those of tools/rootfs/optional); may be given several times")
+
+
 def add_net(parser):
     parser.add_argument("--net", type=no_network, metavar="HOSTFWD", help="network (not built yet)")
 
@@ -85,12 +90,14 @@ def run_parser(parsers):
                     "kernel and the components is build/run/log.")
     add_machine_options(parser)
     add_net(parser)
+    add_package(parser)
     parser.add_argument("--fresh", action="store_true", help="start with a new disk; what is on the old one is lost")
 
 
 def add_exec_options(parser):
     parser.bad_usage = 125
     parser.add_argument("--root", metavar="IMG", help="the ext2 image to boot from (never changed)")
+    add_package(parser)
     parser.add_argument("--disk", action="append", default=[], metavar="IMG[:PATH]",
                         help="attach an ext2 image, read/write, at PATH (/mnt); may be given several times")
     parser.add_argument("--add", action="append", default=[], metavar="HOSTPATH[:PATH]",

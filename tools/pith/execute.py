@@ -20,7 +20,7 @@ class Options:
     """What the command line gives, for callers in this program."""
 
     def __init__(self, **given):
-        self.__dict__ = {"root": None, "disk": [], "add": [], "memory": "512M", "icount": False, "timeout": None,
+        self.__dict__ = {"root": None, "package": [], "disk": [], "add": [], "memory": "512M", "icount": False, "timeout": None,
                          "log": None, "cpus": None, "accel": "auto", "kpti": None, "kernel": None, "extra": (),
                          "streams": (0, 1, 2), **given}
 
@@ -75,7 +75,9 @@ def root_disk(options, disks):
         raise Failure(f"--root {options.root}: no such image", STATUS_FAILED)
     if options.root is not None:
         need_ext2("--root", options.root)
-    image = options.root or rootfs.image()
+    if options.root is not None and options.package:
+        raise Failure("--package is for the root that is made of packages, not for that of --root", STATUS_FAILED)
+    image = options.root or rootfs.image(options.package)
     pairs = additions(options.add)
     points = {path for _, path in disks}
     known = options.root is None and points <= {"/mnt"}

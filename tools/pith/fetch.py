@@ -25,6 +25,8 @@ TOOLS = {"cbmc": ["cbmc", "minisat", "libc6", "libstdc++6", "libgcc-s1"]}
 # The packages of the root file system: what is wanted, and all that this takes, as pinned from that.
 ROOT_PACKAGES = root("tools/rootfs/packages.txt")
 ROOT_PINS = root("tools/rootfs/sources.txt")
+# A file for each package that may be named to be on it, too: NAME.txt, the pins of what that adds.
+OPTIONAL = root("tools/rootfs/optional")
 
 
 def lists_of(kind):
@@ -221,12 +223,22 @@ def locked():
     return lock
 
 
-def root_packages():
-    """The paths of the root file system's package files (.deb) by name, downloaded if they are not there."""
+def optional_pins(name):
+    """The file with the pins of what the package adds to the root file system."""
+    path = os.path.join(OPTIONAL, f"{name}.txt")
+    if os.path.basename(path) not in os.listdir(OPTIONAL):
+        known = ", ".join(sorted(file_name[:-4] for file_name in os.listdir(OPTIONAL)))
+        raise Failure(f"--package {name}: not pinned (`tools/pith/fetch.py pin {name}` does that); those that are: {known}")
+    return path
+
+
+def root_packages(optional=()):
+    """The paths of the root file system's package files (.deb) by name, with those of optional packages, downloaded if they are not there."""
     folder = os.path.join(THIRD_PARTY, "packages")
+    paths = [ROOT_PINS, *map(optional_pins, optional)]
     with locked():
         os.makedirs(folder, exist_ok=True)
-        wanted = {name: (version, *files.popitem()) for (_, name), (version, files) in pins(ROOT_PINS).items()}
+        wanted = {name: (version, *files.popitem()) for (_, name), (version, files) in pins(*paths).items()}
 
         def missing():
             return [name for name, (_, file_name, _) in wanted.items() if not os.path.exists(os.path.join(folder, file_name))]
@@ -275,27 +287,47 @@ def closure(wanted, left_out):
     return re.findall(r"^Inst (\S+)", plan.stdout, re.M)
 
 
-def pin_root():
-    """Writes tools/rootfs/sources.txt: the packages of the root file system as the archive serves them now."""
-    apt_update("deb")
-    lines = ["# Made by `tools/pith/fetch.py pin` from packages.txt; the columns are those of tools/sources.txt."]
-    shown = apt_cache("show", "--no-all-versions", *closure(*names_of_root()))
+def needs(name):
+    """The names in the package's own dependencies."""
+    return re.findall(r"^ [ |](?:Pre)?Depends: (\S+)", apt_cache("depends", name), re.M)
+
+
+def write_pins(path, names, origin):
+    """The packages as the archive serves them now."""
+    lines = [f"# Made by `tools/pith/fetch.py pin` from {origin}; the columns are those of tools/sources.txt."]
+    shown = apt_cache("show", "--no-all-versions", *names) if names else ""
     for stanza in sorted(re.split(r"\n\n(?=Package: )", shown)):
         fields = dict(re.findall(r"^(\S+): (.*)", stanza, re.M))
         version = fields["Version"]
         file_name = f"{fields['Package']}_{version.replace(':', '%3a')}_{fields['Architecture']}.deb"
         lines.append(f"deb {fields['Package']} {version} {file_name} {fields['SHA256']}")
-    with open(ROOT_PINS, "w") as f:
+    with open(path, "w") as f:
         f.write("\n".join(lines) + "\n")
 
 
+def pin_root(new=()):
+    """Writes tools/rootfs/sources.txt and a file for each optional package, of which some may be new."""
+    apt_update("deb")
+    wanted, left_out = names_of_root()
+    for name in new:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) or not apt_cache("show", name):
+            raise Failure(f"the system's package sources have no package {name}")
+    always = closure(wanted, left_out)
+    write_pins(ROOT_PINS, always, "packages.txt")
+    for name in {*new, *(file_name[:-4] for file_name in os.listdir(OPTIONAL))}:
+        # What only maintainer scripts use may be the very thing that somebody names, or part of it: perl has its interpreter in perl-base.
+        asked_for = {name, *needs(name)}
+        added = set(closure([*wanted, name], [other for other in left_out if other not in asked_for])) - set(always)
+        write_pins(os.path.join(OPTIONAL, f"{name}.txt"), sorted(added), f"what {name} needs")
+
+
 def main(arguments):
-    if arguments == ["pin"]:
-        pin_root()
+    if arguments[:1] == ["pin"]:
+        pin_root(arguments[1:])
     elif len(arguments) == 2 and arguments[0] in ("source", "deb"):
         print(fetch(*arguments))
     else:
-        raise Failure("usage: fetch.py source|deb NAME, or fetch.py pin")
+        raise Failure("usage: fetch.py source|deb NAME, or fetch.py pin [NAME]...")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ import fetch
 import images
 from paths import Failure, build, root
 
-IMAGE = build("root", "root.img")
+FOLDER = build("root")
 SIZE = "256M"
+SIZE_WITH_MORE = "1G"  # where optional packages are on it
 
 FILES = root("tools", "rootfs", "files")
 LINKS = root("tools", "rootfs", "links.txt")
@@ -160,13 +161,13 @@ def fix_times(stage, began):
                 os.utime(path, (images.EPOCH, images.EPOCH), follow_symlinks=False)
 
 
-def make(stage, target):
-    """The image, from a new folder that nobody else uses; as root, or under fakeroot."""
+def make(stage, target, *packages):
+    """The image, from a new folder that nobody else uses; as root, or under fakeroot. packages: those of tools/rootfs/optional."""
     began = time.time() - 1
     for name in MERGED:
         os.makedirs(os.path.join(stage, "usr", name))
         os.symlink(f"usr/{name}", os.path.join(stage, name))
-    for package in fetch.root_packages().values():
+    for package in fetch.root_packages(packages).values():
         unpack(package, stage)
     prune(stage)
     for source, copy in COPIES:
@@ -178,24 +179,26 @@ def make(stage, target):
     list_shells(stage)
     copy_files(stage)
     fix_times(stage, began)
-    images.make_filesystem(target, SIZE, stage)
+    images.make_filesystem(target, SIZE_WITH_MORE if packages else SIZE, stage)
 
 
-def newest_input():
-    paths = [__file__, images.__file__, LINKS, fetch.ROOT_PINS]
+def newest_input(packages):
+    paths = [__file__, images.__file__, LINKS, fetch.ROOT_PINS, *map(fetch.optional_pins, packages)]
     paths += [os.path.join(folder, name) for folder, folders, files in os.walk(FILES) for name in ["", *files]]
     return max(os.lstat(path).st_mtime for path in paths)
 
 
-def image():
-    """The path of the root image that `exec` reads and `run` starts from; made when missing or outdated."""
-    if os.path.exists(IMAGE) and os.stat(IMAGE).st_mtime > newest_input():
-        return IMAGE
-    fetch.root_packages()
-    os.makedirs(build("root"), exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=build("root"), prefix="stage.") as stage:
-        images.run_tool(["fakeroot", "--", sys.executable, "-B", __file__, stage, IMAGE])
-    return IMAGE
+def image(packages=()):
+    """The path of the root image that `exec` reads and `run` starts from, with these optional packages; made when missing or outdated."""
+    packages = sorted(set(packages))
+    path = os.path.join(FOLDER, "+".join(["root", *packages]) + ".img")
+    if os.path.exists(path) and os.stat(path).st_mtime > newest_input(packages):
+        return path
+    fetch.root_packages(packages)
+    os.makedirs(FOLDER, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER, prefix="stage.") as stage:
+        images.run_tool(["fakeroot", "--", sys.executable, "-B", __file__, stage, path, *packages])
+    return path
 
 
 if __name__ == "__main__":

@@ -185,18 +185,20 @@ def window_size():
         return {}
 
 
-def prepare_image(fresh):
+def prepare_image(fresh, packages):
+    if packages and os.path.exists(IMAGE) and not fresh:
+        raise Failure("--package: the disk was made before; --fresh makes a new one, and what is on the old one is lost")
     if fresh and os.path.exists(IMAGE):
         os.unlink(IMAGE)
     if not os.path.exists(IMAGE):
         temporary = f"{IMAGE}.new"
-        images.copy_sparse(rootfs.image(), temporary)
+        images.copy_sparse(rootfs.image(packages), temporary)
         os.rename(temporary, IMAGE)
 
 
 def run(options):
     with disk_lock():
-        prepare_image(options.fresh)
+        prepare_image(options.fresh, options.package)
         config = {"telnet": 1, **window_size()}
         if os.environ.get("TERM"):
             config["term"] = os.environ["TERM"]
