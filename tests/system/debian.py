@@ -20,15 +20,17 @@ def script_of(snippets):
     return START + "".join(parts)
 
 
-def on_linux(path):
-    command = linux_guest.command_line(path, linux_guest.ON_ROOT, machine.Disk(rootfs.image(), keep=False))
+def on_linux(path, packages):
+    command = linux_guest.command_line(path, linux_guest.ON_ROOT, machine.Disk(rootfs.image(packages), keep=False))
     with machine.Machine(command) as emulator:
         return bench.collect(emulator, 250)[0].rpartition("status ")[0]
 
 
-def same(*snippets):
+def same(*snippets, packages=()):
+    """packages: those of tools/rootfs/optional that the root has, too."""
     path = write_file("script", script_of(snippets).encode())
-    texts = [on_linux(path), pith("bash", "/script", add=[f"{path}:/script"], timeout=250).ok().stdout.decode()]
+    options = [word for package in packages for word in ("--package", package)]
+    texts = [on_linux(path, packages), pith("bash", "/script", add=[f"{path}:/script"], timeout=250, options=options).ok().stdout.decode()]
     here, there = (dict(part.split("\n", 1) for part in text.split("=== ")[1:]) for text in texts)
     check(len(here) == len(snippets), "what ran on Linux", texts[0][-3000:])
     wrong = []

@@ -243,6 +243,9 @@ def test_wrong_use_is_refused():
                             (["exec", "--net", "tcp::1-:2", "--", "true"], b"not built yet"),
                             (["exec", "--add", "/no/such/file", "--", "true"], b"no such file"),
                             (["exec", "--root", "/no/such.img", "--", "true"], b"no such image"),
+                            (["exec", "--package", "no-such", "--", "true"], b"not pinned"),
+                            (["exec", "--package", "../packages", "--", "true"], b"not pinned"),
+                            (["exec", "--package", "make", "--root", "x.img", "--", "true"], b"not for that of --root"),
                             (["exec", "--disk", "/no/such.img", "--", "true"], b"no such file")):
         result = run([PITH, *arguments])
         equal(result.status, 125, f"the status of {arguments}")

@@ -71,12 +71,12 @@ def extra_disks(arguments):
 @contextlib.contextmanager
 def root_disk(options, disks):
     """The root disk, never changed itself; a copy where files or mount points must be added."""
+    if options.root is not None and options.package:
+        raise Failure("--package is for the root that is made of packages, not for that of --root", STATUS_FAILED)
     if options.root is not None and not os.path.isfile(options.root):
         raise Failure(f"--root {options.root}: no such image", STATUS_FAILED)
     if options.root is not None:
         need_ext2("--root", options.root)
-    if options.root is not None and options.package:
-        raise Failure("--package is for the root that is made of packages, not for that of --root", STATUS_FAILED)
     image = options.root or rootfs.image(options.package)
     pairs = additions(options.add)
     points = {path for _, path in disks}

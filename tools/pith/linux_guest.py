@@ -108,6 +108,7 @@ def command_line(program, command, disk, icount=False, memory="512M"):
 
 # For the program that is a script for bash: it runs on the root file system that the disk holds, as `./pith exec` would run it.
 ON_ROOT = f"""sh -c '
-mount -t devtmpfs dev /mnt/dev && mkdir -p /mnt/dev/pts && ln -s /proc/self/fd /mnt/dev/fd && mount -t devpts devpts /mnt/dev/pts && mount -t proc proc /mnt/proc
+mount -t devtmpfs dev /mnt/dev && mkdir -p /mnt/dev/pts /mnt/dev/shm && ln -s /proc/self/fd /mnt/dev/fd
+mount -t devpts devpts /mnt/dev/pts && mount -t tmpfs -o mode=1777 shm /mnt/dev/shm && mount -t proc proc /mnt/proc
 busybox stty -F /dev/ttyS1 -opost; busybox hostname pith; cp /program /mnt/script
-chroot /mnt env -i {" ".join(ENVIRONMENT)} bash /script </dev/null 2>&1 | busybox cat; umount /mnt/proc /mnt/dev/pts /mnt/dev'"""
+chroot /mnt env -i {" ".join(ENVIRONMENT)} bash /script </dev/null 2>&1 | busybox cat; umount /mnt/proc /mnt/dev/pts /mnt/dev/shm /mnt/dev'"""
