@@ -94,6 +94,7 @@ struct poll_table; /* collects the queues that a poll sleeps on */
 void poll_wait(struct poll_table *table, struct waitq *queue);
 
 struct file_operations {
+	const char *kind; /* what /proc says of a file without a name, such as "[eventfd]" */
 	/* bytes, 0 at end of file, or -errno (-EINTR, -EAGAIN with O_NONBLOCK …); position is a pointer to file->position or a pread's own */
 	ssize_t (*read)(struct file *file, struct io_buffer *buffer, uint64_t *position);
 	ssize_t (*write)(struct file *file, struct io_buffer *buffer, uint64_t *position);
@@ -135,8 +136,8 @@ void page_cache_wait_writeback(void); /* until some dirty page became clean; at 
 /* Write the dirty pages of [first, last] back and wait (msync): 0 or -errno */
 int page_cache_flush(struct inode *inode, uint64_t first, uint64_t last);
 
-/* A file without a name for shared anonymous memory (MAP_SHARED|MAP_ANONYMOUS, memfd): pages are zero at first, never written back. */
-int anonymous_memory_file(uint64_t size, struct file **out);
+/* An empty file in memory, with a name that is in no folder; its pages are never written back. */
+int anonymous_memory_file(const char *name, struct file **out);
 
 /* Descriptor tables. */
 struct file_table *file_table_create(void);

@@ -19,6 +19,43 @@ enum {
 	EPOLL_PWAIT2 = 441
 };
 
+/* What /proc says where a descriptor leads. */
+static void show_target(int fd)
+{
+	char link[40], target[300];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t length = readlink(link, target, sizeof(target) - 1);
+	target[length > 0 ? length : 0] = 0;
+	printf("target %s\n", target);
+	close(fd);
+}
+
+static void names_of_the_nameless(void)
+{
+	char name[300] = "", line[1024];
+	show_target((int)syscall(SYS_memfd_create, "some name", 0));
+	memset(name, 'n', 249);
+	show_target((int)syscall(SYS_memfd_create, name, 0));
+	show_target((int)syscall(SYS_memfd_create, "", 0));
+	show_target((int)syscall(SYS_eventfd2, 0, 0));
+	show_target((int)syscall(SYS_epoll_create1, 0));
+	show_target((int)syscall(SYS_timerfd_create, 1, 0));
+	show_target((int)syscall(SYS_inotify_init1, 0));
+	show_target((int)syscall(SYS_signalfd4, -1, &(uint64_t){1}, 8, 0));
+	show_target((int)syscall(SYS_pidfd_open, getpid(), 0));
+	int fd = (int)syscall(SYS_memfd_create, "mapped", 0);
+	ftruncate(fd, 4096);
+	char *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	FILE *maps = fopen("/proc/self/maps", "r");
+	while (maps != NULL && fgets(line, sizeof(line), maps) != NULL)
+		if (strtoul(line, NULL, 16) == (unsigned long)map)
+			printf("maps %s", strchr(line, '/') != NULL ? strchr(line, '/') : "nothing\n");
+	if (maps != NULL)
+		fclose(maps);
+	munmap(map, 4096);
+}
+
 static void files_in_memory(void)
 {
 	char name[300] = "";
@@ -227,6 +264,7 @@ static void policies(void)
 
 int main(void)
 {
+	names_of_the_nameless();
 	files_in_memory();
 	signals();
 	processes();

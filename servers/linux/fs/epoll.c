@@ -279,7 +279,8 @@ static unsigned epoll_poll(struct file *file, struct poll_table *table)
 	return 0;
 }
 
-static const struct file_operations epoll_operations = {.release = epoll_release, .poll = epoll_poll};
+static const struct file_operations epoll_operations = {
+        .kind = "[eventpoll]", .release = epoll_release, .poll = epoll_poll};
 
 static long create(struct thread *thread, bool close_on_exec)
 {

@@ -67,8 +67,11 @@ static void counter_release(struct file *file)
 	free(file->private);
 }
 
-static const struct file_operations counter_operations = {
-        .read = counter_read, .write = counter_write, .poll = counter_poll, .release = counter_release};
+static const struct file_operations counter_operations = {.kind = "[eventfd]",
+                                                          .read = counter_read,
+                                                          .write = counter_write,
+                                                          .poll = counter_poll,
+                                                          .release = counter_release};
 
 static long counter_create(struct thread *thread, unsigned initial, unsigned flags)
 {
@@ -189,7 +192,7 @@ static void timer_release(struct file *file)
 }
 
 static const struct file_operations timer_operations = {
-        .read = timer_read, .poll = timer_poll, .release = timer_release};
+        .kind = "[timerfd]", .read = timer_read, .poll = timer_poll, .release = timer_release};
 
 long sys_timerfd_create(struct thread *thread, const uint64_t arguments[6])
 {

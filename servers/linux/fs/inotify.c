@@ -321,7 +321,8 @@ static void inotify_release(struct file *file)
 	free(own);
 }
 
-static const struct file_operations inotify_operations = {.read = inotify_read,
+static const struct file_operations inotify_operations = {.kind = "inotify",
+                                                          .read = inotify_read,
                                                           .seek = inotify_seek,
                                                           .poll = inotify_poll,
                                                           .ioctl = inotify_ioctl,

@@ -5,6 +5,7 @@
 #include "syscall.h"
 #include "vma.h"
 
+#define PREFIX    "memfd:"
 #define NAME_MAX_ 249
 #define SEALS_ALL (SEAL_SEAL | SEAL_SHRINK | SEAL_GROW | SEAL_WRITE | SEAL_FUTURE_WRITE)
 
@@ -41,14 +42,14 @@ long sys_memfd_create(struct thread *thread, const uint64_t arguments[6])
 {
 	enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
 	unsigned flags = (unsigned)arguments[1];
-	char name[NAME_MAX_ + 1];
+	char name[sizeof(PREFIX) + NAME_MAX_] = PREFIX;
 	struct file *file;
 	if (flags & ~(unsigned)(CLOEXEC | ALLOW_SEALING))
 		return -EINVAL;
-	ssize_t length = copy_string_from_user(thread, name, arguments[0], sizeof(name));
+	ssize_t length = copy_string_from_user(thread, name + strlen(PREFIX), arguments[0], NAME_MAX_ + 1);
 	if (length < 0)
 		return length == -ENAMETOOLONG ? -EINVAL : length;
-	int error = anonymous_memory_file(0, &file);
+	int error = anonymous_memory_file(name, &file);
 	if (error != 0)
 		return error;
 	file->flags |= LINUX_O_LARGEFILE;

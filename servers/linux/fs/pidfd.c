@@ -43,7 +43,8 @@ static void pidfd_release(struct file *file)
 	free(pidfd);
 }
 
-static const struct file_operations pidfd_operations = {.poll = pidfd_poll, .release = pidfd_release};
+static const struct file_operations pidfd_operations = {
+        .kind = "[pidfd]", .poll = pidfd_poll, .release = pidfd_release};
 
 static int create(unsigned flags, struct file **out)
 {

@@ -314,6 +314,8 @@ static ssize_t descriptor_target(const struct pseudo *file, char *out, size_t si
 		return error;
 	if (open->dentry != NULL)
 		return dentry_path(current_thread(), open->dentry, out, size);
+	if (open->operations->kind != NULL)
+		return snprintf(out, size, "anon_inode:%s", open->operations->kind);
 	const char *kind = S_ISFIFO(open->inode->attributes.mode)   ? "pipe"
 	                   : S_ISSOCK(open->inode->attributes.mode) ? "socket"
 	                                                            : "anon_inode";

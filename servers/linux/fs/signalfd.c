@@ -96,8 +96,10 @@ static void signal_file_release(struct file *file)
 	free(file->private);
 }
 
-static const struct file_operations signal_file_operations = {
-        .read = signal_file_read, .poll = signal_file_poll, .release = signal_file_release};
+static const struct file_operations signal_file_operations = {.kind = "[signalfd]",
+                                                              .read = signal_file_read,
+                                                              .poll = signal_file_poll,
+                                                              .release = signal_file_release};
 
 static long change(struct thread *thread, int fd, sigset_bits set)
 {

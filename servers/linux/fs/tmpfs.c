@@ -395,9 +395,10 @@ int tmpfs_mount(const char *source, const char *options, struct superblock **out
 	return 0;
 }
 
-int anonymous_memory_file(uint64_t size, struct file **out)
+int anonymous_memory_file(const char *name, struct file **out)
 {
 	static struct superblock *superblock;
+	static struct dentry *folder; /* they are in it as unlinked files are in theirs */
 	if (superblock == NULL) {
 		int error = tmpfs_mount("anon", "", &superblock);
 		if (error != 0)
@@ -405,14 +406,17 @@ int anonymous_memory_file(uint64_t size, struct file **out)
 		superblock->mounts = 1;
 		superblock->page_limit = 0;
 	}
+	if (folder == NULL && (folder = dentry_create(NULL, NULL, "", 0, superblock->root)) == NULL)
+		return -ENOMEM;
 	struct new_inode what = {.mode = S_IFREG | 0600};
 	struct inode *inode;
 	int error = make_inode(superblock, &what, 0, &inode);
 	if (error != 0)
 		return error;
 	inode->attributes.links = 0;
-	inode->attributes.size = size;
-	*out = file_create(inode, NULL, O_RDWR, &regular_file_operations);
+	struct dentry *dentry = dentry_create(folder, NULL, name, strlen(name), inode);
+	*out = dentry != NULL ? file_create(inode, dentry, O_RDWR, &regular_file_operations) : NULL;
+	dentry_put(dentry);
 	inode_put(inode);
 	return *out != NULL ? 0 : -ENOMEM;
 }
