@@ -2,7 +2,7 @@
 """Debian's interpreters, SQLite and make, dynamically linked as users have them: what they print is what they print on Debian's kernel."""
 
 from debian import same
-from support import full, seconds
+from support import Shell, equal, full, seconds
 
 PACKAGES = ("lua5.4", "make", "perl", "python3", "sqlite3")
 
@@ -107,7 +107,7 @@ except FileNotFoundError as e: print(e)
 try: sp.run(["/etc/passwd"])
 except PermissionError as e: print(e)
 try: sp.run(["sleep", "99"], timeout=.2)
-except sp.TimeoutExpired as e: print(e)
+except sp.TimeoutExpired as e: print(e.cmd)
 a = sp.Popen(["seq", "100000"], stdout=sp.PIPE); b = sp.Popen(["tail", "-1"], stdin=a.stdout, stdout=sp.PIPE); a.stdout.close(); print(b.communicate(), a.wait())
 p = sp.Popen(["sleep", "99"]); p.terminate(); print(p.wait())
 p = sp.Popen("kill -STOP $$; exit 4", shell=True); print(os.WIFSTOPPED(os.waitpid(p.pid, os.WUNTRACED)[1])); p.send_signal(18); print(p.wait())
@@ -236,3 +236,40 @@ def test_python():
 def test_others():
     """Lua, SQLite with every journal and with writers that compete and die, make with a jobserver, Perl."""
     same(*OTHERS, packages=PACKAGES)
+
+
+@full
+@seconds(400)
+def test_interactive():
+    """Python on the terminal: editing with readline, history, completion, Ctrl-C, Ctrl-D, Ctrl-Z."""
+    with Shell("--fresh", "--package", "python3") as sh:
+        sh.send("python3\r")
+        sh.expect(">>> ")
+        sh.send("6 * 6X\x7f + 1\r")
+        sh.expect(r"\n37\r")
+        sh.send("\x1b[A\x01100 + \r")
+        sh.expect(r"\n137\r")
+        sh.send("import os\ros.getpi\t")
+        sh.expect(r"os.getpid\(")
+        sh.send("\x15while True: pass\r\r")
+        sh.expect(r"\.\.\. ")
+        sh.expect(r"\n")
+        sh.send("\x03")
+        sh.expect("KeyboardInterrupt")
+        sh.expect(">>> ")
+        sh.send("input('name? ')\r")
+        sh.expect(r"\nname\? ")
+        sh.send("some\x17body\r")
+        sh.expect(r"\n'body'\r")
+        sh.send("os.get_terminal_size()\r")
+        sh.expect(r"columns=80, lines=24\)")
+        sh.send("os.kill(0, 20)\r")
+        sh.expect("Stopped")
+        sh.wait_prompt()
+        sh.send("fg\r")
+        sh.expect("python3")
+        sh.send("\r'still ' 'here'\r")
+        sh.expect(r"\n'still here'\r")
+        sh.send("\x04")
+        sh.wait_prompt()
+        sh.power_off()
