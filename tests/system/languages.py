@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debian's interpreters, SQLite and make, dynamically linked as users have them: what they print is what they print on Debian's kernel."""
+"""Debian's interpreters, SQLite, make and compilers, dynamically linked as users have them: what they print is what they print on Debian's kernel."""
 
 from debian import same
 from support import Shell, equal, full, seconds
@@ -236,6 +236,16 @@ def test_python():
 def test_others():
     """Lua, SQLite with every journal and with writers that compete and die, make with a jobserver, Perl."""
     same(*OTHERS, packages=PACKAGES)
+
+
+@full
+@seconds(600)
+def test_compilers():
+    """gcc and tcc, with the C library's headers: programs, a library, what they say of mistakes."""
+    same(r"""printf '#include <stdio.h>\n#include <math.h>\n#include <pthread.h>\nint add(int, int);\nstatic void *run(void *p) { return p; }\nint main(void) { pthread_t t; pthread_create(&t, 0, run, 0); pthread_join(t, 0); printf("%%.6f %%d\\n", sqrt(2), add(40, 2)); return 3; }\n' >main.c
+printf 'int add(int a, int b) { return a + b; }\n' >add.c; gcc -O2 -g -Wall -pipe -c main.c add.c && ar rcs libadd.a add.o && gcc -o p main.o -L. -ladd -lm && ./p; echo $?; gcc -shared -fPIC -o libadd.so add.c && gcc -o q main.c ./libadd.so -lm && ./q; echo $?; gcc -static -flto -O2 -o r main.c add.c -lm && ./r; echo $?; objdump -d p | grep -c add; nm libadd.a; strip r; size r | wc -l""",
+         r"""printf 'int main(void) { return x; }\n' >bad.c; gcc bad.c; echo $?; tcc bad.c; echo $?; gcc none.c; echo $?; printf '#include <stdio.h>\nint main(int n, char **v) { puts(v[1]); return 0; }\n' >t.c; tcc -run t.c hello; tcc -o t t.c && ./t there; echo 'int main(void) { return 5; }' | tcc -run -; echo $?""",
+         packages=("gcc", "libc6-dev", "tcc"))
 
 
 @full
