@@ -32,6 +32,7 @@ PAN_FLAGS = ["-w", "-DNFAIR=4", "-DCOLLAPSE", "-DMEMLIM=3000"]
 CBMC_FLAGS = ["--bounds-check", "--pointer-check", "--div-by-zero-check", "--signed-overflow-check",
               "--undefined-shift-check", "--unwinding-assertions", "--no-malloc-may-fail", "-DPITH_DEBUG=1",
               "-DPITH_HOST_TEST=1"]
+CLAIMS_ONLY = "--no-built-in-assertions"
 PROOF_INCLUDES = ("tests/proofs/include", "abi/include", "kernel/include", "kernel/arch/x86_64", "")
 
 
@@ -154,7 +155,16 @@ def run_proof(check, mutant, text, macros, folder, limit):
     includes = [os.path.join(top, path) for top in (folder, root()) for path in PROOF_INCLUDES]
     command = [*fetch.tool("cbmc"), *CBMC_FLAGS, *check.options, *defines(macros), f"-I{root('tests/proofs')}",
                *(f"-I{path}" for path in includes), harness, *(root(source) for source in check.sources)]
-    status, output = execute(command, folder, limit, "cbmc.log")
+    # Most mutants break a claim of ours, which is found in half the time without what C leaves undefined.
+    if mutant and CLAIMS_ONLY not in command:
+        verdict = judge(*execute([*command, CLAIMS_ONLY], folder, limit, "cbmc.log"))
+        if verdict[0] == "fails":
+            return verdict
+    return judge(*execute(command, folder, limit, "cbmc.log"))
+
+
+def judge(status, output):
+    """What the prover's answer means."""
     failures = re.findall(r"^\[(.*?)\] line \d+ (.*): FAILURE$", output, re.M)
     if "VERIFICATION SUCCESSFUL" in output:
         return "holds", re.search(r"of (\d+) failed", output).group(1) + " assertions"
