@@ -28,7 +28,6 @@ TEST(thread_errors, "operations on threads refuse what they should")
 		EXPECT(ERR_ARGUMENT, thread, operation, 0, 0, 0, 0, 0, 1);
 	}
 	EXPECT(ERR_RIGHTS, weak, THREAD_NAME);
-	EXPECT(ERR_NO_OPERATION, thread, THREAD_NAME);
 	EXPECT(ERR_NO_OPERATION, weak, THREAD_NAME + 1);
 	EXPECT(ERR_ARGUMENT, thread, THREAD_BIND, THREAD_BINDING_COUNT, endpoint);
 	EXPECT(ERR_NO_CAPABILITY, thread, THREAD_BIND, BIND_FAULT, empty);
