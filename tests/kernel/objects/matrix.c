@@ -697,14 +697,14 @@ static void check_extra(bool gone)
 
 static void cpu_time_new(void)
 {
-	subject_from(INIT_SLOT_CPU_TIME + it.home, 200, LOW);
+	subject_from(INIT_SLOT_CPU_TIME + it.home, 600, LOW);
 }
 
 static void cpu_time_promised(void)
 {
 	cpu_time_new();
 	who(spin);
-	OK(op(it.object, CPU_TIME_CONFIGURE, it.who.context, 100000, 1000000));
+	OK(op(it.object, CPU_TIME_CONFIGURE, it.who.context, 500000, 1000000));
 	start(&it.who, THREAD_STATE_READY);
 }
 
