@@ -81,18 +81,25 @@ static bool is_about(int64_t value, int64_t expected)
 	return value <= expected && value > expected - 1000;
 }
 
+/* Of 2 ms in 10, and beside it one of lower priority. */
+static struct thread *run_on_budget(void)
+{
+	struct thread *thread;
+
+	world_boot();
+	thread = thread_at(make_thread(20));
+	make_thread(10);
+	budget_set(thread->sched, 2 * MS, 10 * MS);
+	enter(SYS_WAIT, &(struct call){.cap = make(OBJECT_NOTIFICATION, 0), .deadline = DEADLINE_NEVER});
+	return thread;
+}
+
 /* However often it is configured, or made anew, there is no more than the share of it. */
 static void test_budget_renewed(void)
 {
-	struct thread *a;
-	struct sched_context *context;
+	struct thread *a = run_on_budget();
+	struct sched_context *context = a->sched;
 
-	world_boot();
-	a = thread_at(make_thread(20));
-	make_thread(10);
-	context = a->sched;
-	budget_set(context, 2 * MS, 10 * MS);
-	enter(SYS_WAIT, &(struct call){.cap = make(OBJECT_NOTIFICATION, 0), .deadline = DEADLINE_NEVER});
 	pass(MS);
 	sched_context_setup(context, 2 * MS, 10 * MS);
 	CHECK(is_about(context->left, MS) && context->coming == 1);
@@ -117,16 +124,10 @@ static void test_budget_renewed(void)
 /* The timer comes late: four budgets at once take four periods to come back. */
 static void test_overrun(void)
 {
-	struct thread *a;
-	struct sched_context *context;
+	struct thread *a = run_on_budget();
+	struct sched_context *context = a->sched;
 	uint64_t began;
 
-	world_boot();
-	a = thread_at(make_thread(20));
-	make_thread(10);
-	context = a->sched;
-	budget_set(context, 2 * MS, 10 * MS);
-	enter(SYS_WAIT, &(struct call){.cap = make(OBJECT_NOTIFICATION, 0), .deadline = DEADLINE_NEVER});
 	CHECK(running() == a);
 	began = fake_now;
 	pass(8 * MS);
