@@ -249,6 +249,8 @@ $(B)/guest/compiler/tcc: $(B)/third-party/tcc/.fetched
 	@cp -r $(<D)/*.c $(<D)/*.h $(<D)/*.def $(<D)/include $(B)/guest/tcc/config.h $(B)/guest/tcc/libtcc1.a $(B)/guest/tcc/tcc $(@D)
 
 STRESS_GUESTS := $(patsubst tests/stress/%.c,$(B)/guest/%,$(wildcard tests/stress/*.c))
+TWICE         := $(filter $(GUESTS),$(notdir $(STRESS_GUESTS)))
+$(if $(TWICE),$(error two programs for the guest are called $(TWICE)))
 
 .PHONY: guests guest-packages
 guest-packages: $(B)/guest/lua $(B)/guest/sqlite3 $(B)/guest/compiler/tcc

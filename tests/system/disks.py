@@ -108,7 +108,7 @@ def test_more_written_than_memory():
     """A file of five times the memory, while another process has its turn; nobody is killed for it."""
     disk = make_disk("disk.img", "400M", block_size=4096)
     part = os.urandom(8 << 20)
-    result = shell("i=0; (while [ ! -e /mnt/done ]; do sleep 0.1; i=$((i + 1)); done; [ $i -gt 10 ] && echo turns) & "
+    result = shell("i=0; (while [ ! -e /mnt/done ]; do sleep 0.02; i=$((i + 1)); done; [ $i -gt 2 ] && echo turns) & "
                    "i=0; while [ $i -lt 40 ]; do cat /part; echo $i; i=$((i + 1)); done >/mnt/f; echo $?; touch /mnt/done; wait",
                    disk=[disk], add=[f"{write_file('part', part)}:/part"], memory="64M").ok()
     equal(sorted(result.stdout.split()), [b"0", b"turns"])

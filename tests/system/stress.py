@@ -6,13 +6,13 @@ import re
 
 from support import GUEST, SEED, check, equal, full, pith, seconds, shell
 
-CALLS = os.path.join(GUEST, "calls")
+ANY_CALLS = os.path.join(GUEST, "anycalls")
 FREE = "cat /proc/meminfo >/dev/null; free | awk '/Mem/ {print \"free\", $4 + $6}'"  # with the page cache
 
 
 def random_calls(rounds, threads, **options):
-    script = f"{FREE}; /calls {SEED * 1000} {rounds} {threads} && rm -rf /tmp/calls && {FREE}"
-    result = shell(script, add=[CALLS], **options).ok()
+    script = f"{FREE}; /anycalls {SEED * 1000} {rounds} {threads} && rm -rf /tmp/anycalls && {FREE}"
+    result = shell(script, add=[ANY_CALLS], **options).ok()
     check(f"{rounds} rounds\n" in result.stdout.decode(), "the rounds", result.stdout, result.stderr)
     before, after = map(int, re.findall(rb"free (\d+)", result.stdout))
     # Tables of the server that have grown stay: some KiB a process that there was at once.

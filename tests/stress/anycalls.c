@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random system calls: calls SEED ROUNDS THREADS. Each round is a process whose threads make any call with
+ * Random system calls: anycalls SEED ROUNDS THREADS. Each round is a process whose threads make any call with
  * any arguments, half of them as another user than root; it may die as it likes. Meanwhile another process
  * counts, and is asked at the end whether it got on. What would only end the test is left out: taking the
  * root apart, the clock, switching off, signals to others.
@@ -177,9 +177,9 @@ static void play(uint64_t seed, int threads)
 	pthread_t thread;
 
 	setsid();
-	mkdir("/tmp/calls", 0777);
-	chmod("/tmp/calls", 0777);
-	if (chdir("/tmp/calls"))
+	mkdir("/tmp/anycalls", 0777);
+	chmod("/tmp/anycalls", 0777);
+	if (chdir("/tmp/anycalls"))
 		_exit(1);
 	scratch = mmap(NULL, 1 << 17, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	read_only = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -249,12 +249,12 @@ int main(int argc, char **argv)
 		if (pid == 0)
 			play(seed + (uint64_t)round, threads);
 		if (pid < 0) {
-			perror("calls: fork");
+			perror("anycalls: fork");
 			return 1;
 		}
 		end_round(pid);
 		if (*counter == before) {
-			fprintf(stderr, "calls: seed %lu: nothing else got on\n", seed + (uint64_t)round);
+			fprintf(stderr, "anycalls: seed %lu: nothing else got on\n", seed + (uint64_t)round);
 			return 1;
 		}
 	}
