@@ -102,6 +102,13 @@ INLINE _Noreturn void leave(struct cpu *cpu, struct thread *thread)
 	arch_return_to_user(thread);
 }
 
+/* From a foreign thread to the native one that handles its call or fault. */
+INLINE _Noreturn void leave_to_handler(struct cpu *cpu, struct thread *thread)
+{
+	load_vspace(cpu, thread);
+	arch_switch_to_handler(thread);
+}
+
 /* From a native thread to one that waits in a system call. */
 INLINE _Noreturn void leave_native(struct cpu *cpu, struct thread *thread)
 {
@@ -429,6 +436,8 @@ INLINE _Noreturn void deliver_kernel(struct cpu *cpu, struct thread *thread, str
 	      *context_info(&receiver->context), 0);
 	*context_cap(&receiver->context) = badge;
 	*context_status(&receiver->context) = ERR_NONE;
+	if (binding == BIND_SYSCALL)
+		leave_to_handler(cpu, receiver);
 	leave(cpu, receiver);
 }
 

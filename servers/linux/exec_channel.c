@@ -209,6 +209,7 @@ static ssize_t stdin_read(struct file *file, struct io_buffer *buffer, uint64_t 
 		exec.consumed += (uint32_t)part;
 		done += part;
 	}
+	vfs_stir();
 	give_credit();
 	return (ssize_t)done;
 }

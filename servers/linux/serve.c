@@ -263,8 +263,10 @@ static void seal(struct thread *thread)
 	struct thread_private *own = thread->private;
 	uint64_t flags = own->poked ? REPLY_CONSUME_POKE : 0;
 
-	own->poked = false;
 	own->reply = CPTR_NULL;
+	if (!own->unusual)
+		return;
+	own->poked = false;
 	if (own->registers_changed)
 		own->delivery->info =
 		        MESSAGE_INFO(REPLY_REGISTERS | flags, MESSAGE_REGISTER_WORDS + THREAD_REGISTER_WORDS);
@@ -284,7 +286,7 @@ bool thread_serve(struct thread *thread, cptr_t reply, union delivery *delivery)
 	thread->registers_valid = false;
 	thread->fiber = fiber_current();
 	serve(thread);
-	if (!settle(thread)) {
+	if ((own->unusual || others_wait()) && !settle(thread)) {
 		thread_exit(thread);
 		return false;
 	}

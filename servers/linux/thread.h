@@ -51,12 +51,17 @@ struct thread_private {
 	cptr_t reply;             /* holds its call; CPTR_NULL: it is in user mode */
 	uint32_t label;           /* of the call: enum kernel_label */
 	union delivery *delivery; /* of the call, while it is served */
-	bool attention;           /* look at signals, stops and exits before it returns to user mode */
-	bool exiting;             /* ends before it returns to user mode */
-	bool poked;
-	bool yields;            /* once it is answered, its equals run first */
-	bool registers_changed; /* the answer carries them */
-	bool mask_saved;
+	union {
+		struct {
+			bool attention; /* look at signals, stops and exits before it returns to user mode */
+			bool exiting;   /* ends before it returns to user mode */
+			bool poked;
+			bool yields;            /* once it is answered, its equals run first */
+			bool registers_changed; /* the answer carries them */
+			bool mask_saved;
+		};
+		uint64_t unusual; /* any of these */
+	};
 	sigset_bits wait_set;   /* blocked, but waited for by rt_sigtimedwait */
 	sigset_bits saved_mask; /* signal_mask_until_return: the mask to go back to */
 	struct signal_queue pending;
@@ -150,6 +155,7 @@ void reply_give(cptr_t reply);
 /* ---- main.c ---- */
 /* On the fiber that receives: what is due, and all other fibers that are runnable. On others nothing. */
 void run_others(void);
+bool others_wait(void); /* it would do something */
 
 /* ---- futex.c ---- */
 void futex_wake_address(struct thread *thread, uint64_t address, unsigned count);

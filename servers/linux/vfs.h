@@ -175,8 +175,10 @@ void tty_session_exit(struct process *leader);   /* hang up the controlling term
 void vfs_init(void);     /* mounts root, /dev, /proc, /pith and what config says; runs on a fiber */
 void vfs_shutdown(void); /* writes everything back, unmounts; runs on a fiber */
 void vfs_events(uint64_t bits); /* "events" bits that the loop does not know: fs, serial channels */
-/* The loop is about to sleep: false if there is work in a channel. */
+/* The loop is about to sleep: false if there is work in a channel. Peers signal what comes then, so there is nothing to prepare again
+ * before the next event, unless somebody has stirred: has waited, written to a channel or become ready to take more from it. */
 bool vfs_prepare_sleep(void);
+void vfs_stir(void);
 /* run: opens the console as 0, 1, 2 for pid 1; exec: the channel's streams. */
 struct file_table *console_files(void);
 void exec_channel_run(void); /* exec mode's fiber: takes EXEC_START, starts the program, reports its end */

@@ -167,6 +167,33 @@ foreign_checker:
 9:	ud2
 
 /*
+ * Puts the word at rdi into vector registers, makes the system call eax (of a foreign thread or a native one), and dies by ud2 if they
+ * are not what is at rdi then; counts at 8(rdi).
+ */
+	.macro	vector_keeper name, number
+	.globl	\name
+	.type	\name, @function
+\name:
+	mov	%rdi, -8(%rsp)
+1:	movq	(%rdi), %xmm0
+	movq	(%rdi), %xmm15
+	mov	$\number, %eax
+	syscall
+	mov	-8(%rsp), %rdi
+	movq	%xmm0, %rcx
+	cmp	(%rdi), %rcx
+	jne	9f
+	movq	%xmm15, %rcx
+	cmp	(%rdi), %rcx
+	jne	9f
+	incq	8(%rdi)
+	jmp	1b
+9:	ud2
+	.endm
+	vector_keeper foreign_vector_keeper, 0x77
+	vector_keeper yielding_vector_keeper, 8	/* SYS_YIELD */
+
+/*
  * A thread that is interrupted anywhere: rdi is its secret, rsi where it counts rounds; its TLS word holds the secret too. Dies by ud2 if
  * a register, a vector register or the TLS base is not its own.
  */

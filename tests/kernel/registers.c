@@ -73,6 +73,8 @@ static const struct hostile {
 void foreign_checker(void);
 void interrupted_checker(void);
 void vector_reader(void);
+void foreign_vector_keeper(void);
+void yielding_vector_keeper(void);
 
 static bool as_expected(uint64_t number, uint64_t expected)
 {
@@ -151,6 +153,121 @@ TEST(foreign_registers, "a foreign system call is a message, and changes no regi
 	CHECK(message_label(r.info) == LABEL_EXCEPTION && r.words[0] == 3);
 	EXPECT(ERR_NONE, worker.thread, THREAD_READ_REGISTERS);
 	CHECK(((struct thread_registers *)own_buffer->words)->rcx == 42);
+}
+
+/* What a handler, which has no vector registers, does while a foreign thread that has some waits for it. */
+enum meanwhile { NOTHING, READS, WRITES, LETS_OTHERS_RUN, TOUCHES_WHAT_IS_WATCHED, HAS_ITS_OWN, MEANWHILES };
+
+#define CALLS 10
+
+static struct {
+	struct worker foreign, native, handler;
+	cptr_t endpoint, reply;
+	volatile uint64_t secret[2], other[2], watched;
+	volatile bool done;
+} vectors;
+
+static void vectors_read(uint64_t *xmm0)
+{
+	CHECK(EXPECT(ERR_NONE, vectors.foreign.thread, THREAD_READ_VECTOR).words[0] != 0);
+	CHECK(xmm0[0] == vectors.secret[0] && xmm0[15 * 2] == vectors.secret[0]);
+}
+
+static void vectors_write(uint64_t *xmm0)
+{
+	uint64_t size = EXPECT(ERR_NONE, vectors.foreign.thread, THREAD_READ_VECTOR).words[0];
+
+	vectors.secret[0] += 0x100;
+	xmm0[0] = xmm0[15 * 2] = vectors.secret[0];
+	EXPECT(ERR_NONE, vectors.foreign.thread, THREAD_WRITE_VECTOR, size);
+}
+
+static void others_run(void)
+{
+	uint64_t until = vectors.other[1] + 3;
+
+	worker_start(&vectors.native);
+	while (vectors.other[1] < until)
+		system_call(SYS_YIELD, &(struct registers){0});
+	MUST(vectors.native.thread, THREAD_SUSPEND, 0);
+}
+
+/* Nobody is told. */
+static void touch(bool watched)
+{
+	vectors.watched++;
+	EXPECT(ERR_NONE, vectors.foreign.thread, THREAD_WRITE_DEBUG, (uint64_t)&vectors.watched, 0, 0, 0,
+	       watched ? 1ul << 16 | 1 : 0);
+}
+
+static void own_vectors(bool first)
+{
+	uint64_t value;
+
+	__asm__ volatile("movq %%xmm0, %0" : "=r"(value));
+	CHECK(value == (first ? 0 : 0x5ec4e7));
+	__asm__ volatile("movq %0, %%xmm0; movq %0, %%xmm15" : : "r"(0x5ec4e7ul));
+}
+
+static void handler(enum meanwhile meanwhile)
+{
+	uint64_t *xmm0 = (uint64_t *)(vectors.handler.buffer->data + 160);
+	const struct registers next = {.cap = vectors.endpoint,
+	                               .reply = vectors.reply,
+	                               .info = MESSAGE_INFO(0, 1),
+	                               .deadline = soon()};
+	struct registers r = next;
+
+	for (unsigned i = 0; i < CALLS; i++) {
+		r = EXPECT_CALL(ERR_NONE, i ? SYS_REPLY_RECV : SYS_RECV, next);
+		CHECK(message_label(r.info) == LABEL_FOREIGN_SYSCALL);
+		if (meanwhile == READS)
+			vectors_read(xmm0);
+		else if (meanwhile == WRITES)
+			vectors_write(xmm0);
+		else if (meanwhile == LETS_OTHERS_RUN)
+			others_run();
+		else if (meanwhile == TOUCHES_WHAT_IS_WATCHED)
+			touch(i < CALLS - 1);
+		else if (meanwhile == HAS_ITS_OWN && i % 3 == 2)
+			own_vectors(i == 2);
+	}
+	EXPECT_CALL(ERR_NONE, SYS_REPLY,
+	            ((struct registers){.reply = vectors.reply, .info = MESSAGE_INFO(0, 1)}));
+	vectors.done = true;
+	for (;;)
+		system_call(SYS_YIELD, &(struct registers){0});
+}
+
+static void handle(enum meanwhile meanwhile)
+{
+	vectors.handler = worker_new(own_space, (void (*)(void))handler, PRIORITY_MAX);
+	worker_argument(&vectors.handler, meanwhile);
+	vectors.done = false;
+	worker_start(&vectors.handler);
+	for (uint64_t deadline = soon(); !vectors.done && now() < deadline;)
+		system_call(SYS_YIELD, &(struct registers){0});
+	CHECK(vectors.done);
+	MUST(vectors.handler.thread, THREAD_SUSPEND, 0);
+}
+
+TEST(foreign_vector, "a foreign thread's vector registers are its own, whatever its handler does meanwhile")
+{
+	vectors.endpoint = object_new(OBJECT_ENDPOINT, 0);
+	vectors.reply = object_new(OBJECT_REPLY, 0);
+	vectors.foreign = worker_new(own_space, foreign_vector_keeper, PRIORITY_MAX);
+	vectors.native = worker_new(own_space, yielding_vector_keeper, PRIORITY_MAX);
+	vectors.secret[0] = 0x1234567;
+	vectors.other[0] = 0x7654321;
+	vectors.secret[1] = vectors.other[1] = 0;
+	MUST(vectors.foreign.thread, THREAD_SET_FOREIGN, 1);
+	MUST(vectors.foreign.thread, THREAD_BIND, BIND_SYSCALL, vectors.endpoint);
+	worker_argument(&vectors.foreign, (uint64_t)vectors.secret);
+	worker_argument(&vectors.native, (uint64_t)vectors.other);
+	worker_start(&vectors.foreign);
+	for (unsigned i = 0; i < 2 * MEANWHILES; i++)
+		handle(i % MEANWHILES);
+	CHECK(vectors.secret[1] >= 2 * MEANWHILES * CALLS - 1);
 }
 
 #define CHECKERS 3

@@ -153,36 +153,55 @@ leave_by_iret:
 	or	VEC_USED(%rdi), %rdx
 	.endm
 
-	/* The stack is aligned for C whatever ours was; rax and rdi survive. */
-	.macro call_vector_switch
-	mov	%rsp, %rbx
+	/* What the CPU kept for the thread while its handler ran (arch_switch_to_handler) it has again at once. The stack is aligned for C
+	 * whatever ours was; rax, rcx and rdi survive. */
+	.macro switch_vector
+	lea	VEC_USED(%rdi), %rdx
+	cmp	%gs:CPU_VECTOR_OWNER, %rdx
+	jne	3f
+	clts
+	movq	$0, %gs:CPU_VECTOR_LENT
+	jmp	1b
+3:	mov	%rsp, %rbx
 	and	$-16, %rsp
 	push	%rax
+	push	%rcx
+	push	%rdi
 	push	%rdi
 	call	vector_switch
 	pop	%rdi
+	pop	%rdi
+	pop	%rcx
 	pop	%rax
 	mov	%rbx, %rsp
+	jmp	1b
 	.endm
 
-	.globl switch_bases_instructions
-	.balign 32
-switch_bases_instructions:
+	.macro switch_fs_base
 	mov	%gs:CPU_CURRENT, %rax
 	rdfsbase %rcx
 	mov	%rcx, CTX_FS_BASE(%rax)
 	mov	CTX_FS_BASE(%rdi), %rcx
 	wrfsbase %rcx
-	set_current
-	jnz	2f
-1:	swapgs
+	.endm
+
+	.macro switch_gs_base
+	swapgs
 	rdgsbase %rcx
 	mov	%rcx, CTX_GS_BASE(%rax)
 	mov	CTX_GS_BASE(%rdi), %rcx
 	wrgsbase %rcx
+	.endm
+
+	.globl switch_bases_instructions
+	.balign 32
+switch_bases_instructions:
+	switch_fs_base
+	set_current
+	jnz	2f
+1:	switch_gs_base
 	jmp	leave
-2:	call_vector_switch
-	jmp	1b
+2:	switch_vector
 
 /* A CPU without these instructions: user mode cannot change its bases, the contexts have them. */
 	.globl switch_bases_msr
@@ -197,9 +216,9 @@ switch_bases_msr:
 	mov	$0xc0000102, %ecx	/* swapgs is still to come */
 	wrmsr
 	set_current
-	jz	return_to_current
-	call_vector_switch
-	jmp	return_to_current
+	jnz	2f
+1:	jmp	return_to_current
+2:	switch_vector
 
 /*
  * void arch_switch_native(struct thread *): see <kernel/arch.h>. What arch_return_to_user() would ask is known: another thread than last
@@ -224,11 +243,36 @@ switch_native_begin:
 	.globl switch_leave
 switch_leave:				/* KPTI: a jump to switch_leave_kpti */
 	load_by_sysret
-2:	push	%rcx
-	call_vector_switch
-	pop	%rcx
-	jmp	1b
+2:	switch_vector
 	.size arch_switch_native, . - arch_switch_native
+
+/*
+ * void arch_switch_to_handler(struct thread *): see <kernel/arch.h>. The thread that made the call (rax) is the owner of what vector
+ * registers the CPU has, if it has any; breakpoints of its own would be met by the handler.
+ */
+	.globl arch_switch_to_handler
+	.type arch_switch_to_handler, @function
+	.balign 64
+arch_switch_to_handler:
+	trace_call trace_exit
+	.globl switch_to_handler_begin
+switch_to_handler_begin:
+	switch_fs_base
+	set_current
+	jnz	2f
+1:	switch_gs_base
+	jmp	switch_leave
+2:	cmpq	$1, VEC_USED(%rax)	/* ARCH_USES_VECTOR alone */
+	jne	4f
+	cmpq	$0, VEC_USED(%rdi)
+	jne	4f
+	movq	$1, %gs:CPU_VECTOR_LENT
+	mov	%cr0, %rdx
+	or	$8, %rdx		/* TS */
+	mov	%rdx, %cr0
+	jmp	1b
+4:	switch_vector
+	.size arch_switch_to_handler, . - arch_switch_to_handler
 
 /*
  * Called in the place of an instruction, so it keeps all registers (cpu_load_root()). rax: the root.

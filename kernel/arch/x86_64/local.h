@@ -221,7 +221,8 @@ void boot_multiboot_parse(uint64_t physical, struct loader_info *info);
 /* ---- patch.c ---- */
 /* Kernel page table isolation: user mode's tables map of the kernel only its ways in and out. */
 extern bool kpti;
-/* The command line can say kpti=on or off (else what the CPU needs), pcid=off; the log tells of other values. Before paging_init(). */
+/* The command line can say kpti=on or off (else what the CPU needs), pcid=off; the log tells of other values.
+ * Before paging_init(). */
 void patch_text(const char *command_line);
 
 /* ---- paging.c ---- */
@@ -375,4 +376,5 @@ extern char entry_trap[], entry_trap_kpti[], leave[], leave_kpti[], switch_leave
 extern char load_root_pcid[], load_root_kpti[];
 extern char entry_vectors[]; /* 256 stubs of 16 bytes */
 extern int32_t switch_jump_target;
-extern char switch_jump_end[], switch_bases_instructions[], switch_bases_msr[], switch_native_begin[];
+extern char switch_jump_end[], switch_bases_instructions[], switch_bases_msr[], switch_native_begin[],
+        switch_to_handler_begin[];

@@ -67,8 +67,10 @@ void patch_text(const char *command_line)
 	cpu_features.pcid = choice(command_line, "pcid=", true) && cpu_features.pcid;
 	if (cpu_features.fsgsbase)
 		switch_jump_target = (int32_t)(switch_bases_instructions - switch_jump_end);
-	else
+	else {
 		patch(switch_native_begin, PATCH_JUMP, switch_bases_msr);
+		patch(switch_to_handler_begin, PATCH_JUMP, switch_bases_msr);
+	}
 	if (kpti || cpu_features.pcid)
 		patch_root_loads();
 	if (cpu_features.pcid)

@@ -7,6 +7,11 @@
  * initial values: none of another thread are ever in the CPU, not even behind CR0.TS. DR7 enables T's
  * breakpoints and no others. Who has breakpoints has vector registers, too: the switch asks one question
  * less.
+ *
+ * One exception: T, without vector registers, handles the call or fault of the foreign thread F, which has
+ * some and no breakpoints. Then F may stay the owner, with arch_cpu.vector_lent and CR0.TS set, until T
+ * answers, another thread runs, or T wants vector registers itself. T decides what F runs and sees, so even a
+ * CPU that reads ahead through CR0.TS gives it nothing that it cannot have.
  */
 #include "local.h"
 
@@ -110,16 +115,6 @@ void vector_cpu_init(void)
 	breakpoints_load(NULL);
 }
 
-/* The thread that runs touched a vector register and has none yet: it gets initial ones. */
-void vector_first_use(struct arch_thread *thread)
-{
-	area_clear(&thread->vector);
-	thread->vector.used = ARCH_USES_VECTOR;
-	cpu_local()->vector_owner = &thread->vector;
-	access_allow();
-	registers_load(&thread->vector);
-}
-
 /* `to` or, if that is NULL, nobody. */
 static void owner_set(struct arch_vector *to)
 {
@@ -127,27 +122,34 @@ static void owner_set(struct arch_vector *to)
 	struct arch_vector *from = cpu->vector_owner;
 
 	cpu->vector_owner = to;
+	cpu->vector_lent = 0;
+	access_allow();
 	if (from)
 		registers_save(from);
-	else if (to)
-		access_allow();
-	if (to) {
-		registers_load(to);
-	} else if (from) {
-		registers_load(&vector_initial);
+	registers_load(to ? to : &vector_initial);
+	if (!to)
 		access_forbid();
-	}
 	if (to && to->used & ARCH_USES_DEBUG)
 		breakpoints_load(to->debug);
 	else if (from && from->used & ARCH_USES_DEBUG)
 		breakpoints_load(NULL);
 }
 
-/* On the way to user mode in `next`, when it or the last owner uses any of these registers. */
+/* The thread that runs touched a vector register and has none yet: it gets initial ones. */
+void vector_first_use(struct arch_thread *thread)
+{
+	area_clear(&thread->vector);
+	thread->vector.used = ARCH_USES_VECTOR;
+	owner_set(&thread->vector);
+}
+
+/*
+ * On the way to user mode in `next`, when it or the last owner uses any of these registers, and it is not the
+ * owner itself (entry.S).
+ */
 void vector_switch(struct arch_thread *next)
 {
-	if (cpu_local()->vector_owner != &next->vector)
-		owner_set(next->vector.used ? &next->vector : NULL);
+	owner_set(next->vector.used ? &next->vector : NULL);
 }
 
 /* None of the thread's registers are in the CPU; its next return to user mode loads them anew. */
@@ -210,18 +212,13 @@ static void area_complete(struct arch_vector *vector)
 
 size_t arch_vector_read(struct thread *thread, void *out, size_t size)
 {
-	struct arch_vector *vector = &((struct arch_thread *)thread)->vector;
+	struct arch_vector *vector;
 
-	if (!vector->used || size < vector_bytes)
+	if (!thread->vector.used || size < vector_bytes)
 		return 0;
-	if (cpu_local()->vector_owner == vector)
-		registers_save(vector);
-	if (cpu_features.xsave) {
+	vector = vector_detach(thread);
+	if (cpu_features.xsave)
 		area_complete(vector);
-		/* The CPU must not take "unmodified since" from before this change of the area. */
-		if (cpu_local()->vector_owner == vector)
-			registers_load(vector);
-	}
 	__builtin_memcpy(out, vector->area, vector_bytes);
 	return vector_bytes;
 }

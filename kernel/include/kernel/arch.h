@@ -67,6 +67,12 @@ _Noreturn void arch_return_to_user(struct thread *thread);
  * native thread did to its TLS base itself may be lost.
  */
 _Noreturn void arch_switch_native(struct thread *thread);
+/*
+ * The same from a foreign thread, whose call or fault it is, to the native one that waits for it. The caller's
+ * vector registers may stay in the CPU until it goes on or somebody else runs: the handler cannot touch them
+ * there, and has all power over the caller anyway.
+ */
+_Noreturn void arch_switch_to_handler(struct thread *thread);
 /* Halt until an interrupt arrives and handle it; interrupts are off again on return. */
 void arch_idle(void);
 /* Make a VSpace current; NULL: the kernel's own. Writes CR3 only if it changes. */

@@ -477,6 +477,7 @@ static int remote_io_start(struct page_io *io, bool may_wait)
 	}
 	superblock->changed |= io->write;
 	client->calls[request.number].io = io;
+	vfs_stir();
 	ring_submit(&client->ring, request.number);
 	return 0;
 }

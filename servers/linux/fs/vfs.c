@@ -109,6 +109,7 @@ void vfs_shutdown(void)
 
 void vfs_events(uint64_t bits)
 {
+	vfs_stir();
 	remote_events(bits);
 	if (exec_mode)
 		exec_channel_events();
@@ -116,9 +117,19 @@ void vfs_events(uint64_t bits)
 		console_events();
 }
 
+static bool stirred = true;
+
+void vfs_stir(void)
+{
+	stirred = true;
+}
+
 bool vfs_prepare_sleep(void)
 {
+	if (!stirred)
+		return true;
 	bool files = remote_prepare_sleep();
 	bool line = exec_mode ? exec_channel_prepare_sleep() : console_prepare_sleep();
-	return files && line;
+	stirred = !files || !line;
+	return !stirred;
 }

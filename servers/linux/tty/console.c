@@ -35,6 +35,7 @@ static void console_discard(struct tty *tty)
 static void console_input_taken(struct tty *tty)
 {
 	(void)tty;
+	vfs_stir();
 	console_events(); /* what the full queue had left in the ring */
 }
 

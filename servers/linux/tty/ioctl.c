@@ -49,7 +49,8 @@ static long set_modes(struct tty *tty, struct thread *thread, unsigned command, 
 		line_flush_input(&tty->line);
 	tty->line.termios = new;
 	line_mode_changed(&tty->line, &old);
-	tty_input_done(tty); /* what counts as input may have changed */
+	tty_input_done(tty); /* what counts as input may have changed, */
+	vfs_stir();          /* and how much of it there may be */
 	return 0;
 }
 

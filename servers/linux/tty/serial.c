@@ -75,6 +75,7 @@ void serial_write(const uint8_t *bytes, size_t size)
 {
 	if (channel == NULL)
 		return;
+	vfs_stir();
 	for (size_t i = 0; i < size; i++)
 		channel->output.data[output_end++ % SERIAL_RING_SIZE] = bytes[i];
 }

@@ -76,6 +76,7 @@ void tty_hang_up(struct tty *tty)
 	}
 	tty_detach_session(tty);
 	line_flush_input(&tty->line);
+	vfs_stir(); /* there is room for input */
 	tty->line.output_stopped = false;
 	waitq_wake_all(&tty->input_wait);
 	waitq_wake_all(&tty->output_wait);

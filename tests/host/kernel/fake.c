@@ -121,6 +121,12 @@ void arch_switch_native(struct thread *thread)
 	arch_return_to_user(thread);
 }
 
+void arch_switch_to_handler(struct thread *thread)
+{
+	kernel_assert(live[fake_cpu] && thread_is_foreign(live[fake_cpu]) && !thread_is_foreign(thread));
+	arch_return_to_user(thread);
+}
+
 void arch_idle(void)
 {
 	if (fake_timer == DEADLINE_NEVER || world_cpus > 1)

@@ -41,7 +41,8 @@
 #define CPU_VECTOR_OWNER 32
 #define CPU_CANARY       40
 #define CPU_CR3          48
-#define CPU_TSS_RSP0     80
+#define CPU_VECTOR_LENT  64
+#define CPU_TSS_RSP0     88
 /* struct arch_entry in it */
 #define CPU_SCRATCH     4096
 #define CPU_KERNEL_ROOT 4104

@@ -121,6 +121,7 @@ struct arch_cpu {
 	uint64_t stack_canary;   /* at gs:40, where gcc's -mcmodel=kernel looks for it */
 	uint64_t cr3;            /* root of the loaded VSpace; under KPTI that is CR3 in user mode only */
 	uint64_t timer_deadline; /* what the timer is set to, ns; DEADLINE_NEVER: disarmed */
+	uint64_t vector_lent;    /* 1: its owner's handler runs meanwhile: vector.c */
 	uint32_t index;
 	uint32_t apic_id;
 	uint32_t stage;      /* of starting: cpus.c; makes tss.rsp[] aligned too */
