@@ -167,7 +167,7 @@ foreign_checker:
 9:	ud2
 
 /*
- * Puts the word at rdi into vector registers, makes the system call eax (of a foreign thread or a native one), and dies by ud2 if they
+ * Counts up the word at rdi, puts it into vector registers, makes the system call eax (of a foreign thread or a native one), and dies by ud2 if they
  * are not what is at rdi then; counts at 8(rdi).
  */
 	.macro	vector_keeper name, number
@@ -175,7 +175,8 @@ foreign_checker:
 	.type	\name, @function
 \name:
 	mov	%rdi, -8(%rsp)
-1:	movq	(%rdi), %xmm0
+1:	incq	(%rdi)
+	movq	(%rdi), %xmm0
 	movq	(%rdi), %xmm15
 	mov	$\number, %eax
 	syscall
