@@ -126,7 +126,7 @@ static bool restore_vector(struct thread *thread, uint64_t address)
 {
 	cptr_t object = thread->private->kernel->object;
 	struct vector_software_bytes marks;
-	uint8_t area[VECTOR_MAXIMUM] = {0};
+	uint8_t area[VECTOR_MAXIMUM];
 	size_t size = VECTOR_LEGACY_SIZE;
 
 	if (!address)
@@ -138,6 +138,8 @@ static bool restore_vector(struct thread *thread, uint64_t address)
 	if (copy_from_user(thread, area, address, size))
 		return false;
 	memset(area + VECTOR_SOFTWARE_OFFSET, 0, sizeof(marks));
+	if (vector_bytes > size)
+		memset(area + size, 0, vector_bytes - size);
 	if (vector_bytes > VECTOR_LEGACY_SIZE) {
 		/* Only states that we handed out, without marks the legacy ones; the rest of the header must
 		 * be zero for the processor to take it. */

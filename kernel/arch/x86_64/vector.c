@@ -255,8 +255,10 @@ bool arch_vector_write(struct thread *thread, const void *in, size_t size)
 
 	if (size == 0) {
 		vector = vector_detach(thread);
-		area_clear(vector);
-		vector->used = vector->used & ARCH_USES_DEBUG ? vector->used : 0;
+		if (vector->used & ARCH_USES_DEBUG)
+			area_clear(vector);
+		else
+			vector->used = 0;
 		return true;
 	}
 	if (size != vector_bytes)

@@ -29,6 +29,13 @@ pfn_t page_pfn(const struct page *page)
 {
 	return (pfn_t)(page - pages);
 }
+bool fake_stirred;
+
+void vfs_stir(void)
+{
+	fake_stirred = true;
+}
+
 void *page_address(pfn_t pfn)
 {
 	return memory[pfn];

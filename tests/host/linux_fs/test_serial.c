@@ -38,6 +38,8 @@ enum error notification_signal(cptr_t notification)
 	return ERR_NONE;
 }
 
+extern bool fake_stirred;
+
 static void begin(bool at_once)
 {
 	memset(&channel, 0, sizeof(channel));
@@ -46,7 +48,9 @@ static void begin(bool at_once)
 	told = 0;
 	serial_attach();
 	serial_output_moved();
+	fake_stirred = false;
 	serial_write((const uint8_t *)"bytes", 5);
+	CHECK(fake_stirred);
 	CHECK(!serial_output_empty() && told == 0);
 }
 
