@@ -276,39 +276,42 @@ int data_set_size(struct filesystem *fs, struct inode *inode, uint64_t size)
 			return error;
 	}
 	inode_set_size(fs, inode, size);
-	return size < old_size ? map_truncate(fs, inode, (size + fs->block_size - 1) >> fs->block_bits) : 0;
+	return size < old_size ? map_free(fs, inode, (size + fs->block_size - 1) >> fs->block_bits, MAP_END)
+	                       : 0;
 }
 
-static void write_zeros(struct filesystem *fs, struct io_batch *batch, uint32_t physical, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		io_add(batch, BLOCK_WRITE, (uint64_t)(physical + i) << (fs->block_bits - 9), 0,
-		       fs->cache.zero_offset, fs->block_size);
-}
+/* ---- holes ---- */
 
-/* Write-locked. The range is inside the file. */
-int data_allocate(struct filesystem *fs, struct inode *inode, uint64_t offset, uint64_t length)
+/* Write-locked. */
+int data_punch(struct filesystem *fs, struct inode *inode, uint64_t offset, uint64_t length)
 {
-	uint64_t block = offset >> fs->block_bits, end;
-	uint32_t physical, count;
-	struct io_batch batch;
-	int error = 0, io_error;
+	uint64_t first = (offset >> fs->block_bits) + ((offset & (fs->block_size - 1)) != 0);
 
 	if (!length || offset + length < offset)
 		return EINVAL;
-	if (offset + length > inode_size(inode))
-		return EOPNOTSUPP;
-	end = (offset + length + fs->block_size - 1) >> fs->block_bits;
-	io_begin(&batch, fs->device);
-	for (; block < end && !error; block += count) {
-		count = 0;
-		error = map_lookup(fs, inode, block, end - block, &physical, &count);
-		if (error || physical)
-			continue;
-		error = map_allocate(fs, inode, block, count, &physical, &count);
-		if (!error)
-			write_zeros(fs, &batch, physical, count);
+	return map_free(fs, inode, first, (offset + length) >> fs->block_bits);
+}
+
+/* Read-locked. */
+int data_seek(struct filesystem *fs, struct inode *inode, bool hole, uint64_t *offset)
+{
+	uint64_t size = inode_size(inode), first = *offset >> fs->block_bits, block = first;
+	uint64_t end = (size + fs->block_size - 1) >> fs->block_bits;
+	uint32_t physical, count;
+
+	if (*offset >= size)
+		return ENXIO;
+	for (; block < end; block += count) {
+		int error = map_lookup(fs, inode, block, end - block, &physical, &count);
+
+		if (error)
+			return error;
+		if (hole == !physical)
+			break;
 	}
-	io_error = io_finish(&batch);
-	return error ? error : io_error;
+	if (block >= end && !hole)
+		return ENXIO;
+	if (block > first)
+		*offset = least(block << fs->block_bits, size);
+	return 0;
 }

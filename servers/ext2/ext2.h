@@ -256,15 +256,17 @@ int map_lookup(struct filesystem *fs, struct inode *inode, uint64_t block, uint6
 /* Fills holes from `block` on (which is one) with *count ≤ wanted new adjacent blocks. Locked for writing. */
 int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
                  uint32_t *physical, uint32_t *count);
-/* Frees all blocks from `block` on. */
-int map_truncate(struct filesystem *fs, struct inode *inode, uint64_t block);
+/* Frees blocks [first, end), and indirect blocks that have nothing left to map. Locked for writing. */
+int map_free(struct filesystem *fs, struct inode *inode, uint64_t first, uint64_t end);
+#define MAP_END UINT64_MAX
 
 /* ---- data.c: pages between disk and pools ---- */
 int data_read(struct filesystem *fs, struct inode *inode, const struct fs_page *pages, uint32_t count);
 int data_write(struct filesystem *fs, struct inode *inode, const struct fs_page *pages, uint32_t count,
                uint64_t size, uint32_t *done);
 int data_set_size(struct filesystem *fs, struct inode *inode, uint64_t size);
-int data_allocate(struct filesystem *fs, struct inode *inode, uint64_t offset, uint64_t length);
+int data_punch(struct filesystem *fs, struct inode *inode, uint64_t offset, uint64_t length);
+int data_seek(struct filesystem *fs, struct inode *inode, bool hole, uint64_t *offset);
 
 /* ---- directory.c: entries of one directory; the caller holds its lock ---- */
 struct directory_place {

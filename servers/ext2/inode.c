@@ -447,7 +447,7 @@ static int inode_delete(struct filesystem *fs, struct inode *inode)
 	if (inode_has_blocks(fs, inode)) {
 		if (inode_type(inode) == S_IFREG)
 			inode_set_size(fs, inode, 0);
-		error = map_truncate(fs, inode, 0);
+		error = map_free(fs, inode, 0, MAP_END);
 	}
 	if (!error)
 		error = xattr_release(fs, inode);
@@ -582,8 +582,8 @@ static int orphan_finish(struct filesystem *fs, struct inode *inode)
 		return error;
 	if (inode->raw->links)
 		return inode_has_blocks(fs, inode)
-		               ? map_truncate(fs, inode,
-		                              (inode_size(inode) + fs->block_size - 1) >> fs->block_bits)
+		               ? map_free(fs, inode,
+		                          (inode_size(inode) + fs->block_size - 1) >> fs->block_bits, MAP_END)
 		               : 0;
 	return inode_delete(fs, inode);
 }

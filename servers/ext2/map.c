@@ -9,7 +9,6 @@
 struct path {
 	unsigned depth;
 	uint32_t index[4];
-	uint32_t left; /* pointers from there to the end of the leaf */
 };
 
 static int path_find(const struct filesystem *fs, uint64_t block, struct path *path)
@@ -17,7 +16,7 @@ static int path_find(const struct filesystem *fs, uint64_t block, struct path *p
 	uint64_t n = fs->pointers, span = n;
 
 	if (block < EXT2_DIRECT) {
-		*path = (struct path){0, {(uint32_t)block}, (uint32_t)(EXT2_DIRECT - block)};
+		*path = (struct path){0, {(uint32_t)block}};
 		return 0;
 	}
 	block -= EXT2_DIRECT;
@@ -31,10 +30,22 @@ static int path_find(const struct filesystem *fs, uint64_t block, struct path *p
 			path->index[level] = (uint32_t)(block % n);
 			block /= n;
 		}
-		path->left = (uint32_t)n - path->index[depth];
 		return 0;
 	}
 	return EFBIG;
+}
+
+/* How many of the file's blocks, from the path's end on, the entry at that level of the path (and those after
+ * it, if it is the last) can map. */
+static uint32_t path_left(const struct filesystem *fs, const struct path *path, unsigned level)
+{
+	uint32_t left = 1;
+
+	if (level == path->depth)
+		return (level ? fs->pointers : EXT2_DIRECT) - path->index[level];
+	for (unsigned i = level + 1; i <= path->depth; i++)
+		left = (left - 1) * fs->pointers + fs->pointers - path->index[i];
+	return left;
 }
 
 static int bad_pointer(struct filesystem *fs, struct inode *inode, uint32_t block)
@@ -42,24 +53,23 @@ static int bad_pointer(struct filesystem *fs, struct inode *inode, uint32_t bloc
 	return filesystem_error(fs, "inode %u: block pointer %u", inode->number, block);
 }
 
-/* The pointers of the leaf that holds the path's end. *buffer NULL: they are in the inode. *table NULL: the
- * leaf does not exist. */
-static int leaf_get(struct filesystem *fs, struct inode *inode, const struct path *path,
-                    struct buffer **buffer, uint32_t **table)
+/* The table with the last entry of the path that there is, and the entry's level; less than depth: it is 0.
+ * *buffer NULL: the table is the inode's. */
+static int table_get(struct filesystem *fs, struct inode *inode, const struct path *path,
+                     struct buffer **buffer, uint32_t **table, unsigned *level)
 {
 	*buffer = NULL;
 	*table = inode->raw->block;
-	for (unsigned level = 0; level < path->depth; level++) {
-		uint32_t block = (*table)[path->index[level]];
+	for (*level = 0; *level < path->depth; (*level)++) {
+		uint32_t block = (*table)[path->index[*level]];
 		int error;
+
+		if (!block)
+			return 0;
 
 		if (*buffer)
 			buffer_put(&fs->cache, *buffer);
 		*buffer = NULL;
-		if (!block) {
-			*table = NULL;
-			return 0;
-		}
 		if (!blocks_are_data(fs, block, 1))
 			return bad_pointer(fs, inode, block);
 		error = buffer_get(&fs->cache, block, buffer);
@@ -68,6 +78,11 @@ static int leaf_get(struct filesystem *fs, struct inode *inode, const struct pat
 		*table = (uint32_t *)(*buffer)->data;
 	}
 	return 0;
+}
+
+static uint32_t limit_of(uint64_t wanted, uint32_t left)
+{
+	return wanted < left ? (uint32_t)wanted : left;
 }
 
 static uint32_t run_length(const uint32_t *entries, uint32_t limit)
@@ -84,23 +99,20 @@ int map_lookup(struct filesystem *fs, struct inode *inode, uint64_t block, uint6
 {
 	struct buffer *buffer;
 	struct path path;
-	uint32_t *table;
+	uint32_t *table, *entry;
 	uint32_t limit;
+	unsigned level;
 	int error = path_find(fs, block, &path);
 
 	if (error)
 		return error;
-	error = leaf_get(fs, inode, &path, &buffer, &table);
+	error = table_get(fs, inode, &path, &buffer, &table, &level);
 	if (error)
 		return error;
-	limit = wanted < path.left ? (uint32_t)wanted : path.left;
-	if (table) {
-		*physical = table[path.index[path.depth]];
-		*count = run_length(&table[path.index[path.depth]], limit);
-	} else {
-		*physical = 0;
-		*count = limit;
-	}
+	limit = limit_of(wanted, path_left(fs, &path, level));
+	entry = &table[path.index[level]];
+	*physical = *entry;
+	*count = level == path.depth ? run_length(entry, limit) : limit;
 	if (buffer)
 		buffer_put(&fs->cache, buffer);
 	if (*physical && !blocks_are_data(fs, *physical, *count))
@@ -199,8 +211,7 @@ int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uin
 	if (error)
 		return error;
 	entry = &table[path.index[path.depth]];
-	limit = wanted < path.left ? (uint32_t)wanted : path.left;
-	limit = run_length(entry, limit);
+	limit = run_length(entry, limit_of(wanted, path_left(fs, &path, path.depth)));
 	error = *entry ? EIO /* the caller found a hole under its lock */
 	               : blocks_allocate(fs, goal_of_block(fs, inode, block, table, &path, buffer), limit,
 	                                 inode_is_privileged(fs, inode), physical, count);
@@ -218,7 +229,7 @@ int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uin
 	return error;
 }
 
-/* ---- truncation ---- */
+/* ---- freeing ---- */
 
 /* Collects adjacent blocks, so that each bitmap is touched once for a run. */
 struct truncation {
@@ -264,12 +275,20 @@ static void truncation_add(struct truncation *truncation, uint32_t block, bool c
 	truncation->count = 1;
 }
 
-/* Frees what `*entry` (a tree of that depth ≥ 1) maps from its block `skip` on, and the tree's own block if
+static bool is_empty(const uint32_t *table, uint32_t count)
+{
+	while (count && !table[count - 1])
+		count--;
+	return !count;
+}
+
+/* Frees what `*entry` (a tree of that depth ≥ 1) maps of its blocks [from, to), and the tree's own block if
  * nothing is left. Recursion: at most three levels, since depth falls. */
-static void truncate_tree(struct truncation *truncation, uint32_t *entry, unsigned depth, uint64_t skip)
+static void free_tree(struct truncation *truncation, uint32_t *entry, unsigned depth, uint64_t from,
+                      uint64_t to)
 {
 	struct filesystem *fs = truncation->fs;
-	uint64_t span = 1, first;
+	uint64_t span = 1;
 	struct buffer *buffer;
 	uint32_t *table;
 	int error;
@@ -285,16 +304,18 @@ static void truncate_tree(struct truncation *truncation, uint32_t *entry, unsign
 	for (unsigned i = 1; i < depth; i++)
 		span *= fs->pointers;
 	table = (uint32_t *)buffer->data;
-	first = skip / span;
-	for (uint64_t i = first; i < fs->pointers && !truncation->error; i++) {
+	for (uint64_t i = from / span; i < fs->pointers && i * span < to && !truncation->error; i++) {
+		uint64_t start = i * span;
+
 		if (depth > 1) {
-			truncate_tree(truncation, &table[i], depth - 1, i == first ? skip % span : 0);
+			free_tree(truncation, &table[i], depth - 1, from > start ? from - start : 0,
+			          to - start);
 		} else if (table[i]) {
 			truncation_add(truncation, table[i], truncation->cached);
 			table[i] = 0;
 		}
 	}
-	if (skip || truncation->error) {
+	if (truncation->error || !is_empty(table, fs->pointers)) {
 		buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS);
 		buffer_put(&fs->cache, buffer);
 		return;
@@ -304,20 +325,20 @@ static void truncate_tree(struct truncation *truncation, uint32_t *entry, unsign
 	*entry = 0;
 }
 
-int map_truncate(struct filesystem *fs, struct inode *inode, uint64_t block)
+int map_free(struct filesystem *fs, struct inode *inode, uint64_t first, uint64_t end)
 {
 	struct truncation truncation = {.fs = fs, .inode = inode};
 	uint64_t start = EXT2_DIRECT, span = fs->pointers;
 
 	truncation.cached = (inode->raw->mode & 0xf000) != 0x8000;
-	for (uint64_t i = block; i < EXT2_DIRECT; i++) {
+	for (uint64_t i = first; i < EXT2_DIRECT && i < end; i++) {
 		truncation_add(&truncation, inode->raw->block[i], truncation.cached);
 		inode->raw->block[i] = 0;
 	}
 	for (unsigned depth = 1; depth <= 3 && !truncation.error; depth++) {
-		if (block < start + span)
-			truncate_tree(&truncation, &inode->raw->block[EXT2_DIRECT + depth - 1], depth,
-			              block > start ? block - start : 0);
+		if (first < start + span && start < end)
+			free_tree(&truncation, &inode->raw->block[EXT2_DIRECT + depth - 1], depth,
+			          first > start ? first - start : 0, end - start);
 		start += span;
 		span *= fs->pointers;
 	}

@@ -286,20 +286,26 @@ static int serve_close(struct job *job)
 	return error;
 }
 
-static int fetch_pages(struct job *job, struct inode **inode)
+/* The inode of a request about the data of a file. */
+static int file_get(struct job *job, struct inode **inode)
 {
-	struct fs_request *request = &job->request;
-	int error;
+	int error = inode_get(job->fs, number_of(job->request.inode), INODE_LIVE, inode);
 
-	if (!request->count || request->count > FS_PAGES_MAX)
-		return EINVAL;
-	fetch_data(job, request->count * (uint32_t)sizeof(struct fs_page));
-	error = inode_get(job->fs, number_of(request->inode), INODE_LIVE, inode);
 	if (!error && inode_type(*inode) != S_IFREG) {
 		error = inode_type(*inode) == S_IFDIR ? EISDIR : EINVAL;
 		inode_put(job->fs, *inode);
 	}
 	return error;
+}
+
+static int fetch_pages(struct job *job, struct inode **inode)
+{
+	struct fs_request *request = &job->request;
+
+	if (!request->count || request->count > FS_PAGES_MAX)
+		return EINVAL;
+	fetch_data(job, request->count * (uint32_t)sizeof(struct fs_page));
+	return file_get(job, inode);
 }
 
 static int serve_read_pages(struct job *job)
@@ -347,23 +353,35 @@ static int serve_fsync(struct job *job)
 	return filesystem_sync(job->fs);
 }
 
-static int serve_fallocate(struct job *job)
+static int serve_punch(struct job *job)
 {
 	struct fs_request *request = &job->request;
 	struct inode *inode;
 	int error = filesystem_writable(job->fs);
 
 	if (!error)
-		error = inode_get(job->fs, number_of(request->inode), INODE_LIVE, &inode);
+		error = file_get(job, &inode);
 	if (error)
 		return error;
 	fiber_rwlock_write(&inode->lock);
 	error = inode_is_gone(inode) ? ESTALE
-	        : inode_type(inode) != S_IFREG
-	                ? EINVAL
-	                : data_allocate(job->fs, inode, request->offset, request->attributes.size);
+	                             : data_punch(job->fs, inode, request->offset, request->attributes.size);
 	inode_attributes(job->fs, inode, &request->attributes);
 	fiber_rwlock_unlock_write(&inode->lock);
+	inode_put(job->fs, inode);
+	return error;
+}
+
+static int serve_seek(struct job *job)
+{
+	struct inode *inode;
+	int error = file_get(job, &inode);
+
+	if (error)
+		return error;
+	fiber_rwlock_read(&inode->lock);
+	error = data_seek(job->fs, inode, job->request.flags & FS_SEEK_HOLE, &job->request.offset);
+	fiber_rwlock_unlock_read(&inode->lock);
 	inode_put(job->fs, inode);
 	return error;
 }
@@ -413,7 +431,8 @@ static const struct {
         [FS_FSYNC] = {serve_fsync, false},
         [FS_SYNC] = {serve_sync, false},
         [FS_UNMOUNT] = {serve_unmount, true},
-        [FS_FALLOCATE] = {serve_fallocate, true},
+        [FS_PUNCH] = {serve_punch, true},
+        [FS_SEEK] = {serve_seek, false},
 };
 
 static int job_run(struct job *job)

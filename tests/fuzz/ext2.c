@@ -168,7 +168,7 @@ static void fill_pages(struct fs_request *request)
 static void fill_request(struct fs_request *request)
 {
 	memset(request, 0, sizeof(*request));
-	request->operation = draw(FS_FALLOCATE + 2);
+	request->operation = draw(FS_OPERATIONS + 1);
 	if (request->operation == FS_UNMOUNT && draw(8))
 		request->operation = FS_LOOKUP;
 	request->inode = any_inode();

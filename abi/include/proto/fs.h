@@ -43,8 +43,10 @@ enum fs_operation {
 	FS_FSYNC,       /* inode: its data written by WRITE_PAGES and its metadata are on stable storage */
 	FS_SYNC,        /* the same for everything */
 	FS_UNMOUNT,     /* FS_SYNC, mark clean, refuse everything after it */
-	FS_FALLOCATE,   /* inode, offset, length_bytes in attributes.size: allocate zeroed blocks for
-	                * the holes up to the file's size, which does not change (beyond it: EOPNOTSUPP; extend with SETATTR first) */
+	FS_PUNCH,       /* inode, offset, attributes.size (bytes): the blocks that lie wholly in there become holes -> attributes */
+	FS_SEEK,        /* inode, offset, flags (enum fs_seek_flags) -> offset: the first byte from there on that has a block, or is in a hole
+	                * (every file ends with one); ENXIO: none before the end */
+	FS_OPERATIONS,
 };
 
 enum fs_setattr_mask {
@@ -60,6 +62,10 @@ enum fs_setattr_mask {
 enum fs_rename_flags {
 	FS_RENAME_NOREPLACE = 1 << 0,
 	FS_RENAME_EXCHANGE = 1 << 1,
+};
+
+enum fs_seek_flags {
+	FS_SEEK_HOLE = 1 << 0, /* else data */
 };
 
 struct fs_time {

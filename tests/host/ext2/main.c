@@ -265,10 +265,80 @@ static bool page_is(struct machine *machine, uint32_t pool_page, uint8_t value)
 	return true;
 }
 
-/* A page at each level of indirection, over 4 GiB, holes in between; then cut off level by level. */
+/* A page at each level of indirection, over 4 GiB, holes in between. */
+static const uint64_t places[] = {0, 5, 100, 40000, 1100000, 3500000};
+
+static uint64_t punch(struct machine *machine, uint32_t number, uint64_t first, uint64_t end, int expected)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	uint64_t blocks;
+
+	request->operation = FS_PUNCH;
+	request->inode = number;
+	request->offset = first;
+	request->attributes.size = end - first;
+	CHECK(machine_call(machine, request) == expected);
+	blocks = request->attributes.blocks;
+	free(request);
+	return blocks;
+}
+
+static uint64_t seek_from(struct machine *machine, uint32_t number, uint64_t from, unsigned flags)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	uint64_t found;
+
+	request->operation = FS_SEEK;
+	request->inode = number;
+	request->offset = from;
+	request->flags = flags;
+	found = machine_call(machine, request) ? UINT64_MAX : request->offset;
+	free(request);
+	return found;
+}
+
+/* Finds each page, and takes them out again in parts of their tables: nothing is left, tables neither. */
+static void holes_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "holes");
+	uint64_t limit = machine->fs.size_max / PAGE_SIZE, size = 0, at = 0, blocks = 0;
+
+	fill_page(machine, 10, 7);
+	for (unsigned i = 0; i < 6 && places[i] < limit; i++) {
+		size = (places[i] + 2) * PAGE_SIZE;
+		CHECK(write_pages(machine, number, places[i], 1, size, 10) == 0);
+	}
+	for (unsigned i = 0; i < 6 && places[i] < limit; i++) {
+		at = seek_from(machine, number, at, 0);
+		CHECK(at == places[i] * PAGE_SIZE);
+		CHECK(seek_from(machine, number, at + 9, 0) == at + 9);
+		at = seek_from(machine, number, at, FS_SEEK_HOLE);
+		CHECK(at == (places[i] + 1) * PAGE_SIZE);
+		CHECK(seek_from(machine, number, at + 9, FS_SEEK_HOLE) == at + 9);
+	}
+	CHECK(seek_from(machine, number, at, 0) == UINT64_MAX);
+	CHECK(seek_from(machine, number, size, FS_SEEK_HOLE) == UINT64_MAX);
+	CHECK(seek_from(machine, number, UINT64_MAX, 0) == UINT64_MAX);
+	/* Not a whole block; nothing; more than there are numbers. */
+	blocks = punch(machine, number, 1, machine->fs.block_size - 1, 0);
+	CHECK(punch(machine, number, 5, 5, EINVAL) && punch(machine, number, 10, 9, EINVAL));
+	CHECK(punch(machine, number, UINT64_MAX - 1, UINT64_MAX, 0) == blocks);
+	CHECK(read_page(machine, number, 0, 11) == 0 && page_is(machine, 11, 7));
+	for (unsigned i = 0; i < 6 && places[i] < limit; i++) {
+		blocks = punch(machine, number, places[i] * PAGE_SIZE, (places[i] + 1) * PAGE_SIZE, 0);
+		CHECK(read_page(machine, number, places[i], 11) == 0 && page_is(machine, 11, 0));
+	}
+	CHECK(blocks == 0);
+	CHECK(seek_from(machine, number, 0, 0) == UINT64_MAX);
+	CHECK(seek_from(machine, number, size - 1, FS_SEEK_HOLE) == size - 1);
+	CHECK(write_pages(machine, number, 3, 1, size, 10) == 0);
+	CHECK(punch(machine, number, 0, size, 0) == 0);
+}
+
+/* The same pages are cut off level by level. */
 static void sparse_fiber(void *argument)
 {
-	static const uint64_t places[] = {0, 5, 100, 40000, 1100000, 3500000};
 	struct machine *machine = argument;
 	uint32_t number = create_file(machine, "sparse");
 	uint64_t limit = machine->fs.size_max / PAGE_SIZE;
@@ -311,6 +381,7 @@ static void test_host_content(void)
 	for (unsigned i = 0; i < 3; i++) {
 		CHECK(machine_make(&machine, shapes[i], NULL, "16M", POOL_SIZE));
 		CHECK(machine_mount(&machine, false) == 0);
+		CHECK(machine_run(&machine, holes_fiber, &machine));
 		CHECK(machine_run(&machine, sparse_fiber, &machine));
 		CHECK(machine_unmount(&machine) == 0);
 		CHECK(machine_fsck(&machine, "-fn", 0) == 0);

@@ -471,21 +471,67 @@ static void do_truncate(struct model *model)
 	free(request);
 }
 
-static void do_allocate(struct model *model)
+static uint64_t seek(struct model *model, int node, uint64_t from, unsigned flags)
 {
-	int node = node_pick(model, S_IFREG), error;
+	struct fs_request *request = request_new(FS_SEEK, model->nodes[node].number);
+	uint64_t found;
+	int error;
+
+	request->offset = from;
+	request->flags = flags;
+	error = call(model, request);
+	found = error == ENXIO ? UINT64_MAX : request->offset;
+	EXPECT(model, (!error && found >= from) || error == ENXIO);
+	free(request);
+	return found;
+}
+
+/* What is not zero is in no hole. */
+static void verify_holes(struct model *model, int node)
+{
+	struct model_file *file = model->nodes[node].file;
+	uint64_t at = 0, data;
+
+	while ((data = seek(model, node, at, 0)) != UINT64_MAX) {
+		for (uint64_t i = at; i < data && i < MODEL_SIZE_MAX; i++)
+			if (file->content[i]) {
+				EXPECT(model, !"data in a hole");
+				return;
+			}
+		at = seek(model, node, data, FS_SEEK_HOLE);
+		EXPECT(model, at > data && at <= file->size);
+		if (at <= data || at >= file->size)
+			return;
+	}
+	for (uint64_t i = at; i < MODEL_SIZE_MAX; i++)
+		if (file->content[i]) {
+			EXPECT(model, !"data in the last hole");
+			return;
+		}
+}
+
+static void do_punch(struct model *model)
+{
+	uint64_t block = model->machine->fs.block_size, first, end;
+	int node = node_pick(model, S_IFREG);
 	struct fs_request *request;
 	struct model_file *file;
 
 	if (node < 0)
 		return;
 	file = model->nodes[node].file;
-	request = request_new(FS_FALLOCATE, model->nodes[node].number);
-	request->offset = below(model, 20000);
-	request->attributes.size = 1 + below(model, 50000);
-	error = request->offset + request->attributes.size > file->size ? EOPNOTSUPP : 0;
-	int got = call(model, request);
-	EXPECT(model, got == error || got == ENOSPC);
+	request = request_new(FS_PUNCH, model->nodes[node].number);
+	request->offset = below(model, MODEL_SIZE_MAX);
+	request->attributes.size = 1 + below(model, below(model, 3) ? 20000 : 2 * MODEL_SIZE_MAX);
+	first = (request->offset + block - 1) / block * block;
+	end = (request->offset + request->attributes.size) / block * block;
+	EXPECT(model, call(model, request) == 0);
+	EXPECT(model, request->attributes.size == file->size);
+	if (first < end && first < MODEL_SIZE_MAX) {
+		memset(file->content + first, 0, (end < MODEL_SIZE_MAX ? end : MODEL_SIZE_MAX) - first);
+		EXPECT(model, seek(model, node, first, 0) >= end);
+	}
+	verify_holes(model, node);
 	free(request);
 }
 
@@ -630,7 +676,7 @@ static void step(struct model *model)
 	} else if (kind < 82) {
 		do_truncate(model);
 	} else if (kind < 84) {
-		do_allocate(model);
+		do_punch(model);
 	} else if (kind < 85) {
 		do_sync(model);
 	} else if (kind < 92) {
