@@ -106,8 +106,10 @@ static void names_are_safe(struct cut_client *client)
 	for (unsigned i = 0; i < CUT_NAMES; i++) {
 		struct cut_name *name = &client->names[i];
 
-		if (name->count)
+		if (name->count) {
 			name->states[0] = name->states[name->count - 1];
+			name->states[0].hole_safe = true;
+		}
 		name->count = name->count ? 1 : 0;
 	}
 }
@@ -199,6 +201,33 @@ static int do_append(struct cut_client *client, struct cut_name *name)
 	return error;
 }
 
+/* Whole pages of what is safe become a hole, whatever name a cut leaves the file. One hole a file. */
+static int do_punch(struct cut_client *client, struct cut_name *name)
+{
+	struct cut_state *state = last_state(name);
+	uint32_t pages = state->synced / PAGE_SIZE, number = state->number, from, end;
+	struct fs_request *request;
+
+	if (!pages || state->hole_end)
+		return 0;
+	from = below(client, pages) * PAGE_SIZE;
+	end = from + (1 + below(client, pages - from / PAGE_SIZE)) * PAGE_SIZE;
+	for (unsigned i = 0; i < CUT_NAMES; i++)
+		for (unsigned j = 0; j < client->names[i].count; j++) {
+			struct cut_state *other = &client->names[i].states[j];
+
+			if (other->number == number) {
+				other->hole_from = from;
+				other->hole_end = end;
+				other->hole_safe = false;
+			}
+		}
+	request = request_new(FS_PUNCH, number, NULL);
+	request->offset = from;
+	request->attributes.size = end - from;
+	return call(client, request);
+}
+
 static int do_unlink(struct cut_client *client, struct cut_name *name)
 {
 	may_be(name, (struct cut_state){.absent = true});
@@ -287,7 +316,7 @@ static int step(struct cut_client *client)
 	if (kind < 40)
 		return do_replace(client, name);
 	if (kind < 65)
-		return do_append(client, name);
+		return client->punches && kind >= 55 ? do_punch(client, name) : do_append(client, name);
 	return kind < 80 ? do_move(client, name) : do_unlink(client, name);
 }
 
@@ -297,6 +326,7 @@ void cut_client_init(struct cut_client *client, struct machine *machine, unsigne
 	client->machine = machine;
 	client->index = index;
 	client->random = seed * 0x9e3779b97f4a7c15ull + index * 77 + 1;
+	client->punches = seed % 2 == 0;
 	snprintf(client->root_name, sizeof(client->root_name), "client%u", index);
 	/* Names of a length that spreads them over blocks. */
 	for (unsigned i = 0; i < CUT_NAMES; i++)
@@ -346,9 +376,14 @@ static bool content_is(struct cut_client *client, const struct fs_attributes *fo
 	request_pages(client, request, 0, pages_of(state->synced));
 	error = machine_call(client->machine, request);
 	free(request);
-	for (uint32_t i = 0; i < state->synced && !error; i++)
-		if (page_memory(client, 0)[i] != content_byte(state->version, i))
+	for (uint32_t i = 0; i < state->synced && !error; i++) {
+		bool hole = i >= state->hole_from && i < state->hole_end;
+		uint8_t byte = page_memory(client, 0)[i];
+
+		if (byte != content_byte(state->version, i) ? byte || !hole
+		                                            : byte && hole && state->hole_safe)
 			return false;
+	}
 	return !error;
 }
 

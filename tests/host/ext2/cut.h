@@ -21,8 +21,11 @@
 struct cut_state {
 	bool absent;
 	uint32_t version, size;
-	uint32_t synced;       /* so much of it is safe once the name is */
-	uint32_t number;       /* the inode */
+	uint32_t synced; /* so much of it is safe once the name is */
+	uint32_t number; /* the inode */
+	/* Zeros, or not yet: a hole was punched there. Surely zeros if safe. */
+	uint32_t hole_from, hole_end;
+	bool hole_safe;
 	struct cut_name *twin; /* moved there, or from there */
 };
 
@@ -45,6 +48,7 @@ struct cut_client {
 	unsigned index;
 	uint64_t random;
 	uint32_t root, version;
+	bool punches;
 	char root_name[16];
 	struct cut_name names[CUT_NAMES];
 	struct cut_folder folders[CUT_FOLDERS];
