@@ -87,7 +87,8 @@ static int bring_in_file(struct mm *mm, struct vma *vma, uint64_t page, bool wri
 		file_put(file);
 		return result == -ENOMEM ? FAULT_NO_MEMORY : FAULT_BUS;
 	}
-	if (generation != mm->generation || page_map_get(&mm->pages, page)) {
+	if (generation != mm->generation || page_map_get(&mm->pages, page) ||
+	    page_of(pfn)->inode != file->inode) {
 		page_put(pfn);
 		file_put(file);
 		return RETRY;

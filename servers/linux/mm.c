@@ -160,6 +160,20 @@ void mm_unmap_file_range(struct inode *inode, uint64_t first_page, uint64_t last
 	}
 }
 
+void mm_unmap_file_page(struct inode *inode, uint64_t index, pfn_t pfn)
+{
+	for (struct vma *vma = inode->mappings; vma; vma = vma->inode_next) {
+		uint64_t at = vma->start + ((index - vma->offset) << PAGE_BITS);
+		entry_t *entry;
+
+		if (index < vma->offset || at >= vma->end)
+			continue;
+		entry = page_map_find(&vma->mm->pages, at >> PAGE_BITS);
+		if (entry && (*entry & ENTRY_PFN) == pfn)
+			mm_drop_pages(vma->mm, at, at + PAGE_SIZE);
+	}
+}
+
 void mm_write_protect(struct inode *inode, uint64_t page_index)
 {
 	for (struct vma *vma = inode->mappings; vma; vma = vma->inode_next) {

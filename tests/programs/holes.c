@@ -3,13 +3,16 @@
 #include "check.h"
 #include <sys/ioctl.h>
 
-#define PAGE     4096
-#define KEEP     1
-#define HOLE     2
-#define COLLAPSE 8
-#define ZERO     16
-#define INSERT   32
-#define UNSHARE  64
+#define PAGE 4096
+/* Pages that an ext2 of 4 KiB blocks maps through two tables. */
+#define DOUBLE_START (12 + 1024)
+#define DOUBLE_END   (DOUBLE_START + 1024 * 1024)
+#define KEEP         1
+#define HOLE         2
+#define COLLAPSE     8
+#define ZERO         16
+#define INSERT       32
+#define UNSHARE      64
 
 static int fresh(const char *name, size_t size)
 {
@@ -21,6 +24,13 @@ static int fresh(const char *name, size_t size)
 		printf("write: %s\n", strerrorname(errno));
 	free(data);
 	return fd;
+}
+
+static void show_size(const char *what, int fd)
+{
+	struct stat status;
+	fstat(fd, &status);
+	printf("%s: size %lld, %lld blocks\n", what, (long long)status.st_size, (long long)status.st_blocks);
 }
 
 /* Size, blocks, where data lies, and a digest of all of it. */
@@ -112,12 +122,13 @@ static void punching(void)
 	SHOW(fallocate(fd, HOLE | KEEP, 40 * PAGE, 10 * PAGE));
 	show("beyond the end", fd);
 	SHOW(fallocate(fd, HOLE | KEEP, 12 * PAGE, INT64_MAX - 12 * PAGE));
+	SHOW(fallocate(fd, HOLE | KEEP, 12 * PAGE, (off_t)1 << 40));
 	show("all that is indirect", fd);
 	SHOW(pwrite(fd, "new", 3, 3 * PAGE + 5));
 	SHOW(pwrite(fd, "new", 3, 15 * PAGE + 5));
 	SHOW(fsync(fd));
 	show("filled again", fd);
-	SHOW(fallocate(fd, HOLE | KEEP, 0, INT64_MAX));
+	SHOW(fallocate(fd, HOLE | KEEP, 0, (off_t)1 << 40));
 	show("all", fd);
 	SHOW(ftruncate(fd, 0));
 	show("empty", fd);
@@ -149,15 +160,17 @@ static void finding(void)
 	/* Far apart: direct, indirect, double and triple indirect. */
 	SHOW(pwrite(fd, "y", 1, 50 * PAGE));
 	SHOW(pwrite(fd, "z", 1, (off_t)5000 * PAGE));
-	SHOW(pwrite(fd, "t", 1, (off_t)(12 + 1024 + 1024 * 1024 + 77) * PAGE));
-	show("far apart", fd);
+	SHOW(pwrite(fd, "t", 1, (off_t)(DOUBLE_END + 77) * PAGE));
 	SHOW(fsync(fd));
-	show("far apart on the disk", fd);
-	SHOW(fallocate(fd, HOLE | KEEP, (off_t)4000 * PAGE, (off_t)2000 * PAGE));
+	show("far apart", fd);
+	SHOW(fallocate(fd, HOLE | KEEP, (off_t)DOUBLE_START * PAGE,
+	               (off_t)(DOUBLE_END - DOUBLE_START) * PAGE));
 	show("without one", fd);
 	SHOW(fallocate(fd, HOLE | KEEP, (off_t)60 * PAGE, (off_t)1 << 50));
+	SHOW(fallocate(fd, HOLE | KEEP, (off_t)60 * PAGE, (off_t)1 << 40));
 	show("without the far ones", fd);
 	SHOW(pwrite(fd, "z", 1, (off_t)5000 * PAGE));
+	SHOW(fsync(fd));
 	show("with one again", fd);
 	close(fd);
 }
@@ -210,17 +223,17 @@ static void plain(void)
 {
 	int fd = fresh("holes.6", PAGE + 10);
 	SHOW(fallocate(fd, 0, 0, PAGE));
-	show("what is there", fd);
+	show_size("what is there", fd);
 	SHOW(fallocate(fd, KEEP, 0, 3 * PAGE));
-	show("keeping the size", fd);
+	show_size("keeping the size", fd);
 	SHOW(fallocate(fd, 0, 0, 4 * PAGE));
-	show("more", fd);
+	show_size("more", fd);
 	SHOW(fallocate(fd, 0, 6 * PAGE, PAGE + 1));
-	show("farther", fd);
+	show_size("farther", fd);
 	SHOW(posix_fallocate(fd, 0, 9 * PAGE));
-	show("by POSIX", fd);
+	show_size("by POSIX", fd);
 	SHOW(ftruncate(fd, 20 * PAGE));
-	show("longer", fd);
+	show_size("longer", fd);
 	close(fd);
 }
 

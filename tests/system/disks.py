@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Disks of all kinds, and memory of all sizes. What Pith wrote is checked by the host's e2fsck and debugfs."""
 
+import difflib
 import hashlib
 import os
+import re
 import subprocess
 
+import bench
+import linux_guest
+import machine
 from support import (GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, pith_command, run, seconds, shell,
                      write_file)
 
@@ -115,6 +120,44 @@ def test_more_written_than_memory():
     fsck(disk)
     expected = b"".join(part + b"%d\n" % number for number in range(40))
     equal(hashlib.md5(dump(disk, "/f")).digest(), hashlib.md5(expected).digest(), "what is in the file")
+
+
+def holes_on_linux(disk):
+    """What the program of that name prints on Debian's kernel, on the disk and then in memory."""
+    command = "sh -c 'cd /mnt && /program && mount -t tmpfs t /tmp && cd /tmp && /program; cd /'"
+    line = linux_guest.command_line(os.path.join(GUEST, "holes"), command, machine.Disk(disk))
+    with machine.Machine(line) as emulator:
+        return bench.collect(emulator, 250)[0].replace("\r", "").rpartition("status 0")[0]
+
+
+BLOCKS = re.compile(r", (\d+) blocks")
+
+
+def same_holes(block_size, keep=lambda line: line):
+    """keep: what of a line must be the same. The blocks are no more than Linux needs, which keeps some tables that map nothing any more."""
+    linux = holes_on_linux(make_disk("linux.img", "64M", block_size=block_size))
+    disk = make_disk("disk.img", "64M", block_size=block_size)
+    here = pith("sh", "-c", "cd /mnt && /holes && mount -t tmpfs t /tmp && cd /tmp && /holes", disk=[disk],
+                add=[os.path.join(GUEST, "holes")]).ok().stdout.decode()
+    fsck(disk)
+    lines = [[BLOCKS.sub("", keep(line)) for line in text.splitlines()] for text in (linux, here)]
+    difference = list(difflib.unified_diff(*lines, "Linux", "Pith", n=0, lineterm=""))
+    check(len(lines[0]) > 200 and not difference, "differences", *difference[:60])
+    for theirs, ours in zip(linux.splitlines(), here.splitlines()):
+        counts = [int(count) for line in (ours, theirs) for count in BLOCKS.findall(keep(line))]
+        check(not counts or counts[0] <= counts[1], "blocks", theirs, ours)
+
+
+@seconds(600)
+def test_holes():
+    """Punching, finding and filling them, on a disk and in memory: what Debian's kernel says."""
+    same_holes(4096)
+
+
+@seconds(600)
+def test_holes_with_small_blocks():
+    """Pith gives a page of a file all of its blocks at once: results and contents are the same, not what is data and what is a hole."""
+    same_holes(1024, lambda line: re.sub(r", \d+ blocks(, data [-0-9 ]*)?|SEEK_HOLE\) = \d.*", "", line))
 
 
 def test_many_files_in_a_folder():

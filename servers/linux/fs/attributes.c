@@ -263,7 +263,7 @@ long sys_futimesat(struct thread *thread, const uint64_t arguments[6])
 
 /* ---- size ---- */
 
-static int set_size(struct inode *inode, uint64_t size)
+int inode_set_size(struct inode *inode, uint64_t size)
 {
 	if (inode->seals & (size < inode->attributes.size ? SEAL_SHRINK : SEAL_GROW) &&
 	    size != inode->attributes.size)
@@ -298,7 +298,7 @@ int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size)
 	if (size != inode->attributes.size || size == 0)
 		error = size == 0 && inode->attributes.size == 0 && inode->attributes.blocks == 0
 		                ? 0
-		                : set_size(inode, size);
+		                : inode_set_size(inode, size);
 	if (error == 0)
 		inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
 	fiber_mutex_unlock(&inode->lock);
@@ -307,7 +307,7 @@ int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size)
 	return error;
 }
 
-static int check_size(struct thread *thread, uint64_t size)
+int file_size_check(struct thread *thread, uint64_t size)
 {
 	enum { FSIZE = 1, SIGXFSZ_ = 25 };
 	if (size > INT64_MAX)
@@ -321,7 +321,7 @@ static int check_size(struct thread *thread, uint64_t size)
 long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 {
 	struct dentry *dentry;
-	int error = check_size(thread, arguments[1]);
+	int error = file_size_check(thread, arguments[1]);
 	if (error == 0)
 		error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &dentry);
 	if (error != 0)
@@ -342,7 +342,7 @@ long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 
 long sys_ftruncate(struct thread *thread, const uint64_t arguments[6])
 {
-	int error = check_size(thread, arguments[1]);
+	int error = file_size_check(thread, arguments[1]);
 	struct file *file = file_of(thread, (int)arguments[0]);
 	if (file == NULL)
 		return -EBADF;
@@ -350,50 +350,6 @@ long sys_ftruncate(struct thread *thread, const uint64_t arguments[6])
 		error = -EINVAL;
 	if (error == 0)
 		error = inode_truncate(file->dentry, file->inode, arguments[1]);
-	file_put(file);
-	return error;
-}
-
-static int allocate_range(struct inode *inode, unsigned mode, uint64_t offset, uint64_t length)
-{
-	enum { KEEP_SIZE = 1 };
-	int error = 0;
-	if (inode->superblock->operations->fallocate != NULL)
-		error = inode->superblock->operations->fallocate(inode, offset, length);
-	if (error == 0 && !(mode & KEEP_SIZE) && offset + length > inode->attributes.size)
-		error = set_size(inode, offset + length);
-	return error;
-}
-
-long sys_fallocate(struct thread *thread, const uint64_t arguments[6])
-{
-	int64_t offset = (int64_t)arguments[2], length = (int64_t)arguments[3], end;
-	struct file *file = file_of(thread, (int)arguments[0]);
-	int error = 0;
-	if (file == NULL)
-		return -EBADF;
-	if (offset < 0 || length <= 0)
-		error = -EINVAL;
-	else if (arguments[1] & ~1ull)
-		error = -EOPNOTSUPP;
-	else if (!file_writable(file))
-		error = -EBADF;
-	else if (S_ISFIFO(file->inode->attributes.mode))
-		error = -ESPIPE;
-	else if (!S_ISREG(file->inode->attributes.mode))
-		error = -ENODEV;
-	else if (__builtin_add_overflow(offset, length, &end))
-		error = -EFBIG;
-	if (error == 0)
-		error = check_size(thread, (uint64_t)offset + (uint64_t)length);
-	if (error == 0) {
-		fiber_mutex_lock(&file->inode->lock);
-		error = allocate_range(file->inode, (unsigned)arguments[1], (uint64_t)offset,
-		                       (uint64_t)length);
-		fiber_mutex_unlock(&file->inode->lock);
-	}
-	if (error == 0)
-		notify(file->dentry, file->inode, NOTIFY_MODIFY);
 	file_put(file);
 	return error;
 }

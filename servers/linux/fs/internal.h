@@ -72,8 +72,10 @@ struct superblock_operations {
 	/* Starts moving pages; page_io_done is called when they are. -EAGAIN: all requests are in use (only
 	 * if !may_wait). */
 	int (*io_start)(struct page_io *io, bool may_wait);
-	int (*fsync)(struct superblock *superblock, struct inode *inode); /* inode NULL: everything */
-	int (*fallocate)(struct inode *inode, uint64_t offset, uint64_t length);
+	int (*fsync)(struct superblock *superblock, struct inode *inode);    /* inode NULL: everything */
+	int (*punch)(struct inode *inode, uint64_t offset, uint64_t length); /* whole pages become a hole */
+	/* *offset: the first byte from there on in a hole, or in data, as far as the disk knows. -ENXIO */
+	int (*seek)(struct inode *inode, bool hole, uint64_t *offset);
 	int (*unmount)(struct superblock *superblock);
 	void (*evict)(struct inode *inode);          /* the inode leaves memory: frees private */
 	int (*keep)(struct inode *inode, bool keep); /* FS_OPEN, FS_CLOSE */
@@ -99,6 +101,13 @@ struct superblock {
 };
 
 extern const struct file_operations regular_file_operations, directory_file_operations;
+
+/* File data are kept elsewhere, too: the page cache need not keep them. */
+static inline bool has_store(const struct inode *inode)
+{
+	return inode->superblock->operations->io_start != NULL;
+}
+#define FILE_SIZE_MAX ((uint64_t)1 << 43) /* where there is a store */
 
 /* ---- inode.c ---- */
 uint32_t inode_type(const struct inode *inode);            /* S_IFREG … */
@@ -254,8 +263,14 @@ int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dent
                uint64_t rdev);
 
 /* ---- attributes.c ---- */
+int inode_set_size(struct inode *inode, uint64_t size); /* under the inode's lock */
+/* -EINVAL, or the thread's limit: a signal and -EFBIG */
+int file_size_check(struct thread *thread, uint64_t size);
 /* Takes the inode's lock. dentry: its name for those who watch, or NULL. */
 int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size);
+
+/* ---- regular.c ---- */
+void regular_written(struct file *file); /* what was changed through the file: times, set-id bits */
 
 /* ---- file.c ---- */
 struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags,
@@ -324,9 +339,14 @@ void page_cache_wait_idle(struct inode *inode);               /* no I/O of the f
 void page_cache_drop(struct inode *inode,
                      uint64_t first); /* all pages from `first` on; waits for I/O in flight */
 int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count);
+/* For reading; -ENODATA: a hole of a file in memory, which reading does not fill. */
 int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, bool may_wait,
                             pfn_t *out);
 void page_io_done(struct page_io *io, int error, uint64_t blocks);
+/* [offset, end) becomes zeros, and as far as it is whole pages a hole. Under the inode's lock. */
+int page_cache_punch(struct inode *inode, uint64_t offset, uint64_t end);
+/* Files in memory: all pages from first to last. -ENOSPC: none; -ENOMEM: some. Under the inode's lock. */
+int page_cache_allocate(struct inode *inode, uint64_t first, uint64_t last);
 size_t page_cache_pages(void);
 /* Pages of file data that came from disks and went to them, ever. */
 extern struct page_counts {

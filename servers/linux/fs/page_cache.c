@@ -18,12 +18,8 @@
 /* In the order in which they came or were spared: a page that was used since then is spared once. */
 static struct page *lru_first, *lru_last;
 static size_t cached_pages;
-static struct waitq idle_wait; /* some file's last I/O is done */
-
-static bool has_store(const struct inode *inode)
-{
-	return inode->superblock->operations->io_start != NULL;
-}
+static struct waitq idle_wait;    /* some file's last I/O is done */
+static struct waitq punched_wait; /* some file has got its hole */
 
 static void lru_remove(struct page *page)
 {
@@ -138,7 +134,7 @@ void page_cache_discard(struct inode *inode, uint64_t index)
 	page_get(pfn);
 	wait_not_busy(pfn);
 	if (page_of(pfn)->inode == inode) {
-		mm_unmap_file_range(inode, index, index);
+		mm_unmap_file_page(inode, index, pfn);
 		cache_remove(page_of(pfn));
 	}
 	page_put(pfn);
@@ -189,6 +185,11 @@ static uint64_t pages_of(uint64_t size)
  * nothing was started. */
 static int read_start(struct inode *inode, uint64_t index, uint64_t count, bool may_wait)
 {
+	while (inode->punching) {
+		if (!may_wait || fiber_current() == NULL)
+			return -EAGAIN;
+		waitq_wait(&punched_wait, false, DEADLINE_NEVER);
+	}
 	uint64_t end = pages_of(inode->attributes.size);
 	if (index >= end)
 		return -ENXIO;
@@ -351,6 +352,8 @@ __attribute__((noinline)) static int get_ahead(struct file *file, uint64_t index
                                                bool sequential, bool may_wait, pfn_t *out)
 {
 	struct inode *inode = file->inode;
+	if (!has_store(inode) && page_tree_find(&inode->pages, index) == PFN_NONE)
+		return -ENODATA;
 	if (!may_wait && has_store(inode)) {
 		*out = page_cache_peek(inode, index);
 		return *out != PFN_NONE ? 0 : -EAGAIN;
@@ -425,6 +428,87 @@ void page_cache_clear_beyond(struct inode *inode, uint64_t size)
 	pfn_t pfn = offset != 0 ? page_tree_find(&inode->pages, size / PAGE_SIZE) : PFN_NONE;
 	if (pfn != PFN_NONE && page_of(pfn)->flags & PAGE_UPTODATE)
 		memset((char *)page_address(pfn) + offset, 0, PAGE_SIZE - offset);
+}
+
+/* ---- holes ---- */
+
+static bool is_zero(const char *bytes, size_t size)
+{
+	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+/* [from, to) of one page becomes zeros; a hole stays one. */
+static int punch_part(struct inode *inode, uint64_t index, size_t from, size_t to)
+{
+	pfn_t pfn;
+	if (!has_store(inode) && page_tree_find(&inode->pages, index) == PFN_NONE)
+		return 0;
+	int error = page_cache_get(inode, index, &pfn);
+	if (error != 0)
+		return error == -ENXIO ? 0 : error; /* behind the end */
+	if (!is_zero((char *)page_address(pfn) + from, to - from)) {
+		error = page_cache_make_writable(inode, index);
+		if (error == 0) {
+			memset((char *)page_address(pfn) + from, 0, to - from);
+			page_cache_mark_dirty(inode, index, pfn);
+		}
+	}
+	page_put(pfn);
+	return error;
+}
+
+/*
+ * Pages [first, end) go, here and on the disk. What is being moved comes to its end first, and nobody reads
+ * the file's data in between: it would be what the disk had before.
+ */
+static int punch_pages(struct inode *inode, uint64_t first, uint64_t end)
+{
+	uint64_t index = first;
+	int error = 0;
+	inode->punching = true;
+	page_cache_wait_idle(inode);
+	for (; page_tree_next(&inode->pages, &index) != PFN_NONE && index < end; index++)
+		page_cache_discard(inode, index);
+	if (inode->superblock->operations->punch != NULL)
+		error = inode->superblock->operations->punch(inode, first * PAGE_SIZE,
+		                                             (end - first) * PAGE_SIZE);
+	if (inode->allocated_end > first * PAGE_SIZE)
+		inode->allocated_end = first * PAGE_SIZE;
+	inode->punching = false;
+	waitq_wake_all(&punched_wait);
+	return error;
+}
+
+int page_cache_punch(struct inode *inode, uint64_t offset, uint64_t end)
+{
+	uint64_t first = pages_of(offset), after = end / PAGE_SIZE, start = offset / PAGE_SIZE;
+	int error = 0;
+	if (end >= inode->attributes.size) /* the last page is whole, too */
+		after = pages_of(end);
+	if (start < first)
+		error = punch_part(inode, start, offset % PAGE_SIZE,
+		                   after > start ? PAGE_SIZE : end - start * PAGE_SIZE);
+	if (error == 0 && after >= first && after * PAGE_SIZE < end)
+		error = punch_part(inode, after, 0, end - after * PAGE_SIZE);
+	return error == 0 && first < after ? punch_pages(inode, first, after) : error;
+}
+
+int page_cache_allocate(struct inode *inode, uint64_t first, uint64_t last)
+{
+	struct superblock *superblock = inode->superblock;
+	uint64_t missing = last - first + 1, index = first;
+	for (; page_tree_next(&inode->pages, &index) != PFN_NONE && index <= last; index++)
+		missing--;
+	uint64_t limit = superblock->page_limit != 0 ? superblock->page_limit : pages_total();
+	if (missing > limit || superblock->page_used > limit - missing)
+		return -ENOSPC;
+	for (index = first; index <= last; index++) {
+		int error =
+		        page_tree_find(&inode->pages, index) == PFN_NONE ? add_zero_page(inode, index) : 0;
+		if (error != 0)
+			return error;
+	}
+	return 0;
 }
 
 /* ---- memory is short ---- */

@@ -232,6 +232,8 @@ static long copy_pages(struct file *in, uint64_t *in_position, struct file *out,
 		uint64_t wanted = left < count - done ? left : count - done;
 		int error = page_cache_get_for_file(in, index, (*in_position + wanted - 1) / PAGE_SIZE, true,
 		                                    &pfn);
+		if (error == -ENODATA)
+			error = page_cache_get(in->inode, index, &pfn);
 		if (error != 0)
 			return done > 0 ? (long)done : error;
 		struct io_buffer buffer = {.kernel = (char *)page_address(pfn) + offset, .size = part};

@@ -3,7 +3,6 @@
 #include "capability.h"
 #include "fs/notify.h"
 
-#define FILE_SIZE_MAX ((uint64_t)1 << 43)
 #define RLIMIT_FSIZE_ 1
 #define SIGXFSZ_      25
 #define DAY           86400
@@ -26,7 +25,7 @@ static void accessed(struct file *file)
 
 static bool is_direct(const struct file *file)
 {
-	return file->flags & O_DIRECT && file->inode->superblock->operations->io_start != NULL;
+	return file->flags & O_DIRECT && has_store(file->inode);
 }
 
 static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
@@ -44,19 +43,22 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 		size_t offset = *position % PAGE_SIZE, part = PAGE_SIZE - offset;
 		pfn_t pfn;
 		error = page_cache_get_for_file(file, index, last, may_wait, &pfn);
+		bool hole = error == -ENODATA;
 		if (error == -ENXIO)
 			error = 0; /* truncated meanwhile */
 		else if (error == 0 && *position >= inode->attributes.size)
 			page_put(pfn);
-		else if (error == 0) {
+		else if (error == 0 || hole) {
 			left = inode->attributes.size - *position;
 			if (part > left)
 				part = left;
 			if (part > buffer->size)
 				part = buffer->size;
 			size_t before = buffer->size;
-			error = io_copy_to(buffer, (char *)page_address(pfn) + offset, part);
-			page_put(pfn);
+			error = hole ? io_clear(buffer, part)
+			             : io_copy_to(buffer, (char *)page_address(pfn) + offset, part);
+			if (!hole)
+				page_put(pfn);
 			/* what came before a bad page counts; the next turn meets the page itself */
 			if (error == -EFAULT && buffer->size < before) {
 				part = before - buffer->size;
@@ -179,7 +181,7 @@ static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t
 	return done > 0 ? (ssize_t)done : error;
 }
 
-static void written(struct file *file)
+void regular_written(struct file *file)
 {
 	struct inode *inode = file->inode;
 	inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
@@ -236,7 +238,7 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 			page_cache_clear_beyond(inode, inode->attributes.size);
 		result = write_pages(file, buffer, position);
 		if (result > 0)
-			written(file);
+			regular_written(file);
 	}
 	fiber_mutex_unlock(&inode->lock);
 	if (result > 0 && (file->flags | buffer->flags) & (O_SYNC | O_DSYNC)) {
@@ -267,6 +269,13 @@ static uint64_t next_in_memory(const struct inode *inode, uint64_t from, bool da
 	return index == first ? from : index * PAGE_SIZE;
 }
 
+/* Pages that wait to be written may have no blocks yet. If they get none, fsync tells. */
+static int next_on_disk(struct inode *inode, uint64_t *offset, bool hole)
+{
+	inode_write_back(inode, 0, UINT64_MAX, true);
+	return inode->superblock->operations->seek(inode, hole, offset);
+}
+
 static int64_t regular_seek(struct file *file, int64_t offset, int whence)
 {
 	enum { DATA = 3, HOLE = 4 };
@@ -276,12 +285,14 @@ static int64_t regular_seek(struct file *file, int64_t offset, int whence)
 	if (offset < 0 || (uint64_t)offset >= size)
 		return -ENXIO;
 	uint64_t found = (uint64_t)offset;
-	/* What has no store behind it has holes where it has no pages. Of others every byte counts as data:
-	 * what Linux says of file systems that cannot tell. */
-	if (file->inode->superblock->operations->io_start == NULL)
+	int error = 0;
+	/* What has no store behind it has holes where it has no pages. */
+	if (has_store(file->inode))
+		error = next_on_disk(file->inode, &found, whence == HOLE);
+	else
 		found = next_in_memory(file->inode, found, whence == DATA);
-	else if (whence == HOLE)
-		found = size;
+	if (error != 0)
+		return error;
 	if (found >= size && whence == DATA)
 		return -ENXIO;
 	file->position = found < size ? found : size;

@@ -489,16 +489,29 @@ static int remote_fsync(struct superblock *superblock, struct inode *inode)
 	return run_and_end(&request);
 }
 
-static int remote_fallocate(struct inode *inode, uint64_t offset, uint64_t length)
+static int remote_punch(struct inode *inode, uint64_t offset, uint64_t length)
 {
 	struct request request;
-	begin(inode, FS_FALLOCATE, &request);
+	begin(inode, FS_PUNCH, &request);
 	request.data->offset = offset;
 	request.data->attributes.size = length;
 	inode->superblock->changed = true;
 	int error = run(&request);
-	if (error == 0 && request.data->attributes.blocks > inode->attributes.blocks)
+	if (error == 0)
 		inode->attributes.blocks = request.data->attributes.blocks;
+	end(&request);
+	return error;
+}
+
+static int remote_seek(struct inode *inode, bool hole, uint64_t *offset)
+{
+	struct request request;
+	begin(inode, FS_SEEK, &request);
+	request.data->offset = *offset;
+	request.data->flags = hole ? FS_SEEK_HOLE : 0;
+	int error = run(&request);
+	if (error == 0 && request.data->offset >= *offset)
+		*offset = request.data->offset;
 	end(&request);
 	return error;
 }
@@ -572,7 +585,8 @@ static const struct superblock_operations remote_operations = {
         .statfs = remote_statfs,
         .io_start = remote_io_start,
         .fsync = remote_fsync,
-        .fallocate = remote_fallocate,
+        .punch = remote_punch,
+        .seek = remote_seek,
         .unmount = remote_unmount,
         .evict = remote_evict,
         .keep = remote_keep,

@@ -146,6 +146,10 @@ void mm_unmap_file_range(struct inode *inode, uint64_t first, uint64_t last)
 {
 	(void)inode, (void)first, (void)last;
 }
+void mm_unmap_file_page(struct inode *inode, uint64_t index, pfn_t pfn)
+{
+	(void)inode, (void)index, (void)pfn;
+}
 void mm_write_protect(struct inode *inode, uint64_t index)
 {
 	(void)inode, (void)index;
