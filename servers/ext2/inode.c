@@ -237,15 +237,30 @@ uint64_t inode_size(const struct inode *inode)
 	return size;
 }
 
+/* A feature of the disk, and features are of revision 1: Linux makes the same of a disk of revision 0. */
+static void allow_large_files(struct filesystem *fs)
+{
+	struct ext2_superblock *super = fs->super;
+
+	if (!super->revision) {
+		super->revision = 1;
+		super->first_inode = EXT2_FIRST_INODE;
+		super->inode_size = EXT2_INODE_SIZE_MIN;
+		super->compatible = super->incompatible = super->ro_compatible = 0;
+	}
+	if (super->ro_compatible & EXT2_RO_LARGE_FILE)
+		return;
+	super->ro_compatible |= EXT2_RO_LARGE_FILE;
+	super_dirty(fs);
+}
+
 void inode_set_size(struct filesystem *fs, struct inode *inode, uint64_t size)
 {
 	inode->raw->size = (uint32_t)size;
 	if (inode_type(inode) == S_IFREG)
 		inode->raw->size_high = (uint32_t)(size >> 32);
-	if (size > 0x7fffffff && !(fs->super->ro_compatible & EXT2_RO_LARGE_FILE)) {
-		fs->super->ro_compatible |= EXT2_RO_LARGE_FILE;
-		super_dirty(fs);
-	}
+	if (size > 0x7fffffff)
+		allow_large_files(fs);
 	inode_dirty(fs, inode);
 }
 

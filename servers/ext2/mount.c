@@ -152,8 +152,6 @@ static void set_size_max(struct filesystem *fs)
 	if (blocks > sectors_limit - indirect)
 		blocks = sectors_limit - indirect;
 	fs->size_max = blocks << fs->block_bits;
-	if (!fs->super->revision)
-		fs->size_max = 0x7fffffff;
 }
 
 /* Holds the superblock's and the descriptors' buffers for as long as the file system is mounted. */

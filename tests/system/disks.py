@@ -89,6 +89,29 @@ def test_features():
         os.unlink(disk)
 
 
+def revision(disk):
+    return re.search(r"revision #: +(.*)", run(["dumpe2fs", "-h", disk]).ok().stdout.decode()).group(1)
+
+
+def test_revision_0():
+    """The format of 1993: no features, inodes of 128 bytes. A file of 2 GiB makes it revision 1, as on Linux."""
+    source = source_tree()
+    for block_size in (1024, 4096):
+        disk = file_path("disk.img")
+        run(["mke2fs", "-q", "-F", "-r", "0", "-b", str(block_size), "-d", source, disk, "32M"]).ok()
+        work_on(disk, os.path.join(source, "made"))
+        shell("cd /mnt; truncate -s 2147483647 new/large; rm -r made", disk=[disk]).ok()
+        equal(revision(disk), "0 (original)", "the revision")
+        fsck(disk)
+        result = shell("cd /mnt; echo end | dd of=new/large bs=1 seek=2147483647 conv=notrunc 2>/dev/null; stat -c %s new/large; "
+                       "rm new/f*; tail -c 4 new/large", disk=[disk]).ok()
+        equal(result.stdout, b"2147483651\nend\n")
+        equal(revision(disk), "1 (dynamic)", "the revision with a large file")
+        check(b"large_file\n" in run(["dumpe2fs", "-h", disk]).ok().stdout, "the feature")
+        fsck(disk)
+        os.unlink(disk)
+
+
 def test_features_that_are_not_known():
     """The disk is refused, or only read, with the features' bits in the log; it is not changed."""
     source = source_tree()
