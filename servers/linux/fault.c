@@ -293,15 +293,15 @@ static bool worth_looking_around(struct mm *mm, struct vma *vma, uint64_t page, 
 	return false;
 }
 
-enum fault_result fault_handle(struct mm *mm, uint64_t address, unsigned access,
-                               struct fault_mapping *mapping)
+enum fault_result fault_handle(struct mm *mm, uint64_t address, unsigned access, bool *map)
 {
 	uint64_t page = address >> PAGE_BITS;
 	entry_t before = page_map_get(&mm->pages, page), entry;
 	enum fault_result result = mm_resolve(mm, address, access, &entry);
+	uint64_t memory_page;
 	struct vma *vma;
 
-	mapping->window = CPTR_NULL;
+	*map = false;
 	if (result != FAULT_OK)
 		return result;
 	vma = vma_find(&mm->regions, address);
@@ -316,9 +316,20 @@ enum fault_result fault_handle(struct mm *mm, uint64_t address, unsigned access,
 		map_around(mm, vma, page, !before);
 		return FAULT_OK;
 	}
-	mapping->window = space_window(mm->space, entry & ENTRY_PFN, &mapping->memory_page);
-	mapping->address = page << PAGE_BITS;
-	mapping->rights = effective_rights(vma, entry);
-	*page_map_find(&mm->pages, page) |= ENTRY_MAPPED;
-	return mapping->window ? FAULT_OK : FAULT_NO_MEMORY;
+	*map = true;
+	return space_window(mm->space, entry & ENTRY_PFN, &memory_page) ? FAULT_OK : FAULT_NO_MEMORY;
+}
+
+bool fault_mapping(struct mm *mm, uint64_t address, struct fault_mapping *mapping)
+{
+	const struct vma *vma = vma_find(&mm->regions, address);
+	entry_t *entry = page_map_find(&mm->pages, address >> PAGE_BITS);
+
+	if (!vma || !entry)
+		return false;
+	mapping->window = space_window(mm->space, *entry & ENTRY_PFN, &mapping->memory_page);
+	mapping->address = address & ~(PAGE_SIZE - 1);
+	mapping->rights = effective_rights(vma, *entry);
+	*entry |= ENTRY_MAPPED;
+	return mapping->window;
 }

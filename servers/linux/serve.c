@@ -149,26 +149,27 @@ static void fault_signal(struct thread *thread, int signal, int code, uint64_t a
 	signal_force(thread, &info);
 }
 
+/* An answer that is to map the page of the fault. */
+#define ANSWER_MAPS MESSAGE_INFO(REPLY_MAP, MESSAGE_REGISTER_WORDS)
+
 static void serve_fault(struct thread *thread)
 {
 	struct thread_private *own = thread->private;
 	uint64_t address = own->delivery->words[0], access = own->delivery->words[1];
 	uint64_t error_code = (access & FAULT_PRESENT ? 1 : 0) | (access & FAULT_WRITE ? 2 : 0) | 4 |
 	                      (access & FAULT_EXECUTE ? 16 : 0);
-	struct fault_mapping mapping;
 	enum fault_result result;
+	bool map;
 
 	thread->process->minor_faults++;
-	while ((result = fault_handle(thread->process->mm, address, (unsigned)access, &mapping)) ==
+	while ((result = fault_handle(thread->process->mm, address, (unsigned)access, &map)) ==
 	       FAULT_NO_MEMORY) {
 		oom_kill();
 		if (own->exiting)
 			return;
 	}
-	if (result == FAULT_OK && mapping.window) {
-		own->delivery->message = (struct message){
-		        MESSAGE_INFO(REPLY_MAP, MESSAGE_REGISTER_WORDS),
-		        {0, mapping.window, mapping.address, mapping.memory_page, 1, mapping.rights}};
+	if (result == FAULT_OK && map) {
+		own->delivery->info = ANSWER_MAPS; /* the address stays where it is */
 	} else if (result == FAULT_NO_REGION) {
 		fault_signal(thread, SIGSEGV, SEGV_MAPERR, address, 14, error_code);
 	} else if (result == FAULT_NO_RIGHT) {
@@ -257,6 +258,21 @@ static bool settle(struct thread *thread)
 	return true;
 }
 
+/* Decided only now: others ran since the fault was served, and may have taken the page away, or made it
+ * read-only because it is being written back. */
+static void put_mapping(struct thread *thread)
+{
+	union delivery *delivery = thread->private->delivery;
+	struct fault_mapping mapping;
+
+	if (fault_mapping(thread->process->mm, delivery->words[0], &mapping))
+		delivery->message = (struct message){
+		        ANSWER_MAPS,
+		        {0, mapping.window, mapping.address, mapping.memory_page, 1, mapping.rights}};
+	else
+		delivery->info = MESSAGE_INFO(0, 0);
+}
+
 /* From here on to others it is in user mode: a poke of theirs is not the one that this answer takes back. */
 static void seal(struct thread *thread)
 {
@@ -264,6 +280,8 @@ static void seal(struct thread *thread)
 	uint64_t flags = own->poked ? REPLY_CONSUME_POKE : 0;
 
 	own->reply = CPTR_NULL;
+	if (own->delivery->info == ANSWER_MAPS && !own->registers_changed)
+		put_mapping(thread);
 	if (!own->unusual)
 		return;
 	own->poked = false;
