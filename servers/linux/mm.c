@@ -160,18 +160,38 @@ void mm_unmap_file_range(struct inode *inode, uint64_t first_page, uint64_t last
 	}
 }
 
+/* Where the region has this very page of the file; 0: it has another one, or none. */
+static uint64_t mapped_at(const struct vma *vma, uint64_t index, pfn_t pfn)
+{
+	uint64_t at = vma->start + ((index - vma->offset) << PAGE_BITS);
+	const entry_t *entry;
+
+	if (index < vma->offset || at >= vma->end)
+		return 0;
+	entry = page_map_find(&vma->mm->pages, at >> PAGE_BITS);
+	return entry && (*entry & ENTRY_PFN) == pfn ? at : 0;
+}
+
 void mm_unmap_file_page(struct inode *inode, uint64_t index, pfn_t pfn)
 {
 	for (struct vma *vma = inode->mappings; vma; vma = vma->inode_next) {
-		uint64_t at = vma->start + ((index - vma->offset) << PAGE_BITS);
-		entry_t *entry;
+		uint64_t at = mapped_at(vma, index, pfn);
 
-		if (index < vma->offset || at >= vma->end)
-			continue;
-		entry = page_map_find(&vma->mm->pages, at >> PAGE_BITS);
-		if (entry && (*entry & ENTRY_PFN) == pfn)
+		if (at)
 			mm_drop_pages(vma->mm, at, at + PAGE_SIZE);
 	}
+}
+
+bool mm_may_unmap(const struct inode *inode, uint64_t index, pfn_t pfn, uint32_t users)
+{
+	for (const struct vma *vma = inode->mappings; vma; vma = vma->inode_next) {
+		if (!mapped_at(vma, index, pfn))
+			continue;
+		if (vma->flags & VMA_LOCKED)
+			return false;
+		users--;
+	}
+	return !users;
 }
 
 void mm_write_protect(struct inode *inode, uint64_t page_index)

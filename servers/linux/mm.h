@@ -78,5 +78,7 @@ struct span user_span(struct thread *thread, uint64_t address, size_t size, bool
 void mm_unmap_file_range(struct inode *inode, uint64_t first_page, uint64_t last_page);
 /* The page leaves the file: out of every process that maps it. What is private to one stays. */
 void mm_unmap_file_page(struct inode *inode, uint64_t index, pfn_t pfn);
+/* Do mappings account for all of the page's users, and is none of them locked in memory? */
+bool mm_may_unmap(const struct inode *inode, uint64_t index, pfn_t pfn, uint32_t users);
 /* Writable shared mappings: make the page clean-and-write-protected in every process before it is written back. */
 void mm_write_protect(struct inode *inode, uint64_t page_index);

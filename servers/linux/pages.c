@@ -236,15 +236,21 @@ static void keep_some_free(void)
 		memory.pause = RECLAIM_PAUSE;
 }
 
+/* Without waiting, but address spaces may lose pages, as while others run. */
+static bool make_room(void)
+{
+	return page_cache_reclaim(memory.low) || page_cache_reclaim_mapped(memory.low);
+}
+
 /* False: there is nothing left to take. */
 static bool wait_for_room(void)
 {
-	if (page_cache_reclaim(memory.low))
-		return true;
 	if (!fiber_current())
-		return false;
+		return page_cache_reclaim(memory.low);
+	if (make_room())
+		return true;
 	page_cache_wait_writeback();
-	return page_cache_reclaim(memory.low) || memory.free_count > RESERVE_MINIMUM;
+	return make_room() || memory.free_count > RESERVE_MINIMUM;
 }
 
 pfn_t page_allocate(bool zeroed)

@@ -133,6 +133,8 @@ void page_cache_mark_dirty(struct inode *inode, uint64_t index, pfn_t pfn);
 int page_cache_make_writable(struct inode *inode, uint64_t index);
 /* Free up to `wanted` clean unreferenced pages, starting write-back of dirty ones; returns how many were freed now. */
 size_t page_cache_reclaim(size_t wanted);
+/* The same for pages that processes map, which fault them in again. */
+size_t page_cache_reclaim_mapped(size_t wanted);
 void page_cache_wait_writeback(void); /* until some dirty page became clean; at once if none is being written */
 /* Write the dirty pages of [first, last] back and wait (msync): 0 or -errno */
 int page_cache_flush(struct inode *inode, uint64_t first, uint64_t last);

@@ -29,7 +29,7 @@ enum vma_flags {
 	VMA_DONTFORK = 1 << 3,
 	VMA_VDSO = 1 << 4, /* the server's own: never writable, never larger (vdso.c) */
 	VMA_NEVER_WRITABLE = 1 << 6, /* attached read-only: mprotect cannot change that */
-	VMA_LOCKED = 1 << 5, /* by mlock: only the figures and msync know of it, for no page of a process ever leaves memory */
+	VMA_LOCKED = 1 << 5, /* by mlock: its pages of files stay in memory, too */
 };
 
 struct vma_set {

@@ -513,6 +513,13 @@ int page_cache_allocate(struct inode *inode, uint64_t first, uint64_t last)
 
 /* ---- memory is short ---- */
 
+static void lru_spare(struct page *page)
+{
+	page->flags &= (uint16_t)~PAGE_USED;
+	lru_remove(page);
+	lru_append(page);
+}
+
 size_t page_cache_reclaim(size_t wanted)
 {
 	size_t freed = 0, dirty = 0;
@@ -523,12 +530,28 @@ size_t page_cache_reclaim(size_t wanted)
 			cache_remove(page);
 			freed++;
 		} else { /* out of the way of the next search */
-			page->flags &= (uint16_t)~PAGE_USED;
-			lru_remove(page);
-			lru_append(page);
+			lru_spare(page);
 		}
 	}
 	if (freed < wanted && dirty > 0)
 		writeback_kick(wanted < 256 ? 256 : wanted);
+	return freed;
+}
+
+size_t page_cache_reclaim_mapped(size_t wanted)
+{
+	size_t freed = 0;
+	for (size_t budget = cached_pages; budget > 0 && freed < wanted && lru_first != NULL; budget--) {
+		struct page *page = lru_first;
+		pfn_t pfn = page_pfn(page);
+		if (page->flags & (PAGE_BUSY | PAGE_DIRTY) ||
+		    !mm_may_unmap(page->inode, page->index, pfn, page->references - 1)) {
+			lru_spare(page);
+			continue;
+		}
+		mm_unmap_file_page(page->inode, page->index, pfn);
+		cache_remove(page);
+		freed++;
+	}
 	return freed;
 }

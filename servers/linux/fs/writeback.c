@@ -180,6 +180,7 @@ void space_reserve(struct inode *inode, uint64_t index, pfn_t pfn)
 int page_cache_make_writable(struct inode *inode, uint64_t index)
 {
 	bool through;
+	writeback_throttle();
 	pfn_t pfn = page_cache_peek(inode, index);
 	if (pfn == PFN_NONE)
 		return 0;

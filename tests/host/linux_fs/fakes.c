@@ -150,6 +150,11 @@ void mm_unmap_file_page(struct inode *inode, uint64_t index, pfn_t pfn)
 {
 	(void)inode, (void)index, (void)pfn;
 }
+bool mm_may_unmap(const struct inode *inode, uint64_t index, pfn_t pfn, uint32_t users)
+{
+	(void)inode, (void)index, (void)pfn;
+	return users == 0;
+}
 void mm_write_protect(struct inode *inode, uint64_t index)
 {
 	(void)inode, (void)index;
