@@ -939,6 +939,17 @@ static void hang(int signal_number)
 	abort();
 }
 
+/* Of power cuts, or of the states of commits. */
+static void test_seeds(uint64_t from, uint64_t to, bool states)
+{
+	for (uint64_t seed = from; seed < to; seed++) {
+		if (states)
+			test_commit_states(seed);
+		else
+			test_power_cut(seed);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	/* In memory, where there is such a place: e2fsck waits for what it writes. */
@@ -953,16 +964,10 @@ int main(int argc, char **argv)
 	signal(SIGALRM, hang);
 	alarm(300 * effort); /* on a busy machine, too */
 	make_content();
-	/* Seeds of power cuts, from and to; with a third argument, of the states of commits. */
 	if (argc > 2) {
 		alarm(0);
-		for (uint64_t seed = (uint64_t)atoi(argv[1]); argc > 3 && seed < (uint64_t)atoi(argv[2]);
-		     seed++)
-			test_commit_states(seed);
-		if (argc > 3)
-			return checks_report();
-		for (uint64_t seed = (uint64_t)atoi(argv[1]); seed < (uint64_t)atoi(argv[2]); seed++)
-			test_power_cut(seed);
+		test_seeds((uint64_t)atoi(argv[1]), (uint64_t)atoi(argv[2]), argc > 3);
+		shell("rm -rf %s", work_folder);
 		return checks_report();
 	}
 	if (argc > 1)
