@@ -574,7 +574,7 @@ INLINE void answer_call(struct cpu *cpu, struct thread *thread, struct thread *c
 INLINE void answer_kernel(struct cpu *cpu, struct thread *thread, struct thread *caller,
                           struct endpoint *endpoint, uint64_t info, bool bulky)
 {
-	if (caller->poked)
+	if (caller->detained)
 		return;
 	if (bulky && info == MESSAGE_INFO(REPLY_REGISTERS, REPLY_REGISTERS_WORDS)) {
 		if (!thread_buffer(thread) || !reply_registers(thread, caller))

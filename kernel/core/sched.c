@@ -66,7 +66,11 @@ static void sched_requeue(struct cpu *cpu, struct thread *thread, bool first)
 		sched_enqueue(thread);
 }
 
-/* A plain slice is used up: whoever runs on it goes behind its equals. */
+/*
+ * A plain slice is used up: whoever runs on it goes behind its equals. So does a foreign thread whose call is
+ * being worked on with it, once it is answered: programs that live on system calls would keep their turn for
+ * as long as they make some. The path of native calls does not look for that.
+ */
 static void slice_ends(struct cpu *cpu, struct sched_context *context)
 {
 	struct thread *thread = cpu->current;
@@ -74,6 +78,8 @@ static void slice_ends(struct cpu *cpu, struct sched_context *context)
 	context->left = (int64_t)context->budget;
 	if (thread && sched_payer(thread) == context && thread->state == THREAD_STATE_RUNNING)
 		sched_requeue(cpu, thread, false);
+	if (context->thread && context->thread != thread && thread_is_foreign(context->thread))
+		context->thread->late = true;
 }
 
 /* Nothing is left, or was before what is due by now came back. */

@@ -70,11 +70,16 @@ void thread_wake(struct thread *thread)
 	if (thread_goes_home(thread))
 		return;
 	thread->state = THREAD_STATE_READY;
+	thread->late = false;
 	sched_enqueue(thread);
 }
 
 void thread_wake_first(struct thread *thread)
 {
+	if (thread->late) {
+		thread_wake(thread);
+		return;
+	}
 	if (thread_goes_home(thread))
 		return;
 	thread->state = THREAD_STATE_READY;

@@ -59,3 +59,11 @@ def test_one_that_waits_delays_nobody():
     times = [float(end) - float(begin) for begin, end in re.findall(r"took (\S+) (\S+)", result.stdout.decode())]
     equal(len(times), 2, "measurements")
     check(times[1] < 3 * times[0] + 0.5, "beside those that wait", times)
+
+
+def test_who_lives_on_calls_loses_turns_too():
+    """A program whose slices nearly always end while the server works for it; in counted time, so that the host's load does not matter."""
+    script = ("dd if=/dev/zero of=/dev/null bs=64k count=20000 2>/dev/null & i=0; "
+              "while kill -0 $! 2>/dev/null; do /bin/busybox true; i=$((i + 1)); done; echo $i")
+    turns = int(shell(script, options=["--icount"], timeout=120).ok().stdout)
+    check(turns >= 12, "programs that ran beside it", turns)

@@ -62,8 +62,9 @@ struct thread {
 		struct {
 			uint8_t poked; /* the syscall endpoint is to be told of it; set by any CPU */
 			uint8_t away;  /* `cpu` is not `home` */
+			uint8_t late;  /* its slice ended while others worked on it: behind its equals, once */
 		};
-		uint16_t detained; /* any of them: to run it takes more than returning to user mode */
+		uint32_t detained; /* any of them: to run it takes more than returning to user mode */
 	};
 	uint8_t canceled; /* it is to stop, at home or before its next turn elsewhere; set with the lock */
 	uint8_t lent;     /* by its waiters, since it left home; written there, and only raised */

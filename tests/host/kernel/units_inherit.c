@@ -490,6 +490,51 @@ static struct reply *reply_at(cptr_t cap)
 	return slot_object(init_slot_at(cap));
 }
 
+static struct thread *make_program(unsigned priority, const struct server *server)
+{
+	cptr_t cap = make_thread(priority);
+
+	CHECK(INVOKE(cap, THREAD_SUSPEND) == ERR_NONE);
+	CHECK(INVOKE(cap, THREAD_BIND, BIND_SYSCALL, server->endpoint) == ERR_NONE);
+	CHECK(INVOKE(cap, THREAD_SET_FOREIGN, 1) == ERR_NONE && INVOKE(cap, THREAD_RESUME) == ERR_NONE);
+	return thread_at(cap);
+}
+
+/* Programs that live on calls have turns like others, and whole ones. */
+static void test_slice_ends_in_a_foreign_call(void)
+{
+	struct thread *program, *other;
+	struct server s;
+
+	begin();
+	s = new_server(40);
+	other = thread_at(make_thread(10));
+	program = make_program(10, &s);
+	budget_set(program->sched, 2 * MS, 2 * MS);
+	budget_set(other->sched, 2 * MS, 2 * MS);
+	block_for_ever();
+	receives(&s, s.reply);
+	run(program);
+	enter(77, &(struct call){0});
+	pass(2 * MS + 100);
+	CHECK(running() == s.thread);
+	answers_and_receives(&s);
+	CHECK(running() == other);
+	pass(2 * MS + 100);
+	CHECK(running() == program && !program->late);
+	enter(77, &(struct call){0});
+	pass(MS);
+	answers_and_receives(&s);
+	CHECK(running() == program);
+	/* Nor later because it had to wait for its answer then. */
+	enter(77, &(struct call){0});
+	pass(2 * MS);
+	receives(&s, s.other);
+	CHECK(running() == other && program->late);
+	pass(2 * MS + 100);
+	CHECK(running() == other);
+}
+
 /* A foreign thread's calls: parked while the server takes another one, answered by themselves, and answered
  * with registers. */
 static void test_foreign_calls(void)
@@ -497,16 +542,11 @@ static void test_foreign_calls(void)
 	struct thread *program, *other;
 	struct thread_registers registers = {.rip = 0x5000, .rbx = 3, .r15 = 15};
 	struct server s;
-	cptr_t cap;
 
 	begin();
 	s = new_server(40);
-	cap = make_thread(10);
-	program = thread_at(cap);
 	other = thread_at(make_thread(10));
-	CHECK(INVOKE(cap, THREAD_SUSPEND) == ERR_NONE);
-	CHECK(INVOKE(cap, THREAD_BIND, BIND_SYSCALL, s.endpoint) == ERR_NONE);
-	CHECK(INVOKE(cap, THREAD_SET_FOREIGN, 1) == ERR_NONE && INVOKE(cap, THREAD_RESUME) == ERR_NONE);
+	program = make_program(10, &s);
 	block_for_ever();
 	CHECK(running() == s.thread);
 	receives(&s, s.reply);
@@ -568,6 +608,7 @@ unsigned units_inherit(unsigned *passed)
 	test_waiter_changes_priority();
 	test_bound_bits_free_the_reply();
 	test_foreign_calls();
+	test_slice_ends_in_a_foreign_call();
 	*passed += checks_passed;
 	return checks_failed;
 }
