@@ -94,6 +94,12 @@ static struct slot *reply_vspace(const struct thread *replier)
 	               : slot;
 }
 
+/* A large page is one entry, as a small one is. */
+static inline bool map_is_bounded(uint64_t pages, uint64_t flags)
+{
+	return pages <= REPLY_MAP_PAGES || (flags & MAP_LARGE && pages <= REPLY_MAP_PAGES * LARGE_PAGES);
+}
+
 /* Everything but the mapping, which may fail: then the thread faults again. */
 static enum error reply_check_kernel(struct thread *replier)
 {
@@ -104,6 +110,8 @@ static enum error reply_check_kernel(struct thread *replier)
 		return ERR_ARGUMENT;
 	if (flags & REPLY_REGISTERS && message_words(info) < REPLY_REGISTERS_WORDS)
 		return ERR_ARGUMENT;
+	if (flags & REPLY_MAP && !map_is_bounded(argument(replier, 4), argument(replier, 5)))
+		return ERR_RANGE;
 	if (flags & REPLY_VSPACE && !message_caps(info))
 		return ERR_ARGUMENT;
 	if (flags & REPLY_VSPACE && !reply_vspace(replier))
@@ -143,6 +151,8 @@ bool reply_map(struct thread *replier)
 	        .flags = argument(replier, 5),
 	};
 
+	if (!map_is_bounded(request.pages, request.flags))
+		return false;
 	/* It has made its tour: what this mapping replaced is in no TLB any more. */
 	if (replier->flags & THREAD_RESTARTED) {
 		replier->flags &= ~(uint32_t)THREAD_RESTARTED;

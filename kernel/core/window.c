@@ -12,8 +12,7 @@
 #include <kernel/syscall.h>
 #include <kernel/window.h>
 
-#define PROTECT_PAGES   16 /* between two preemption points: each is found from the root table */
-#define REPLY_MAP_PAGES 64
+#define PROTECT_PAGES 16 /* between two preemption points: each is found from the root table */
 
 void window_init(struct window *window)
 {
@@ -171,8 +170,7 @@ void window_map_for_reply(struct thread *replier, uint64_t window, const struct 
 	struct slot *slot;
 	uint64_t done = 0;
 
-	if (cspace_find(replier, window, OBJECT_WINDOW, RIGHT_MANAGE, &slot) ||
-	    request->pages > REPLY_MAP_PAGES)
+	if (cspace_find(replier, window, OBJECT_WINDOW, RIGHT_MANAGE, &slot))
 		return;
 	if (map_check(slot_object(slot), request) != ERR_NONE)
 		return;

@@ -91,6 +91,9 @@ enum fault_access {
 	FAULT_PRESENT = 1 << 3, /* the page was there, the right was missing */
 };
 
+/* The most that a reply may map: pages of 4 KiB or, with MAP_LARGE, of 2 MiB. */
+#define REPLY_MAP_PAGES 64
+
 /*
  * Labels of replies to the messages above: flags. Without any, a faulting thread tries again, and a foreign
  * system call returns word 0 in rax.
@@ -101,7 +104,8 @@ enum reply_flags {
 	/* words 6..25 are a struct thread_registers that replaces all general registers; rax too. */
 	REPLY_REGISTERS = 1 << 1,
 	/* Perform WINDOW_MAP first: word 1 = Window, 2 = address, 3 = first page of the Memory, 4 = pages,
-	 * 5 = rights | map flags. If it fails, the thread faults again. */
+	 * 5 = rights | map flags. At most 64 pages (REPLY_MAP_PAGES), with MAP_LARGE 64 large ones; of more
+	 * the answer is RANGE, and nothing has happened. If the mapping fails, the thread faults again. */
 	REPLY_MAP = 1 << 2,
 	/* A poke that is pending is taken back: this reply has dealt with it. */
 	REPLY_CONSUME_POKE = 1 << 3,

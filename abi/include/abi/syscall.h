@@ -34,7 +34,7 @@
 	/* r14 = REPLY_PAIR(answer, receive): answer, then receive as SYS_RECV. */                            \
 	SYSCALL(SYS_REPLY_RECV, 4)                                                                           \
 	/* r14 low half = Reply: answer and go on. RANGE: registers for a foreign or faulting thread that it must */ \
-	/* not have. */                                                                                       \
+	/* not have, or more pages for it than REPLY_MAP_PAGES. */                                            \
 	SYSCALL(SYS_REPLY, 5)                                                                                \
 	/* rdi = Notification (WRITE): OR the capability's badge into its word. Never waits. */               \
 	SYSCALL(SYS_SIGNAL, 6)                                                                               \

@@ -35,7 +35,7 @@ void reply_fail(struct reply *reply);
 
 /*
  * Perform the mapping that an answer with REPLY_MAP asks for. False: its tour comes first, then the answer
- * has to be given again.
+ * has to be given again; or, and nothing has changed, it asks for too much.
  */
 bool reply_map(struct thread *replier);
 

@@ -196,6 +196,56 @@ static void test_fault(void)
 	CHECK(touched == 99);
 }
 
+/* To the waiting fault of a thread that reads AREA + 8: its address comes again until the page is there. */
+static unsigned answer_with_map(cptr_t endpoint, cptr_t reply, cptr_t window, uint64_t pages, uint64_t flags)
+{
+	last = (struct registers){.cap = endpoint,
+	                          .info = MESSAGE_INFO(REPLY_MAP, 6),
+	                          .words = {0, window, AREA, 0, pages, RIGHT_READ | RIGHT_WRITE | flags},
+	                          .reply = REPLY_PAIR(reply, 0),
+	                          .deadline = now() + 100000000};
+	return sys(SYS_REPLY_RECV);
+}
+
+/* An answer maps up to 64 pages of either size; more is refused, and the answer is still to be given. */
+static void check_reply_map(uint64_t pages, uint64_t flags, bool bounded)
+{
+	cptr_t endpoint = new_endpoint(), reply = new_reply(), window = object_new(OBJECT_WINDOW, 0),
+	       memory = object_new(OBJECT_MEMORY, LARGE_PAGE_BITS);
+	struct worker w = worker_new(0, toucher, LOW);
+
+	touched = 1;
+	OK(op(window, WINDOW_BIND, memory, INIT_SLOT_VSPACE, RIGHT_READ | RIGHT_WRITE));
+	OK(op(w.thread, THREAD_BIND, BIND_FAULT, endpoint));
+	worker_start(&w);
+	OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+	if (!bounded) {
+		EXPECT(answer_with_map(endpoint, reply, window, pages, flags), ERR_RANGE);
+		EXPECT(sys(SYS_REPLY), ERR_RANGE);
+	} else if (pages > 512) { /* than the Memory has */
+		OK(answer_with_map(endpoint, reply, window, pages, flags));
+		CHECK(last.info == MESSAGE_INFO(LABEL_PAGE_FAULT, 4) && last.words[0] == AREA + 8);
+	}
+	if (!bounded || pages > 512)
+		pages = 1, flags = 0;
+	/* The next message is of the undefined instruction behind the access. */
+	OK(answer_with_map(endpoint, reply, window, pages, flags));
+	CHECK(message_label(last.info) == LABEL_EXCEPTION && touched == 0);
+	test_restart();
+}
+
+static void test_reply_map(void)
+{
+	check_reply_map(1, 0, true);
+	check_reply_map(REPLY_MAP_PAGES, 0, true);
+	check_reply_map(REPLY_MAP_PAGES + 1, 0, false);
+	check_reply_map(512, 0, false);
+	check_reply_map(512, MAP_LARGE, true);
+	check_reply_map(REPLY_MAP_PAGES * 512ul, MAP_LARGE, true);
+	check_reply_map((REPLY_MAP_PAGES + 1) * 512ul, MAP_LARGE, false);
+	check_reply_map(UINT64_MAX, MAP_LARGE, false);
+}
+
 static void test_fault_without_handler(void)
 {
 	struct worker w = worker_new(0, toucher, LOW);
@@ -476,6 +526,7 @@ const struct test tests_threads[] = {
         {"thread.registers", "registers are read and written, only while it does not run", test_registers},
         {"thread.rights", "what is bound or configured needs its rights", test_rights},
         {"thread.fault", "a page fault is answered with a mapping, an exception with registers", test_fault},
+        {"thread.reply-map", "an answer maps up to 64 pages of either size, more is refused", test_reply_map},
         {"thread.no-handler", "a fault without handler stops the thread", test_fault_without_handler},
         {"thread.foreign", "foreign system calls, and pokes between them", test_foreign},
         {"thread.foreign-priority", "a parked foreign call is answered: the higher priority goes on",
