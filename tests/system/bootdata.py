@@ -75,8 +75,14 @@ def test_boot_images():
 def test_cpus():
     for cpu in ("qemu32", "qemu64,-lm", "qemu64,-nx", "qemu64,-syscall", "pentium3", "486"):
         says("Pith: this CPU has no 64-bit mode, no SYSCALL or no no-execute pages", cpu=cpu, initrd=IMAGE)
-    for feature in ("mce", "apic", "pge", "fxsr", "sse2"):
-        says("Pith: this CPU lacks MCE, APIC, PGE, FXSR or SSE2", cpu=f"qemu64,-{feature}", initrd=IMAGE)
+    features = ("fpu", "tsc", "msr", "pae", "mce", "cx8", "apic", "pge", "cmov", "pat", "mmx", "fxsr", "sse", "sse2")
+    for feature in features:
+        says(f"Pith: this CPU lacks {', '.join(features[:-1]).upper()} or {features[-1].upper()}", cpu=f"qemu64,-{feature}", initrd=IMAGE)
+
+
+def test_no_clock():
+    """Nothing that the TSC could be measured against: neither clock is there, or moves."""
+    says("kernel panic: time: neither HPET nor PIT measures the TSC", chipset="q35,hpet=off,pit=off", initrd=IMAGE)
 
 
 def test_no_tables():

@@ -8,6 +8,10 @@
 
 #define PHYSICAL(symbol) ((symbol) - KERNEL_IMAGE_BASE)
 
+/* Bits of CPUID.1:EDX, as message_features names them: what the kernel uses, and what any 64-bit code may use unasked. */
+#define FEATURES (1 << 0 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 16 | \
+		  1 << 23 | 1 << 24 | 1 << 25 | 1 << 26)
+
 #define MB2_HEADER_MAGIC 0xe85250d6
 #define MB2_LOADER_MAGIC 0x36d76289
 
@@ -74,7 +78,7 @@ boot_32:
 	cpuid
 	not	%edx
 	mov	$message_features, %ebp
-	test	$(1 << 7 | 1 << 9 | 1 << 13 | 1 << 24 | 1 << 26), %edx	/* MCE, APIC, PGE, FXSR, SSE2 */
+	test	$(FEATURES), %edx
 	jnz	boot_fail
 
 	/* 4 directories of 2 MiB pages, present and writable */
@@ -196,7 +200,7 @@ message_loader:
 message_cpu:
 	.asciz	"\nPith: this CPU has no 64-bit mode, no SYSCALL or no no-execute pages\n"
 message_features:
-	.asciz	"\nPith: this CPU lacks MCE, APIC, PGE, FXSR or SSE2\n"
+	.asciz	"\nPith: this CPU lacks FPU, TSC, MSR, PAE, MCE, CX8, APIC, PGE, CMOV, PAT, MMX, FXSR, SSE or SSE2\n"
 	.balign 8
 boot_gdt:
 	.quad	0

@@ -86,29 +86,34 @@ struct clock_sample clock_sample(uint32_t (*read)(void))
 	return best;
 }
 
-static uint64_t clock_measure(const struct clock *clock)
+/* In cycles, some ten times what a measurement takes of a fast CPU: the clock stands still. */
+#define PATIENCE (1ul << 30)
+
+static bool clock_measure(const struct clock *clock, uint64_t *hz)
 {
 	struct clock_sample from = clock_sample(clock->read), to;
 
 	do {
 		to = clock_sample(clock->read);
-	} while (to.count - from.count < clock->duration);
-	return multiply_divide(to.tsc - from.tsc, clock->hz, to.count - from.count);
+		if (to.count - from.count >= clock->duration) {
+			*hz = multiply_divide(to.tsc - from.tsc, clock->hz, to.count - from.count);
+			return true;
+		}
+	} while (to.tsc - from.tsc < PATIENCE);
+	return false;
 }
 
 static uint64_t tsc_measure(void)
 {
 	struct clock clock;
+	uint64_t hz;
 
-	if (hpet_start(&clock))
-		return clock_measure(&clock);
+	if (hpet_start(&clock) && clock_measure(&clock, &hz))
+		return hz;
 	for (unsigned i = 0; i < 8; i++) {
-		uint64_t hz;
-
 		pit_start(&clock);
-		hz = clock_measure(&clock);
 		/* Unless the emulator slept through the counter's end. */
-		if (!(port_in8(PIT_GATE) & PIT_EXPIRED))
+		if (clock_measure(&clock, &hz) && !(port_in8(PIT_GATE) & PIT_EXPIRED))
 			return hz;
 	}
 	panic("time: neither HPET nor PIT measures the TSC");
