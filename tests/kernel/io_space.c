@@ -483,3 +483,78 @@ TEST(io_limits, "only so many devices at once, and on so many buses")
 	EXPECT(ERR_LIMIT, first, IO_SPACE_ATTACH, CONTROL, bus << 8);
 	EXPECT(ERR_NONE, first, IO_SPACE_ATTACH, CONTROL, 0x1000);
 }
+
+/* ---- its interrupt as a message ---- */
+enum { CONFIG_CAPABILITIES = 0x34, CAPABILITY_MSI = 5 };
+enum { EDU_RAISE = 0x60 / 4, EDU_LOWER = 0x64 / 4 };
+
+/* Where the capability is in the device's configuration. */
+static unsigned messages_find(const struct edu *edu)
+{
+	unsigned at = config_read(edu->requester, CONFIG_CAPABILITIES) & 0xfc;
+
+	while (at && (config_read(edu->requester, at) & 0xff) != CAPABILITY_MSI)
+		at = config_read(edu->requester, at) >> 8 & 0xfc;
+	CHECK(at);
+	return at;
+}
+
+static void messages_enable(const struct edu *edu, uint64_t address, uint64_t data)
+{
+	unsigned at = messages_find(edu);
+	uint32_t head = config_read(edu->requester, at);
+
+	CHECK(head >> 16 & 0x80); /* 64-bit addresses */
+	config_write(edu->requester, at + 4, (uint32_t)address);
+	config_write(edu->requester, at + 8, address >> 32);
+	config_write(edu->requester, at + 12, (uint32_t)data);
+	config_write(edu->requester, at, head | 1u << 16);
+}
+
+static void messages_disable(const struct edu *edu)
+{
+	unsigned at = messages_find(edu);
+
+	config_write(edu->requester, at, config_read(edu->requester, at) & ~(1u << 16));
+}
+
+static void message_send(const struct edu *edu)
+{
+	volatile uint32_t *registers = (volatile uint32_t *)edu->registers;
+
+	registers[EDU_RAISE] = 1;
+	registers[EDU_LOWER] = 1;
+}
+
+TEST(irq_message, "a message that comes while its Irq is not bound arrives when it is")
+{
+	cptr_t irq = slot_new(), notification = object_new(OBJECT_NOTIFICATION, 0);
+	cptr_t signal = derive_badged(notification, RIGHT_WRITE, 0x40);
+	struct result message;
+	struct edu edu;
+
+	if (!present())
+		return;
+	edu = edu_find(2);
+	message = EXPECT(ERR_NONE, INIT_SLOT_IRQ_CONTROL, IRQ_CONTROL_MESSAGE, 0, 0, CPTR_NULL, irq);
+	messages_enable(&edu, message.words[0], message.words[1]);
+	for (unsigned i = 0; i < 3; i++) {
+		struct registers wait = {.cap = notification, .deadline = DEADLINE_POLL};
+
+		message_send(&edu);
+		EXPECT_CALL(ERR_TIMEOUT, SYS_WAIT, wait);
+		EXPECT(ERR_NONE, irq, IRQ_BIND, signal);
+		wait.deadline = soon();
+		CHECK(EXPECT_CALL(ERR_NONE, SYS_WAIT, wait).cap == 0x40);
+		/* Once. */
+		EXPECT(ERR_NONE, irq, IRQ_BIND, CPTR_NULL);
+		EXPECT(ERR_NONE, irq, IRQ_BIND, signal);
+		wait.deadline = DEADLINE_POLL;
+		EXPECT_CALL(ERR_TIMEOUT, SYS_WAIT, wait);
+		message_send(&edu);
+		wait.deadline = soon();
+		CHECK(EXPECT_CALL(ERR_NONE, SYS_WAIT, wait).cap == 0x40);
+		EXPECT(ERR_NONE, irq, IRQ_BIND, CPTR_NULL);
+	}
+	messages_disable(&edu);
+}

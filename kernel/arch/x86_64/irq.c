@@ -127,7 +127,7 @@ bool arch_irq_route_line(unsigned irq, unsigned gsi, unsigned flags)
 void arch_irq_message(unsigned irq, uint64_t *address, uint64_t *data)
 {
 	spin_lock(&irq_lock);
-	irq_use(irq, (struct irq_route){.kind = IRQ_MESSAGE});
+	irq_use(irq, (struct irq_route){.kind = IRQ_MESSAGE, .masked = true});
 	spin_unlock(&irq_lock);
 	*address = 0xfee00000ul | (uint64_t)cpu_local()->apic_id << 12;
 	*data = VECTOR_IRQ + irq;

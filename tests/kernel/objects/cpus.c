@@ -2,8 +2,9 @@
 /* Several CPUs: everything that can be asked of an object, asked from another CPU than its home. */
 #include "test.h"
 
-#define LOW    100
-#define ROUNDS 100
+#define LOW           100
+#define ROUNDS        100
+#define VECTOR_ROUNDS 20000
 
 static struct {
 	volatile cptr_t endpoint, reply, notification, other;
@@ -755,6 +756,52 @@ static void check_taken(cptr_t memory, cptr_t window)
 	CHECK(shared.count[5] == 0);
 }
 
+#define VECTOR_HEADER 512 /* in the image: states, and seven words that are 0, or loading it faults */
+
+/* A word of the header that another thread's call is judging: valid one moment, and not the next. */
+static void change_header(void)
+{
+	volatile uint64_t *header = (volatile uint64_t *)(own_buffer->data + VECTOR_HEADER);
+
+	while (!shared.stop) {
+		header[1] = 1;
+		shared.count[0]++;
+		header[1] = 0;
+	}
+	worker_rest();
+}
+
+/* Vector registers are written out of a buffer that changes meanwhile: they are what was judged. */
+static void test_vector_meanwhile(void)
+{
+	cptr_t window, thread = object_new(OBJECT_THREAD, 0), other = memory_at(AREA, PAGE_BITS, &window);
+	const struct ipc_buffer *seen = (const struct ipc_buffer *)AREA;
+	struct worker worker;
+	uint64_t size = 0, written = 0;
+
+	begin();
+	for (unsigned i = 512; i <= sizeof(own_buffer->data) && !size; i += 64) {
+		__builtin_memset(own_buffer->data, 0, sizeof(own_buffer->data));
+		if (op(thread, THREAD_WRITE_VECTOR, i) == ERR_NONE)
+			size = i;
+	}
+	CHECK(size > VECTOR_HEADER);
+	worker = worker_new_on(cpu(1), 0, change_header, LOW);
+	worker_start(&worker);
+	WAIT_FOR(shared.count[0]);
+	for (unsigned i = 0; i < VECTOR_ROUNDS; i++) {
+		if (op(thread, THREAD_WRITE_VECTOR, size))
+			continue;
+		written++;
+		OK(op(INIT_SLOT_THREAD, THREAD_BIND, BIND_IPC_BUFFER, other));
+		OK(op(thread, THREAD_READ_VECTOR));
+		OK(op(INIT_SLOT_THREAD, THREAD_BIND, BIND_IPC_BUFFER, INIT_SLOT_IPC_BUFFER));
+		CHECK(!*(const volatile uint64_t *)(seen->data + VECTOR_HEADER + 8));
+	}
+	CHECK(written);
+	shared.stop = true;
+}
+
 /* The Memory is unmapped and revoked under a thread that makes calls with it on another CPU. */
 static void test_buffers(void)
 {
@@ -969,6 +1016,8 @@ const struct test tests_cpus[] = {
         {"cpus.shootdown", "a page that was taken away is seen by no CPU", test_shootdown},
         {"cpus.protect", "a page that was made read-only is written by no CPU", test_protect},
         {"cpus.replace", "another page in a page's place is seen by all CPUs", test_replace},
+        {"cpus.vector-meanwhile", "vector registers are written out of a buffer that changes meanwhile",
+         test_vector_meanwhile},
         {"cpus.buffers", "an IPC buffer is taken away under the feet of calls that use it", test_buffers},
         {"cpus.churn", "three CPUs make and revoke trees of objects at the same time", test_churn},
         {"cpus.revoke-derived", "a capability that other CPUs bind all the time is revoked",

@@ -401,6 +401,44 @@ static void test_ports(void)
 	CHECK(own_buffer->data[0] == 2 && own_buffer->data[2] == 2);
 }
 
+static volatile uint64_t protect_steps;
+
+/* Its CPU knows all the pages as writable when they are protected. */
+static void protected_writer(void)
+{
+	volatile uint64_t *pages = (volatile uint64_t *)AREA;
+
+	for (unsigned i = 0; i < 4; i++)
+		pages[i * (PAGE_SIZE / 8)] = 1;
+	protect_steps = 1;
+	while (protect_steps == 1) {
+		struct registers r = {0};
+
+		system_call(SYS_YIELD, &r);
+	}
+	pages[3 * (PAGE_SIZE / 8)] = 2;
+	protect_steps = 3;
+	worker_rest();
+}
+
+static void test_protect_several(void)
+{
+	cptr_t window, endpoint = new_endpoint(), reply = new_reply();
+	struct worker worker = worker_new(0, protected_writer, 100);
+
+	memory_at(AREA, PAGE_BITS + 2, &window);
+	for (unsigned i = 0; i < 4; i++)
+		*(volatile uint64_t *)(AREA + i * PAGE_SIZE) = 1;
+	OK(op(worker.thread, THREAD_BIND, BIND_FAULT, endpoint));
+	protect_steps = 0;
+	worker_start(&worker);
+	WAIT_FOR(protect_steps == 1);
+	OK(op(window, WINDOW_PROTECT, AREA, 4, RIGHT_READ));
+	protect_steps = 2;
+	OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+	CHECK(last.words[0] == AREA + 3 * PAGE_SIZE && protect_steps == 2);
+}
+
 const struct test tests_memory[] = {
         {"untyped.errors", "impossible retypes are refused and change nothing", test_retype_errors},
         {"untyped.again", "a chunk that is free again is cut again, and is zero", test_retype_again},
@@ -409,6 +447,8 @@ const struct test tests_memory[] = {
         {"cnode.tree", "revoking takes what was derived, wherever it went; deleting hands it up", test_tree},
         {"window.errors", "impossible mappings are refused", test_window_errors},
         {"window.map", "mapping, scattering, protecting, harvesting and unmapping", test_map},
+        {"window.protect-several", "all of several pages are protected, also those that the TLB knows",
+         test_protect_several},
         {"window.large", "large and small pages replace each other", test_large_pages},
         {"window.large_stays", "a large page stays while there is no page for the table of a small one",
          test_large_page_stays},

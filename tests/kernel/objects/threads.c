@@ -408,6 +408,45 @@ static void wait_until(deadline_t deadline)
 	EXPECT(send_(SYS_WAIT, nothing, 0, 0, deadline), ERR_TIMEOUT);
 }
 
+/* System calls and interrupts with the flags that user mode can set: NT, AC and DF. */
+static void flag_setter(void)
+{
+	for (;;) {
+		struct registers r = {0};
+
+		__asm__ volatile("pushfq; orq $0x44400, (%%rsp); popfq" : : : "memory", "cc");
+		system_call(SYS_YIELD, &r);
+		__asm__ volatile("pushfq; orq $0x44000, (%%rsp); popfq" : : : "memory", "cc");
+		for (volatile unsigned i = 0; i < 100000; i++)
+			;
+		__asm__ volatile("cld");
+		touched++;
+	}
+}
+
+static void yielder(void)
+{
+	for (;;) {
+		struct registers r = {0};
+
+		system_call(SYS_YIELD, &r);
+		other_counter++;
+	}
+}
+
+/* The kernel enters and leaves without them, or the next iret would fault. */
+static void test_flags(void)
+{
+	struct worker a = worker_new(0, flag_setter, LOW), b = worker_new(1, spin, LOW),
+	              c = worker_new(2, yielder, LOW);
+
+	touched = counter = other_counter = 0;
+	worker_start(&a);
+	worker_start(&b);
+	worker_start(&c);
+	WAIT_FOR(touched > 2 && counter && other_counter);
+}
+
 static void test_round_robin(void)
 {
 	struct worker a = worker_new(0, spin, LOW), b = worker_new(1, spin_other, LOW);
@@ -533,6 +572,7 @@ const struct test tests_threads[] = {
          test_foreign_priority},
         {"thread.poke", "a poke reaches a thread that runs", test_poke_running},
         {"thread.suspend", "suspending cancels a wait", test_suspend},
+        {"thread.flags", "a thread that sets NT, AC and DF harms nobody", test_flags},
         {"sched.round-robin", "equals take turns", test_round_robin},
         {"sched.budget", "a budget limits a thread of higher priority", test_budget},
         {"sched.renewed", "a budget that is configured again and again is not renewed", test_renewed},
