@@ -4,7 +4,7 @@
 
 #define LOW           100
 #define ROUNDS        100
-#define VECTOR_ROUNDS 20000
+#define VECTOR_ROUNDS 50000
 
 static struct {
 	volatile cptr_t endpoint, reply, notification, other;
@@ -758,15 +758,28 @@ static void check_taken(cptr_t memory, cptr_t window)
 
 #define VECTOR_HEADER 512 /* in the image: states, and seven words that are 0, or loading it faults */
 
-/* A word of the header that another thread's call is judging: valid one moment, and not the next. */
+/* A word of the header that another thread's call is judging: valid one moment, and not the next. At a pause
+ * the emulator lets the next CPU run. */
 static void change_header(void)
 {
 	volatile uint64_t *header = (volatile uint64_t *)(own_buffer->data + VECTOR_HEADER);
 
 	while (!shared.stop) {
-		header[1] = 1;
-		shared.count[0]++;
-		header[1] = 0;
+		header[1] = shared.count[0]++ % 2;
+		__asm__ volatile("pause");
+	}
+	worker_rest();
+}
+
+/* One deadline after the other: at each an emulator that counts instructions lets the next CPU run, too. */
+static void keep_time(void)
+{
+	cptr_t nothing = shared.notification;
+
+	while (!shared.stop) {
+		struct registers r = {.cap = nothing, .deadline = now() + 1000 + shared.count[1]++ % 512};
+
+		system_call(SYS_WAIT, &r);
 	}
 	worker_rest();
 }
@@ -776,10 +789,11 @@ static void test_vector_meanwhile(void)
 {
 	cptr_t window, thread = object_new(OBJECT_THREAD, 0), other = memory_at(AREA, PAGE_BITS, &window);
 	const struct ipc_buffer *seen = (const struct ipc_buffer *)AREA;
-	struct worker worker;
+	struct worker worker, timer;
 	uint64_t size = 0, written = 0;
 
 	begin();
+	shared.notification = object_new_on(cpu(2), OBJECT_NOTIFICATION);
 	for (unsigned i = 512; i <= sizeof(own_buffer->data) && !size; i += 64) {
 		__builtin_memset(own_buffer->data, 0, sizeof(own_buffer->data));
 		if (op(thread, THREAD_WRITE_VECTOR, i) == ERR_NONE)
@@ -787,7 +801,9 @@ static void test_vector_meanwhile(void)
 	}
 	CHECK(size > VECTOR_HEADER);
 	worker = worker_new_on(cpu(1), 0, change_header, LOW);
+	timer = worker_new_on(cpu(2), 1, keep_time, LOW);
 	worker_start(&worker);
+	worker_start(&timer);
 	WAIT_FOR(shared.count[0]);
 	for (unsigned i = 0; i < VECTOR_ROUNDS; i++) {
 		if (op(thread, THREAD_WRITE_VECTOR, size))
