@@ -408,8 +408,103 @@ static void test_mail_during_flush(void)
 	end();
 }
 
+#define AT 0x40000000ul
+
+/* A Window of two pages, the first of which the other CPU knows. */
+static cptr_t map_for_both(void)
+{
+	cptr_t memory = make(OBJECT_MEMORY, PAGE_BITS + 1), window = make(OBJECT_WINDOW, 0);
+
+	run(init);
+	CHECK(INVOKE(window, WINDOW_BIND, memory, INIT_SLOT_VSPACE, RIGHT_READ | RIGHT_WRITE) == ERR_NONE);
+	CHECK(INVOKE(window, WINDOW_MAP, AT, 0, 1, RIGHT_READ | RIGHT_WRITE) == ERR_NONE);
+	settle();
+	tlb_touch(1, AT, true);
+	return window;
+}
+
+/* Somebody unmaps a page, and before the other CPU knows of it, the Window goes: nothing is left to remove,
+ * but it stays until that CPU knows. */
+static void test_unbind_what_is_unmapped(void)
+{
+	struct window *object;
+	cptr_t window;
+
+	begin();
+	window = map_for_both();
+	object = slot_object(init_slot_at(window));
+	world_waits = false;
+	INVOKE(INIT_SLOT_VSPACE, VSPACE_UNMAP, AT, 1);
+	CHECK(init->state == THREAD_STATE_TRAVELLING && running() == near);
+	INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, window);
+	CHECK(near->state == THREAD_STATE_TRAVELLING && !slot_empty(&object->vspace));
+	settle();
+	CHECK(status_of(near) == ERR_NONE && slot_empty(init_slot_at(window)));
+	end();
+}
+
+/* All free table pages may still be walked by the other CPU: the call that needs one goes there first. */
+static void test_tables_walked_elsewhere(void)
+{
+	cptr_t window;
+
+	begin();
+	window = map_for_both();
+	CHECK(INVOKE(window, WINDOW_MAP, AT + (1ul << 31), 0, 1, RIGHT_READ) == ERR_NONE);
+	CHECK(INVOKE(INIT_SLOT_VSPACE, VSPACE_UNMAP, AT + (1ul << 31), 1) == ERR_NONE);
+	settle();
+	run(init);
+	world_waits = false;
+	INVOKE(INIT_SLOT_VSPACE, VSPACE_RECLAIM);
+	CHECK(init->state == THREAD_STATE_TRAVELLING && running() == near);
+	INVOKE(window, WINDOW_MAP, AT + (1ul << 31), 0, 1, RIGHT_READ);
+	CHECK(near->state == THREAD_STATE_TRAVELLING);
+	settle();
+	run(near);
+	call_again();
+	CHECK(status_of(near) == ERR_NONE && word_of(near, 0) == 1);
+	end();
+}
+
+/* An answer replaces a page: the thread that waits for it goes on when all CPUs know. */
+static void test_reply_replaces(uint64_t number)
+{
+	struct call answer = {.info = MESSAGE_INFO(REPLY_MAP, 6),
+	                      .words = {0, 0, AT, 1, 1, RIGHT_READ},
+	                      .deadline = DEADLINE_NEVER};
+	struct thread *faulter;
+	cptr_t faulter_cap;
+
+	begin();
+	faulter_cap = make_thread(PRIORITY_MAX);
+	faulter = thread_at(faulter_cap);
+	answer.cap = server;
+	answer.reply = reply;
+	answer.words[1] = map_for_both();
+	CHECK(INVOKE(faulter_cap, THREAD_BIND, BIND_FAULT, server) == ERR_NONE);
+	run(near);
+	enter(SYS_RECV, &(struct call){.cap = server, .reply = reply, .deadline = DEADLINE_NEVER});
+	run(faulter);
+	fault(AT, FAULT_WRITE);
+	CHECK(running() == near && faulter->state == THREAD_STATE_BLOCKED_REPLY);
+	world_waits = false;
+	enter(number, &answer);
+	CHECK(near->state == THREAD_STATE_TRAVELLING && faulter->state == THREAD_STATE_BLOCKED_REPLY);
+	CHECK(cpu_at(1)->flushed < thread_vspace(near)->edited);
+	settle();
+	CHECK(cpu_at(1)->flushed >= thread_vspace(near)->edited);
+	run(near);
+	call_again();
+	CHECK(near->state != THREAD_STATE_TRAVELLING && faulter->state != THREAD_STATE_BLOCKED_REPLY);
+	end();
+}
+
 unsigned units_cpus(unsigned *passed)
 {
+	test_unbind_what_is_unmapped();
+	test_tables_walked_elsewhere();
+	test_reply_replaces(SYS_REPLY);
+	test_reply_replaces(SYS_REPLY_RECV);
 	test_call();
 	test_resume_forgets_suspend();
 	test_suspend_traveller();

@@ -2,6 +2,8 @@
 /* What nobody in his right mind does, and what it must not lead to. */
 #include <string.h>
 
+#include <kernel/message.h>
+
 #include "../check.h"
 #include "fake.h"
 #include "units.h"
@@ -156,8 +158,51 @@ static void test_revoke_while_others_derive(void)
 	CHECK(derived < 200 && !init_slot_at(endpoint)->child);
 }
 
+static struct thread *first, *second;
+static unsigned sent, arrived;
+
+/* Another CPU sends a copy of the capability as often as it gets the lock. */
+static void send_more(struct thread *thread)
+{
+	uint64_t info = MESSAGE_INFO_CAPS(0, 0, 1, 0);
+
+	(void)thread;
+	if (!(derived_from->flags & SLOT_DOOMED) || sent == 1000)
+		return;
+	sent++;
+	thread_buffer(second)->receive_slots[0] = new_slot();
+	arrived += message_caps(message_transfer_caps(first, second, info));
+}
+
+/* An original goes with its Untyped: while what was derived from it is taken away there is nothing more of it
+ * to be had. */
+static void test_revoke_while_others_send(void)
+{
+	cptr_t untyped, original;
+
+	begin();
+	first = thread_at(make_thread(1));
+	second = thread_at(make_thread(1));
+	untyped = make(OBJECT_UNTYPED, 12);
+	original = new_slot();
+	CHECK(INVOKE(untyped, UNTYPED_RETYPE, OBJECT_ENDPOINT, 1, CPTR_NULL, original) == ERR_NONE);
+	derived_from = init_slot_at(original);
+	for (unsigned i = 0; i < 100; i++)
+		slot_derive(derived_from, init_slot_at(new_slot()), RIGHT_ALL);
+	thread_buffer(first)->caps[0] = original;
+	sent = arrived = 0;
+	fake_after_invoke = send_more;
+	fake_interrupt_every = 1;
+	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_REVOKE, untyped) == ERR_NONE);
+	fake_interrupt_every = 0;
+	fake_after_invoke = NULL;
+	CHECK(sent > 0 && sent < 1000 && arrived == 0);
+	CHECK(slot_empty(init_slot_at(original)));
+}
+
 unsigned units_hostile(unsigned *passed)
 {
+	test_revoke_while_others_send();
 	test_reply_replaced_by_busy_one();
 	test_capability_changes_meanwhile();
 	test_memory_of_suicide();
