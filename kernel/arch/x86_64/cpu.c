@@ -26,6 +26,8 @@ _Static_assert(offsetof(struct cpu_stacks, ist) == STACK_BOOT_TOP, "boot.S");
 _Static_assert(sizeof(struct cpu_stacks) == STACKS_SIZE, "boot.S");
 
 #define VENDOR_INTEL 0x6c65746e /* the last four letters of GenuineIntel */
+#define VENDOR_AMD   0x444d4163 /* of AuthenticAMD */
+#define VENDOR_HYGON 0x656e6975 /* of HygonGenuine */
 #define VENDOR_TCG   0x47435447 /* of TCGTCGTCGTCG */
 
 struct cpu_features cpu_features;
@@ -67,6 +69,10 @@ void cpu_detect(void)
 	f->rdtscp = extended.d >> 27 & 1;
 	f->tcg = (basic.c >> 31 & 1) && cpuid(0x40000000, 0).d == VENDOR_TCG;
 	f->pcid = (basic.c >> 17 & 1) && (structured.b >> 10 & 1);
+	/* Others load them always, and so do newer ones of these. The emulator, which calls itself AMD's, has
+	 * none. */
+	f->x87_pointers_stay = !f->tcg && (vendor.c == VENDOR_AMD || vendor.c == VENDOR_HYGON) &&
+	                       !(cpuid(0x80000000, 0).a >= 0x80000008 && (cpuid(0x80000008, 0).b >> 2 & 1));
 	/* Intel's do, unless they say that they do not. */
 	f->meltdown =
 	        vendor.c == VENDOR_INTEL && !((structured.d >> 29 & 1) && (msr_read(MSR_CAPABILITIES) & 1));

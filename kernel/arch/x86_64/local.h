@@ -173,9 +173,10 @@ extern char entry_start[], entry_end[];
 struct cpu_features {
 	bool fsgsbase, smep, smap, umip, xsave, xsaveopt, avx, x2apic, tsc_deadline, tsc_adjust, large_1g,
 	        rdtscp, rdrand;
-	bool pcid;     /* and INVPCID */
-	bool tcg;      /* no CPU but QEMU's emulator */
-	bool meltdown; /* user mode can find out what kernel pages hold: wants KPTI */
+	bool pcid;              /* and INVPCID */
+	bool x87_pointers_stay; /* vector.c */
+	bool tcg;               /* no CPU but QEMU's emulator */
+	bool meltdown;          /* user mode can find out what kernel pages hold: wants KPTI */
 };
 extern struct cpu_features cpu_features;
 void cpu_detect(void);

@@ -51,8 +51,22 @@ static void registers_save(struct arch_vector *vector)
 		__asm__ volatile("fxsave64 %0" : "=m"(vector->area));
 }
 
+/*
+ * Where the last x87 instruction and its operand were: such CPUs keep the last thread's unless an exception
+ * is pending in what is loaded. So they become those of an instruction here, on an empty stack and with
+ * nothing pending. Tests run it, but no emulator has what it is for: that it helps is unseen.
+ */
+static void x87_pointers_clear(void)
+{
+	static const uint32_t zero;
+
+	__asm__ volatile("fnclex\n\temms\n\tfildl %0" : : "m"(zero));
+}
+
 static void registers_load(const struct arch_vector *vector)
 {
+	if (cpu_features.x87_pointers_stay)
+		x87_pointers_clear();
 	if (cpu_features.xsave)
 		__asm__ volatile("xrstor64 %0" : : "m"(vector->area), "a"(-1), "d"(-1));
 	else
