@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <kernel/arch.h>
 #include <kernel/io_ports.h>
+#include <kernel/lock.h>
 #include <kernel/syscall.h>
 
 #define STRING_MAX sizeof(((struct ipc_buffer *)0)->data)
+#define STRING_RUN 64 /* bytes between two preemption points: of a slow bus each takes a microsecond */
 
 static enum error io_ports_check(const struct slot *slot, uint64_t port, uint64_t width)
 {
@@ -34,7 +36,8 @@ static enum error io_ports_value(struct thread *caller, const struct slot *slot,
 	return ERR_NONE;
 }
 
-static enum error io_ports_string(struct thread *caller, const struct slot *slot, bool in)
+/* progress: how many bytes have been moved. */
+static unsigned io_ports_string(struct thread *caller, const struct slot *slot, bool in)
 {
 	uint64_t port = argument(caller, 0), count = argument(caller, 1);
 	struct ipc_buffer *buffer = thread_buffer(caller);
@@ -49,10 +52,18 @@ static enum error io_ports_string(struct thread *caller, const struct slot *slot
 		error = ERR_NO_BUFFER;
 	if (error)
 		return error;
-	if (in)
-		arch_port_in_string((uint16_t)port, buffer->data, count);
-	else
-		arch_port_out_string((uint16_t)port, buffer->data, count);
+	while (caller->progress < count) {
+		uint8_t *data = buffer->data + caller->progress;
+		uint64_t run = count - caller->progress < STRING_RUN ? count - caller->progress : STRING_RUN;
+
+		if (in)
+			arch_port_in_string((uint16_t)port, data, run);
+		else
+			arch_port_out_string((uint16_t)port, data, run);
+		caller->progress += run;
+		if (caller->progress < count && preempt_wanted())
+			return STATUS_RESTART;
+	}
 	return ERR_NONE;
 }
 

@@ -95,7 +95,7 @@ static cptr_t device_memory(unsigned bits)
 static void test_large(unsigned type, unsigned level)
 {
 	bool large = type == OBJECT_VSPACE || level == 3;
-	cptr_t space, window, memory, part, small;
+	cptr_t space, window, memory, part, small, wide;
 
 	world_io_level = level;
 	world_boot();
@@ -118,6 +118,10 @@ static void test_large(unsigned type, unsigned level)
 	CHECK(leaf(space, AT + LARGE_PAGE_SIZE, 0) == 0);
 	CHECK(INVOKE(window, WINDOW_MAP, AT, 0, 512, RIGHT_READ | MAP_LARGE) == ERR_NONE);
 	CHECK(arch_pte_present(leaf(space, AT, 1)));
+	/* With its rights all of the large page is this Window's, also what lies before the range. */
+	wide = window_make(memory, space, RW);
+	CHECK(INVOKE(wide, WINDOW_PROTECT, AT + PAGE_SIZE, 1, RW) == ERR_NONE);
+	CHECK(arch_pte_rights(leaf(space, AT, 1)) == RW);
 	CHECK(INVOKE(INIT_SLOT_CNODE, CNODE_DELETE, memory) == ERR_NONE);
 	CHECK(!arch_pte_present(leaf(space, AT, 1)));
 }
@@ -236,8 +240,26 @@ static void test_absent(void)
 	      ERR_STATE);
 }
 
+/* A string from a port, which is interrupted on the way, goes on where it was. */
+static void test_port_string(void)
+{
+	const uint8_t *data;
+	unsigned looks, right = 0;
+
+	world_boot();
+	data = thread_buffer(running())->data;
+	looks = fake_interrupt_looks;
+	fake_interrupt_every = 2;
+	CHECK(INVOKE(INIT_SLOT_IO_PORTS, IO_PORTS_IN_STRING, 0x3f8, 3071) == ERR_NONE);
+	fake_interrupt_every = 0;
+	for (unsigned i = 0; i < 3071; i++)
+		right += data[i] == 0xf8;
+	CHECK(right == 3071 && data[3071] == 0 && fake_interrupt_looks - looks >= 3071 / 64);
+}
+
 unsigned units_spaces(unsigned *passed)
 {
+	test_port_string();
 	test_absent();
 	test_types();
 	for (unsigned level = 2; level <= 3; level++) {
