@@ -53,7 +53,8 @@ def enum_entries(text, name):
             pending.append(comment_text(match.group(0)))
             continue
         text_behind = comment_text(match.group(3)) if match.group(3) else ""
-        entries.append((match.group(1), (match.group(2) or "").strip(), " ".join(pending + [text_behind]).strip()))
+        # Without a value it is one more than the one before.
+        entries.append((match.group(1), (match.group(2) or str(len(entries))).strip(), " ".join(pending + [text_behind]).strip()))
         pending = []
     return entries
 
@@ -83,6 +84,14 @@ def facts(name, errors, cost):
         yield f"Cost: {typical:,} instructions" + (f", {most:,} at most in the kernel's tests" if most > 2 * typical else "") + "."
 
 
+def object_size(note, bits):
+    """Its column, and what else the comment says."""
+    if bits != "0":
+        return f"2^{bits}", note
+    size, _, rest = note.partition(": ")
+    return size, rest
+
+
 def escape(text):
     return text.replace("|", "\\|").replace("<", "&lt;")
 
@@ -105,8 +114,7 @@ def page():
         out += [f"### {name} ({value})", escape(text), "", *facts(name, errors_of, cost), ""]
     out += ["`recv` and `reply_recv` return `RECV_NOTIFICATION` (0x100) when the thread's bound Notification had bits.", "",
             "## Objects", "", escape(top_comment(objects)), ""]
-    out += table(("object", "size"), [(name, f"2^{bits}" if bits != "0" else note or "chosen")
-                                      for note, name, bits in macro_entries(objects, "OBJECTS", "OBJECT")[1:]])
+    out += table(("object", "size", ""), [(name, *object_size(note, bits)) for note, name, bits in macro_entries(objects, "OBJECTS", "OBJECT")[1:]])
     out += ["", "## Operations (SYS_INVOKE)", "",
             "Arguments are message words 0 to 5 (w0 to w5), results come back in the same registers. Unused arguments must be zero "
             "(ERR_ARGUMENT). The right MANAGE is needed on the invoked capability unless stated (ERR_RIGHTS). Every operation "

@@ -252,7 +252,8 @@ def test_wrong_use_is_refused():
         check(word in result.stderr, f"{arguments}: the message", result.stderr)
         equal(result.stdout, b"")
     for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "0"],
-                      ["bench", "linux", "--icount", "--cpus", "2"], ["graph", "--disks", "0"]):
+                      ["bench", "linux", "--icount", "--cpus", "2"], ["graph", "--disks", "0"],
+                      ["fuzz", "host", "--cpus", "3"], ["fuzz", "ext2", "--cpus", "3"], ["fuzz", "elf", "--debug"]):
         result = run([PITH, *arguments])
         check(result.status == 2 and result.stderr, arguments, result.status, result.stderr)
     for arguments in ([], ["run"], ["exec"], ["test"], ["bench"], ["debug"]):

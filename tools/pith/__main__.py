@@ -186,7 +186,7 @@ def bench_parser(parsers):
                     "program on Pith and on Debian's kernel, in the same emulator. realtime: how late the highest priority runs under load, with 1 and "
                     "4 CPUs.")
     parser.add_argument("what", choices=("kernel", "linux", "realtime"))
-    parser.add_argument("group", nargs="*", metavar="GROUP", help="linux: only these groups of metrics")
+    parser.add_argument("group", nargs="*", default=[], metavar="GROUP", help="linux: only these groups of metrics")
     parser.add_argument("--icount", action="store_true",
                         help="linux: count instructions and CR3 writes, with the ratio of the wall times beside them")
     parser.add_argument("--counted", action="store_true", help="linux --icount: only what is counted, without wall times")

@@ -64,9 +64,11 @@ def run(options):
 
 
 def run_host(options, seed):
-    boot.make(build("fuzz", options.what))
     if options.check and options.what != "host":
         raise Failure("fuzz: --check is for the kernel", 2)
+    if options.cpus or options.debug:
+        raise Failure("fuzz: --cpus and --debug are for system-calls", 2)
+    boot.make(build("fuzz", options.what))
     corpus = make_corpus(options)
     print(f"pith: fuzzing with seed {seed}; what fails is kept as build/fuzz/crash-*, for --input", file=sys.stderr)
     log = build("fuzz", f"log.{os.getpid()}")

@@ -13,25 +13,25 @@
 
 #include <abi/types.h>
 
-/* OBJECT(name, size in bits; 0: chosen at retype, or not made by retype) */
+/* OBJECT(name, size in bits; 0: see behind) */
 #define OBJECTS                                                                                              \
 	OBJECT(OBJECT_NULL, 0)                                                                               \
-	OBJECT(OBJECT_UNTYPED, 0)        /* a naturally aligned power of two; at least 2^UNTYPED_MIN_BITS */  \
-	OBJECT(OBJECT_CNODE, 0)          /* size_bits = slot count bits + SLOT_BITS */                        \
+	OBJECT(OBJECT_UNTYPED, 0)        /* chosen: a naturally aligned power of two; at least 2^UNTYPED_MIN_BITS */  \
+	OBJECT(OBJECT_CNODE, 0)          /* chosen: size_bits = slot count bits + SLOT_BITS */                        \
 	OBJECT(OBJECT_THREAD, 11)                                                                            \
 	OBJECT(OBJECT_SCHED_CONTEXT, 8)                                                                      \
 	OBJECT(OBJECT_ENDPOINT, 7)                                                                           \
 	OBJECT(OBJECT_REPLY, 7)                                                                              \
 	OBJECT(OBJECT_NOTIFICATION, 7)                                                                       \
 	OBJECT(OBJECT_VSPACE, 13)                                                                            \
-	OBJECT(OBJECT_MEMORY, 0)         /* at least one page; cleared, unless device memory */              \
+	OBJECT(OBJECT_MEMORY, 0)         /* chosen: at least one page; cleared, unless device memory */              \
 	OBJECT(OBJECT_WINDOW, 8)                                                                             \
-	OBJECT(OBJECT_IRQ_CONTROL, 0)                                                                        \
-	OBJECT(OBJECT_IRQ, 0)                                                                                \
-	OBJECT(OBJECT_IO_PORTS, 0)                                                                           \
+	OBJECT(OBJECT_IRQ_CONTROL, 0) /* not retyped: the right to make Irqs */                             \
+	OBJECT(OBJECT_IRQ, 0) /* not retyped: made by IRQ_CONTROL_LINE, IRQ_CONTROL_MESSAGE */                   \
+	OBJECT(OBJECT_IO_PORTS, 0) /* not retyped: a range of ports, by CNODE_DERIVE */                     \
 	OBJECT(OBJECT_IO_SPACE, 13)      /* a device's address space; only where there is an IOMMU */        \
-	OBJECT(OBJECT_CPU_TIME, 0)                                                                           \
-	OBJECT(OBJECT_IO_SPACE_CONTROL, 0) /* the right to attach IoSpaces to a range of requesters */
+	OBJECT(OBJECT_CPU_TIME, 0) /* not retyped: one for each CPU, others by CNODE_DERIVE */              \
+	OBJECT(OBJECT_IO_SPACE_CONTROL, 0) /* not retyped: the right to attach IoSpaces to a range of requesters */
 
 enum object_type {
 #define OBJECT(name, bits) name,
@@ -113,6 +113,7 @@ enum object_type {
 	OPERATION(THREAD_NAME, 0x3e)                                                                          \
                                                                                                               \
 	/* CpuTime: w0 = SchedContext, w1 = budget, w2 = period (ns; budget == period: plain round robin with that slice). */ \
+	/* ARGUMENT (also: a budget below 10,000 ns or above the period, a period of more than an hour). */              \
 	/* A budget begins as if it had just been used up, or with what is left of the one before. LIMIT: the share is */ \
 	/* promised already. A plain slice needs no share: the CpuTime's priority alone bounds what it takes from others. */ \
 	/* REMOTE: the SchedContext is another CPU's */                                                              \
@@ -158,7 +159,8 @@ enum object_type {
 	OPERATION(IRQ_CONTROL_LINE, 0x90)                                                                     \
 	/* w2, w3 as above -> w0 = message address, w1 = message data for the device. LIMIT: no vector left */            \
 	OPERATION(IRQ_CONTROL_MESSAGE, 0x91)                                                                  \
-	/* Irq: w0 = Notification (WRITE; its badge is signalled; CPTR_NULL: unbind). Unmasks. */                       \
+	/* Irq: w0 = Notification (WRITE; its badge is signalled; CPTR_NULL: unbind). Unmasks: a message that came while it was */ \
+	/* not bound is signalled now. */                       \
 	OPERATION(IRQ_BIND, 0x92)                                                                             \
 	/* Irq: handled; it may fire again */                                                                         \
 	OPERATION(IRQ_ACKNOWLEDGE, 0x93)                                                                      \
