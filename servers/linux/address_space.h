@@ -26,8 +26,8 @@ struct mm {
 	uint64_t brk_start, brk;
 	uint64_t mmap_top;
 	uint64_t stack_limit; /* RLIMIT_STACK */
-	uint64_t data_limit;  /* RLIMIT_AS, bytes */
-	size_t virtual_pages;
+	uint64_t address_limit, data_limit; /* RLIMIT_AS, RLIMIT_DATA, bytes */
+	size_t virtual_pages, data_pages;   /* the latter of regions that vma_is_data() */
 	bool lock_future; /* mlockall(MCL_FUTURE) */
 };
 
@@ -54,9 +54,15 @@ long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t pr
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t end);
 int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot);
 /* mlock: the range is mapped throughout, or ENOMEM. */
+/* Of all regions in the range, which may have gaps: enum vma_flags. */
+int mm_change_flags(struct mm *mm, uint64_t start, uint64_t end, uint32_t clear, uint32_t set);
 int mm_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock);
 size_t mm_locked_pages(const struct mm *mm);
 void mm_region_link(struct vma *vma);
+/* Whether the limits leave room for so many pages more. */
+bool mm_may_grow(const struct mm *mm, uint32_t prot, uint32_t flags, uint64_t pages);
+/* The region has so many pages more, or fewer. */
+void mm_account(struct mm *mm, const struct vma *vma, int64_t pages);
 void mm_region_free(struct vma *vma);
 struct vma *mm_region_copy(const struct vma *vma); /* takes references; not yet in a set; NULL: no memory */
 int mm_region_split(struct mm *mm, struct vma *vma, uint64_t address); /* vma keeps the lower part */

@@ -35,7 +35,6 @@ struct exec {
 	struct credentials credentials;
 	bool secure;
 	uint64_t stack;
-	uint64_t stack_limit, data_limit;
 };
 
 /* ---- opening ---- */
@@ -131,8 +130,9 @@ static int build_image(struct exec *exec)
 	exec->mm = mm_create();
 	if (!exec->mm)
 		return -ENOMEM;
-	exec->mm->stack_limit = process->limits[3].current; /* RLIMIT_STACK */
-	exec->mm->data_limit = process->limits[9].current;  /* RLIMIT_AS */
+	exec->mm->stack_limit = process->limits[3].current;   /* RLIMIT_STACK */
+	exec->mm->data_limit = process->limits[2].current;    /* RLIMIT_DATA */
+	exec->mm->address_limit = process->limits[9].current; /* RLIMIT_AS */
 	error = elf_load(exec->mm, exec->thread, exec->file, &exec->image);
 	if (!error)
 		error = vdso_map(exec->mm, &exec->image.vdso);

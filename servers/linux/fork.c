@@ -56,8 +56,10 @@ static bool copy_region(struct mm *child, struct mm *mm, struct vma *vma)
 	copy->mm = child;
 	copy->flags &= ~(uint32_t)VMA_LOCKED;
 	child->regions.items[child->regions.count++] = copy; /* in order, and there is room */
-	child->virtual_pages += (copy->end - copy->start) >> PAGE_BITS;
+	mm_account(child, copy, (int64_t)((copy->end - copy->start) >> PAGE_BITS));
 	mm_region_link(copy);
+	if (vma->flags & VMA_WIPEONFORK)
+		return true;
 	return vma->flags & VMA_SHARED ? copy_shared(child, mm, vma) : copy_private(child, mm, vma);
 }
 
@@ -72,6 +74,7 @@ struct mm *mm_fork(struct mm *mm)
 	child->mmap_top = mm->mmap_top;
 	child->stack_limit = mm->stack_limit;
 	child->data_limit = mm->data_limit;
+	child->address_limit = mm->address_limit;
 	if (!vma_reserve(&child->regions, mm->regions.count))
 		goto fail;
 	for (unsigned i = 0; i < mm->regions.count; i++) {

@@ -41,8 +41,10 @@ static int limit_set(struct thread *thread, struct process *target, unsigned whi
 		process_timers_limit(target);
 	if (target->mm && which == RLIMIT_STACK)
 		target->mm->stack_limit = new->current;
-	if (target->mm && which == RLIMIT_AS)
+	if (target->mm && which == RLIMIT_DATA)
 		target->mm->data_limit = new->current;
+	if (target->mm && which == RLIMIT_AS)
+		target->mm->address_limit = new->current;
 	return 0;
 }
 

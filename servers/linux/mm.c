@@ -29,7 +29,7 @@ struct mm *mm_create(void)
 	}
 	mm->references = 1;
 	mm->stack_limit = STACK_LIMIT;
-	mm->data_limit = UINT64_MAX;
+	mm->address_limit = mm->data_limit = UINT64_MAX;
 	mm->mmap_top = STACK_TOP - MMAP_GAP;
 	mm->next = all;
 	mm->link = &all;

@@ -47,13 +47,19 @@ static uint64_t find_gap(struct mm *mm, uint64_t size)
 	return address ? address : vma_gap_below(&mm->regions, mm->mmap_top, STACK_TOP - STACK_LIMIT, size);
 }
 
+/* Pages that a NULL pointer may reach are for emulators. */
+static bool low_allowed(uint64_t address)
+{
+	return address >= USER_LOW || capable(current_thread(), CAP_SYS_RAWIO);
+}
+
 /* Where the mapping goes; with MAP_FIXED, what was there is unmapped. 0 or -errno. */
 static int choose_address(struct mm *mm, uint64_t hint, uint64_t length, unsigned flags, uint64_t *out)
 {
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
 		if (!range_valid(hint, length))
 			return aligned(hint) ? -ENOMEM : -EINVAL;
-		if (hint < USER_LOW)
+		if (!low_allowed(hint))
 			return -EPERM;
 		*out = hint;
 		if (flags & MAP_FIXED_NOREPLACE)
@@ -277,8 +283,10 @@ static long region_move(struct mm *mm, struct vma *vma, uint64_t old, uint64_t o
 			shared_memory_put(region.shared);
 		return error;
 	}
-	move_pages(mm, old, to, old_length < new_length ? old_length : new_length);
-	mm_unmap(mm, old, old + old_length);
+	if (old_length) { /* else it is mapped once more */
+		move_pages(mm, old, to, old_length < new_length ? old_length : new_length);
+		mm_unmap(mm, old, old + old_length);
+	}
 	return (long)to;
 }
 
@@ -288,7 +296,7 @@ static bool region_extend(struct mm *mm, struct vma *vma, uint64_t end, uint64_t
 	    new_end > STACK_TOP - STACK_LIMIT)
 		return false;
 	vma->end = new_end;
-	mm->virtual_pages += (new_end - end) >> PAGE_BITS;
+	mm_account(mm, vma, (int64_t)((new_end - end) >> PAGE_BITS));
 	mm->generation++;
 	return true;
 }
@@ -303,7 +311,7 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 	uint64_t to;
 	int error;
 
-	if (flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED) || !aligned(old) || !new_length || !old_length)
+	if (flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED) || !aligned(old) || !new_length)
 		return -EINVAL;
 	if (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE))
 		return -EINVAL;
@@ -315,22 +323,28 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 		error = new_length < old_length ? mm_unmap(mm, old + new_length, old + old_length) : 0;
 		return error ? error : (long)old;
 	}
+	if (!old_length && !(vma->flags & VMA_SHARED))
+		return -EINVAL;
 	if (old + old_length > vma->end)
 		return -EFAULT;
 	if (vma->flags & VMA_VDSO && new_length > old_length)
 		return -EFAULT;
 	if (new_length > USER_END ||
-	    (new_length > old_length && (new_length - old_length) >> PAGE_BITS > pages_total()))
+	    (new_length > old_length &&
+	     ((new_length - old_length) >> PAGE_BITS > pages_total() ||
+	      !mm_may_grow(mm, vma->prot, vma->flags, (new_length - old_length) >> PAGE_BITS))))
 		return -ENOMEM;
 	if (flags & MREMAP_FIXED) {
 		to = arguments[4];
 		if (!range_valid(to, new_length) || (to < old + old_length && old < to + new_length))
 			return -EINVAL;
+		if (!low_allowed(to))
+			return -EPERM;
 		error = mm_unmap(mm, to, to + new_length);
 		vma = vma_find(&mm->regions, old);
 		return error || !vma ? -ENOMEM : region_move(mm, vma, old, old_length, to, new_length);
 	}
-	if (region_extend(mm, vma, old + old_length, old + new_length))
+	if (old_length && region_extend(mm, vma, old + old_length, old + new_length))
 		return (long)old;
 	if (!(flags & MREMAP_MAYMOVE))
 		return -ENOMEM;
@@ -339,21 +353,6 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 }
 
 /* ---- advice and residency ---- */
-
-static int set_fork_flag(struct mm *mm, uint64_t start, uint64_t end, bool dontfork)
-{
-	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
-		struct vma *vma = mm->regions.items[i];
-
-		if (vma->start >= end)
-			break;
-		/* Whole regions only: a part would have to be split off, and nobody asks for that. */
-		if (vma->start < start || vma->end > end)
-			return -EINVAL;
-		vma->flags = dontfork ? vma->flags | VMA_DONTFORK : vma->flags & ~(uint32_t)VMA_DONTFORK;
-	}
-	return 0;
-}
 
 /* Nothing in the range is a file's or shared. */
 static bool private_memory(struct mm *mm, uint64_t start, uint64_t end)
@@ -385,6 +384,7 @@ long sys_madvise(struct thread *thread, const uint64_t arguments[6])
 {
 	uint64_t start = arguments[0], end = start + page_align(arguments[1]);
 	struct mm *mm = thread->process->mm;
+	int error = 0;
 
 	if (!range_valid(start, page_align(arguments[1])))
 		return -EINVAL;
@@ -413,13 +413,24 @@ long sys_madvise(struct thread *thread, const uint64_t arguments[6])
 		if (!mapped_throughout(mm, start, end))
 			return -ENOMEM;
 		return mm_populate(mm, start, end) ? 0 : -EFAULT;
-	case 10: /* MADV_DONTFORK, DOFORK */
-	case 11:
-		return set_fork_flag(mm, start, end, arguments[2] == 10);
+	case MADV_DONTFORK:
+		error = mm_change_flags(mm, start, end, 0, VMA_DONTFORK);
+		break;
+	case MADV_DOFORK:
+		error = mm_change_flags(mm, start, end, VMA_DONTFORK, 0);
+		break;
+	case 18: /* MADV_WIPEONFORK */
+		if (!private_memory(mm, start, end))
+			return -EINVAL;
+		error = mm_change_flags(mm, start, end, 0, VMA_WIPEONFORK);
+		break;
+	case 19: /* MADV_KEEPONFORK */
+		error = mm_change_flags(mm, start, end, VMA_WIPEONFORK, 0);
+		break;
 	default:
 		return -EINVAL;
 	}
-	return mapped_throughout(mm, start, end) ? 0 : -ENOMEM;
+	return error || mapped_throughout(mm, start, end) ? error : -ENOMEM;
 }
 
 long sys_msync(struct thread *thread, const uint64_t arguments[6])

@@ -13,6 +13,19 @@ static size_t region_pages(const struct vma *vma)
 	return (vma->end - vma->start) >> PAGE_BITS;
 }
 
+bool mm_may_grow(const struct mm *mm, uint32_t prot, uint32_t flags, uint64_t pages)
+{
+	return mm->virtual_pages + pages <= mm->address_limit >> PAGE_BITS &&
+	       (!vma_is_data(prot, flags) || mm->data_pages + pages <= mm->data_limit >> PAGE_BITS);
+}
+
+void mm_account(struct mm *mm, const struct vma *vma, int64_t pages)
+{
+	mm->virtual_pages += (size_t)pages;
+	if (vma_is_data(vma->prot, vma->flags))
+		mm->data_pages += (size_t)pages;
+}
+
 struct inode *vma_inode(const struct vma *vma)
 {
 	return vma->file->inode;
@@ -92,7 +105,7 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
 	                     .mm = mm};
 	struct vma *vma;
 
-	if (mm->virtual_pages + region_pages(&region) > mm->data_limit >> PAGE_BITS)
+	if (!mm_may_grow(mm, prot, flags, region_pages(&region)))
 		return -ENOMEM;
 	if (mm->lock_future)
 		region.flags |= VMA_LOCKED;
@@ -106,7 +119,7 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
 		vma_insert(&mm->regions, vma);
 		mm_region_link(vma);
 	}
-	mm->virtual_pages += region_pages(&region);
+	mm_account(mm, &region, (int64_t)region_pages(&region));
 	mm->generation++;
 	return 0;
 }
@@ -123,7 +136,9 @@ int mm_region_split(struct mm *mm, struct vma *vma, uint64_t address)
 	upper->start = address;
 	upper->offset = vma->offset + ((address - vma->start) >> PAGE_BITS);
 	vma->end = address;
-	upper->flags &= ~(uint32_t)VMA_GROWS_DOWN;
+	mm_account(mm, upper, -(int64_t)region_pages(upper));
+	upper->flags &= ~(uint32_t)VMA_GROWS_DOWN; /* and may count as data now */
+	mm_account(mm, upper, (int64_t)region_pages(upper));
 	vma_insert(&mm->regions, upper);
 	mm_region_link(upper);
 	mm->generation++;
@@ -160,7 +175,7 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t end)
 	while (index < mm->regions.count && mm->regions.items[index]->start < end) {
 		struct vma *vma = mm->regions.items[index];
 
-		mm->virtual_pages -= region_pages(vma);
+		mm_account(mm, vma, -(int64_t)region_pages(vma));
 		vma_remove(&mm->regions, vma);
 		mm_region_free(vma);
 	}
@@ -238,8 +253,10 @@ static void merge_region(struct mm *mm, struct vma *vma)
 
 static void merge_range(struct mm *mm, uint64_t start, uint64_t end)
 {
-	while (start < end) {
-		struct vma *vma = vma_find(&mm->regions, start);
+	unsigned index;
+
+	while (start < end && (index = vma_first(&mm->regions, start)) < mm->regions.count) {
+		struct vma *vma = mm->regions.items[index];
 
 		start = vma->end;
 		merge_region(mm, vma);
@@ -247,13 +264,10 @@ static void merge_range(struct mm *mm, uint64_t start, uint64_t end)
 	mm->generation++;
 }
 
-int mm_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock)
+int mm_change_flags(struct mm *mm, uint64_t start, uint64_t end, uint32_t clear, uint32_t set)
 {
-	int error;
+	int error = split_at_ends(mm, start, end);
 
-	if (!range_is_mapped(mm, start, end))
-		return -ENOMEM;
-	error = split_at_ends(mm, start, end);
 	if (error)
 		return error;
 	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
@@ -261,15 +275,41 @@ int mm_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock)
 
 		if (vma->start >= end)
 			break;
-		vma->flags = lock ? vma->flags | VMA_LOCKED : vma->flags & ~(uint32_t)VMA_LOCKED;
+		vma->flags = (vma->flags & ~clear) | set;
 	}
 	merge_range(mm, start, end);
 	return 0;
 }
 
+int mm_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock)
+{
+	if (!range_is_mapped(mm, start, end))
+		return -ENOMEM;
+	return mm_change_flags(mm, start, end, VMA_LOCKED, lock ? VMA_LOCKED : 0);
+}
+
+/* Pages of the range that would become data. */
+static uint64_t new_data(const struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
+		const struct vma *vma = mm->regions.items[i];
+		uint64_t first = vma->start > start ? vma->start : start,
+		         last = vma->end < end ? vma->end : end;
+
+		if (first >= end)
+			break;
+		if (!vma_is_data(vma->prot, vma->flags) && vma_is_data(prot, vma->flags))
+			pages += (last - first) >> PAGE_BITS;
+	}
+	return pages;
+}
+
 int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 {
 	unsigned index = vma_first(&mm->regions, start);
+	uint64_t pages;
 	int error;
 
 	if (!range_is_mapped(mm, start, end))
@@ -278,6 +318,9 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 	     index++)
 		if (!may_write(mm->regions.items[index]))
 			return -EACCES;
+	pages = new_data(mm, start, end, prot);
+	if (pages && mm->data_pages + pages > mm->data_limit >> PAGE_BITS)
+		return -ENOMEM;
 	error = split_at_ends(mm, start, end);
 	if (error)
 		return error;
@@ -288,7 +331,9 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 			break;
 		if (vma->prot == prot)
 			continue;
+		mm_account(mm, vma, -(int64_t)region_pages(vma));
 		vma->prot = prot;
+		mm_account(mm, vma, (int64_t)region_pages(vma));
 		protect_region(mm, vma);
 	}
 	merge_range(mm, start, end);

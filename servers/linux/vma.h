@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 struct file;
 struct inode;
@@ -28,9 +29,16 @@ enum vma_flags {
 	VMA_NORESERVE = 1 << 2,
 	VMA_DONTFORK = 1 << 3,
 	VMA_VDSO = 1 << 4, /* the server's own: never writable, never larger (vdso.c) */
+	VMA_WIPEONFORK = 1 << 7, /* a child finds zeros */
 	VMA_NEVER_WRITABLE = 1 << 6, /* attached read-only: mprotect cannot change that */
 	VMA_LOCKED = 1 << 5, /* by mlock: its pages of files stay in memory, too */
 };
+
+/* What RLIMIT_DATA counts: private, writable, and not the stack. */
+static inline bool vma_is_data(uint32_t prot, uint32_t flags)
+{
+	return prot & PROT_WRITE && !(flags & (VMA_SHARED | VMA_GROWS_DOWN));
+}
 
 struct vma_set {
 	struct vma **items; /* by address, disjoint */

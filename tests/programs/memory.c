@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory: mappings of all kinds, protection, copy-on-write, remapping, files behind memory. */
 #include "check.h"
+#include <sys/resource.h>
 
 #define PAGE 4096
 
@@ -172,6 +173,130 @@ static void file_mappings(void)
 	unlink("memory.tmp");
 }
 
+/* ---- what children get, and limits ---- */
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#define MADV_KEEPONFORK 19
+#endif
+
+static char *five; /* pages */
+
+static void of_child(void)
+{
+	unsigned char resident;
+	for (int i = 0; i < 5; i++) {
+		int mapped = mincore(five + i * PAGE, PAGE, &resident) == 0;
+		printf("page %d: %s %d\n", i, mapped ? "mapped" : "missing", mapped ? five[i * PAGE] : 0);
+	}
+	SHOW(munmap(five, 5 * PAGE));
+}
+
+static void at_fork(void)
+{
+	five = mmap(NULL, 5 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < 5; i++)
+		five[i * PAGE] = (char)(i + 1);
+	SHOW(madvise(five + PAGE, 2 * PAGE, MADV_DONTFORK));
+	SHOW(madvise(five + 2 * PAGE, PAGE, MADV_DOFORK));
+	SHOW(madvise(five + 3 * PAGE, 2 * PAGE, MADV_WIPEONFORK));
+	SHOW(madvise(five + 4 * PAGE, PAGE, MADV_KEEPONFORK));
+	show_child("child", of_child);
+	show_child("the next", of_child);
+	for (int i = 0; i < 5; i++)
+		printf("still %d\n", five[i * PAGE]);
+	SHOW(madvise(five, 5 * PAGE, MADV_DOFORK));
+	SHOW(madvise(five, 5 * PAGE, MADV_KEEPONFORK));
+	show_child("undone", of_child);
+	SHOW(munmap(five + 2 * PAGE, PAGE));
+	SHOW(madvise(five, 5 * PAGE, MADV_DONTFORK));
+	SHOW(madvise(five, 5 * PAGE, MADV_DOFORK));
+	SHOW(madvise(five, 5 * PAGE, MADV_WIPEONFORK));
+	SHOW(munmap(five, 5 * PAGE));
+	five = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	SHOW(madvise(five, PAGE, MADV_WIPEONFORK));
+	SHOW(madvise(five, PAGE, MADV_DONTFORK));
+	SHOW(munmap(five, PAGE));
+}
+
+static void once_more(void)
+{
+	char *shared = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *private = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < 3; i++)
+		shared[i * PAGE] = (char)('a' + i);
+	SHOW(mremap(private, 0, PAGE, MREMAP_MAYMOVE));
+	SHOW(mremap(shared, 0, PAGE, 0));
+	SHOW(mremap(shared, 0, 0, MREMAP_MAYMOVE));
+	char *again = mremap(shared + PAGE, 0, 2 * PAGE, MREMAP_MAYMOVE);
+	if (again == MAP_FAILED) {
+		printf("no second mapping: %s\n", strerrorname(errno));
+		return;
+	}
+	TELL(again != shared + PAGE);
+	printf("%c %c\n", again[0], again[PAGE]);
+	again[0] = 'z';
+	shared[2 * PAGE] = 'y';
+	printf("%c %c %c %c\n", shared[0], shared[PAGE], again[0], again[PAGE]);
+	SHOW(munmap(shared, 3 * PAGE));
+	printf("%c %c\n", again[0], again[PAGE]);
+	SHOW(munmap(again, 2 * PAGE));
+	SHOW(munmap(private, PAGE));
+}
+
+static void low(void)
+{
+	char *page = mmap((void *)PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+	                  -1, 0);
+	printf("low page: %s\n", page == MAP_FAILED ? strerrorname(errno) : "ok");
+	if (page != MAP_FAILED) {
+		*page = 'x';
+		printf("%c\n", *page);
+		SHOW(munmap(page, PAGE));
+	}
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *moved = mremap(page, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)PAGE);
+	printf("moved there: %s\n", moved == MAP_FAILED ? strerrorname(errno) : "ok");
+}
+
+#define MIB (1l << 20)
+
+static int maps(long size, int prot, int flags)
+{
+	void *at = mmap(NULL, (size_t)size, prot, flags | MAP_ANONYMOUS, -1, 0);
+	return at == MAP_FAILED ? -1 : 0;
+}
+
+static void data_limit(void)
+{
+	struct rlimit limit = {4 * MIB, 4 * MIB};
+	char *before = mmap(NULL, 8 * MIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *grows = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	SHOW(setrlimit(RLIMIT_DATA, &limit));
+	SHOW(maps(8 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+	SHOW(maps(8 * MIB, PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE));
+	SHOW(maps(8 * MIB, PROT_READ, MAP_PRIVATE));
+	SHOW(maps(8 * MIB, PROT_NONE, MAP_PRIVATE));
+	SHOW(maps(8 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED));
+	SHOW(mprotect(before, 8 * MIB, PROT_READ | PROT_WRITE));
+	SHOW(mprotect(before, MIB, PROT_READ | PROT_WRITE));
+	TELL(mremap(grows, MIB, 6 * MIB, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM);
+	SHOW(munmap(grows, MIB));
+	SHOW(maps(MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+	SHOW(maps(3 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+	SHOW(mprotect(before, MIB, PROT_READ));
+	SHOW(maps(MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+	fflush(stdout);
+	if (fork() == 0) { /* a child has the limit and what counts against it */
+		SHOW(maps(3 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	limit.rlim_cur = 0;
+	SHOW(setrlimit(RLIMIT_DATA, &limit));
+}
+
 static int deep(int depth)
 {
 	volatile char frame[2048];
@@ -192,6 +317,10 @@ int main(void)
 	copy_on_write();
 	remapping();
 	file_mappings();
+	at_fork();
+	once_more();
+	show_child("low", low);
+	show_child("data", data_limit);
 	TELL(deep(2000) == 2000);
 	show_child("stack overflow", overflow);
 	return 0;
