@@ -156,8 +156,9 @@ static void serve_fault(struct thread *thread)
 {
 	struct thread_private *own = thread->private;
 	uint64_t address = own->delivery->words[0], access = own->delivery->words[1];
-	uint64_t error_code = (access & FAULT_PRESENT ? 1 : 0) | (access & FAULT_WRITE ? 2 : 0) | 4 |
-	                      (access & FAULT_EXECUTE ? 16 : 0);
+	/* What is there beyond the user's addresses is not told. */
+	uint64_t error_code = (access & FAULT_PRESENT || address >= USER_END ? 1 : 0) |
+	                      (access & FAULT_WRITE ? 2 : 0) | 4 | (access & FAULT_EXECUTE ? 16 : 0);
 	enum fault_result result;
 	bool map;
 
@@ -184,6 +185,7 @@ static void serve_exception(struct thread *thread)
 	const uint64_t *words = thread->private->delivery->words;
 	uint64_t vector = words[0], code = words[1], rip = words[2];
 	unsigned trap = (unsigned)vector;
+	int float_code;
 
 	switch (vector) {
 	case 0:
@@ -203,7 +205,9 @@ static void serve_exception(struct thread *thread)
 		break;
 	case 16:
 	case 19:
-		fault_signal(thread, SIGFPE, FPE_FLTINV, rip, trap, 0);
+		float_code = float_error_code(thread, vector == 19);
+		if (float_code) /* else it was spurious */
+			fault_signal(thread, SIGFPE, float_code, rip, trap, 0);
 		break;
 	case 17:
 		fault_signal(thread, SIGBUS, BUS_ADRALN, 0, trap, code);

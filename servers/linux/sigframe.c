@@ -15,9 +15,11 @@
 #define FLAG_DIRECTION (1u << 10)
 #define SS_AUTODISARM_ (1u << 31)
 
+/* Never on one that is disarmed while its handler runs, which may then have another. */
 static bool on_alternate_stack(const struct thread_private *private, uint64_t stack)
 {
-	return private->alternate_size && stack > private->alternate_stack &&
+	return private->alternate_size && !(private->alternate_flags & SS_AUTODISARM_) &&
+	       stack > private->alternate_stack &&
 	       stack - private->alternate_stack <= private->alternate_size;
 }
 
@@ -61,8 +63,17 @@ static struct linux_stack alternate_of(const struct thread_private *private, uin
 		result.flags = SS_DISABLE;
 	else if (on_alternate_stack(private, stack))
 		result.flags = SS_ONSTACK;
-	result.flags |= (int32_t) private->alternate_flags;
+	result.flags |= (int32_t)(private->alternate_flags & SS_AUTODISARM_);
 	return result;
+}
+
+static void alternate_put(struct thread_private *private, const struct linux_stack *new)
+{
+	bool none = ((unsigned)new->flags & ~SS_AUTODISARM_) == SS_DISABLE;
+
+	private->alternate_stack = none ? 0 : new->address;
+	private->alternate_size = none ? 0 : new->size;
+	private->alternate_flags = (uint32_t) new->flags;
 }
 
 static void enter_handler(struct thread *thread, const struct linux_siginfo *info,
@@ -79,7 +90,7 @@ static void enter_handler(struct thread *thread, const struct linux_siginfo *inf
 	registers->rdx = frame + offsetof(struct sigframe, ucontext);
 	registers->rflags &= ~(uint64_t)(FLAG_TRAP | FLAG_DIRECTION);
 	if (private->alternate_flags & SS_AUTODISARM_)
-	private->alternate_size = 0;
+		alternate_put(private, &(struct linux_stack){.flags = SS_DISABLE});
 	private->mask_saved = false;
 	signal_set_mask(thread, thread->blocked | action->mask |
 	                                (action->flags & SA_NODEFER ? 0 : SIGNAL_BIT(info->signal)));
@@ -102,7 +113,9 @@ bool sigframe_push(struct thread *thread, const struct linux_siginfo *info,
 	address = sigframe_place(handler_stack(thread, action, registers->rsp), vector_size, &vector);
 	frame.ucontext.flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS |
 	                       (vector_size > VECTOR_LEGACY_SIZE ? UC_FP_XSTATE : 0);
-	frame.ucontext.stack = alternate_of(private, registers->rsp);
+	frame.ucontext.stack = (struct linux_stack){.address = private->alternate_stack,
+	                                            .size = private->alternate_size,
+	                                            .flags = (int32_t) private->alternate_flags};
 	frame.ucontext.mask = private->mask_saved ? private->saved_mask : thread->blocked;
 	sigframe_from_registers(&frame.ucontext.context, registers);
 	frame.ucontext.context.old_mask = frame.ucontext.mask;
@@ -118,6 +131,34 @@ bool sigframe_push(struct thread *thread, const struct linux_siginfo *info,
 		thread_write_vector(private->kernel->object, NULL, 0);
 	enter_handler(thread, info, action, address);
 	return true;
+}
+
+/* ---- floating point ---- */
+
+int float_error_code(struct thread *thread, bool vector)
+{
+	enum { INVALID = 1, DENORMAL = 2, ZERO_DIVIDE = 4, OVERFLOW = 8, UNDERFLOW = 16, PRECISION = 32 };
+	enum { CONTROL_WORD = 0, STATUS_WORD = 2, MXCSR = 24 }; /* offsets */
+	uint8_t area[VECTOR_MAXIMUM];
+	size_t size = sizeof(area);
+	uint16_t control, status;
+	uint32_t mxcsr, errors;
+
+	if (thread_read_vector(thread->private->kernel->object, area, &size) != ERR_NONE)
+		return 0;
+	memcpy(&control, area + CONTROL_WORD, sizeof(control));
+	memcpy(&status, area + STATUS_WORD, sizeof(status));
+	memcpy(&mxcsr, area + MXCSR, sizeof(mxcsr));
+	errors = vector ? mxcsr & ~(mxcsr >> 7) : status & ~(uint32_t)control;
+	if (errors & INVALID)
+		return FPE_FLTINV;
+	if (errors & ZERO_DIVIDE)
+		return FPE_FLTDIV;
+	if (errors & OVERFLOW)
+		return FPE_FLTOVF;
+	if (errors & (UNDERFLOW | DENORMAL))
+		return FPE_FLTUND;
+	return errors & PRECISION ? FPE_FLTRES : 0;
 }
 
 /* ---- and back ---- */
@@ -156,6 +197,20 @@ static void bad_frame(struct thread *thread)
 	signal_force(thread, &info);
 }
 
+static int set_alternate(struct thread_private *private, const struct linux_stack *new, uint64_t stack)
+{
+	unsigned mode = (unsigned)new->flags & ~SS_AUTODISARM_;
+
+	if (on_alternate_stack(private, stack))
+		return -EPERM;
+	if (mode && mode != SS_DISABLE && mode != SS_ONSTACK)
+		return -EINVAL;
+	if (mode != SS_DISABLE && new->size < 2048)
+		return -ENOMEM;
+	alternate_put(private, new);
+	return 0;
+}
+
 long sys_rt_sigreturn(struct thread *thread, const uint64_t arguments[6])
 {
 	struct thread_registers *registers = thread_registers_change(thread);
@@ -174,10 +229,7 @@ long sys_rt_sigreturn(struct thread *thread, const uint64_t arguments[6])
 		return 0;
 	}
 	sigframe_to_registers(registers, &context.context);
-	if (!(context.stack.flags & SS_DISABLE)) {
-		thread->private->alternate_stack = context.stack.address;
-		thread->private->alternate_size = context.stack.size;
-	}
+	set_alternate(thread->private, &context.stack, registers->rsp); /* or it stays, as on Linux */
 	signal_set_mask(thread, context.mask);
 	return (long)registers->rax;
 }
@@ -187,22 +239,13 @@ long sys_sigaltstack(struct thread *thread, const uint64_t arguments[6])
 	struct thread_private *private = thread->private;
 	uint64_t stack = thread_registers(thread)->rsp;
 	struct linux_stack new, old = alternate_of(private, stack);
+	int error = 0;
 
-	if (arguments[0]) {
-		unsigned mode;
-
-		if (copy_from_user(thread, &new, arguments[0], sizeof(new)))
-			return -EFAULT;
-		if (on_alternate_stack(private, stack))
-			return -EPERM;
-		mode = (unsigned)new.flags & ~SS_AUTODISARM_;
-		if (mode && mode != SS_DISABLE && mode != SS_ONSTACK)
-			return -EINVAL;
-		if (mode != SS_DISABLE && new.size < 2048)
-			return -ENOMEM;
-		private->alternate_stack = mode == SS_DISABLE ? 0 : new.address;
-		private->alternate_size = mode == SS_DISABLE ? 0 : new.size;
-		private->alternate_flags = (unsigned)new.flags &SS_AUTODISARM_;
-	}
-	return arguments[1] ? copy_to_user(thread, arguments[1], &old, sizeof(old)) : 0;
+	if (arguments[0] && copy_from_user(thread, &new, arguments[0], sizeof(new)))
+		return -EFAULT;
+	if (arguments[0])
+		error = set_alternate(private, &new, stack);
+	if (error || !arguments[1])
+		return error;
+	return copy_to_user(thread, arguments[1], &old, sizeof(old));
 }

@@ -462,7 +462,7 @@ bool signal_take(struct thread *thread, struct linux_siginfo *info, struct signa
 		}
 		*out = *action;
 		if (action->flags & SA_RESETHAND)
-			*action = (struct signal_action){.handler = HANDLER_DEFAULT};
+			action->handler = HANDLER_DEFAULT; /* the flags stay */
 		return true;
 	}
 }

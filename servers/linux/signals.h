@@ -94,5 +94,7 @@ void signal_notify_parent(struct process *process, int code, int status);
 
 /* ---- sigframe.c ---- */
 /* Push a frame for the handler; false: the stack cannot take it (the thread then dies of SIGSEGV). */
+/* Why its floating point unit (or vector unit) stopped the thread: FPE_*; 0: it did not. */
+int float_error_code(struct thread *thread, bool vector);
 bool sigframe_push(struct thread *thread, const struct linux_siginfo *info,
                    const struct signal_action *action);

@@ -4,6 +4,7 @@
 #include "check.h"
 #include <setjmp.h>
 #include <time.h>
+#include <ucontext.h>
 
 static volatile int seen[65], order[32], count;
 static sigjmp_buf jump;
@@ -274,6 +275,129 @@ static void running_target(void)
 	TELL(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
+/* ---- alternate stacks that are disarmed, handlers that are reset, floating point ---- */
+
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1u << 31)
+#endif
+
+static char first_stack[65536], second_stack[65536];
+
+static void show_stack(const char *when)
+{
+	stack_t now;
+	SHOW(sigaltstack(NULL, &now));
+	printf("%s: flags %x, %s, size %zu\n", when, (unsigned)now.ss_flags,
+	       now.ss_sp == first_stack    ? "first"
+	       : now.ss_sp == second_stack ? "second"
+	                                   : "none",
+	       now.ss_size);
+}
+
+static void handler_stacks(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *u = context;
+	stack_t second = {.ss_sp = second_stack, .ss_size = sizeof second_stack};
+	(void)signal;
+	(void)info;
+	printf("saved: flags %x, %s\n", (unsigned)u->uc_stack.ss_flags,
+	       u->uc_stack.ss_sp == first_stack ? "first" : "another");
+	show_stack("inside");
+	SHOW(sigaltstack(&second, NULL));
+	show_stack("changed inside");
+}
+
+static void disarmed(unsigned flags)
+{
+	struct sigaction action = {.sa_sigaction = handler_stacks, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	stack_t first = {.ss_sp = first_stack, .ss_size = sizeof first_stack, .ss_flags = (int)flags};
+	sigaction(SIGUSR1, &action, NULL);
+	printf("with flags %x\n", flags);
+	SHOW(sigaltstack(&first, NULL));
+	show_stack("before");
+	raise(SIGUSR1);
+	show_stack("after");
+	first.ss_flags = SS_DISABLE;
+	SHOW(sigaltstack(&first, NULL));
+}
+
+static void handler_action(int signal)
+{
+	struct sigaction now;
+	sigaction(signal, NULL, &now);
+	printf("inside: %s, flags %x, blocks SIGHUP: %d\n",
+	       now.sa_handler == SIG_DFL ? "default" : "a handler", (unsigned)now.sa_flags & ~0x04000000u,
+	       sigismember(&now.sa_mask, SIGHUP));
+}
+
+static void reset(void)
+{
+	struct sigaction action = {.sa_handler = handler_action,
+	                           .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+	sigaddset(&action.sa_mask, SIGHUP);
+	sigaction(SIGUSR1, &action, NULL);
+	raise(SIGUSR1);
+}
+
+static sigjmp_buf float_jump;
+
+static void handler_float(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	printf("signal %d code %d\n", signal, info->si_code);
+	siglongjmp(float_jump, 1);
+}
+
+enum { MASK_X87 = 0x37f };
+
+static void x87(int unmasked, double a, double b)
+{
+	uint16_t control = (uint16_t)(MASK_X87 & ~unmasked), usual = MASK_X87;
+	volatile double result;
+	if (sigsetjmp(float_jump, 1) == 0) {
+		__asm__ volatile("fninit; fldcw %1; fldl %3; fldl %2; fdivp; fstpl %0; fwait"
+		                 : "=m"(result)
+		                 : "m"(control), "m"(a), "m"(b));
+		puts("nothing");
+	}
+	__asm__ volatile("fninit; fldcw %0" : : "m"(usual));
+}
+
+/* The emulator raises nothing for vector instructions. */
+static void floating_point(void)
+{
+	struct sigaction action = {.sa_sigaction = handler_float, .sa_flags = SA_SIGINFO};
+	sigaction(SIGFPE, &action, NULL);
+	x87(4, 0, 1);
+	x87(4, 1, 0);
+	x87(1, 0, 0);
+	x87(8, 1e-300, 1e300);
+	x87(16, 1e300, 1e-300);
+	x87(32, 3, 1);
+}
+
+static volatile uintptr_t jump_target = 16; /* nothing is there */
+
+static void handler_code(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *u = context;
+	printf("signal %d code %d error %llx\n", signal, info->si_code,
+	       (unsigned long long)u->uc_mcontext.gregs[REG_ERR]);
+	siglongjmp(float_jump, 1);
+}
+
+static void kernel_address(void)
+{
+	struct sigaction action = {.sa_sigaction = handler_code, .sa_flags = SA_SIGINFO};
+	sigaction(SIGSEGV, &action, NULL);
+	if (sigsetjmp(float_jump, 1) == 0)
+		(void)*(volatile char *)0xffffffff81000000;
+	if (sigsetjmp(float_jump, 1) == 0)
+		*(volatile char *)0xffffffff81000000 = 1;
+	if (sigsetjmp(float_jump, 1) == 0)
+		(void)*(volatile char *)(uintptr_t)jump_target;
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -286,6 +410,12 @@ int main(void)
 	show_child("raise(SIGTERM)", die_term);
 	show_child("abort()", die_abort);
 	running_target();
+	disarmed(SS_AUTODISARM);
+	disarmed(SS_ONSTACK | SS_AUTODISARM);
+	disarmed(0);
+	show_child("reset", reset);
+	show_child("floating point", floating_point);
+	show_child("kernel's address", kernel_address);
 	install(SIGUSR2, handler_jump, 0);
 	for (int i = 0; i < 1000; i++)
 		if (sigsetjmp(jump, 1) == 0)
