@@ -154,6 +154,157 @@ static int child(const char *name)
 	return 0;
 }
 
+/* ---- packet mode, typing for others, what is printed on paper ---- */
+
+#ifndef TIOCSIG
+#define TIOCSIG _IOW('T', 0x36, int)
+#endif
+#ifndef TIOCGPKT
+#define TIOCGPKT _IOR('T', 0x38, int)
+#endif
+
+static int other_end(void)
+{
+	int unlock = 0;
+	master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	SHOW(ioctl(master, TIOCSPTLCK, &unlock));
+	return open(ptsname(master), O_RDWR | O_NOCTTY);
+}
+
+static void show_packet(const char *what)
+{
+	struct pollfd wait = {.fd = master, .events = POLLIN | POLLPRI};
+	unsigned char text[64];
+	SHOW(poll(&wait, 1, 300));
+	printf("%s: %x:", what, (unsigned)wait.revents);
+	if (wait.revents & POLLIN) {
+		ssize_t size = read(master, text, sizeof text);
+		for (ssize_t i = 0; i < size; i++)
+			printf(" %02x", text[i]);
+	}
+	putchar('\n');
+}
+
+static void packets(void)
+{
+	struct termios modes;
+	int slave = other_end(), on = 1, off = 0, value = 5;
+	SHOW(ioctl(master, TIOCGPKT, &value));
+	SHOW(value);
+	SHOW(ioctl(slave, TIOCPKT, &on));
+	SHOW(tcflush(slave, TCIOFLUSH)); /* before: is not told */
+	SHOW(ioctl(master, TIOCPKT, &on));
+	SHOW(ioctl(master, TIOCGPKT, &value));
+	SHOW(value);
+	SHOW(write(slave, "text", 4));
+	show_packet("text");
+	SHOW(tcflush(slave, TCIFLUSH));
+	show_packet("input flushed");
+	SHOW(tcflush(slave, TCOFLUSH));
+	show_packet("output flushed");
+	SHOW(write(slave, "more", 4));
+	SHOW(tcflow(slave, TCOOFF));
+	show_packet("stopped");
+	SHOW(tcflow(slave, TCOON));
+	show_packet("started");
+	show_packet("rest");
+	tcgetattr(slave, &modes);
+	modes.c_iflag &= ~(tcflag_t)IXON;
+	SHOW(tcsetattr(slave, TCSANOW, &modes));
+	show_packet("no flow");
+	modes.c_iflag |= IXON;
+	SHOW(tcsetattr(slave, TCSANOW, &modes));
+	show_packet("flow");
+	modes.c_cc[VSTOP] = 1;
+	SHOW(tcsetattr(slave, TCSANOW, &modes));
+	show_packet("another key");
+	type("a");
+	show_packet("echo");
+	type("\001");
+	show_packet("stopped by a key");
+	SHOW(ioctl(master, TIOCPKT, &off));
+	type("b\021");
+	show_output("no packets");
+	SHOW(ioctl(slave, TIOCSIG, SIGINT));
+	SHOW(ioctl(master, TIOCSIG, SIGHUP));
+	SHOW(ioctl(master, TIOCSIG, SIGINT)); /* nobody is in the foreground */
+	close(slave);
+	close(master);
+}
+
+static void typed_by_program(void)
+{
+	struct termios modes;
+	int slave = other_end();
+	tcgetattr(slave, &modes);
+	printf("new: %x %x %x %x\n", modes.c_iflag, modes.c_oflag, modes.c_cflag, modes.c_lflag);
+	modes.c_iflag |= IUCLC;
+	SHOW(tcsetattr(slave, TCSANOW, &modes));
+	type("AbC \311\n");
+	show_line(slave);
+	show_output("lower case");
+	type("\026A\n");
+	show_line(slave);
+	show_output("literally");
+	modes.c_lflag &= ~(tcflag_t)IEXTEN;
+	SHOW(tcsetattr(slave, TCSANOW, &modes));
+	type("AbC\n");
+	show_line(slave);
+	show_output("not extended");
+	modes.c_lflag |= IEXTEN | ECHOPRT;
+	modes.c_iflag &= ~(tcflag_t)IUCLC;
+	SHOW(tcsetattr(slave, TCSANOW, &modes));
+	type("abc\177\177d\177\177\177\177e\n");
+	show_line(slave);
+	show_output("printed");
+	type("one two\027\001\177x\n");
+	show_line(slave);
+	show_output("word");
+	type("one\025two\n");
+	show_line(slave);
+	show_output("line");
+	type("ab\177\022c\177\026\003\n");
+	show_line(slave);
+	show_output("reprinted, literal");
+	modes.c_lflag &= ~(tcflag_t)(ECHOPRT | ECHOK);
+	SHOW(tcsetattr(slave, TCSANOW, &modes));
+	type("one\025two\n");
+	show_line(slave);
+	show_output("without ECHOK");
+	modes.c_lflag |= ECHOK;
+	modes.c_lflag &= ~(tcflag_t)ECHOKE;
+	SHOW(tcsetattr(slave, TCSANOW, &modes));
+	type("one\025two\n");
+	show_line(slave);
+	show_output("without ECHOKE");
+	close(slave);
+	close(master);
+}
+
+/* In a session of its own. */
+static void hung_up(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	setsid();
+	int slave = other_end();
+	SHOW(ioctl(slave, TIOCSCTTY, 0));
+	sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	SHOW(ioctl(master, TIOCSIG, SIGINT));
+	printf("interrupts: %d\n", interrupts);
+	struct pollfd poll_set = {.fd = slave, .events = POLLIN | POLLOUT};
+	SHOW(poll(&poll_set, 1, 0));
+	printf("open: %x\n", (unsigned)poll_set.revents);
+	close(master);
+	SHOW(poll(&poll_set, 1, 0));
+	printf("hung up: %x\n", (unsigned)poll_set.revents);
+	SHOW(tcsetpgrp(slave, getpgrp()));
+	SHOW(tcgetpgrp(slave));
+	char byte;
+	SHOW(read(slave, &byte, 1));
+	SHOW(write(slave, "x", 1));
+}
+
 int main(void)
 {
 	char *name;
@@ -175,5 +326,8 @@ int main(void)
 	printf("the child: %d\n", status);
 	char byte;
 	SHOW(read(master, &byte, 1)); /* the slave is closed */
+	packets();
+	typed_by_program();
+	show_child("hung up", hung_up);
 	return 0;
 }

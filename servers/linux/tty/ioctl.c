@@ -6,31 +6,12 @@
 
 enum { SIGTTOU_ = 22, SIGWINCH_ = 28 };
 
-enum tty_command {
-	TC_GETS = 0x5401,
-	TC_SETS,
-	TC_SETSW,
-	TC_SETSF,
-	TC_SBRK = 0x5409,
-	TC_XONC,
-	TC_FLSH,
-	TIO_EXCL,
-	TIO_NXCL,
-	TIO_SCTTY,
-	TIO_GPGRP,
-	TIO_SPGRP,
-	TIO_OUTQ,
-	TIO_STI,
-	TIO_GWINSZ,
-	TIO_SWINSZ,
-	TIO_MGET,
-	TIO_INQ = 0x541b,
-	TIO_NOTTY = 0x5422,
-	TIO_SETD,
-	TIO_GETD,
-	TC_SBRKP,
-	TIO_GSID = 0x5429,
-};
+/* Are ^S and ^Q what they are everywhere? A master may then act on them itself. */
+static bool usual_flow(const struct line_termios *termios)
+{
+	return termios->input & LINE_IXON && termios->characters[LINE_STOP] == 023 &&
+	       termios->characters[LINE_START] == 021;
+}
 
 static long set_modes(struct tty *tty, struct thread *thread, unsigned command, uint64_t argument)
 {
@@ -45,10 +26,14 @@ static long set_modes(struct tty *tty, struct thread *thread, unsigned command, 
 		if (error != 0)
 			return error;
 	}
-	if (command == TC_SETSF)
+	if (command == TC_SETSF) {
 		line_flush_input(&tty->line);
+		tty_changed(tty, TTY_FLUSHED_INPUT);
+	}
 	tty->line.termios = new;
 	line_mode_changed(&tty->line, &old);
+	if (usual_flow(&new) != usual_flow(&old))
+		tty_changed(tty, usual_flow(&new) ? TTY_FLOW : TTY_NO_FLOW);
 	tty_input_done(tty); /* what counts as input may have changed, */
 	vfs_stir();          /* and how much of it there may be */
 	return 0;
@@ -140,9 +125,11 @@ static long flush(struct tty *tty, struct thread *thread, uint64_t queue)
 	if (queue == 0 || queue == 2) {
 		line_flush_input(&tty->line);
 		tty->driver->input_taken(tty);
+		tty_changed(tty, TTY_FLUSHED_INPUT);
 	}
 	if (queue == 1 || queue == 2) {
 		tty->driver->discard_output(tty);
+		tty_changed(tty, TTY_FLUSHED_OUTPUT);
 		waitq_wake_all(&tty->output_wait);
 	}
 	return 0;
@@ -150,11 +137,13 @@ static long flush(struct tty *tty, struct thread *thread, uint64_t queue)
 
 static long flow(struct tty *tty, uint64_t action)
 {
+	bool stop = action == 0;
 	if (action > 3)
 		return -EINVAL;
-	if (action <= 1)
-		tty->line.output_stopped = action == 0;
-	else
+	if (action <= 1 && tty->line.output_stopped != stop) {
+		tty->line.output_stopped = stop;
+		tty_changed(tty, stop ? TTY_STOPPED : TTY_STARTED);
+	} else if (action > 1)
 		tty->line.emit(tty, tty->line.termios.characters[action == 2 ? LINE_STOP : LINE_START]);
 	waitq_wake_all(&tty->output_wait);
 	return 0;
@@ -163,6 +152,19 @@ static long flow(struct tty *tty, uint64_t action)
 static long put_int(struct thread *thread, uint64_t address, int value)
 {
 	return copy_to_user(thread, address, &value, sizeof(value));
+}
+
+/* A byte as if it had been typed: at one's own terminal. */
+static long type_byte(struct tty *tty, struct thread *thread, uint64_t address)
+{
+	uint8_t byte;
+	if (thread->process->tty != tty && !capable(thread, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_from_user(thread, &byte, address, 1) != 0)
+		return -EFAULT;
+	tty_input(tty, byte);
+	tty_input_done(tty);
+	return 0;
 }
 
 long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
@@ -195,6 +197,8 @@ long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint6
 		return set_group(tty, thread, argument);
 	case TIO_GSID:
 		return thread->process->tty != tty ? -ENOTTY : put_int(thread, argument, tty->session);
+	case TIO_STI:
+		return type_byte(tty, thread, argument);
 	case TIO_GWINSZ:
 		return copy_to_user(thread, argument, &tty->size, sizeof(tty->size));
 	case TIO_SWINSZ:

@@ -34,7 +34,7 @@ void line_init(struct line *line)
 	};
 	line->termios.input = LINE_ICRNL | LINE_IXON;
 	line->termios.output = LINE_OPOST | LINE_ONLCR;
-	line->termios.control = 015 /* B9600 */ | 060 /* CS8 */ | 0200 /* CREAD */ | 02000 /* HUPCL */;
+	line->termios.control = LINE_B9600 | LINE_CS8 | LINE_CREAD | LINE_HUPCL;
 	line->termios.local = LINE_ISIG | LINE_ICANON | LINE_ECHO | LINE_ECHOE | LINE_ECHOK | LINE_ECHOCTL |
 	                      LINE_ECHOKE | LINE_IEXTEN;
 	memcpy(line->termios.characters, characters, sizeof(characters));
@@ -104,6 +104,11 @@ void line_output(struct line *line, uint8_t byte)
 
 /* ---- echo ---- */
 
+static uint8_t *at(struct line *line, uint32_t position)
+{
+	return &line->buffer[position % LINE_BUFFER];
+}
+
 static bool is_control(uint8_t byte)
 {
 	return (byte < 32 && byte != '\t' && byte != '\n') || byte == 127;
@@ -125,12 +130,26 @@ static void echo_if(struct line *line, uint8_t byte)
 		echo(line, byte);
 }
 
-/* ---- the queue ---- */
-
-static uint8_t *at(struct line *line, uint32_t position)
+/* On paper nothing can be rubbed out: what is erased is printed once more, between a backslash and this. */
+static void finish_erasing(struct line *line)
 {
-	return &line->buffer[position % LINE_BUFFER];
+	if (!line->erasing)
+		return;
+	line_output(line, '/');
+	line->erasing = false;
 }
+
+static void print_erased(struct line *line, uint32_t end)
+{
+	if (!line->erasing)
+		line_output(line, '\\');
+	line->erasing = true;
+	echo(line, *at(line, line->put));
+	for (uint32_t i = line->put + 1; i != end; i++)
+		line_output(line, *at(line, i));
+}
+
+/* ---- the queue ---- */
 
 static bool full(const struct line *line)
 {
@@ -159,6 +178,7 @@ void line_flush_input(struct line *line)
 	line->taken = line->completed = line->put = 0;
 	line->lines = 0;
 	line->literal_next = false;
+	line->erasing = false;
 	line->lost = false;
 }
 
@@ -177,6 +197,7 @@ void line_mode_changed(struct line *line, const struct line_termios *old)
 		line->lines = 1;
 	}
 	line->literal_next = false;
+	line->erasing = false;
 }
 
 /* ---- editing ---- */
@@ -217,6 +238,12 @@ static void erase_one(struct line *line)
 	while (line->put != line->completed && continues_utf8(line, *at(line, line->put)));
 	if (!local(line, LINE_ECHO))
 		return;
+	if (local(line, LINE_ECHOPRT)) {
+		print_erased(line, end);
+		if (line->put == line->completed)
+			finish_erasing(line);
+		return;
+	}
 	if (!local(line, LINE_ECHOE)) {
 		echo(line, character(line, LINE_ERASE));
 		return;
@@ -250,11 +277,13 @@ static void erase_word(struct line *line)
 
 static void erase_line(struct line *line)
 {
-	if (local(line, LINE_ECHO) && local(line, LINE_ECHOK) &&
-	    !(local(line, LINE_ECHOKE) && local(line, LINE_ECHOE))) {
+	bool rubs_out = local(line, LINE_ECHOK) && local(line, LINE_ECHOKE) && local(line, LINE_ECHOE);
+	if (local(line, LINE_ECHO) && !rubs_out) {
 		line->put = line->completed;
+		finish_erasing(line);
 		echo(line, character(line, LINE_KILL));
-		line_output(line, '\n');
+		if (local(line, LINE_ECHOK))
+			line_output(line, '\n');
 		return;
 	}
 	while (line->put != line->completed)
@@ -265,6 +294,7 @@ static void reprint(struct line *line)
 {
 	if (!local(line, LINE_ECHO))
 		return;
+	finish_erasing(line);
 	echo(line, character(line, LINE_REPRINT));
 	line_output(line, '\n');
 	line->line_column = 0;
@@ -321,6 +351,8 @@ static void add_to_line(struct line *line, uint8_t byte)
 			emit(line, '\a');
 		return;
 	}
+	if (local(line, LINE_ECHO))
+		finish_erasing(line);
 	if (line->put == line->completed)
 		line->line_column = line->column;
 	append(line, byte, LINE_MARK_NONE);
@@ -338,6 +370,8 @@ static bool try_edit(struct line *line, uint8_t byte)
 		erase_line(line);
 	} else if (extended && is(line, byte, LINE_LNEXT)) {
 		line->literal_next = true;
+		if (local(line, LINE_ECHO))
+			finish_erasing(line);
 		if (local(line, LINE_ECHO) && local(line, LINE_ECHOCTL)) {
 			line_output(line, '^');
 			line_output(line, '\b');
@@ -371,11 +405,20 @@ static void canonical(struct line *line, uint8_t byte)
 	}
 }
 
+/* Of Latin-1, as Linux's */
+static uint8_t lower_case(uint8_t byte)
+{
+	bool upper = (byte >= 'A' && byte <= 'Z') || (byte >= 0xc0 && byte <= 0xde && byte != 0xd7);
+	return upper ? (uint8_t)(byte + 32) : byte;
+}
+
 void line_input(struct line *line, uint8_t byte)
 {
 	uint32_t input = line->termios.input;
 	if (input & LINE_ISTRIP)
 		byte &= 0x7f;
+	if (input & LINE_IUCLC && local(line, LINE_IEXTEN))
+		byte = lower_case(byte);
 	if (line->literal_next) {
 		line->literal_next = false;
 		add_to_line(line, byte);

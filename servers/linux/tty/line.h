@@ -56,6 +56,13 @@ enum line_output_flag {
 	LINE_ONLRET = 040,
 	LINE_TABDLY = 014000
 };
+enum line_control_flag {
+	LINE_B9600 = 015,
+	LINE_B38400 = 017,
+	LINE_CS8 = 060,
+	LINE_CREAD = 0200,
+	LINE_HUPCL = 02000
+};
 enum line_local_flag {
 	LINE_ISIG = 1,
 	LINE_ICANON = 2,
@@ -66,6 +73,7 @@ enum line_local_flag {
 	LINE_NOFLSH = 0200,
 	LINE_TOSTOP = 0400,
 	LINE_ECHOCTL = 01000,
+	LINE_ECHOPRT = 02000,
 	LINE_ECHOKE = 04000,
 	LINE_IEXTEN = 0100000
 };
@@ -82,6 +90,7 @@ struct line {
 	unsigned column;      /* of the cursor, for tabs and erasing */
 	unsigned line_column; /* where the edited line's echo began */
 	bool literal_next;    /* VLNEXT was typed */
+	bool erasing;         /* ECHOPRT: a backslash was shown, and what is erased follows it */
 	bool output_stopped;  /* by VSTOP, or TCXONC */
 	bool lost;            /* input is full: bytes were dropped */
 

@@ -7,10 +7,14 @@
 #define PTY_MAX  64
 #define PTY_RING 16384
 
+enum { SIGINT_ = 2, SIGQUIT_ = 3, SIGTSTP_ = 20 };
+
 struct pty {
 	struct tty tty; /* first: the slave */
 	uint32_t number;
 	bool locked, slave_seen;
+	bool packet;            /* each read tells first of what changed, */
+	uint8_t changes;        /* or that nothing did: enum tty_change */
 	unsigned masters;       /* 1, or 0: the master is closed */
 	uint8_t ring[PTY_RING]; /* slave -> master */
 	uint32_t taken, put;
@@ -68,6 +72,19 @@ static void pty_last_close(struct tty *tty)
 	pty_free_if_unused(pty_of(tty));
 }
 
+static void pty_changed(struct tty *tty, unsigned changes)
+{
+	struct pty *pty = pty_of(tty);
+	if (!pty->packet)
+		return;
+	if (changes & (TTY_STOPPED | TTY_STARTED))
+		pty->changes &= (uint8_t) ~(TTY_STOPPED | TTY_STARTED);
+	if (changes & (TTY_FLOW | TTY_NO_FLOW))
+		pty->changes &= (uint8_t) ~(TTY_FLOW | TTY_NO_FLOW);
+	pty->changes |= (uint8_t)changes;
+	waitq_wake_all(&tty->output_wait);
+}
+
 static const struct tty_driver driver = {
         .room = pty_room,
         .put = pty_put,
@@ -75,6 +92,7 @@ static const struct tty_driver driver = {
         .discard_output = pty_discard,
         .input_taken = pty_input_taken,
         .last_close = pty_last_close,
+        .changed = pty_changed,
 };
 
 /* ---- the master ---- */
@@ -84,13 +102,22 @@ static ssize_t master_read(struct file *file, struct io_buffer *buffer, uint64_t
 	struct pty *pty = file->private;
 	size_t done = 0;
 	(void)position;
-	while (pty->put == pty->taken) {
+	while (pty->put == pty->taken && pty->changes == 0) {
 		if (pty->slave_seen && pty->tty.open_count == 0)
 			return -EIO;
 		if (file->flags & O_NONBLOCK)
 			return -EAGAIN;
 		if (waitq_wait(&pty->tty.output_wait, true, DEADLINE_NEVER) != 0)
 			return -EINTR_RESTART;
+	}
+	if (pty->packet && buffer->size > 0) {
+		uint8_t changes = pty->changes;
+		if (io_copy_to(buffer, &changes, 1) != 0)
+			return -EFAULT;
+		pty->changes = 0;
+		done = 1;
+		if (changes != 0)
+			return 1;
 	}
 	while (buffer->size > 0 && pty->put != pty->taken) {
 		uint8_t bytes[256];
@@ -142,6 +169,8 @@ static unsigned master_poll(struct file *file, struct poll_table *table)
 	poll_wait(table, &pty->tty.output_wait);
 	if (pty->put != pty->taken)
 		events |= POLLIN_ | POLLRDNORM_;
+	if (pty->changes != 0)
+		events |= POLLIN_ | POLLRDNORM_ | POLLPRI_;
 	if (tty_wants_input(&pty->tty))
 		events |= POLLOUT_ | POLLWRNORM_;
 	if (pty->slave_seen && pty->tty.open_count == 0)
@@ -158,6 +187,9 @@ static long master_ioctl(struct file *file, struct thread *thread, unsigned comm
 		SPTLCK = 0x40045431,
 		GPTLCK = (int)0x80045439,
 		GPTPEER = 0x5441,
+		PKT = 0x5420,
+		GPKT = (int)0x80045438,
+		SIG = 0x40045436,
 		INQ = 0x541b
 	};
 	struct pty *pty = file->private;
@@ -174,6 +206,21 @@ static long master_ioctl(struct file *file, struct thread *thread, unsigned comm
 	case GPTLCK:
 		value = pty->locked;
 		return copy_to_user(thread, argument, &value, sizeof(value));
+	case PKT:
+		if (copy_from_user(thread, &value, argument, sizeof(value)) != 0)
+			return -EFAULT;
+		pty->packet = value != 0;
+		pty->changes = 0;
+		return 0;
+	case GPKT:
+		value = pty->packet;
+		return copy_to_user(thread, argument, &value, sizeof(value));
+	case SIG:
+		if (argument != SIGINT_ && argument != SIGQUIT_ && argument != SIGTSTP_)
+			return -EINVAL;
+		if (pty->tty.group != 0)
+			signal_send_group(pty->tty.group, (int)argument, 0x80 /* SI_KERNEL */, 0);
+		return 0;
 	case GPTPEER: {
 		struct file *slave;
 		int error = open_slave(pty, thread, (unsigned)argument, &slave);
@@ -265,6 +312,7 @@ int ptmx_open(struct file *file, struct thread *thread)
 	pty->masters = 1;
 	ptys[number] = pty;
 	tty_setup(&pty->tty, &driver, linux_device(136, number));
+	pty->tty.line.termios.control = LINE_B38400 | LINE_CS8 | LINE_CREAD;
 	if (directory != NULL) {
 		char name[16];
 		struct inode *node = NULL;

@@ -17,8 +17,10 @@ static void line_emit(void *context, uint8_t byte)
 static void line_signal(void *context, int signal, bool flush)
 {
 	struct tty *tty = context;
-	if (flush)
+	if (flush) {
 		tty->driver->discard_output(tty);
+		tty_changed(tty, TTY_FLUSHED_INPUT | TTY_FLUSHED_OUTPUT);
+	}
 	waitq_wake_all(&tty->output_wait);
 	if (tty->group != 0)
 		signal_send_group(tty->group, signal, 0x80 /* SI_KERNEL */, 0);
@@ -36,7 +38,10 @@ void tty_setup(struct tty *tty, const struct tty_driver *driver, uint64_t device
 
 void tty_input(struct tty *tty, uint8_t byte)
 {
+	bool stopped = tty->line.output_stopped;
 	line_input(&tty->line, byte);
+	if (tty->line.output_stopped != stopped)
+		tty_changed(tty, stopped ? TTY_STARTED : TTY_STOPPED);
 }
 
 void tty_input_done(struct tty *tty)
@@ -316,7 +321,9 @@ static unsigned tty_poll(struct file *file, struct poll_table *table)
 	unsigned events = 0;
 	poll_wait(table, &tty->input_wait);
 	poll_wait(table, &tty->output_wait);
-	if (hung_up(handle) || tty->peer_closed)
+	if (hung_up(handle))
+		return POLLIN_ | POLLOUT_ | POLLERR_ | POLLHUP_ | POLLRDNORM_ | POLLWRNORM_;
+	if (tty->peer_closed)
 		events |= POLLHUP_ | POLLIN_ | POLLRDNORM_;
 	size_t minimum = line->termios.characters[LINE_TIME] == 0 ? line->termios.characters[LINE_MIN] : 1;
 	bool ready = line->termios.local & LINE_ICANON ? line_has_line(line)
@@ -345,7 +352,9 @@ static int tty_fsync(struct file *file)
 
 static long tty_file_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
 {
-	return hung_up(file->private) ? -EIO : tty_ioctl(file, thread, command, argument);
+	if (hung_up(file->private))
+		return command == TIO_SPGRP ? -ENOTTY : -EIO;
+	return tty_ioctl(file, thread, command, argument);
 }
 
 const struct file_operations tty_file_operations = {

@@ -7,6 +7,42 @@
 
 struct tty;
 
+enum tty_command {
+	TC_GETS = 0x5401,
+	TC_SETS,
+	TC_SETSW,
+	TC_SETSF,
+	TC_SBRK = 0x5409,
+	TC_XONC,
+	TC_FLSH,
+	TIO_EXCL,
+	TIO_NXCL,
+	TIO_SCTTY,
+	TIO_GPGRP,
+	TIO_SPGRP,
+	TIO_OUTQ,
+	TIO_STI,
+	TIO_GWINSZ,
+	TIO_SWINSZ,
+	TIO_MGET,
+	TIO_INQ = 0x541b,
+	TIO_NOTTY = 0x5422,
+	TIO_SETD,
+	TIO_GETD,
+	TC_SBRKP,
+	TIO_GSID = 0x5429,
+};
+
+/* What the master of a pseudo-terminal in packet mode is told, as Linux numbers it. */
+enum tty_change {
+	TTY_FLUSHED_INPUT = 1,
+	TTY_FLUSHED_OUTPUT = 2,
+	TTY_STOPPED = 4,
+	TTY_STARTED = 8,
+	TTY_NO_FLOW = 16, /* ^S and ^Q do not stop and start, */
+	TTY_FLOW = 32,    /* or do again */
+};
+
 struct tty_driver {
 	size_t (*room)(struct tty *tty); /* output bytes that fit now; 0: wait on output_wait */
 	void (*put)(struct tty *tty, uint8_t byte);
@@ -14,6 +50,7 @@ struct tty_driver {
 	void (*discard_output)(struct tty *tty);
 	void (*input_taken)(struct tty *tty); /* a reader made room: more input may come */
 	void (*last_close)(struct tty *tty);
+	void (*changed)(struct tty *tty, unsigned changes); /* enum tty_change; or NULL */
 };
 
 struct window_size {
@@ -28,7 +65,6 @@ struct tty {
 	uint32_t generation; /* grows with every hang-up: files opened before it are dead */
 	unsigned open_count;
 	bool peer_closed; /* pty: the master is gone */
-	bool packet;      /* unused by the console */
 	uint64_t device;
 	struct waitq input_wait, output_wait;
 };
@@ -46,6 +82,11 @@ int tty_open(struct file *file, struct thread *thread, uint32_t major, uint32_t 
 int tty_attach_file(struct tty *tty, struct file *file, struct thread *thread, bool console);
 void tty_setup(struct tty *tty, const struct tty_driver *driver, uint64_t device);
 void tty_hang_up(struct tty *tty);
+static inline void tty_changed(struct tty *tty, unsigned changes)
+{
+	if (tty->driver->changed != NULL)
+		tty->driver->changed(tty, changes);
+}
 /* Every process of the session loses it as its controlling terminal. */
 void tty_detach_session(struct tty *tty);
 /* A byte from the line. Wake readers with tty_input_done after the last. */
