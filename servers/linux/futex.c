@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <time.h>
 #include <pith/startup.h>
 #include "address_space.h"
@@ -22,7 +23,7 @@ struct futex_waiter {
 	struct futex_waiter *next, **link; /* link NULL: woken */
 	struct futex_key key;
 	uint32_t bitset;
-	struct waitq queue; /* its own fiber */
+	struct waitq *queue; /* its own fiber */
 };
 
 static struct futex_waiter *buckets[BUCKETS];
@@ -100,7 +101,7 @@ static unsigned wake(const struct futex_key *key, unsigned count, uint32_t bitse
 		if (!futex_key_equal(&waiter->key, key) || !(waiter->bitset & bitset))
 			continue;
 		waiter_remove(waiter);
-		waitq_wake_all(&waiter->queue);
+		waitq_wake_all(waiter->queue);
 		woken++;
 	}
 	return woken;
@@ -126,7 +127,8 @@ static unsigned requeue(const struct futex_key *from, const struct futex_key *to
 static long futex_wait(struct thread *thread, uint64_t address, bool private, uint32_t expected,
                        uint32_t bitset, deadline_t deadline)
 {
-	struct futex_waiter waiter = {.bitset = bitset};
+	struct waitq queue = {0};
+	struct futex_waiter waiter = {.bitset = bitset, .queue = &queue};
 	uint32_t value;
 	int result;
 
@@ -142,12 +144,114 @@ static long futex_wait(struct thread *thread, uint64_t address, bool private, ui
 	waiter_insert(&waiter);
 	result = 0;
 	while (waiter.link && !result)
-		result = waitq_wait(&waiter.queue, true, deadline);
+		result = waitq_wait(&queue, true, deadline);
 	if (!waiter.link)
 		return 0;
 	waiter_remove(&waiter);
 	if (result == -EINTR)
 		return deadline == DEADLINE_NEVER ? -EINTR_RESTART : -EINTR_NOHAND;
+	return result;
+}
+
+/* ---- several at once ---- */
+
+struct futex_waitv {
+	uint64_t value, address;
+	uint32_t flags, reserved;
+};
+
+static int waitv_check(const struct futex_waitv *wanted)
+{
+	if (wanted->flags & ~(unsigned)(FUTEX2_SIZE_U32 | FUTEX_PRIVATE_FLAG) || wanted->reserved ||
+	    !(wanted->flags & FUTEX2_SIZE_U32))
+		return -EINVAL;
+	return 0;
+}
+
+/* The first that was woken, or -EAGAIN */
+static long waitv_woken(const struct futex_waiter *waiters, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (!waiters[i].link)
+			return i;
+	return -EAGAIN;
+}
+
+static long waitv(struct thread *thread, const struct futex_waitv *wanted, struct futex_waiter *waiters,
+                  unsigned count, deadline_t deadline)
+{
+	struct waitq queue = {0};
+	unsigned queued = 0;
+	long result = 0;
+
+	for (unsigned i = 0; i < count && !result; i++)
+		result = futex_key_of(thread, wanted[i].address, wanted[i].flags & FUTEX_PRIVATE_FLAG,
+		                      &waiters[i].key);
+	for (; queued < count && !result; queued++) {
+		uint32_t value;
+
+		if (copy_from_user(thread, &value, wanted[queued].address, sizeof(value)))
+			result = -EFAULT;
+		else if (value != (uint32_t)wanted[queued].value)
+			result = -EAGAIN;
+		if (result)
+			break;
+		waiters[queued].bitset = UINT32_MAX;
+		waiters[queued].queue = &queue;
+		waiter_insert(&waiters[queued]);
+	}
+	while (!result && waitv_woken(waiters, queued) < 0)
+		result = waitq_wait(&queue, true, deadline);
+	/* Reading a word may have waited, too: what was queued before may have been woken. */
+	if (waitv_woken(waiters, queued) >= 0)
+		result = waitv_woken(waiters, queued);
+	for (unsigned i = 0; i < queued; i++)
+		waiter_remove(&waiters[i]);
+	if (result == -EINTR) /* the time, if there is one, is absolute */
+		return -EINTR_RESTART;
+	return result;
+}
+
+static int waitv_deadline(struct thread *thread, uint64_t address, int clock, deadline_t *out)
+{
+	struct timespec timeout;
+	uint64_t time;
+
+	*out = DEADLINE_NEVER;
+	if (!address)
+		return 0;
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
+		return -EINVAL;
+	if (copy_from_user(thread, &timeout, address, sizeof(timeout)))
+		return -EFAULT;
+	if (!timespec_to_ns(&timeout, &time))
+		return -EINVAL;
+	*out = clock_deadline(clock, time);
+	return 0;
+}
+
+long sys_futex_waitv(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned count = (unsigned)arguments[1];
+	struct futex_waitv wanted[FUTEX_WAITV_MAX];
+	struct futex_waiter *waiters;
+	deadline_t deadline;
+	long result;
+
+	if ((unsigned)arguments[2] || !count || count > FUTEX_WAITV_MAX || !arguments[0])
+		return -EINVAL;
+	result = waitv_deadline(thread, arguments[3], (int)arguments[4], &deadline);
+	if (!result && copy_from_user(thread, wanted, arguments[0], count * sizeof(wanted[0])))
+		result = -EFAULT;
+	for (unsigned i = 0; i < count && !result; i++)
+		result = waitv_check(&wanted[i]);
+	if (result)
+		return result;
+	waiters = calloc(count, sizeof(*waiters));
+	if (!waiters)
+		return -ENOMEM;
+	result = waitv(thread, wanted, waiters, count, deadline);
+	free(waiters);
 	return result;
 }
 

@@ -17,6 +17,9 @@
 #define FUTEX_CLOCK_REALTIME 256
 #define FUTEX_CMD_MASK       (~(unsigned)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
 
+#define FUTEX2_SIZE_U32 2 /* futex_waitv's */
+#define FUTEX_WAITV_MAX 128
+
 #define FUTEX_WAITERS    0x80000000u
 #define FUTEX_OWNER_DIED 0x40000000u
 #define FUTEX_TID_MASK   0x3fffffffu

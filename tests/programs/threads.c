@@ -238,6 +238,68 @@ static void test_cancel(void)
 	TELL(result == PTHREAD_CANCELED);
 }
 
+/* ---- several futexes at once ---- */
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+struct waitv {
+	uint64_t value, address;
+	uint32_t flags, reserved;
+};
+enum { WORD = 2, PRIVATE = 128, WORDS = 3, WAITV_MAX = 128 };
+
+static uint32_t words[WORDS];
+
+static long wait_for(struct waitv *waits, unsigned count, unsigned flags, const struct timespec *time,
+                     int clock)
+{
+	return syscall(SYS_futex_waitv, waits, count, flags, time, clock);
+}
+
+static void *wake_third(void *argument)
+{
+	while (syscall(SYS_futex, &words[2], 1 | PRIVATE, 1, NULL, NULL, 0) == 0)
+		usleep(1000);
+	return argument;
+}
+
+static void test_several(void)
+{
+	struct waitv waits[WAITV_MAX + 1] = {{0}};
+	struct timespec past = {1, 0}, wrong = {0, 1000000000};
+	pthread_t thread;
+	for (int i = 0; i < WORDS; i++)
+		waits[i] = (struct waitv){0, (uintptr_t)&words[i], WORD | PRIVATE, 0};
+	SHOW(wait_for(waits, 0, 0, NULL, 0));
+	SHOW(wait_for(waits, WAITV_MAX + 1, 0, NULL, 0));
+	SHOW(wait_for(waits, WORDS, 1, NULL, 0));
+	SHOW(wait_for(NULL, WORDS, 0, NULL, 0));
+	SHOW(wait_for((void *)8, WORDS, 0, NULL, 0));
+	SHOW(wait_for(waits, WORDS, 0, &past, CLOCK_PROCESS_CPUTIME_ID));
+	SHOW(wait_for(waits, WORDS, 0, &wrong, CLOCK_MONOTONIC));
+	SHOW(wait_for(waits, WORDS, 0, (void *)8, CLOCK_MONOTONIC));
+	SHOW(wait_for(waits, WORDS + 1, 0, &past, CLOCK_MONOTONIC));
+	SHOW(wait_for(waits, WORDS, 0, &past, CLOCK_MONOTONIC));
+	SHOW(wait_for(waits, WORDS, 0, &past, CLOCK_REALTIME));
+	words[1] = 5;
+	SHOW(wait_for(waits, WORDS, 0, NULL, 0));
+	waits[1].value = 5;
+	waits[1].reserved = 1;
+	SHOW(wait_for(waits, WORDS, 0, &past, CLOCK_MONOTONIC));
+	waits[1].reserved = 0;
+	waits[1].address++;
+	SHOW(wait_for(waits, WORDS, 0, &past, CLOCK_MONOTONIC));
+	waits[1].address = 4;
+	SHOW(wait_for(waits, WORDS, 0, &past, CLOCK_MONOTONIC));
+	waits[1].address = (uintptr_t)&words[1];
+	pthread_create(&thread, NULL, wake_third, NULL);
+	SHOW(wait_for(waits, WORDS, 0, NULL, 0));
+	pthread_join(thread, NULL);
+	SHOW(syscall(SYS_futex, &words[0], 1 | PRIVATE, 1, NULL, NULL, 0)); /* nobody is left behind */
+}
+
 int main(void)
 {
 	test_turns();
@@ -248,5 +310,6 @@ int main(void)
 	test_robust();
 	test_timeouts();
 	test_cancel();
+	test_several();
 	return 0;
 }
