@@ -226,6 +226,59 @@ long sys_membarrier(struct thread *thread, const uint64_t arguments[6])
 	return arguments[0] & ~0x1ful || arguments[1] ? -EINVAL : 0;
 }
 
+/* What a kernel without swap space, modules and ports for programs refuses; whoever may not ask is told that.
+ */
+static long not_built(struct thread *thread, enum capability capability)
+{
+	return capable(thread, capability) ? -ENOSYS : -EPERM;
+}
+
+long sys_swapon(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return not_built(thread, CAP_SYS_ADMIN);
+}
+
+long sys_swapoff(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return not_built(thread, CAP_SYS_ADMIN);
+}
+
+long sys_init_module(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return not_built(thread, CAP_SYS_MODULE);
+}
+
+long sys_finit_module(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return not_built(thread, CAP_SYS_MODULE);
+}
+
+long sys_delete_module(struct thread *thread, const uint64_t arguments[6])
+{
+	(void)arguments;
+	return not_built(thread, CAP_SYS_MODULE);
+}
+
+long sys_ioperm(struct thread *thread, const uint64_t arguments[6])
+{
+	uint64_t from = arguments[0], count = arguments[1];
+
+	if (from + count <= from || from + count > 65536)
+		return -EINVAL;
+	return arguments[2] ? not_built(thread, CAP_SYS_RAWIO) : 0; /* nobody has any to give up */
+}
+
+long sys_iopl(struct thread *thread, const uint64_t arguments[6])
+{
+	if ((unsigned)arguments[0] > 3)
+		return -EINVAL;
+	return arguments[0] ? not_built(thread, CAP_SYS_RAWIO) : 0;
+}
+
 /* Restartable sequences: the C library does without them. Known, so that it is not logged. */
 long sys_rseq(struct thread *thread, const uint64_t arguments[6])
 {

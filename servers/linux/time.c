@@ -171,10 +171,12 @@ static int set_wall(struct thread *thread, uint64_t time)
 	uint64_t unused;
 	int error;
 
+	if (!capable(thread, CAP_SYS_TIME))
+		return -EPERM;
 	/* The system was booted after 1970, and shall run for some time before its clock is full. */
 	if (time < time_now() || time > WALL_MAX)
 		return -EINVAL;
-	error = capable(thread, CAP_SYS_TIME) ? clock_ask(CLOCK_SET_WALL, time, &unused) : -EPERM;
+	error = clock_ask(CLOCK_SET_WALL, time, &unused);
 	if (!error)
 		wall_changed();
 	return error;

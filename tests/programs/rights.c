@@ -726,6 +726,17 @@ static void real_root_runs(void)
 	run_again();
 }
 
+/* What a kernel may be built without: a user is refused before that is told. */
+static void not_for_users(void)
+{
+	struct timeval zero = {0};
+	if (setresgid(USER, USER, USER) < 0 || setresuid(USER, USER, USER) < 0)
+		return;
+	SHOW(syscall(SYS_swapon, "swap", 0));
+	SHOW(syscall(SYS_swapoff, "swap"));
+	SHOW(settimeofday(&zero, NULL));
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 1 && strcmp(arguments[1], "show") == 0) {
@@ -755,6 +766,7 @@ int main(int count, char **arguments)
 	show_child("user runs with ambient", user_runs_with_ambient);
 	show_child("root is nobody", root_is_nobody);
 	show_child("real root runs", real_root_runs);
+	show_child("not for users", not_for_users);
 	remove_files();
 	return chdir("..") < 0 || rmdir("rights.d") < 0;
 }
