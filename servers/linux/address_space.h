@@ -19,6 +19,7 @@
 struct mm {
 	struct mm *next, **link; /* all address spaces */
 	uint32_t references;     /* processes (vfork shares), and fibers at work on it */
+	struct file *exe;        /* the program: nobody may write to it; or NULL */
 	struct space *space;
 	struct page_map pages;
 	struct vma_set regions;
@@ -53,16 +54,16 @@ long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t pr
                    struct shared_memory *shared);
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t end);
 int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot);
-/* mlock: the range is mapped throughout, or ENOMEM. */
 /* Of all regions in the range, which may have gaps: enum vma_flags. */
 int mm_change_flags(struct mm *mm, uint64_t start, uint64_t end, uint32_t clear, uint32_t set);
+/* mlock: the range is mapped throughout, or ENOMEM. */
 int mm_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock);
 size_t mm_locked_pages(const struct mm *mm);
-void mm_region_link(struct vma *vma);
 /* Whether the limits leave room for so many pages more. */
 bool mm_may_grow(const struct mm *mm, uint32_t prot, uint32_t flags, uint64_t pages);
 /* The region has so many pages more, or fewer. */
 void mm_account(struct mm *mm, const struct vma *vma, int64_t pages);
+void mm_region_link(struct vma *vma);
 void mm_region_free(struct vma *vma);
 struct vma *mm_region_copy(const struct vma *vma); /* takes references; not yet in a set; NULL: no memory */
 int mm_region_split(struct mm *mm, struct vma *vma, uint64_t address); /* vma keeps the lower part */

@@ -33,7 +33,25 @@ bool process_may_inspect(const struct thread *thread, const struct process *targ
 	if (thread->process == target || has_capability(mine, CAP_SYS_PTRACE))
 		return true;
 	return uid == theirs->uid && uid == theirs->euid && uid == theirs->suid && gid == theirs->gid &&
-	       gid == theirs->egid && gid == theirs->sgid && !(theirs->permitted & ~mine->effective);
+	       gid == theirs->egid && gid == theirs->sgid && !(theirs->permitted & ~mine->effective) &&
+	       !target->not_dumpable;
+}
+
+void credentials_changed(struct process *process, const struct credentials *old)
+{
+	const struct credentials *new = &process->credentials;
+
+	if (old->euid == new->euid && old->egid == new->egid && old->fsuid == new->fsuid &&
+	    old->fsgid == new->fsgid && !(new->permitted & ~old->permitted))
+		return;
+	process->not_dumpable = true;
+	process->death_signal = 0;
+}
+
+static void uids_changed(struct thread *thread, const struct credentials *old)
+{
+	capabilities_uids_changed(old, own(thread));
+	credentials_changed(thread->process, old);
 }
 
 /* The quick ones: see syscall.c. */
@@ -103,13 +121,13 @@ long sys_setuid(struct thread *thread, const uint64_t arguments[6])
 	else if (uid != credentials->uid && uid != credentials->suid)
 		return -EPERM;
 	credentials->euid = credentials->fsuid = uid;
-	capabilities_uids_changed(&old, credentials);
+	uids_changed(thread, &old);
 	return 0;
 }
 
 long sys_setgid(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
+	struct credentials *credentials = own(thread), old = *credentials;
 	uint32_t gid = (uint32_t)arguments[0];
 
 	if (gid == UNCHANGED)
@@ -119,6 +137,7 @@ long sys_setgid(struct thread *thread, const uint64_t arguments[6])
 	else if (gid != credentials->gid && gid != credentials->sgid)
 		return -EPERM;
 	credentials->egid = credentials->fsgid = gid;
+	credentials_changed(thread->process, &old);
 	return 0;
 }
 
@@ -139,13 +158,13 @@ long sys_setreuid(struct thread *thread, const uint64_t arguments[6])
 	if (real != UNCHANGED || (effective != UNCHANGED && effective != old_real))
 		credentials->suid = credentials->euid;
 	credentials->fsuid = credentials->euid;
-	capabilities_uids_changed(&old, credentials);
+	uids_changed(thread, &old);
 	return 0;
 }
 
 long sys_setregid(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
+	struct credentials *credentials = own(thread), old = *credentials;
 	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1];
 	uint32_t old_real = credentials->gid;
 
@@ -160,6 +179,7 @@ long sys_setregid(struct thread *thread, const uint64_t arguments[6])
 	if (real != UNCHANGED || (effective != UNCHANGED && effective != old_real))
 		credentials->sgid = credentials->egid;
 	credentials->fsgid = credentials->egid;
+	credentials_changed(thread->process, &old);
 	return 0;
 }
 
@@ -180,13 +200,13 @@ long sys_setresuid(struct thread *thread, const uint64_t arguments[6])
 	if (saved != UNCHANGED)
 		credentials->suid = saved;
 	credentials->fsuid = credentials->euid;
-	capabilities_uids_changed(&old, credentials);
+	uids_changed(thread, &old);
 	return 0;
 }
 
 long sys_setresgid(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
+	struct credentials *credentials = own(thread), old = *credentials;
 	uint32_t real = (uint32_t)arguments[0], effective = (uint32_t)arguments[1],
 	         saved = (uint32_t)arguments[2];
 
@@ -201,6 +221,7 @@ long sys_setresgid(struct thread *thread, const uint64_t arguments[6])
 	if (saved != UNCHANGED)
 		credentials->sgid = saved;
 	credentials->fsgid = credentials->egid;
+	credentials_changed(thread->process, &old);
 	return 0;
 }
 
@@ -212,18 +233,21 @@ long sys_setfsuid(struct thread *thread, const uint64_t arguments[6])
 	if (uid != UNCHANGED && (capable(thread, CAP_SETUID) || one_of_uids(&old, uid))) {
 		credentials->fsuid = uid;
 		capabilities_fsuid_changed(&old, credentials);
+		credentials_changed(thread->process, &old);
 	}
 	return old.fsuid;
 }
 
 long sys_setfsgid(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
-	uint32_t old = credentials->fsgid, gid = (uint32_t)arguments[0];
+	struct credentials *credentials = own(thread), old = *credentials;
+	uint32_t gid = (uint32_t)arguments[0];
 
-	if (gid != UNCHANGED && (capable(thread, CAP_SETGID) || one_of_gids(credentials, gid)))
+	if (gid != UNCHANGED && (capable(thread, CAP_SETGID) || one_of_gids(credentials, gid))) {
 		credentials->fsgid = gid;
-	return old;
+		credentials_changed(thread->process, &old);
+	}
+	return old.fsgid;
 }
 
 long sys_getgroups(struct thread *thread, const uint64_t arguments[6])

@@ -76,12 +76,10 @@ static int open_interp(struct thread *thread, struct file *program, const struct
 
 	if (got < 0 || (size_t)got != image->interp_size || path[got - 1])
 		return -ENOEXEC;
-	error = vfs_open(thread, AT_FDCWD, path, O_RDONLY, 0, file);
+	error = vfs_open_program(thread, AT_FDCWD, path, true, file);
 	if (error)
 		return error;
-	error = S_ISREG((*file)->inode->attributes.mode) ? vfs_may_execute(thread, *file) : -EACCES;
-	if (!error)
-		error = (*file)->inode->attributes.size < ELF_HEADER_SIZE ? -EIO : read_image(*file, interp);
+	error = (*file)->inode->attributes.size < ELF_HEADER_SIZE ? -EIO : read_image(*file, interp);
 	if (error == -ENOEXEC)
 		error = -ELIBBAD;
 	if (error)
@@ -106,6 +104,8 @@ static int load_interp(struct mm *mm, struct thread *thread, struct file *progra
 	error = base ? map_image(mm, file, &interp, base - interp.low) : -ENOMEM;
 	out->interp_base = base - interp.low;
 	out->start = interp.entry + out->interp_base;
+	out->unreadable |= !file_may_read(thread, file);
+	file_allow_writers(file); /* as Linux does, though programs go on running from it */
 	file_put(file);
 	return error;
 }
@@ -129,6 +129,8 @@ int elf_load(struct mm *mm, struct thread *thread, struct file *file, struct loa
 	                             .headers = image.headers_address ? image.headers_address + base : 0,
 	                             .header_count = image.header_count,
 	                             .brk = image.high + base,
-	                             .executable_stack = image.executable_stack};
+	                             .executable_stack = image.executable_stack,
+	                             .unreadable = !file_may_read(thread, file)};
+	mm->exe = file_get(file);
 	return image.interp_size ? load_interp(mm, thread, file, &image, out) : 0;
 }

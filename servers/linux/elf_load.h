@@ -13,8 +13,8 @@ struct loaded_image {
 	uint64_t vdso;
 	uint64_t brk;
 	bool executable_stack;
+	bool unreadable; /* for the user, the program or its interpreter */
 };
 
-/* Maps an ELF program, and its interpreter, into a new address space. 0 or -errno. thread: for paths; may be
- * NULL. */
+/* Maps an ELF program, and its interpreter, into a new address space. 0 or -errno. thread: for paths. */
 int elf_load(struct mm *mm, struct thread *thread, struct file *file, struct loaded_image *out);

@@ -19,8 +19,8 @@
 #include "vdso.h"
 #include "vfs.h"
 
-#define SCRIPT_LEVELS 5
-#define PATH_SIZE     4096
+#define SCRIPTS_MAX 5 /* one that leads to another, and so on */
+#define PATH_SIZE   4096
 
 struct exec {
 	struct thread *thread;
@@ -28,7 +28,9 @@ struct exec {
 	char path[PATH_SIZE];    /* as given: AT_EXECFN, comm */
 	char program[PATH_SIZE]; /* what is opened: path, or a script's interpreter */
 	int directory;
-	bool direct; /* execveat of the descriptor itself */
+	bool follow;       /* the path's last link */
+	bool inaccessible; /* the path leads over a descriptor that the program will not have */
+	unsigned scripts;  /* that led to the program */
 	struct file *file;
 	struct mm *mm;
 	struct loaded_image image;
@@ -38,28 +40,6 @@ struct exec {
 };
 
 /* ---- opening ---- */
-
-static int open_program(struct exec *exec)
-{
-	int error;
-
-	if (exec->direct) {
-		struct file *file = file_table_lookup(exec->thread, exec->directory);
-
-		if (!file)
-			return -EBADF;
-		exec->file = file_get(file);
-		exec->direct = false;
-	} else {
-		error = vfs_open(exec->thread, exec->directory, exec->program, O_RDONLY | O_CLOEXEC, 0,
-		                 &exec->file);
-		if (error)
-			return error;
-	}
-	if (!S_ISREG(exec->file->inode->attributes.mode))
-		return -EACCES;
-	return vfs_may_execute(exec->thread, exec->file);
-}
 
 /* 1: it was a script, and exec now means its interpreter; 0: it is not one; -errno */
 static int follow_script(struct exec *exec)
@@ -76,7 +56,9 @@ static int follow_script(struct exec *exec)
 	error = script_parse(line, (size_t)got, &interp, &argument);
 	if (error <= 0)
 		return error;
-	snprintf(script, sizeof(script), "%s", exec->program);
+	if (exec->inaccessible)
+		return -ENOENT;
+	snprintf(script, sizeof(script), "%s", exec->scripts++ ? exec->program : exec->path);
 	with[count++] = interp;
 	if (argument)
 		with[count++] = argument;
@@ -86,6 +68,7 @@ static int follow_script(struct exec *exec)
 		return error;
 	snprintf(exec->program, sizeof(exec->program), "%s", interp);
 	exec->directory = AT_FDCWD;
+	exec->follow = true;
 	file_put(exec->file);
 	exec->file = NULL;
 	return 1;
@@ -93,15 +76,15 @@ static int follow_script(struct exec *exec)
 
 static int find_program(struct exec *exec)
 {
-	for (unsigned level = 0; level < SCRIPT_LEVELS; level++) {
-		int result = open_program(exec);
+	for (;;) {
+		int result = vfs_open_program(exec->thread, exec->directory, exec->program, exec->follow,
+		                              &exec->file);
 
 		if (!result)
-			result = follow_script(exec);
+			result = exec->scripts > SCRIPTS_MAX ? -ELOOP : follow_script(exec);
 		if (result <= 0)
 			return result;
 	}
-	return -ELOOP;
 }
 
 /* ---- building the new image ---- */
@@ -187,11 +170,17 @@ static void reset_thread(struct thread *thread)
 	thread_write_vector(private->kernel->object, NULL, 0);
 }
 
+static bool set_id(const struct credentials *credentials)
+{
+	return credentials->euid != credentials->uid || credentials->egid != credentials->gid;
+}
+
 static void take_over(struct exec *exec)
 {
 	struct thread *thread = exec->thread;
 	struct process *process = thread->process;
 	struct mm *old = process->mm;
+	struct credentials old_credentials = process->credentials;
 
 	if (old)
 		thread_release_memory(thread);
@@ -206,8 +195,9 @@ static void take_over(struct exec *exec)
 		mm_put(old);
 	waitq_wake_all(&process->vfork_wait);
 	process->executed = true;
+	process->not_dumpable = exec->image.unreadable || set_id(&process->credentials);
 	process->credentials = exec->credentials;
-	process->not_dumpable = false;
+	credentials_changed(process, &old_credentials);
 	process_timers_exec(process);
 	reset_thread(thread);
 	set_names(exec);
@@ -259,6 +249,7 @@ static struct exec *exec_new(struct thread *thread, int directory)
 	if (exec) {
 		exec->thread = thread;
 		exec->directory = directory;
+		exec->follow = true;
 	}
 	return exec;
 }
@@ -281,6 +272,22 @@ int exec_load(struct thread *thread, const char *path, char *const argv[], char 
 	return error;
 }
 
+/* What the program and scripts are told; the path may begin at a descriptor. */
+static int set_path(struct exec *exec)
+{
+	const char *program = exec->program;
+	int length;
+
+	if (exec->directory == AT_FDCWD || *program == '/')
+		length = snprintf(exec->path, sizeof(exec->path), "%s", program);
+	else
+		length = snprintf(exec->path, sizeof(exec->path), "/dev/fd/%d%s%s", exec->directory,
+		                  *program ? "/" : "", program);
+	exec->inaccessible = exec->directory != AT_FDCWD && *program != '/' &&
+	                     fd_closes_on_exec(exec->thread, exec->directory);
+	return (size_t)length < sizeof(exec->path) ? 0 : -ENAMETOOLONG;
+}
+
 static long exec_user(struct thread *thread, int directory, uint64_t path, uint64_t argv, uint64_t envp,
                       unsigned flags)
 {
@@ -290,14 +297,13 @@ static long exec_user(struct thread *thread, int directory, uint64_t path, uint6
 
 	if (!exec)
 		return -ENOMEM;
-	length = copy_string_from_user(thread, exec->path, path, sizeof(exec->path));
+	length = copy_string_from_user(thread, exec->program, path, sizeof(exec->program));
 	error = length < 0 ? (int)length : 0;
-	if (!error && !length) {
+	if (!error && !length)
 		error = flags & AT_EMPTY_PATH ? 0 : -ENOENT;
-		exec->direct = true;
-		snprintf(exec->path, sizeof(exec->path), "/dev/fd/%d", directory);
-	}
-	memcpy(exec->program, exec->path, sizeof(exec->program));
+	if (!error)
+		error = set_path(exec);
+	exec->follow = !(flags & AT_SYMLINK_NOFOLLOW);
 	if (!error)
 		error = exec_strings_add_user(&exec->strings, thread, argv, &exec->strings.argument_count);
 	/* Programs rely on argv[0]. */

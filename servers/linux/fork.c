@@ -69,12 +69,13 @@ struct mm *mm_fork(struct mm *mm)
 
 	if (!child)
 		return NULL;
+	child->exe = mm->exe ? file_get(mm->exe) : NULL;
 	child->brk_start = mm->brk_start;
 	child->brk = mm->brk;
 	child->mmap_top = mm->mmap_top;
 	child->stack_limit = mm->stack_limit;
-	child->data_limit = mm->data_limit;
 	child->address_limit = mm->address_limit;
+	child->data_limit = mm->data_limit;
 	if (!vma_reserve(&child->regions, mm->regions.count))
 		goto fail;
 	for (unsigned i = 0; i < mm->regions.count; i++) {

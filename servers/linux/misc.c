@@ -165,7 +165,7 @@ long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 		return put_int(thread, arguments[1], process->death_signal);
 	case PR_GET_DUMPABLE:
 		return !process->not_dumpable;
-	case PR_SET_DUMPABLE: /* there are no core dumps and no tracing to protect from */
+	case PR_SET_DUMPABLE: /* there are no core dumps: it is for whom /proc lets in */
 		if (arguments[1] > 1)
 			return -EINVAL;
 		process->not_dumpable = !arguments[1];

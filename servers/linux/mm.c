@@ -56,6 +56,7 @@ void mm_put(struct mm *mm)
 	for (unsigned i = 0; i < mm->regions.count; i++)
 		mm_region_free(mm->regions.items[i]);
 	free(mm->regions.items);
+	file_put(mm->exe);
 	page_map_destroy(&mm->pages);
 	space_destroy(mm->space);
 	free(mm);

@@ -82,6 +82,8 @@ struct process *process_create(struct process *parent)
 	process->nice = parent->nice;
 	process->io_priority = parent->io_priority;
 	process->personality = parent->personality;
+	process->no_new_privileges = parent->no_new_privileges;
+	process->not_dumpable = parent->not_dumpable;
 	process->arg_start = parent->arg_start;
 	process->arg_end = parent->arg_end;
 	process->env_start = parent->env_start;

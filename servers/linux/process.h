@@ -113,6 +113,8 @@ void process_maps(struct process *process, void (*emit)(void *context, const cha
 /* One character of /proc/PID/stat: R S D T Z */
 char process_state(struct process *process);
 bool process_may_inspect(const struct thread *thread, const struct process *target);
+/* Others may look into a process, and its parent's death may signal it, only if it has not become somebody else. */
+void credentials_changed(struct process *process, const struct credentials *old);
 bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid);
 /* What /proc/PID/status tells besides; thread may be NULL. Sets of signals. */
 struct process_facts {

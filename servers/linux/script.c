@@ -8,17 +8,17 @@
 
 int script_parse(char *line, size_t size, char **interp, char **argument)
 {
-	char *at, *end;
+	char *at, *end, *line_end;
 
 	if (size < 2 || line[0] != '#' || line[1] != '!')
 		return 0;
-	end = strchr(line, '\n');
+	line_end = strchr(line, '\n');
 	at = line + 2 + strspn(line + 2, BLANK);
 	/* A line that was cut may still hold a whole interpreter name. */
-	if (!end && size == SCRIPT_LINE - 1 && !strpbrk(at, BLANK))
+	if (!line_end && size == SCRIPT_LINE - 1 && !strpbrk(at, BLANK))
 		return -ENOEXEC;
-	if (end)
-		*end = 0;
+	if (line_end)
+		*line_end = 0;
 	*interp = at;
 	at += strcspn(at, BLANK);
 	*argument = NULL;
@@ -31,5 +31,6 @@ int script_parse(char *line, size_t size, char **interp, char **argument)
 		if (*at)
 			*argument = at;
 	}
-	return **interp ? 1 : -ENOEXEC;
+	/* Without a line's end Linux takes the empty name for the current folder. */
+	return **interp ? 1 : line_end ? -ENOEXEC : -EACCES;
 }

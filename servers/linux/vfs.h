@@ -35,6 +35,7 @@ struct inode {
 	const struct file_operations *file_operations; /* of files opened on it */
 	uint32_t references;
 	uint32_t flags;                  /* enum inode_flags */
+	int writers;                     /* open files that may write; below 0: that programs run from */
 	struct fs_attributes attributes; /* authoritative while cached: the page cache and open files change it here first */
 	void *private;                   /* of the file system */
 	struct fiber_mutex lock;         /* directories: names; files: writers, truncation */
@@ -64,6 +65,7 @@ struct inode {
 struct file {
 	uint32_t references;
 	uint32_t flags;        /* O_* status flags and access mode */
+	int writers;           /* its part of the inode's count: 1, 0 or -1 */
 	struct inode *inode;   /* never NULL: pipes' ends etc. have anonymous inodes */
 	struct dentry *dentry; /* NULL for anonymous files */
 	uint64_t position;
@@ -115,8 +117,11 @@ int vfs_lookup(struct thread *thread, int dirfd, const char *path, bool follow, 
 struct inode *dentry_inode(struct dentry *dentry); /* no new reference */
 int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode, struct file **out);
 ssize_t file_read_kernel(struct file *file, void *to, size_t size, uint64_t position);
-/* May the thread execute this file: 0, -EACCES … */
-int vfs_may_execute(struct thread *thread, struct file *file);
+/* What may be executed, opened so: it need not be readable, and nobody may write to it until the file is gone, or
+ * file_allow_writers(). With an empty path what the descriptor dirfd is open on. -EACCES, -ETXTBSY … */
+int vfs_open_program(struct thread *thread, int dirfd, const char *path, bool follow, struct file **out);
+void file_allow_writers(struct file *file);
+bool file_may_read(struct thread *thread, const struct file *file); /* the permissions, whatever it is open for */
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
 /* Absolute path of a dentry as the thread sees it; cut at size: its length. "… (deleted)" if unlinked. */
@@ -151,6 +156,7 @@ void file_table_close_on_exec(struct file_table *table);
 /* fd or -EMFILE; takes its own reference to the file */
 int file_table_install(struct file_table *table, struct file *file, unsigned lowest, bool close_on_exec, uint64_t limit);
 struct file *file_table_lookup(struct thread *thread, int fd); /* no new reference; NULL: EBADF. Valid until the next wait: file_get it */
+bool fd_closes_on_exec(struct thread *thread, int fd);
 struct fs_context *fs_context_create(void); /* root and cwd are the system's root */
 struct fs_context *fs_context_copy(struct fs_context *context);
 struct fs_context *fs_context_get(struct fs_context *context);

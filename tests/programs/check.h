@@ -74,6 +74,7 @@ static inline const char *strerrorname(int error)
 	        {EINVAL, "EINVAL"},
 	        {EMFILE, "EMFILE"},
 	        {ENOTTY, "ENOTTY"},
+	        {ETXTBSY, "ETXTBSY"},
 	        {EFBIG, "EFBIG"},
 	        {ENOSPC, "ENOSPC"},
 	        {ESPIPE, "ESPIPE"},

@@ -80,6 +80,10 @@ def test_rights():
     same_variants("rights")
 
 
+def test_running():
+    same_variants("running")
+
+
 def test_memory():
     same_variants("memory")
 
@@ -114,7 +118,7 @@ def test_hammer():
 
 def test_others():
     """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices", "watches", "rights", "holes", "spread"}
+    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices", "watches", "rights", "holes", "spread", "running"}
     for name in CHECKED:
         if name.split("-")[0] not in listed:
             same(name)

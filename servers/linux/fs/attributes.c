@@ -307,6 +307,16 @@ int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size)
 	return error;
 }
 
+int path_truncate(struct dentry *dentry, uint64_t size)
+{
+	int error = inode_claim(dentry->inode, 1);
+	if (error != 0)
+		return error;
+	error = inode_truncate(dentry, dentry->inode, size);
+	dentry->inode->writers--;
+	return error;
+}
+
 int file_size_check(struct thread *thread, uint64_t size)
 {
 	enum { FSIZE = 1, SIGXFSZ_ = 25 };
@@ -335,7 +345,7 @@ long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 	if (error == 0 && mount_read_only(dentry))
 		error = -EROFS;
 	if (error == 0)
-		error = inode_truncate(dentry, dentry->inode, arguments[1]);
+		error = path_truncate(dentry, arguments[1]);
 	dentry_put(dentry);
 	return error;
 }

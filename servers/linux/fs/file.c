@@ -101,6 +101,14 @@ struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned fl
 	return file;
 }
 
+int file_claim(struct file *file, int share)
+{
+	int error = inode_claim(file->inode, share);
+	if (error == 0)
+		file->writers = share;
+	return error;
+}
+
 struct file *file_get(struct file *file)
 {
 	file->references++;
@@ -120,6 +128,7 @@ void file_put(struct file *file)
 		file_locks_released(file);
 	if (file->operations != NULL && file->operations->release != NULL)
 		file->operations->release(file);
+	file->inode->writers -= file->writers;
 	dentry_put(file->dentry);
 	inode_put(file->inode);
 	free(file);
@@ -177,6 +186,10 @@ int file_open_inode(struct thread *thread, struct dentry *dentry, unsigned flags
 		return -ENOMEM;
 	if (flags & O_PATH)
 		file->operations = &path_operations;
+	else if (type == S_IFREG && file_writable(file))
+		error = file_claim(file, 1);
+	if (error != 0 || flags & O_PATH)
+		;
 	else if (inode->operations->open != NULL)
 		error = inode->operations->open(inode, file, thread);
 	else if (type == S_IFCHR || type == S_IFBLK)
@@ -269,14 +282,4 @@ int64_t seek_in(struct file *file, int64_t offset, int whence, uint64_t end)
 		return -EINVAL;
 	file->position = (uint64_t)position;
 	return position;
-}
-
-int vfs_may_execute(struct thread *thread, struct file *file)
-{
-	if (!S_ISREG(file->inode->attributes.mode))
-		return -EACCES;
-	if (file->dentry != NULL && file->dentry->mount != NULL &&
-	    file->dentry->mount->flags & LINUX_MS_NOEXEC)
-		return -EACCES;
-	return inode_permission(thread, file->inode, MAY_EXECUTE);
 }

@@ -245,6 +245,11 @@ long sys_dup3(struct thread *thread, const uint64_t arguments[6])
 	                    (arguments[2] & O_CLOEXEC) != 0);
 }
 
+bool fd_closes_on_exec(struct thread *thread, int fd)
+{
+	return file_table_lookup(thread, fd) != NULL && thread->process->files->close_on_exec[fd];
+}
+
 int fd_set_close_on_exec(struct thread *thread, int fd, bool value)
 {
 	if (file_table_lookup(thread, fd) == NULL)
@@ -280,7 +285,7 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 			return -EINVAL;
 		return duplicate(thread, fd, (unsigned)argument, (int)arguments[1] == DUPFD_CLOEXEC);
 	case F_GETFD:
-		return thread->process->files->close_on_exec[fd] ? FD_CLOEXEC : 0;
+		return fd_closes_on_exec(thread, fd) ? FD_CLOEXEC : 0;
 	case F_SETFD:
 		return fd_set_close_on_exec(thread, fd, argument & FD_CLOEXEC);
 	case F_GETFL:

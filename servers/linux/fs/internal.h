@@ -127,6 +127,15 @@ void attributes_apply(struct fs_attributes *to, unsigned mask, const struct fs_a
 int inode_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes);
 int inode_flush_attributes(struct inode *inode);
 
+/* Whoever writes to a file and whoever runs it exclude each other. share: 1 or -1. */
+static inline int inode_claim(struct inode *inode, int share)
+{
+	if (inode->writers * share < 0)
+		return -ETXTBSY;
+	inode->writers += share;
+	return 0;
+}
+
 /* ---- dentry.c ---- */
 struct dentry {
 	struct dentry *parent; /* a reference; NULL: root of a mount, or anonymous */
@@ -268,6 +277,7 @@ int inode_set_size(struct inode *inode, uint64_t size); /* under the inode's loc
 int file_size_check(struct thread *thread, uint64_t size);
 /* Takes the inode's lock. dentry: its name for those who watch, or NULL. */
 int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size);
+int path_truncate(struct dentry *dentry, uint64_t size); /* of a file that nobody runs */
 
 /* ---- regular.c ---- */
 void regular_written(struct file *file); /* what was changed through the file: times, set-id bits */
@@ -279,6 +289,7 @@ struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned fl
 int anonymous_file(unsigned mode, unsigned flags, const struct file_operations *operations, void *private,
                    struct file **out);
 struct superblock *anonymous_superblock(void);
+int file_claim(struct file *file, int share);        /* inode_claim() until the file is gone */
 struct file *file_of(struct thread *thread, int fd); /* new reference, or NULL; not O_PATH files */
 struct file *file_of_any(struct thread *thread, int fd);
 int file_open_inode(struct thread *thread, struct dentry *dentry, unsigned flags, struct file **out);

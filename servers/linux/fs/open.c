@@ -132,7 +132,7 @@ static int open_resolved(struct thread *thread, int dirfd, const char *path, int
 		error = file_open_inode(thread, dentry,
 		                        (unsigned)flags & ~(unsigned)(CREATION_FLAGS & ~O_NOCTTY), &file);
 	if (error == 0 && flags & O_TRUNC && S_ISREG(dentry->inode->attributes.mode) && !created)
-		error = inode_truncate(dentry, dentry->inode, 0);
+		error = path_truncate(dentry, 0);
 	dentry_put(dentry);
 	if (error != 0) {
 		file_put(file);
@@ -148,6 +148,53 @@ static int open_resolved(struct thread *thread, int dirfd, const char *path, int
 int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode, struct file **out)
 {
 	return open_resolved(thread, dirfd, path, flags, mode, 0, out);
+}
+
+/* What the kinds of files and the permissions have against running it. */
+static int may_execute(struct thread *thread, const struct dentry *dentry)
+{
+	if (S_ISLNK(dentry->inode->attributes.mode))
+		return -ELOOP;
+	if (!S_ISREG(dentry->inode->attributes.mode) ||
+	    (dentry->mount != NULL && dentry->mount->flags & LINUX_MS_NOEXEC))
+		return -EACCES;
+	return inode_permission(thread, dentry->inode, MAY_EXECUTE);
+}
+
+int vfs_open_program(struct thread *thread, int dirfd, const char *path, bool follow, struct file **out)
+{
+	struct dentry *dentry;
+	struct file *file = *path == 0 ? file_table_lookup(thread, dirfd) : NULL;
+	if (file != NULL && file->dentry == NULL)
+		return -EACCES; /* pipes and the like */
+	int error = path_lookup(thread, dirfd, path, LOOKUP_EMPTY | (follow ? LOOKUP_FOLLOW : 0u), &dentry);
+	if (error != 0)
+		return error;
+	file = NULL;
+	error = may_execute(thread, dentry);
+	if (error == 0)
+		error = file_open_inode(thread, dentry, O_RDONLY | LINUX_O_LARGEFILE, &file);
+	dentry_put(dentry);
+	if (error == 0)
+		error = file_claim(file, -1);
+	if (error != 0) {
+		file_put(file);
+		return error;
+	}
+	notify(file->dentry, file->inode, NOTIFY_OPEN);
+	*out = file;
+	return 0;
+}
+
+void file_allow_writers(struct file *file)
+{
+	file->inode->writers -= file->writers;
+	file->writers = 0;
+}
+
+bool file_may_read(struct thread *thread, const struct file *file)
+{
+	return inode_permission(thread, file->inode, MAY_READ) == 0;
 }
 
 static long open_common(struct thread *thread, int dirfd, uint64_t address, int flags, unsigned mode,

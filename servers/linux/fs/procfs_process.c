@@ -22,6 +22,8 @@ static int process_owner(const struct pseudo *file, uint32_t *uid, uint32_t *gid
 	struct process *process = process_of(file);
 	if (process == NULL)
 		return -ENOENT;
+	if (process->not_dumpable && file->node->mode != (S_IFDIR | 0555))
+		return 0;
 	*uid = process->credentials.euid;
 	*gid = process->credentials.egid;
 	return 0;
