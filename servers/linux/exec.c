@@ -94,11 +94,12 @@ static void choose_credentials(struct exec *exec)
 	const struct fs_attributes *attributes = &exec->file->inode->attributes;
 	struct credentials *credentials = &exec->credentials;
 	const struct process *process = exec->thread->process;
+	bool sets_ids = !process->no_new_privileges && file_sets_ids(exec->file);
 
 	*credentials = process->credentials;
-	if (attributes->mode & S_ISUID && !process->no_new_privileges)
+	if (attributes->mode & S_ISUID && sets_ids)
 		credentials->euid = attributes->uid;
-	if (attributes->mode & S_ISGID && !process->no_new_privileges && attributes->mode & S_IXGRP)
+	if (attributes->mode & S_ISGID && sets_ids && attributes->mode & S_IXGRP)
 		credentials->egid = attributes->gid;
 	exec->secure = capabilities_exec(&process->credentials, credentials, process->no_new_privileges);
 	credentials->suid = credentials->fsuid = credentials->euid;

@@ -120,6 +120,7 @@ ssize_t file_read_kernel(struct file *file, void *to, size_t size, uint64_t posi
 /* What may be executed, opened so: it need not be readable, and nobody may write to it until the file is gone, or
  * file_allow_writers(). With an empty path what the descriptor dirfd is open on. -EACCES, -ETXTBSY … */
 int vfs_open_program(struct thread *thread, int dirfd, const char *path, bool follow, struct file **out);
+bool file_sets_ids(const struct file *file); /* its set-id bits count where it is mounted */
 void file_allow_writers(struct file *file);
 bool file_may_read(struct thread *thread, const struct file *file); /* the permissions, whatever it is open for */
 struct file *file_get(struct file *file);

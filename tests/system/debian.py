@@ -113,3 +113,18 @@ def test_processes():
          "renice -n 3 -p $BASHPID | sed 's/^[0-9]*//'; nice; uptime | grep -c 'load average'; free | awk '{ print NF }'; vmstat | wc -l; vmstat -s | grep -c memory; top -b -n 1 | sed -n 7p; w -h | wc -l; slabtop -o 2>&1 | head -1 | wc -l; pmap $$ | tail -1 | cut -d' ' -f2; tload -V | wc -l; sysctl -n kernel.hostname kernel.ostype; watch -V | wc -l",
          "lsblk -n -o NAME,SIZE,TYPE 2>&1 | head -3; lscpu 2>&1 | head -1; namei -m /bin/sh; ipcs -m 2>&1 | head -3; mcookie | wc -c; uuidgen 2>&1 | wc -c; whereis -b ls; getopt -o ab: -- -a -b x y; rename 2>&1 | head -1; isosize x 2>&1; unshare --version | wc -l; nsenter --version | wc -l; "
          "lslocks -n 2>&1 | wc -l; lsipc -m 2>&1 | head -1; hwclock --version | wc -l; wall -V | wc -l; mesg 2>&1; swapon --show; zramctl 2>&1; losetup -a; chcpu 2>&1 | head -1; rtcwake -V | wc -l; fsck.ext2 2>&1 | head -1 | wc -l")
+
+
+USER = "$) = '1000 1000'; $( = 1000; $< = 1000; $> = 1000;"
+
+
+@seconds(600)
+def test_refused():
+    """What asks for single capabilities, and is not the same on every Linux: by system call number."""
+    same(*(f"perl -e '{before} for my $call ({calls}) {{ my $result = syscall(@$call); print \"@$call: \", $result == -1 ? $!+0 : 0, \"\\n\"; }}'"
+           for before, calls in ((USER, "[175, 0, 0, 0], [313, 0, 0, 0], [176, 0, 0], [173, 0, 1, 1], [173, 0, 1, 0], [173, 65535, 2, 1], [173, 0, 0, 1], [172, 3], [172, 0], [172, 4]"),
+                                 ("", "[9, 4096, 4096, 3, 0x32, -1, 0], [9, 65536, 4096, 3, 0x32, -1, 0]"),
+                                 (USER, "[9, 4096, 4096, 3, 0x32, -1, 0], [9, 61440, 4096, 3, 0x32, -1, 0], [9, 65536, 4096, 3, 0x32, -1, 0]"))),
+         "cp /usr/bin/id plain; mount -t tmpfs -o nosuid none /mnt; cp /usr/bin/id /mnt/id; chmod 4755 plain /mnt/id; chown 12 plain /mnt/id; chmod u+s plain /mnt/id; "
+         "chmod 755 . ..; runuser -u nobody -- ./plain -u; runuser -u nobody -- /mnt/id -u; umount /mnt",
+         packages=["perl"])

@@ -211,6 +211,12 @@ static long open_common(struct thread *thread, int dirfd, uint64_t address, int 
 		return error;
 	return file_install(thread, file, flags & O_CLOEXEC);
 }
+bool file_sets_ids(const struct file *file)
+{
+	const struct mount *mount = file->dentry != NULL ? file->dentry->mount : NULL;
+	return mount == NULL || !(mount->flags & LINUX_MS_NOSUID);
+}
+
 
 long sys_open(struct thread *thread, const uint64_t arguments[6])
 {
