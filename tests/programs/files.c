@@ -359,6 +359,56 @@ static void devices(void)
 	SHOW(isatty(0) && 0);
 }
 
+/* In memory: not every file system has files without names. */
+static void nameless(void)
+{
+	char path[64], text[8] = "";
+	struct stat status;
+	if (mkdir("/dev/shm/nameless", 0755) != 0 || chdir("/dev/shm/nameless") != 0)
+		return;
+	SHOW(open(".", O_TMPFILE | O_RDONLY, 0600));
+	SHOW(open(".", O_TMPFILE | O_RDWR | O_CREAT, 0600));
+	SHOW(open(".", (O_TMPFILE & ~O_DIRECTORY) | O_RDWR, 0600));
+	SHOW(open("nothing", O_TMPFILE | O_RDWR, 0600));
+	int fd = open("plain", O_RDWR | O_CREAT, 0600);
+	close(fd);
+	SHOW(open("plain", O_TMPFILE | O_RDWR, 0600));
+	SHOW(unlink("plain"));
+	fd = open(".", O_TMPFILE | O_RDWR, 0666);
+	TELL(fd >= 0);
+	SHOW(fcntl(fd, F_GETFL) & O_TMPFILE);
+	fstat(fd, &status);
+	printf("%o, %lu links\n", status.st_mode, (unsigned long)status.st_nlink);
+	SHOW(write(fd, "data", 4));
+	list(".");
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	SHOW(linkat(AT_FDCWD, path, AT_FDCWD, "name", AT_SYMLINK_FOLLOW));
+	SHOW(linkat(fd, "", AT_FDCWD, "second", AT_EMPTY_PATH));
+	fstat(fd, &status);
+	printf("%lu links\n", (unsigned long)status.st_nlink);
+	list(".");
+	SHOW(unlink("name"));
+	SHOW(unlink("second"));
+	SHOW(linkat(AT_FDCWD, path, AT_FDCWD, "third", AT_SYMLINK_FOLLOW));
+	close(fd);
+	fd = open(".", O_TMPFILE | O_WRONLY, 0600);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	SHOW(write(fd, "later", 5));
+	SHOW(linkat(AT_FDCWD, path, AT_FDCWD, "later", AT_SYMLINK_FOLLOW));
+	close(fd);
+	fd = open("later", O_RDONLY);
+	SHOW(read(fd, text, sizeof text));
+	puts(text);
+	close(fd);
+	SHOW(unlink("later"));
+	fd = open(".", O_TMPFILE | O_RDWR | O_EXCL, 0600);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	SHOW(linkat(AT_FDCWD, path, AT_FDCWD, "never", AT_SYMLINK_FOLLOW));
+	close(fd);
+	SHOW(chdir("/"));
+	SHOW(rmdir("/dev/shm/nameless"));
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -377,5 +427,6 @@ int main(void)
 	list(".");
 	SHOW(chdir(".."));
 	SHOW(rmdir("files.tmp"));
+	show_child("nameless", nameless);
 	return 0;
 }

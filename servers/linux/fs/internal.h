@@ -23,6 +23,7 @@ enum inode_flags {
 	INODE_KEPT = 1 << 1,     /* unlinked but in use: the file system was told FS_OPEN */
 	INODE_DIRTY = 1 << 2,    /* on its superblock's dirty list */
 	INODE_FLUSHING = 1 << 3, /* a fiber writes it back */
+	INODE_LINKABLE = 1 << 5, /* without a name so far, but may get one (O_TMPFILE) */
 	INODE_STALE = 1 << 4,    /* of a directory: the file system knows its size and times better */
 };
 
@@ -37,6 +38,8 @@ struct inode_operations {
 	int (*lookup)(struct inode *directory, const char *name, size_t length, struct inode **out);
 	int (*create)(struct inode *directory, const char *name, size_t length, const struct new_inode *what,
 	              struct inode **out);
+	/* A file without a name. NULL: there are none. */
+	int (*create_nameless)(struct inode *directory, const struct new_inode *what, struct inode **out);
 	int (*symlink)(struct inode *directory, const char *name, size_t length, const char *target,
 	               const struct new_inode *what, struct inode **out);
 	int (*link)(struct inode *directory, const char *name, size_t length, struct inode *inode);
@@ -270,6 +273,10 @@ int vfs_mkdir(struct thread *thread, int dirfd, const char *path, unsigned mode)
 int vfs_symlink(struct thread *thread, const char *target, int dirfd, const char *path);
 int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dentry, unsigned mode,
                uint64_t rdev);
+
+/* *out: its dentry, which nobody finds. linkable: it may get a name later. */
+int vfs_create_nameless(struct thread *thread, struct dentry *parent, unsigned mode, bool linkable,
+                        struct dentry **out);
 
 /* ---- attributes.c ---- */
 int inode_set_size(struct inode *inode, uint64_t size); /* under the inode's lock */

@@ -7,6 +7,7 @@
 #include "capability.h"
 #include "fs/notify.h"
 #include "syscall.h"
+#include <stdio.h>
 
 static struct fiber_mutex rename_lock;
 
@@ -93,6 +94,27 @@ int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dent
 	inode_put(inode);
 	directory_changed(directory, S_ISDIR(mode) ? 1 : 0);
 	return 0;
+}
+
+int vfs_create_nameless(struct thread *thread, struct dentry *parent, unsigned mode, bool linkable,
+                        struct dentry **out)
+{
+	struct inode *directory = parent->inode, *inode = NULL;
+	char name[24];
+	int error = may_change(thread, parent);
+	if (error != 0)
+		return error;
+	if (directory->operations->create_nameless == NULL)
+		return -EOPNOTSUPP;
+	struct new_inode what = what_to_make(thread, parent, S_IFREG | (mode & 07777), 0);
+	error = directory->operations->create_nameless(directory, &what, &inode);
+	if (error != 0)
+		return error;
+	inode->flags |= linkable ? INODE_LINKABLE : 0u;
+	int length = snprintf(name, sizeof(name), "#%lu", inode->attributes.inode); /* as Linux shows it */
+	*out = dentry_create(parent, parent->mount, name, (size_t)length, inode);
+	inode_put(inode);
+	return *out != NULL ? 0 : -ENOMEM;
 }
 
 /* Walks to the parent of a name that is to be made: locked, with its negative dentry. */
@@ -192,7 +214,8 @@ int vfs_symlink(struct thread *thread, const char *target, int dirfd, const char
 	return error;
 }
 
-/* Debian's fs.protected_hardlinks: others' files can be linked only by who could open them for writing, and set-id programs not at all. */
+/* Debian's fs.protected_hardlinks: others' files can be linked only by who could open them for writing, and
+ * set-id programs not at all. */
 static bool may_link(struct thread *thread, const struct inode *inode)
 {
 	uint32_t mode = inode->attributes.mode;
@@ -220,11 +243,12 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 			error = -EPERM;
 		else if (error == 0 && !may_link(thread, inode))
 			error = -EPERM;
-		else if (error == 0 && inode->attributes.links == 0)
+		else if (error == 0 && inode->attributes.links == 0 && !(inode->flags & INODE_LINKABLE))
 			error = -ENOENT;
 		if (error == 0)
 			error = directory->operations->link(directory, walk.name, walk.length, inode);
 		if (error == 0) {
+			inode->flags &= ~(uint32_t)INODE_LINKABLE;
 			inode->attributes.ctime = fs_now();
 			notify(NULL, inode, NOTIFY_ATTRIB);
 			name_added(walk.current, dentry, inode);
@@ -642,6 +666,9 @@ long sys_linkat(struct thread *thread, const uint64_t arguments[6])
 	unsigned flags = (unsigned)arguments[4];
 	if (flags & ~(unsigned)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
+	/* Whoever was only handed the descriptor may not give the file a name where he can open it. */
+	if (flags & AT_EMPTY_PATH && !capable(thread, CAP_DAC_READ_SEARCH))
+		return -ENOENT;
 	return two_paths(thread, (int)arguments[0], arguments[1], (int)arguments[2], arguments[3], flags,
 	                 link_paths);
 }

@@ -103,14 +103,33 @@ static int may_open(struct thread *thread, struct dentry *dentry, int flags, boo
 	return 0;
 }
 
+/* From the directory to a new file in it that has no name; on error it stays the directory. */
+static int into_nameless(struct thread *thread, struct dentry **dentry, unsigned mode, bool linkable)
+{
+	struct dentry *file = NULL;
+	if (!S_ISDIR((*dentry)->inode->attributes.mode))
+		return -ENOTDIR;
+	int error = vfs_create_nameless(thread, *dentry, mode, linkable, &file);
+	if (error != 0)
+		return error;
+	dentry_put(*dentry);
+	*dentry = file;
+	return 0;
+}
+
 static int open_resolved(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode,
                          unsigned resolve, struct file **out)
 {
 	struct walk walk;
 	struct dentry *dentry = NULL;
 	bool created = false;
-	if ((flags & LINUX_O_TMPFILE) == LINUX_O_TMPFILE)
-		return -EOPNOTSUPP;
+	bool nameless = flags & (LINUX_O_TMPFILE & ~O_DIRECTORY) && !(flags & O_PATH);
+	bool linkable = !(flags & O_EXCL);
+	if (nameless &&
+	    ((flags & (LINUX_O_TMPFILE | O_CREAT)) != LINUX_O_TMPFILE || (flags & ACCESS_MODE) == O_RDONLY))
+		return -EINVAL;
+	if (nameless)
+		flags &= ~(O_EXCL | O_TRUNC);
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	else
@@ -125,6 +144,11 @@ static int open_resolved(struct thread *thread, int dirfd, const char *path, int
 	if (error == 0 && walk.slash && !S_ISDIR(dentry->inode->attributes.mode))
 		error = -ENOTDIR;
 	walk_end(&walk);
+	if (error == 0 && nameless) {
+		error = into_nameless(thread, &dentry, mode, linkable);
+		flags &= ~LINUX_O_TMPFILE; /* with the flag for directories */
+		created = true;
+	}
 	if (error == 0)
 		error = may_open(thread, dentry, flags, created);
 	struct file *file = NULL;
@@ -139,6 +163,7 @@ static int open_resolved(struct thread *thread, int dirfd, const char *path, int
 		return error;
 	}
 	file->flags &= ~(unsigned)(CREATION_FLAGS | O_NOFOLLOW * !(flags & O_PATH));
+	file->flags |= nameless ? (unsigned)LINUX_O_TMPFILE : 0u; /* F_GETFL tells it */
 	if (!(flags & O_PATH))
 		notify(file->dentry, file->inode, NOTIFY_OPEN);
 	*out = file;
@@ -186,6 +211,12 @@ int vfs_open_program(struct thread *thread, int dirfd, const char *path, bool fo
 	return 0;
 }
 
+bool file_sets_ids(const struct file *file)
+{
+	const struct mount *mount = file->dentry != NULL ? file->dentry->mount : NULL;
+	return mount == NULL || !(mount->flags & LINUX_MS_NOSUID);
+}
+
 void file_allow_writers(struct file *file)
 {
 	file->inode->writers -= file->writers;
@@ -211,12 +242,6 @@ static long open_common(struct thread *thread, int dirfd, uint64_t address, int 
 		return error;
 	return file_install(thread, file, flags & O_CLOEXEC);
 }
-bool file_sets_ids(const struct file *file)
-{
-	const struct mount *mount = file->dentry != NULL ? file->dentry->mount : NULL;
-	return mount == NULL || !(mount->flags & LINUX_MS_NOSUID);
-}
-
 
 long sys_open(struct thread *thread, const uint64_t arguments[6])
 {

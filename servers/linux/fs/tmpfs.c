@@ -129,6 +129,14 @@ static int tmpfs_create(struct inode *directory, const char *text, size_t length
 	return 0;
 }
 
+static int tmpfs_create_nameless(struct inode *directory, const struct new_inode *what, struct inode **out)
+{
+	int error = make_inode(directory->superblock, what, directory->attributes.inode, out);
+	if (error == 0)
+		(*out)->attributes.links = 0;
+	return error;
+}
+
 static int tmpfs_symlink(struct inode *directory, const char *text, size_t length, const char *target,
                          const struct new_inode *what, struct inode **out)
 {
@@ -274,6 +282,7 @@ static const struct inode_operations tmpfs_link_inode = {.setattr = tmpfs_setatt
 static const struct inode_operations tmpfs_directory_inode = {
         .lookup = tmpfs_lookup,
         .create = tmpfs_create,
+        .create_nameless = tmpfs_create_nameless,
         .symlink = tmpfs_symlink,
         .link = tmpfs_link,
         .unlink = tmpfs_unlink,
