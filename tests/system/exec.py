@@ -82,6 +82,18 @@ def test_output_that_cannot_be_written():
     check(result.stderr.startswith(b"pith: /nonexistent/log: "), result.stderr)
 
 
+def test_closed_streams():
+    """Closed streams are no others' (the machine's line got their numbers): input ends, output that there is cannot be written."""
+    line = " ".join(pith_command("cat", timeout=100))
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        equal(run(["bash", "-c", f"{line} {closed}"]).status, 0, closed)
+    line = " ".join(pith_command("echo", "text", timeout=100))
+    result = run(["bash", "-c", f"{line} <&- 2>&-"])
+    equal((result.status, result.stdout), (0, b"text\n"), "output of a program without input")
+    result = run(["bash", "-c", f"{line} >&-"])
+    equal((result.status, result.stdout, result.stderr), (125, b"", b"pith: standard output: Bad file descriptor\n"), "closed output")
+
+
 def children_of(parent):
     """The process ids of a process' children."""
     found = []

@@ -261,6 +261,16 @@ def parse(arguments):
     return options
 
 
+def keep_streams_closed():
+    """A standard stream that the caller has closed stays without use: else the next file that is opened, such as the machine's
+    line, would be it. Opened for the wrong direction, it fails as a closed one does."""
+    for stream, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_RDONLY)):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)  # the lowest number that is free: this one
+
+
 def act(options):
     import boot
     if options.action == "test":
@@ -299,6 +309,7 @@ def act(options):
 
 
 def main():
+    keep_streams_closed()
     options = parse(sys.argv[1:])
     try:
         status = act(options)
