@@ -95,6 +95,8 @@ void io_advance(struct io_buffer *buffer, size_t size);
 
 struct poll_table; /* collects the queues that a poll sleeps on */
 void poll_wait(struct poll_table *table, struct waitq *queue);
+/* The same where only one kind of wakes concerns the file: WAKE_IN or WAKE_OUT, besides WAKE_ANY. */
+void poll_wait_for(struct poll_table *table, struct waitq *queue, enum wake wake);
 
 struct file_operations {
 	const char *kind; /* what /proc says of a file without a name, such as "[eventfd]" */

@@ -82,13 +82,11 @@ void waitq_remove(struct waitq *queue, struct waiter *waiter)
 		unlink_waiter(queue, waiter);
 }
 
-void waitq_wake_one(struct waitq *queue)
+static void wake_first(struct waitq *queue)
 {
 	struct waiter *waiter = queue->first;
 	struct fiber_context *context;
 
-	if (!waiter)
-		return;
 	unlink_waiter(queue, waiter);
 	waiter->woken = true;
 	context = fiber_local_of(waiter->fiber);
@@ -97,10 +95,23 @@ void waitq_wake_one(struct waitq *queue)
 		fiber_resume(waiter->fiber);
 }
 
+void waitq_wake_one(struct waitq *queue)
+{
+	queue->wakes[WAKE_ANY]++;
+	if (queue->first)
+		wake_first(queue);
+}
+
+void waitq_wake_for(struct waitq *queue, enum wake wake)
+{
+	queue->wakes[wake]++;
+	while (queue->first)
+		wake_first(queue);
+}
+
 void waitq_wake_all(struct waitq *queue)
 {
-	while (queue->first)
-		waitq_wake_one(queue);
+	waitq_wake_for(queue, WAKE_ANY);
 }
 
 bool waitq_empty(const struct waitq *queue)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting. Every system call, fault and kernel-like activity of this server runs on a fiber (lib/pith/fiber.h): code
- * reads as if it blocked, the server never does. Fibers switch only inside the functions below (and what calls them), so
- * between two waits a fiber has the whole server to itself: no locks are needed for what does not span a wait.
+ * Waiting. Every system call, fault and kernel-like activity of this server runs on a fiber
+ * (lib/pith/fiber.h): code reads as if it blocked, the server never does. Fibers switch only inside the
+ * functions below (and what calls them), so between two waits a fiber has the whole server to itself: no
+ * locks are needed for what does not span a wait.
  */
 #pragma once
 
@@ -17,20 +18,28 @@ struct waiter {
 	bool woken;
 };
 
+/* What a queue was woken for: poll's readers and writers sleep in one, and those who wait for an edge want to
+ * know. */
+enum wake { WAKE_ANY, WAKE_IN, WAKE_OUT, WAKE_QUIET /* no edge */, WAKE_KINDS };
+
 /* Zero-initialised is empty. */
 struct waitq {
 	struct waiter *first, *last;
+	uint32_t wakes[WAKE_KINDS]; /* how often, whoever slept: fs/poll.c */
 };
 
 void waitq_add(struct waitq *queue, struct waiter *waiter); /* for the current fiber */
-void waitq_remove(struct waitq *queue, struct waiter *waiter); /* also when it was woken and unlinked already */
+void waitq_remove(struct waitq *queue,
+                  struct waiter *waiter); /* also when it was woken and unlinked already */
 void waitq_wake_one(struct waitq *queue);
-void waitq_wake_all(struct waitq *queue);
+void waitq_wake_all(struct waitq *queue);                 /* WAKE_ANY */
+void waitq_wake_for(struct waitq *queue, enum wake wake); /* all of them too */
 bool waitq_empty(const struct waitq *queue);
 
 /*
- * Suspend the current fiber until a queue it was added to wakes it, a signal is deliverable to its thread (interruptible) or the
- * deadline passes. 0, -EINTR or -ETIMEDOUT. A caller re-checks its condition: wakes may be spurious.
+ * Suspend the current fiber until a queue it was added to wakes it, a signal is deliverable to its thread
+ * (interruptible) or the deadline passes. 0, -EINTR or -ETIMEDOUT. A caller re-checks its condition: wakes
+ * may be spurious.
  */
 int wait_suspend(bool interruptible, deadline_t deadline);
 /* waitq_add, wait_suspend, waitq_remove: the usual case of one queue. */

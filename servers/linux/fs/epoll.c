@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * epoll: a list of files to poll, kept between calls. A wait asks every file on the list, as poll does;
- * edge-triggered items are reported when an event appears that the last report did not have. An item goes
- * when its file's last reference does.
+ * edge-triggered items are reported when the file's queues were woken since the last report. An item goes
+ * when its file's last reference does. A set can be on another one's list, but not in a circle.
  */
 #include "fs/poll.h"
 #include "syscall.h"
 
 enum { CTL_ADD = 1, CTL_DEL = 2, CTL_MOD = 3 };
-#define EPOLLONESHOT_ (1u << 30)
-#define EPOLLET_      (1u << 31)
-#define EVENTS_MAX    1024
+#define EPOLLEXCLUSIVE_ (1u << 28)
+#define EPOLLWAKEUP_    (1u << 29)
+#define EPOLLONESHOT_   (1u << 30)
+#define EPOLLET_        (1u << 31)
+#define WITH_EXCLUSIVE  (POLLIN_ | POLLOUT_ | POLLERR_ | POLLHUP_ | EPOLLWAKEUP_ | EPOLLET_ | EPOLLEXCLUSIVE_)
+#define EVENTS_MAX      1024
+#define NESTED_MAX      5 /* sets, each in the list of the next */
 
 struct epoll_event_ {
 	uint32_t events;
@@ -24,14 +28,44 @@ struct epoll_item {
 	struct file *file; /* no reference: epoll_file_released takes the item away */
 	int fd;
 	struct epoll_event_ event;
-	uint32_t reported;
+	uint64_t edges; /* poll_table.edges at the last report */
+	bool fresh;     /* there was none since it was added or changed */
 	bool disabled;
 };
 
 struct epoll {
+	struct file *file; /* its own; no reference */
 	struct epoll_item *items;
 	struct waitq changed; /* the list, or what an item asks for */
+	/* What was found out on the present visit to sets: many ways may lead to one. */
+	uint64_t visit;
+	bool ready;
+	uint64_t edges;
+	unsigned height;
 };
+
+/* Nothing waits on it, so there is one at a time. */
+static uint64_t visit;
+static unsigned visit_depth;
+
+static void visit_begin(void)
+{
+	if (visit_depth++ == 0)
+		visit++;
+}
+
+static void visit_end(void)
+{
+	visit_depth--;
+}
+
+static bool visited(struct epoll *set)
+{
+	if (set->visit == visit)
+		return true;
+	set->visit = visit;
+	return false;
+}
 
 static const struct file_operations epoll_operations;
 
@@ -56,79 +90,58 @@ void epoll_file_released(struct file *file)
 
 /* ---- waiting ---- */
 
+/* Its events, and in table->edges its file's edges. */
 static uint32_t item_ready(struct epoll_item *item, struct poll_table *table)
 {
+	table->edges = 0;
 	if (item->disabled)
 		return 0;
+	table->interest = item->event.events;
+	poll_hold(table, item->file); /* it must stay while its queues are slept on */
 	uint32_t events = file_poll(item->file, table) & (item->event.events | POLLERR_ | POLLHUP_);
-	if (!(item->event.events & EPOLLET_))
-		return events;
-	uint32_t fresh = events & ~item->reported;
-	item->reported &= events;
-	return fresh != 0 ? events : 0;
+	bool edge = !(item->event.events & EPOLLET_) || item->fresh || item->edges != table->edges;
+	return edge ? events : 0;
 }
 
 static int collect(struct epoll *set, struct epoll_event_ *out, unsigned count, struct poll_table *table)
 {
 	unsigned ready = 0;
+	visit_begin();
 	for (struct epoll_item *item = set->items; item != NULL && ready < count; item = item->next) {
-		uint32_t events = item_ready(item, ready == 0 ? table : NULL);
+		uint32_t events = item_ready(item, table);
 		if (events == 0)
 			continue;
 		out[ready++] = (struct epoll_event_){events, item->event.data};
-		item->reported |= events;
+		item->edges = table->edges;
+		item->fresh = false;
 		item->disabled = item->event.events & EPOLLONESHOT_;
 	}
+	visit_end();
 	return (int)ready;
 }
 
-/* The files must stay while their queues are slept on. */
-struct held {
-	unsigned count;
-	struct file **files;
-};
-
-static int hold_all(struct epoll *set, struct held *held)
+static int collect_now(struct epoll *set, struct epoll_event_ *out, unsigned count)
 {
-	unsigned count = 0;
-	for (struct epoll_item *item = set->items; item != NULL; item = item->next)
-		count++;
-	held->files = calloc(count + 1, sizeof(struct file *));
-	if (held->files == NULL)
-		return -ENOMEM;
-	for (struct epoll_item *item = set->items; item != NULL; item = item->next)
-		held->files[held->count++] = file_get(item->file);
-	return 0;
-}
-
-static void release_all(struct held *held)
-{
-	for (unsigned i = 0; i < held->count; i++)
-		file_put(held->files[i]);
-	free(held->files);
+	struct poll_table table = {.counts = true};
+	return collect(set, out, count, &table);
 }
 
 static int wait_for_events(struct epoll *set, struct epoll_event_ *out, unsigned count, deadline_t deadline)
 {
 	for (;;) {
 		struct poll_table table = {.entries = NULL};
-		struct held held = {0};
-		int ready = collect(set, out, count, NULL);
+		int error = 0, ready = collect_now(set, out, count);
 		if (ready > 0 || deadline == DEADLINE_POLL)
 			return ready;
-		int error = hold_all(set, &held);
-		if (error == 0) {
-			ready = collect(set, out, count, &table);
-			poll_wait(&table, &set->changed);
-			if (ready == 0)
-				error = poll_sleep(&table, deadline);
-		}
+		ready = collect(set, out, count, &table);
+		poll_wait(&table, &set->changed);
+		if (ready == 0)
+			error = poll_sleep(&table, deadline);
 		poll_table_end(&table);
-		release_all(&held);
 		if (ready > 0)
 			return ready;
 		if (error == -ETIMEDOUT)
-			return collect(set, out, count, NULL);
+			return collect_now(set, out, count);
 		if (error == -EINTR)
 			return -EINTR_NOHAND;
 		if (error != 0)
@@ -207,26 +220,70 @@ static int item_add(struct epoll *set, struct file *file, int fd, const struct e
 	                            .set = set,
 	                            .file = file,
 	                            .fd = fd,
-	                            .event = *event};
+	                            .event = *event,
+	                            .fresh = true};
 	set->items = item;
 	file->watches = item;
 	return 0;
+}
+
+static struct epoll *set_of(const struct file *file)
+{
+	return file->operations == &epoll_operations ? file->private : NULL;
+}
+
+/* How many sets there are one below the other, from this one on (above: one over the other, up to this one).
+ */
+static unsigned height(struct epoll *set, bool above)
+{
+	if (visited(set))
+		return set->height;
+	unsigned most = 0;
+	for (struct epoll_item *item = above ? set->file->watches : set->items; item != NULL;
+	     item = above ? item->next_watch : item->next) {
+		struct epoll *next = above ? item->set : set_of(item->file);
+		unsigned below = next != NULL ? height(next, above) : 0;
+		most = below > most ? below : most;
+	}
+	return set->height = most + 1;
+}
+
+static int may_nest(struct epoll *set, struct epoll *target)
+{
+	visit_begin();
+	unsigned levels = height(target, false);
+	bool circle = set->visit == visit;
+	visit_end();
+	visit_begin();
+	levels += height(set, true);
+	visit_end();
+	return circle || levels > NESTED_MAX ? -ELOOP : 0;
 }
 
 static int change(struct epoll *set, struct file *file, int fd, int operation,
                   const struct epoll_event_ *event)
 {
 	struct epoll_item *item = item_find(set, file, fd);
-	if (operation == CTL_ADD)
+	struct epoll *target = set_of(file);
+	bool exclusive = operation != CTL_DEL && event->events & EPOLLEXCLUSIVE_;
+	if (exclusive && (operation == CTL_MOD || target != NULL || event->events & ~WITH_EXCLUSIVE))
+		return -EINVAL;
+	if (operation == CTL_ADD) {
+		int error = target != NULL ? may_nest(set, target) : 0;
+		if (error != 0)
+			return error;
 		return item != NULL ? -EEXIST : item_add(set, file, fd, event);
+	}
 	if (item == NULL)
 		return -ENOENT;
 	if (operation == CTL_DEL) {
 		item_free(item);
 		return 0;
 	}
+	if (item->event.events & EPOLLEXCLUSIVE_)
+		return -EINVAL;
 	item->event = *event;
-	item->reported = 0;
+	item->fresh = true;
 	item->disabled = false;
 	return 0;
 }
@@ -245,10 +302,10 @@ long sys_epoll_ctl(struct thread *thread, const uint64_t arguments[6])
 	struct file *target = file_of(thread, fd);
 	if (target == NULL)
 		error = -EBADF;
-	else if (target->operations == &epoll_operations)
-		error = -EINVAL; /* sets of sets are not supported */
 	else if (target->operations->poll == NULL)
 		error = -EPERM;
+	else if (target == file)
+		error = -EINVAL;
 	else
 		error = change(file->private, target, fd, operation, &event);
 	if (error == 0)
@@ -269,14 +326,26 @@ static void epoll_release(struct file *file)
 static unsigned epoll_poll(struct file *file, struct poll_table *table)
 {
 	struct epoll *set = file->private;
-	poll_wait(table, &set->changed);
-	for (struct epoll_item *item = set->items; item != NULL; item = item->next) {
-		uint32_t reported = item->reported, events = item_ready(item, table);
-		item->reported = reported;
-		if (events != 0)
-			return POLLIN_ | POLLRDNORM_;
+	struct poll_table none = {.counts = true};
+	if (table == NULL)
+		table = &none;
+	uint32_t interest = table->interest;
+	uint64_t edges = table->edges;
+	visit_begin();
+	if (!visited(set)) {
+		set->ready = false;
+		table->edges = 0;
+		poll_wait(table, &set->changed);
+		set->edges = table->edges;
+		for (struct epoll_item *item = set->items; item != NULL; item = item->next) {
+			set->ready |= item_ready(item, table) != 0;
+			set->edges = set->edges * EDGES_MIX + table->edges;
+		}
 	}
-	return 0;
+	visit_end();
+	table->interest = interest;
+	table->edges = edges * EDGES_MIX + set->edges;
+	return set->ready ? POLLIN_ | POLLRDNORM_ : 0;
 }
 
 static const struct file_operations epoll_operations = {
@@ -293,6 +362,7 @@ static long create(struct thread *thread, bool close_on_exec)
 		free(set);
 		return error;
 	}
+	set->file = file;
 	return file_install(thread, file, close_on_exec);
 }
 

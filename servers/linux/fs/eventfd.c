@@ -28,7 +28,7 @@ static ssize_t counter_read(struct file *file, struct io_buffer *buffer, uint64_
 	}
 	uint64_t value = counter->semaphore ? 1 : counter->value;
 	counter->value -= value;
-	waitq_wake_all(&counter->wait);
+	waitq_wake_for(&counter->wait, WAKE_OUT);
 	return io_copy_to(buffer, &value, sizeof(value)) != 0 ? -EFAULT : (ssize_t)sizeof(value);
 }
 
@@ -50,7 +50,7 @@ static ssize_t counter_write(struct file *file, struct io_buffer *buffer, uint64
 			return -EINTR_RESTART;
 	}
 	counter->value += value;
-	waitq_wake_all(&counter->wait);
+	waitq_wake_for(&counter->wait, WAKE_IN);
 	return sizeof(value);
 }
 
@@ -106,12 +106,12 @@ long sys_eventfd2(struct thread *thread, const uint64_t arguments[6])
 #define SECOND 1000000000ull
 
 struct timer_file {
-	struct deadline deadline;       /* first */
-	uint64_t next, interval;        /* ns since boot; 0: not armed */
-	bool wall;                      /* CLOCK_REALTIME */
-	uint64_t wall_time;             /* what it was set to, if that is a time of day; else 0 */
-	bool cancel_on_set, canceled;   /* by setting the wall clock */
-	struct timer_file *after;       /* in wall_timers */
+	struct deadline deadline;     /* first */
+	uint64_t next, interval;      /* ns since boot; 0: not armed */
+	bool wall;                    /* CLOCK_REALTIME */
+	uint64_t wall_time;           /* what it was set to, if that is a time of day; else 0 */
+	bool cancel_on_set, canceled; /* by setting the wall clock */
+	struct timer_file *after;     /* in wall_timers */
 	struct waitq wait;
 };
 

@@ -7,20 +7,50 @@
 
 #define NANOSECONDS 1000000000ull
 
-void poll_wait(struct poll_table *table, struct waitq *queue)
+static struct poll_entry *entry_add(struct poll_table *table)
 {
-	if (table == NULL || table->failed)
-		return;
 	struct poll_entry *entry = malloc(sizeof(*entry));
 	if (entry == NULL) {
 		table->failed = true;
-		return;
+		return NULL;
 	}
-	memset(&entry->waiter, 0, sizeof(entry->waiter));
-	entry->queue = queue;
-	entry->next = table->entries;
+	*entry = (struct poll_entry){.next = table->entries};
 	table->entries = entry;
+	return entry;
+}
+
+static void wait_in(struct poll_table *table, struct waitq *queue, bool in, bool out)
+{
+	if (table == NULL || table->failed)
+		return;
+	uint64_t wakes = queue->wakes[WAKE_ANY];
+	if (in && table->interest & ~(uint32_t)(POLLOUT_ | POLLWRNORM_))
+		wakes += queue->wakes[WAKE_IN];
+	if (out && table->interest & (POLLOUT_ | POLLWRNORM_))
+		wakes += queue->wakes[WAKE_OUT];
+	table->edges = table->edges * EDGES_MIX + wakes;
+	struct poll_entry *entry = table->counts ? NULL : entry_add(table);
+	if (entry == NULL)
+		return;
+	entry->queue = queue;
 	waitq_add(queue, &entry->waiter);
+}
+
+void poll_wait(struct poll_table *table, struct waitq *queue)
+{
+	wait_in(table, queue, true, true);
+}
+
+void poll_wait_for(struct poll_table *table, struct waitq *queue, enum wake wake)
+{
+	wait_in(table, queue, wake == WAKE_IN, wake == WAKE_OUT);
+}
+
+void poll_hold(struct poll_table *table, struct file *file)
+{
+	struct poll_entry *entry = table == NULL || table->counts || table->failed ? NULL : entry_add(table);
+	if (entry != NULL)
+		entry->file = file_get(file);
 }
 
 void poll_table_end(struct poll_table *table)
@@ -28,7 +58,9 @@ void poll_table_end(struct poll_table *table)
 	while (table->entries != NULL) {
 		struct poll_entry *entry = table->entries;
 		table->entries = entry->next;
-		waitq_remove(entry->queue, &entry->waiter);
+		if (entry->queue != NULL)
+			waitq_remove(entry->queue, &entry->waiter);
+		file_put(entry->file);
 		free(entry);
 	}
 }

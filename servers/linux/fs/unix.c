@@ -514,7 +514,7 @@ static int deliver(struct socket *socket, struct socket *to, struct packet *pack
 	*to->end = packet;
 	to->end = &packet->next;
 	to->queued += packet->size + PACKET_EXTRA;
-	waitq_wake_all(&to->wait);
+	waitq_wake_for(&to->wait, WAKE_IN);
 	return 0;
 }
 
@@ -680,7 +680,7 @@ ssize_t socket_receive(struct file *file, struct io_buffer *buffer, struct socke
 		else
 			part = take_packet(socket, buffer, extra, flags);
 		fiber_mutex_unlock(&socket->read_lock);
-		waitq_wake_all(&socket->wait);
+		waitq_wake_for(&socket->wait, WAKE_OUT); /* the peer's room */
 		if (part == -EAGAIN)
 			continue;
 		if (part < 0)
@@ -717,9 +717,9 @@ static unsigned socket_poll(struct file *file, struct poll_table *table)
 	struct socket *socket = file->private, *peer = socket->peer;
 	bool paired = socket->type != TYPE_DATAGRAM;
 	unsigned events = 0;
-	poll_wait(table, &socket->wait);
-	if (peer != NULL && table != NULL)
-		poll_wait(table, &peer->wait);
+	poll_wait_for(table, &socket->wait, WAKE_IN);
+	if (peer != NULL)
+		poll_wait_for(table, &peer->wait, WAKE_OUT);
 	if (socket->error != 0)
 		events |= POLLERR_;
 	if (socket->first != NULL || socket->pending != NULL || socket->shut_read)

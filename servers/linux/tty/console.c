@@ -87,7 +87,7 @@ void console_events(void)
 	if (any)
 		tty_input_done(&console);
 	if (serial_output_moved())
-		waitq_wake_all(&console.output_wait);
+		waitq_wake_for(&console.output_wait, WAKE_OUT);
 }
 
 bool console_prepare_sleep(void)

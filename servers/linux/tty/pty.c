@@ -38,7 +38,7 @@ static void pty_put(struct tty *tty, uint8_t byte)
 {
 	struct pty *pty = pty_of(tty);
 	pty->ring[pty->put++ % PTY_RING] = byte;
-	waitq_wake_all(&tty->output_wait); /* the master sleeps there too */
+	waitq_wake_for(&tty->output_wait, WAKE_IN); /* the master sleeps there too */
 }
 
 static bool pty_drained(struct tty *tty)
@@ -53,7 +53,7 @@ static void pty_discard(struct tty *tty)
 
 static void pty_input_taken(struct tty *tty)
 {
-	waitq_wake_all(&tty->output_wait); /* a master that waits to write */
+	waitq_wake_for(&tty->output_wait, WAKE_OUT); /* a master that waits to write */
 }
 
 static void pty_free_if_unused(struct pty *pty)
@@ -133,7 +133,7 @@ static ssize_t master_read(struct file *file, struct io_buffer *buffer, uint64_t
 			return done > 0 ? (ssize_t)done : -EFAULT;
 		done += part;
 	}
-	waitq_wake_all(&pty->tty.output_wait);
+	waitq_wake_for(&pty->tty.output_wait, WAKE_OUT);
 	return (ssize_t)done;
 }
 

@@ -46,9 +46,9 @@ void tty_input(struct tty *tty, uint8_t byte)
 
 void tty_input_done(struct tty *tty)
 {
-	waitq_wake_all(&tty->input_wait);
+	waitq_wake_for(&tty->input_wait, WAKE_IN);
 	if (!tty->line.output_stopped)
-		waitq_wake_all(&tty->output_wait);
+		waitq_wake_for(&tty->output_wait, WAKE_OUT);
 }
 
 bool tty_wants_input(struct tty *tty)
@@ -319,8 +319,8 @@ static unsigned tty_poll(struct file *file, struct poll_table *table)
 	struct tty *tty = handle->tty;
 	const struct line *line = &tty->line;
 	unsigned events = 0;
-	poll_wait(table, &tty->input_wait);
-	poll_wait(table, &tty->output_wait);
+	poll_wait_for(table, &tty->input_wait, WAKE_IN);
+	poll_wait_for(table, &tty->output_wait, WAKE_OUT);
 	if (hung_up(handle))
 		return POLLIN_ | POLLOUT_ | POLLERR_ | POLLHUP_ | POLLRDNORM_ | POLLWRNORM_;
 	if (tty->peer_closed)
