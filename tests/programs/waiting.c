@@ -47,6 +47,79 @@ static void pipes(void)
 	close(ends[1]);
 }
 
+static void user_size(void)
+{
+	if (geteuid() == 0 && setuid(1) != 0)
+		printf("no user\n");
+	SHOW(fcntl(ends[0], F_SETPIPE_SZ, 1 << 20));
+	SHOW(fcntl(ends[0], F_SETPIPE_SZ, 1 << 21));
+}
+
+/* One read takes one write's bytes, or as many as it asks for, and the rest of them is gone. */
+static void packets(void)
+{
+	static char data[9000], got[9000];
+	memset(data, 'd', sizeof(data));
+	SHOW(pipe2(ends, O_DIRECT | O_NONBLOCK));
+	SHOW(fcntl(ends[1], F_GETFL) & O_DIRECT);
+	SHOW(write(ends[1], "ab", 2));
+	SHOW(write(ends[1], "cd", 2));
+	SHOW(write(ends[1], "efgh", 4));
+	SHOW(read(ends[0], got, 9));
+	SHOW(read(ends[0], got, 1));
+	SHOW(read(ends[0], got, 9));
+	printf("%.4s\n", got);
+	SHOW(read(ends[0], got, 9));
+	SHOW(write(ends[1], data, 9000));
+	for (int i = 0; i < 4; i++)
+		SHOW(read(ends[0], got, sizeof(got)));
+	SHOW(write(ends[1], "packet", 6));
+	SHOW(fcntl(ends[1], F_SETFL, O_NONBLOCK));
+	SHOW(write(ends[1], "str", 3));
+	SHOW(write(ends[1], "eam", 3));
+	SHOW(read(ends[0], got, 100));
+	SHOW(read(ends[0], got, 100));
+	SHOW(fcntl(ends[1], F_SETFL, O_NONBLOCK | O_DIRECT));
+	int count = 0;
+	while (write(ends[1], "p", 1) == 1)
+		count++;
+	printf("%d packets, then %s\n", count, strerrorname(errno));
+	SHOW(read(ends[0], got, 100));
+	SHOW(write(ends[1], "p", 1));
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void pipe_sizes(void)
+{
+	static char data[1 << 20];
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (char)(i * 7 % 251);
+	SHOW(pipe2(ends, O_NONBLOCK));
+	SHOW(fcntl(ends[0], F_SETPIPE_SZ, 5000));
+	SHOW(fcntl(ends[1], F_GETPIPE_SZ));
+	SHOW(write(ends[1], data, 100000));
+	SHOW(fcntl(ends[0], F_SETPIPE_SZ, 100));
+	SHOW(read(ends[0], data, 5000));
+	SHOW(fcntl(ends[0], F_SETPIPE_SZ, 1 << 20));
+	SHOW(fcntl(ends[0], F_SETPIPE_SZ, 0x80000001));
+	long total = 0, count;
+	while ((count = write(ends[1], data, 10000)) > 0)
+		total += count;
+	printf("%d more\n", total > 1000000);
+	uint64_t hash = HASH_START;
+	for (int i = 0; i < 100 && (count = read(ends[0], data, 777)) > 0; i++)
+		hash = hash_bytes(hash, data, (size_t)count);
+	printf("%016lx\n", (unsigned long)hash);
+	SHOW(fcntl(ends[0], F_SETPIPE_SZ, 65536));
+	while (read(ends[0], data, sizeof(data)) > 0)
+		;
+	SHOW(fcntl(ends[0], F_SETPIPE_SZ, 0));
+	show_child("as a user", user_size);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void fifos(void)
 {
 	char text[16] = "";
@@ -137,6 +210,131 @@ static void epolls(void)
 	close(file);
 }
 
+/* What one epoll_wait that does not wait reports. */
+static void edge(const char *what, int set)
+{
+	struct epoll_event got[4];
+	int count = epoll_wait(set, got, 4, 0);
+	printf("%s: %d", what, count);
+	for (int i = 0; i < count; i++)
+		printf(" %x", got[i].events);
+	printf("\n");
+}
+
+/* Each arrival is an edge, whatever is unread; reading is none. */
+static void edges(void)
+{
+	char byte;
+	uint64_t one = 1;
+	int set = epoll_create1(0);
+	struct epoll_event in = {.events = EPOLLIN | EPOLLET},
+	                   both = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
+	SHOW(pipe2(ends, O_NONBLOCK));
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &in));
+	edge("empty pipe", set);
+	SHOW(write(ends[1], "abc", 3));
+	edge("first write", set);
+	edge("nothing new", set);
+	SHOW(write(ends[1], "d", 1));
+	edge("second write", set);
+	SHOW(read(ends[0], &byte, 1));
+	edge("a read", set);
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, ends[1], &both));
+	edge("the other end", set);
+	SHOW(read(ends[0], &byte, 1));
+	edge("a read of a pipe with room", set);
+	close(ends[1]);
+	edge("no writer", set);
+	close(ends[0]);
+	SHOW(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &in));
+	SHOW(write(ends[1], "ab", 2));
+	edge("socket", set);
+	SHOW(write(ends[0], "x", 1));
+	SHOW(read(ends[0], &byte, 1));
+	edge("its own write and read", set);
+	SHOW(write(ends[1], "c", 1));
+	edge("more", set);
+	SHOW(shutdown(ends[1], SHUT_WR));
+	edge("the end", set);
+	close(ends[0]);
+	close(ends[1]);
+	int counter = eventfd(0, EFD_NONBLOCK);
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, counter, &in));
+	SHOW(write(counter, &one, 8));
+	edge("counter", set);
+	SHOW(write(counter, &one, 8));
+	edge("again", set);
+	SHOW(epoll_ctl(set, EPOLL_CTL_MOD, counter, &in));
+	edge("changed", set);
+	edge("once", set);
+	int again = dup(counter);
+	in.events |= EPOLLONESHOT;
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, again, &in));
+	edge("by another descriptor", set);
+	SHOW(write(counter, &one, 8));
+	edge("one shot", set);
+	in.events = EPOLLIN | EPOLLEXCLUSIVE;
+	SHOW(epoll_ctl(set, EPOLL_CTL_MOD, counter, &in));
+	SHOW(epoll_ctl(set, EPOLL_CTL_DEL, counter, NULL));
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, counter, &in));
+	in.events = EPOLLIN;
+	SHOW(epoll_ctl(set, EPOLL_CTL_MOD, counter, &in));
+	in.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLONESHOT;
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, counter, &in));
+	close(again);
+	close(counter);
+	close(set);
+}
+
+static void sets_of_sets(void)
+{
+	enum { DEEP = 9 };
+	int sets[DEEP];
+	uint64_t one = 1;
+	struct epoll_event in = {.events = EPOLLIN}, at_edge = {.events = EPOLLIN | EPOLLET};
+	int inner = epoll_create1(0), outer = epoll_create1(0), counter = eventfd(0, EFD_NONBLOCK);
+	SHOW(epoll_ctl(inner, EPOLL_CTL_ADD, inner, &in));
+	SHOW(epoll_ctl(outer, EPOLL_CTL_ADD, inner, &at_edge));
+	SHOW(epoll_ctl(inner, EPOLL_CTL_ADD, outer, &in));
+	edge("empty", outer);
+	SHOW(epoll_ctl(inner, EPOLL_CTL_ADD, counter, &in));
+	edge("not yet", outer);
+	SHOW(write(counter, &one, 8));
+	edge("inner ready", outer);
+	edge("no edge", outer);
+	SHOW(write(counter, &one, 8));
+	edge("an edge", outer);
+	struct pollfd polled = {.fd = outer, .events = POLLIN};
+	SHOW(epoll_ctl(outer, EPOLL_CTL_MOD, inner, &in));
+	SHOW(poll(&polled, 1, 0));
+	SHOW(read(counter, &one, 8));
+	SHOW(poll(&polled, 1, 0));
+	edge("read", outer);
+	pid_t pid = fork();
+	if (pid == 0) {
+		usleep(20000);
+		one = 1;
+		_exit(write(counter, &one, 8) == 8 ? 0 : 1);
+	}
+	struct epoll_event got;
+	SHOW(epoll_wait(outer, &got, 1, -1));
+	waitpid(pid, NULL, 0);
+	close(counter);
+	edge("closed", outer);
+	close(inner);
+	edge("inner closed", outer);
+	close(outer);
+	for (int i = 0; i < DEEP; i++) {
+		sets[i] = epoll_create1(0);
+		if (i > 0)
+			SHOW(epoll_ctl(sets[i], EPOLL_CTL_ADD, sets[i - 1], &in));
+	}
+	SHOW(epoll_ctl(sets[0], EPOLL_CTL_ADD, sets[3], &in));
+	for (int i = 0; i < DEEP; i++)
+		close(sets[i]);
+}
+
 static void sockets(void)
 {
 	char data[8];
@@ -206,9 +404,13 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	pipes();
+	packets();
+	pipe_sizes();
 	fifos();
 	polls();
 	epolls();
+	edges();
+	sets_of_sets();
 	sockets();
 	locks();
 	return 0;

@@ -315,7 +315,7 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 		return 0;
 	case SETPIPE:
 	case GETPIPE:
-		return pipe_size_command(file, (int)arguments[1] == SETPIPE, argument);
+		return pipe_size_command(thread, file, (int)arguments[1] == SETPIPE, argument);
 	case ADD_SEALS:
 	case GET_SEALS:
 		return seals_command(file, (int)arguments[1] == ADD_SEALS, argument);

@@ -328,7 +328,7 @@ int64_t seek_in(struct file *file, int64_t offset, int whence, uint64_t end);
 unsigned file_table_size(struct file_table *table);
 struct file *file_table_at(struct file_table *table, unsigned fd); /* NULL; no new reference */
 int fd_set_close_on_exec(struct thread *thread, int fd, bool value);
-long pipe_size_command(struct file *file, bool set, uint64_t size);
+long pipe_size_command(struct thread *thread, struct file *file, bool set, uint64_t size);
 long file_lock_command(struct thread *thread, int fd, int command, uint64_t address);
 ssize_t buffer_read_text(struct io_buffer *buffer, uint64_t *position, const char *text, size_t length);
 

@@ -2,13 +2,15 @@
 /*
  * Pipes and FIFOs: a ring of bytes in pages that are there only while they hold some. The pipe belongs to its
  * inode. Copying from and to user memory may wait (for the disk), so a lock makes reads and writes of one
- * pipe take turns.
+ * pipe take turns. Of packets (O_DIRECT) it is kept where they begin and end.
  */
+#include "capability.h"
 #include "fs/pipe.h"
 #include "syscall.h"
 
-#define PIPE_ATOMIC 4096
 #define SIGPIPE_    13
+#define PAGES_USERS 256       /* 1 MiB: F_SETPIPE_SZ without CAP_SYS_RESOURCE */
+#define PAGES_MAX   (1 << 16) /* with it; Linux finds no memory for the table of more */
 
 static const struct file_operations pipe_operations;
 
@@ -19,52 +21,109 @@ struct pipe *pipe_of_file(const struct file *file)
 
 static void drop_page(struct pipe *pipe, uint64_t position)
 {
-	pfn_t *page = &pipe->pages[position / PAGE_SIZE % PIPE_PAGES];
+	pfn_t *page = pipe_page(pipe, position);
 	if (*page != PFN_NONE)
 		page_put(*page);
 	*page = PFN_NONE;
 }
 
+static void pipe_empty(struct pipe *pipe)
+{
+	for (size_t i = 0; i < pipe->page_count; i++)
+		drop_page(pipe, i * PAGE_SIZE);
+	pipe->taken = pipe->put = 0;
+	pipe->packet_count = 0;
+}
+
+static struct pipe *pipe_new(void)
+{
+	struct pipe *pipe = calloc(1, sizeof(*pipe));
+	pfn_t *pages = pipe != NULL ? calloc(PIPE_PAGES, sizeof(*pages)) : NULL;
+	if (pages == NULL) {
+		free(pipe);
+		return NULL;
+	}
+	pipe->pages = pages;
+	pipe->page_count = PIPE_PAGES;
+	return pipe;
+}
+
+static void pipe_free(struct pipe *pipe)
+{
+	pipe_empty(pipe);
+	free(pipe->pages);
+	free(pipe->packets);
+	free(pipe);
+}
+
 void pipe_inode_free(struct inode *inode)
 {
-	for (unsigned i = 0; i < PIPE_PAGES; i++)
-		drop_page(inode->pipe, i * PAGE_SIZE);
-	free(inode->pipe);
+	pipe_free(inode->pipe);
 	inode->pipe = NULL;
+}
+
+static void packets_taken(struct pipe *pipe)
+{
+	unsigned gone = 0;
+	while (gone < pipe->packet_count && pipe->packets[gone].end <= pipe->taken)
+		gone++;
+	pipe->packet_count -= gone;
+	memmove(pipe->packets, pipe->packets + gone, pipe->packet_count * sizeof(*pipe->packets));
 }
 
 void pipe_taken(struct pipe *pipe, size_t size)
 {
 	uint64_t before = pipe->taken;
 	pipe->taken += size;
+	if (pipe->packet_count > 0)
+		packets_taken(pipe);
 	if (pipe_used(pipe) == 0) {
 		drop_page(pipe, before);
 		pipe->taken = pipe->put = 0;
-	} else if (pipe->taken % PAGE_SIZE == 0 && pipe->put + PAGE_SIZE <= pipe->taken + PIPE_CAPACITY) {
+	} else if (pipe->taken % PAGE_SIZE == 0 &&
+	           pipe->put + PAGE_SIZE <= pipe->taken + pipe->page_count * PAGE_SIZE) {
 		/* unless a writer has filled the page's beginning anew: of a full pipe, a page holds both
 		 * ends */
 		drop_page(pipe, before);
 	}
 }
 
+/* What one read may take: up to the end of the first packet, which then goes as a whole. */
+static size_t take_limit(const struct pipe *pipe)
+{
+	return pipe->packet_count > 0 ? (size_t)(pipe->packets[0].end - pipe->taken) : pipe_used(pipe);
+}
+
+static void drop_rest(struct pipe *pipe, uint64_t end)
+{
+	while (pipe->taken < end && pipe_used(pipe) > 0)
+		pipe_taken(pipe, pipe_front(pipe, 0, (size_t)(end - pipe->taken)).size);
+}
+
 ssize_t pipe_take(struct pipe *pipe, struct io_buffer *buffer)
 {
-	size_t done = 0;
-	while (buffer->size > 0 && pipe_used(pipe) > 0) {
-		struct span part = pipe_front(pipe, 0, buffer->size);
+	size_t done = 0, limit = take_limit(pipe);
+	struct pipe_packet first = pipe->packet_count > 0 ? pipe->packets[0] : (struct pipe_packet){0};
+	while (buffer->size > 0 && done < limit) {
+		size_t size = buffer->size < limit - done ? buffer->size : limit - done;
+		struct span part = pipe_front(pipe, 0, size);
 		if (io_copy_to(buffer, part.at, part.size) != 0)
 			return done > 0 ? (ssize_t)done : -EFAULT;
 		pipe_taken(pipe, part.size);
 		done += part.size;
+		if (pipe->taken > first.start && pipe->taken < first.end && buffer->size == 0) {
+			drop_rest(pipe, first.end);
+			break;
+		}
 	}
 	return (ssize_t)done;
 }
 
-ssize_t pipe_put(struct pipe *pipe, struct io_buffer *buffer)
+static ssize_t put(struct pipe *pipe, struct io_buffer *buffer, size_t size)
 {
 	size_t done = 0;
-	while (buffer->size > 0 && pipe_used(pipe) < PIPE_CAPACITY) {
-		struct span part = pipe_back(pipe, buffer->size);
+	while (done < size && pipe_room(pipe) > 0) {
+		struct span part = pipe_back(pipe, size - done);
 		int error = part.at == NULL ? -ENOMEM : io_copy_from(buffer, part.at, part.size);
 		if (error != 0)
 			return done > 0 ? (ssize_t)done : error;
@@ -72,6 +131,11 @@ ssize_t pipe_put(struct pipe *pipe, struct io_buffer *buffer)
 		done += part.size;
 	}
 	return (ssize_t)done;
+}
+
+ssize_t pipe_put(struct pipe *pipe, struct io_buffer *buffer)
+{
+	return put(pipe, buffer, buffer->size);
 }
 
 int pipe_await_data(struct pipe *pipe, bool nonblocking)
@@ -100,13 +164,24 @@ int pipe_await_room(struct pipe *pipe, size_t size, bool nonblocking)
 	for (;;) {
 		if (pipe->readers == 0)
 			return broken_pipe();
-		if (PIPE_CAPACITY - pipe_used(pipe) >= size)
+		if (pipe_room(pipe) >= size)
 			return 1;
 		if (nonblocking)
 			return -EAGAIN;
 		if (waitq_wait(&pipe->wait, true, DEADLINE_NEVER) != 0)
 			return -EINTR_RESTART;
 	}
+}
+
+void pipe_wake_readers(struct pipe *pipe)
+{
+	waitq_wake_for(&pipe->wait, WAKE_IN);
+}
+
+void pipe_wake_writers(struct pipe *pipe, size_t room)
+{
+	/* nothing has changed for who waits for an edge unless poll said that there was no room */
+	waitq_wake_for(&pipe->wait, room < PIPE_ATOMIC ? WAKE_OUT : WAKE_QUIET);
 }
 
 static ssize_t pipe_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
@@ -122,36 +197,55 @@ static ssize_t pipe_read(struct file *file, struct io_buffer *buffer, uint64_t *
 				return state;
 		}
 		fiber_mutex_lock(&pipe->lock);
+		size_t room = pipe_room(pipe);
 		ssize_t count = pipe_take(pipe, buffer);
 		fiber_mutex_unlock(&pipe->lock);
 		if (count != 0) {
-			waitq_wake_all(&pipe->wait);
+			pipe_wake_writers(pipe, room);
 			return count;
 		}
 	}
 }
 
+/* With the lock and the room. */
+static ssize_t put_packet(struct pipe *pipe, struct io_buffer *buffer, size_t size)
+{
+	if (pipe->packets == NULL)
+		pipe->packets = calloc(PIPE_PACKETS, sizeof(*pipe->packets));
+	if (pipe->packets == NULL)
+		return -ENOMEM;
+	uint64_t start = pipe->put;
+	ssize_t count = put(pipe, buffer, size);
+	if (count > 0)
+		pipe->packets[pipe->packet_count++] = (struct pipe_packet){start, pipe->put};
+	return count;
+}
+
 static ssize_t pipe_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
 	struct pipe *pipe = file->inode->pipe;
+	bool packets = file->flags & O_DIRECT;
 	size_t atomic = buffer->size <= PIPE_ATOMIC ? buffer->size : 1, done = 0;
 	(void)position;
 	while (buffer->size > 0) {
-		if (pipe->readers == 0 || PIPE_CAPACITY - pipe_used(pipe) < atomic) {
+		if (packets)
+			atomic = buffer->size <= PIPE_ATOMIC ? buffer->size : PIPE_ATOMIC;
+		if (pipe->readers == 0 || pipe_room(pipe) < atomic) {
 			int state = pipe_await_room(pipe, atomic, file->flags & O_NONBLOCK);
 			if (state < 0)
 				return done > 0 ? (ssize_t)done : state;
 		}
 		fiber_mutex_lock(&pipe->lock);
-		bool fits = PIPE_CAPACITY - pipe_used(pipe) >= atomic;
-		ssize_t count = fits ? pipe_put(pipe, buffer) : 0;
+		ssize_t count = pipe_room(pipe) < atomic ? 0
+		                : packets                ? put_packet(pipe, buffer, atomic)
+		                                         : pipe_put(pipe, buffer);
 		fiber_mutex_unlock(&pipe->lock);
 		if (count < 0)
 			return done > 0 ? (ssize_t)done : count;
 		if (count > 0) {
 			done += (size_t)count;
 			atomic = 1;
-			waitq_wake_all(&pipe->wait);
+			pipe_wake_readers(pipe);
 		}
 	}
 	return (ssize_t)done;
@@ -169,7 +263,7 @@ static unsigned pipe_poll(struct file *file, struct poll_table *table)
 			events |= POLLHUP_;
 	}
 	if (file_writable(file)) {
-		if (PIPE_CAPACITY - pipe_used(pipe) >= PIPE_ATOMIC)
+		if (pipe_room(pipe) >= PIPE_ATOMIC)
 			events |= POLLOUT_ | POLLWRNORM_;
 		if (pipe->readers == 0)
 			events |= POLLERR_;
@@ -193,11 +287,8 @@ static void pipe_release(struct file *file)
 		pipe->readers--;
 	if (file_writable(file))
 		pipe->writers--;
-	if (pipe->readers == 0 && pipe->writers == 0) {
-		for (unsigned i = 0; i < PIPE_PAGES; i++)
-			drop_page(pipe, i * PAGE_SIZE);
-		pipe->taken = pipe->put = 0;
-	}
+	if (pipe->readers == 0 && pipe->writers == 0)
+		pipe_empty(pipe);
 	waitq_wake_all(&pipe->wait);
 }
 
@@ -227,7 +318,7 @@ int fifo_open(struct inode *inode, struct file *file, struct thread *thread)
 {
 	(void)thread;
 	if (inode->pipe == NULL)
-		inode->pipe = calloc(1, sizeof(*inode->pipe));
+		inode->pipe = pipe_new();
 	struct pipe *pipe = inode->pipe;
 	if (pipe == NULL)
 		return -ENOMEM;
@@ -254,10 +345,11 @@ static int pipe_create(unsigned flags, struct file *ends[2])
 	int error = anonymous_file(S_IFIFO | 0600, O_RDONLY | flags, &pipe_operations, NULL, &ends[0]);
 	if (error != 0)
 		return error;
-	struct pipe *pipe = calloc(1, sizeof(*pipe));
+	struct pipe *pipe = pipe_new();
 	ends[1] = pipe != NULL ? file_create(ends[0]->inode, NULL, O_WRONLY | flags, &pipe_operations) : NULL;
 	if (ends[1] == NULL) {
-		free(pipe);
+		if (pipe != NULL)
+			pipe_free(pipe);
 		ends[0]->operations = NULL;
 		file_put(ends[0]);
 		return -ENOMEM;
@@ -275,7 +367,7 @@ static long do_pipe(struct thread *thread, uint64_t address, unsigned flags)
 	int fds[2];
 	if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return -EINVAL;
-	int error = pipe_create(flags & O_NONBLOCK, ends);
+	int error = pipe_create(flags & (O_NONBLOCK | O_DIRECT), ends);
 	if (error != 0)
 		return error;
 	struct file_table *table = file_table_get(thread->process->files);
@@ -305,11 +397,62 @@ long sys_pipe2(struct thread *thread, const uint64_t arguments[6])
 	return do_pipe(thread, arguments[0], (unsigned)arguments[1]);
 }
 
-long pipe_size_command(struct file *file, bool set, uint64_t size)
+/* With the lock: the bytes go over to a ring of another size. */
+static int pipe_resize(struct pipe *pipe, size_t page_count)
 {
-	if (file->operations != &pipe_operations)
+	struct pipe next = {.pages = calloc(page_count, sizeof(*next.pages)), .page_count = page_count};
+	size_t used = pipe_used(pipe);
+	uint64_t taken = pipe->taken;
+	int error = next.pages == NULL ? -ENOMEM : used > page_count * PAGE_SIZE ? -EBUSY : 0;
+	while (error == 0 && next.put < used) {
+		struct span from = pipe_front(pipe, (size_t)next.put, used), to = pipe_back(&next, from.size);
+		if (to.at == NULL) {
+			error = -ENOMEM;
+			break;
+		}
+		memcpy(to.at, from.at, to.size);
+		pipe_filled(&next, to.size);
+	}
+	if (error != 0) {
+		pipe_empty(&next);
+		free(next.pages);
+		return error;
+	}
+	unsigned packet_count = pipe->packet_count;
+	pipe_empty(pipe);
+	free(pipe->pages);
+	pipe->pages = next.pages;
+	pipe->page_count = page_count;
+	pipe->put = used;
+	pipe->packet_count = packet_count;
+	for (unsigned i = 0; i < packet_count; i++) {
+		pipe->packets[i].start -= pipe->packets[i].start < taken ? pipe->packets[i].start : taken;
+		pipe->packets[i].end -= taken;
+	}
+	return 0;
+}
+
+long pipe_size_command(struct thread *thread, struct file *file, bool set, uint64_t size)
+{
+	struct pipe *pipe = pipe_of_file(file);
+	size_t pages = 1;
+	if (pipe == NULL)
 		return -EBADF;
-	if (set && size > PIPE_CAPACITY)
-		return -EPERM; /* the one size there is is the largest allowed */
-	return PIPE_CAPACITY;
+	if (!set)
+		return (long)(pipe->page_count * PAGE_SIZE);
+	if ((unsigned)size > 1u << 31)
+		return -EINVAL;
+	while (pages * PAGE_SIZE < (unsigned)size)
+		pages *= 2;
+	if (pages > pipe->page_count && pages > PAGES_USERS && !capable(thread, CAP_SYS_RESOURCE))
+		return -EPERM;
+	if (pages > PAGES_MAX)
+		return -ENOMEM;
+	fiber_mutex_lock(&pipe->lock);
+	size_t room = pipe_room(pipe);
+	int error = pages == pipe->page_count ? 0 : pipe_resize(pipe, pages);
+	fiber_mutex_unlock(&pipe->lock);
+	if (error == 0)
+		pipe_wake_writers(pipe, room);
+	return error != 0 ? error : (long)(pages * PAGE_SIZE);
 }

@@ -4,12 +4,21 @@
 
 #include "fs/internal.h"
 
-#define PIPE_PAGES    16
-#define PIPE_CAPACITY (PIPE_PAGES * PAGE_SIZE)
+#define PIPE_PAGES   16 /* unless F_SETPIPE_SZ says otherwise */
+#define PIPE_ATOMIC  4096
+#define PIPE_PACKETS 16 /* that wait at a time */
+
+/* Of a write with O_DIRECT: bytes that one read takes, or as much of them as it asks for. */
+struct pipe_packet {
+	uint64_t start, end; /* as `taken` and `put` */
+};
 
 struct pipe {
-	pfn_t pages[PIPE_PAGES]; /* of byte n: pages[n / PAGE_SIZE % PIPE_PAGES] */
-	uint64_t taken, put;     /* run freely; put - taken bytes are in it */
+	pfn_t *pages;                /* of byte n: pages[n / PAGE_SIZE % page_count] */
+	size_t page_count;           /* a power of two */
+	uint64_t taken, put;         /* run freely; put - taken bytes are in it */
+	struct pipe_packet *packets; /* PIPE_PACKETS, the first `packet_count` in use; NULL until the first */
+	unsigned packet_count;
 	unsigned readers, writers;
 	uint64_t readers_ever, writers_ever;
 	struct fiber_mutex lock; /* whoever takes or puts; what both ends' bytes come from may wait */
@@ -21,6 +30,15 @@ struct pipe *pipe_of_file(const struct file *file); /* NULL: it is none */
 static inline size_t pipe_used(const struct pipe *pipe)
 {
 	return (size_t)(pipe->put - pipe->taken);
+}
+static inline size_t pipe_room(const struct pipe *pipe)
+{
+	size_t capacity = pipe->page_count * PAGE_SIZE, used = pipe_used(pipe);
+	return pipe->packet_count == PIPE_PACKETS || used > capacity ? 0 : capacity - used;
+}
+static inline pfn_t *pipe_page(const struct pipe *pipe, uint64_t position)
+{
+	return &pipe->pages[position / PAGE_SIZE & (pipe->page_count - 1)];
 }
 
 /* 1: there is something to take; 0: the end; -EAGAIN, -EINTR_RESTART */
@@ -37,15 +55,14 @@ static inline struct span pipe_front(const struct pipe *pipe, size_t skip, size_
 		part = (size_t)(pipe->put - at);
 	if (part > size)
 		part = size;
-	return (struct span){(char *)page_address(pipe->pages[at / PAGE_SIZE % PIPE_PAGES]) + offset, part};
+	return (struct span){(char *)page_address(*pipe_page(pipe, at)) + offset, part};
 }
 void pipe_taken(struct pipe *pipe, size_t size);
 /* With the lock: room in one piece, NULL if there is no memory; then it is filled. */
 static inline struct span pipe_back(struct pipe *pipe, size_t size)
 {
-	size_t offset = pipe->put % PAGE_SIZE, part = PAGE_SIZE - offset,
-	       space = PIPE_CAPACITY - pipe_used(pipe);
-	pfn_t *page = &pipe->pages[pipe->put / PAGE_SIZE % PIPE_PAGES];
+	size_t offset = pipe->put % PAGE_SIZE, part = PAGE_SIZE - offset, space = pipe_room(pipe);
+	pfn_t *page = pipe_page(pipe, pipe->put);
 	if (part > space)
 		part = space;
 	if (part > size)
@@ -60,6 +77,9 @@ static inline void pipe_filled(struct pipe *pipe, size_t size)
 {
 	pipe->put += size;
 }
+/* Those who wait for what was put, and for room; `room`: pipe_room() before it was made. */
+void pipe_wake_readers(struct pipe *pipe);
+void pipe_wake_writers(struct pipe *pipe, size_t room);
 /* With the lock: bytes, or -errno if there were none. */
 ssize_t pipe_take(struct pipe *pipe, struct io_buffer *buffer);
 ssize_t pipe_put(struct pipe *pipe, struct io_buffer *buffer);

@@ -20,7 +20,7 @@ static ssize_t fill(struct file *in, uint64_t *position, struct pipe *pipe, size
 {
 	bool paged = in->operations == &regular_file_operations;
 	size_t done = 0;
-	while (done < size && pipe_used(pipe) < PIPE_CAPACITY) {
+	while (done < size && pipe_room(pipe) > 0) {
 		/* once there are bytes, no waiting for more */
 		if (done > 0 && !paged && !(file_poll(in, NULL) & POLLIN_))
 			break;
@@ -52,7 +52,7 @@ static ssize_t file_to_pipe(struct file *in, uint64_t *position, struct file *ou
 	ssize_t count = fill(in, position, pipe, size, nonblocking);
 	fiber_mutex_unlock(&pipe->lock);
 	if (count > 0)
-		waitq_wake_all(&pipe->wait);
+		pipe_wake_readers(pipe);
 	return count;
 }
 
@@ -68,6 +68,7 @@ static ssize_t pipe_to_file(struct file *in, struct file *out, uint64_t *positio
 		if (state <= 0)
 			return done > 0 ? (ssize_t)done : state;
 		fiber_mutex_lock(&pipe->lock);
+		size_t room = pipe_room(pipe);
 		struct span part = pipe_front(pipe, 0, size - done);
 		struct io_buffer buffer = {
 		        .kernel = part.at,
@@ -80,7 +81,7 @@ static ssize_t pipe_to_file(struct file *in, struct file *out, uint64_t *positio
 		fiber_mutex_unlock(&pipe->lock);
 		if (count < 0)
 			return done > 0 ? (ssize_t)done : count;
-		waitq_wake_all(&pipe->wait);
+		pipe_wake_writers(pipe, room);
 		done += (size_t)count;
 		if ((size_t)count < part.size)
 			break;
@@ -92,7 +93,7 @@ static ssize_t pipe_to_file(struct file *in, struct file *out, uint64_t *positio
 static ssize_t move(struct pipe *in, struct pipe *out, size_t size, bool keep)
 {
 	size_t done = 0;
-	while (done < size && pipe_used(in) > (keep ? done : 0) && pipe_used(out) < PIPE_CAPACITY) {
+	while (done < size && pipe_used(in) > (keep ? done : 0) && pipe_room(out) > 0) {
 		struct span from = pipe_front(in, keep ? done : 0, size - done),
 		            to = pipe_back(out, from.size);
 		if (to.at == NULL)
@@ -117,14 +118,15 @@ static ssize_t pipe_to_pipe(struct pipe *in, struct pipe *out, size_t size, bool
 		/* all who take two take them in this order */
 		fiber_mutex_lock(in < out ? &in->lock : &out->lock);
 		fiber_mutex_lock(in < out ? &out->lock : &in->lock);
+		size_t room = pipe_room(in);
 		ssize_t count = move(in, out, size, keep);
 		fiber_mutex_unlock(&in->lock);
 		fiber_mutex_unlock(&out->lock);
 		if (count == 0)
 			continue; /* others were quicker */
 		if (!keep)
-			waitq_wake_all(&in->wait);
-		waitq_wake_all(&out->wait);
+			pipe_wake_writers(in, room);
+		pipe_wake_readers(out);
 		return count;
 	}
 }
@@ -239,6 +241,7 @@ static ssize_t splice_memory(struct file *file, struct io_buffer *buffer, bool n
 {
 	struct pipe *pipe = pipe_of_file(file);
 	bool gives = file_writable(file);
+	size_t room = 0;
 	ssize_t count = 0;
 	if (pipe == NULL)
 		return -EBADF;
@@ -248,11 +251,14 @@ static ssize_t splice_memory(struct file *file, struct io_buffer *buffer, bool n
 		if (state <= 0)
 			return state;
 		fiber_mutex_lock(&pipe->lock);
+		room = pipe_room(pipe);
 		count = gives ? pipe_put(pipe, buffer) : pipe_take(pipe, buffer);
 		fiber_mutex_unlock(&pipe->lock);
 	}
-	if (count > 0)
-		waitq_wake_all(&pipe->wait);
+	if (count > 0 && gives)
+		pipe_wake_readers(pipe);
+	else if (count > 0)
+		pipe_wake_writers(pipe, room);
 	return count;
 }
 
