@@ -208,6 +208,16 @@ char process_state(struct process *process)
 	return 'S';
 }
 
+unsigned process_running_threads(const struct process *process)
+{
+	unsigned count = 0;
+
+	for (const struct thread *thread = process->threads; thread; thread = thread->next_in_process)
+		count += !process->zombie && !process->signals->stopped &&
+		         (thread_runs(thread) || thread == current_thread());
+	return count;
+}
+
 bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid)
 {
 	(void)process;

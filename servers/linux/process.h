@@ -112,6 +112,7 @@ size_t process_virtual_size(struct process *process);
 void process_maps(struct process *process, void (*emit)(void *context, const char *text, size_t length), void *context);
 /* One character of /proc/PID/stat: R S D T Z */
 char process_state(struct process *process);
+unsigned process_running_threads(const struct process *process);
 bool process_may_inspect(const struct thread *thread, const struct process *target);
 /* Others may look into a process, and its parent's death may signal it, only if it has not become somebody else. */
 void credentials_changed(struct process *process, const struct credentials *old);

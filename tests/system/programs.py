@@ -247,6 +247,16 @@ def test_many_processes():
     check(b"can't fork" in done.stderr, "fork's error", done.stderr)
 
 
+def test_load_averages():
+    """Exponential averages of samples every five seconds, as Linux's: after two with one busy process, 1 - exp(-10/60) over a minute."""
+    result = shell("cat /proc/loadavg; (while :; do :; done) & sleep 12; cat /proc/loadavg; kill $!").ok()
+    before, after = (line.split() for line in result.stdout.decode().splitlines())
+    equal(before[:3], ["0.00"] * 3, "the load at the start")
+    check(0.15 <= float(after[0]) <= 0.25 and 0.03 <= float(after[1]) <= 0.06 and 0.01 <= float(after[2]) <= 0.03, "two samples", after)
+    running, threads = map(int, after[3].split("/"))
+    check(2 <= running <= threads <= 6, "threads", after)
+
+
 def test_text_tools():
     busybox_same("seq 1 3000 | awk '{s += $1; if ($1 % 500 == 0) print $1, s / 7, sqrt(s)} END {printf \"%.6f\\n\", s / 13}'")
     busybox_same("seq 1 500 | sed -n 's/\\(.\\)\\(.\\)$/<\\2\\1>/;/5/p' | md5sum")

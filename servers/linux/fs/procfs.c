@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
+#include "deadline.h"
 #include "fs/notify.h"
 #include "fs/procfs.h"
 #include "ipc/ipc.h"
@@ -69,8 +70,8 @@ static int show_vmstat(struct text *text, const struct pseudo *file)
 		minor += process->minor_faults;
 		major += process->major_faults;
 	}
-	text_print(text, "nr_free_pages %zu\nnr_file_pages %zu\nnr_dirty %zu\n", pages_free(), page_cache_pages(),
-	           pages_dirty());
+	text_print(text, "nr_free_pages %zu\nnr_file_pages %zu\nnr_dirty %zu\n", pages_free(),
+	           page_cache_pages(), pages_dirty());
 	text_print(text, "pgpgin %lu\npgpgout %lu\npswpin 0\npswpout 0\n", page_counts.read * PAGES_TO_KIB,
 	           page_counts.written * PAGES_TO_KIB);
 	/* Of the processes that there are. */
@@ -103,16 +104,56 @@ static int show_uptime(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
-/* No averages are kept: the three figures are the load of this moment. */
+/* ---- load averages: as Linux has them, with the same numbers ---- */
+
+#define LOAD_ONE    2048 /* fixed point */
+#define LOAD_PERIOD 5000000000ull
+
+static uint64_t loads[3];
+
+static void threads_count(unsigned *running, unsigned *all)
+{
+	*running = *all = 0;
+	for (struct process *process = process_first(); process != NULL; process = process_next(process)) {
+		*running += process_running_threads(process);
+		*all += process->thread_count;
+	}
+}
+
+static void load_sample(struct deadline *deadline)
+{
+	static const uint64_t decays[3] = {1884, 2014, 2037}; /* exp(-5 s / 1, 5, 15 min) */
+	unsigned running, all;
+	threads_count(&running, &all);
+	uint64_t active = (uint64_t)running * LOAD_ONE;
+	for (int i = 0; i < 3; i++) {
+		uint64_t sum = loads[i] * decays[i] + active * (LOAD_ONE - decays[i]);
+		loads[i] = (sum + (active >= loads[i] ? LOAD_ONE - 1 : 0)) / LOAD_ONE;
+	}
+	/* who comes late takes what there is now for the samples that were missed */
+	deadline_set(deadline, deadline->when + LOAD_PERIOD);
+}
+
+static void loads_begin(void)
+{
+	static struct deadline next = {.fire = load_sample};
+	if (next.when == 0)
+		deadline_set(&next, time_now() + LOAD_PERIOD);
+}
+
 static int show_loadavg(struct text *text, const struct pseudo *file)
 {
 	(void)file;
-	unsigned running = count_processes('R'), last = 0;
+	unsigned running, all, last = 0;
+	threads_count(&running, &all);
 	for (struct process *process = process_first(); process != NULL; process = process_next(process))
 		if ((unsigned)process->pid > last)
 			last = (unsigned)process->pid;
-	text_print(text, "%u.00 %u.00 %u.00 %u/%u %u\n", running, running, running, running,
-	           count_processes(0), last);
+	for (int i = 0; i < 3; i++) {
+		uint64_t load = loads[i] + LOAD_ONE / 200;
+		text_print(text, "%lu.%02lu ", load / LOAD_ONE, load % LOAD_ONE * 100 / LOAD_ONE);
+	}
+	text_print(text, "%u/%u %u\n", running, all, last);
 	return 0;
 }
 
@@ -368,8 +409,9 @@ static int show_ipc_limit(struct text *text, const struct pseudo *file)
 		const char *name;
 		uint64_t value;
 	} limits[] = {
-	        {"shmmax", shm_limits[0]}, {"shmall", shm_limits[1]},           {"shmmni", shm_limits[2]},
-	        {"msgmax", (uint64_t)msg_limits[0]}, {"msgmnb", (uint64_t)msg_limits[1]}, {"msgmni", (uint64_t)msg_limits[2]},
+	        {"shmmax", shm_limits[0]},           {"shmall", shm_limits[1]},
+	        {"shmmni", shm_limits[2]},           {"msgmax", (uint64_t)msg_limits[0]},
+	        {"msgmnb", (uint64_t)msg_limits[1]}, {"msgmni", (uint64_t)msg_limits[2]},
 	};
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		if (strcmp(limits[i].name, file->node->name) == 0)
@@ -481,6 +523,7 @@ static const struct pseudo_node proc_root = {
 int proc_mount(const char *source, const char *options, struct superblock **out)
 {
 	(void)options;
+	loads_begin();
 	return pseudo_mount("proc", &proc_root, source, 0x9fa0, out);
 }
 
