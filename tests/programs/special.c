@@ -233,6 +233,31 @@ static void processes(void)
 	close(waiting);
 }
 
+/* killall's way. */
+static void folders_of_processes(void)
+{
+	char path[32];
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	snprintf(path, sizeof(path), "/proc/%d", child);
+	int folder = open(path, O_DIRECTORY | O_CLOEXEC), place = open(path, O_PATH),
+	    proc = open("/proc", O_DIRECTORY);
+	SHOW(syscall(SYS_pidfd_send_signal, place, 0, NULL, 0));
+	SHOW(syscall(SYS_pidfd_send_signal, proc, 0, NULL, 0));
+	SHOW(syscall(SYS_pidfd_send_signal, folder, 0, NULL, 0));
+	SHOW(syscall(SYS_pidfd_send_signal, folder, SIGTERM, NULL, 0));
+	SHOW(waitpid(child, &status, 0) == child);
+	SHOW(status);
+	SHOW(syscall(SYS_pidfd_send_signal, folder, 0, NULL, 0));
+	close(folder);
+	close(place);
+	close(proc);
+}
+
 static void policies(void)
 {
 	unsigned long nodes[2] = {~0ul, ~0ul};
@@ -268,6 +293,7 @@ int main(void)
 	files_in_memory();
 	signals();
 	processes();
+	folders_of_processes();
 	policies();
 	return 0;
 }

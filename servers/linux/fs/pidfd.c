@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pidfd: a descriptor for a process, which never means another one that got its number. */
 #include "fs/poll.h"
+#include "fs/procfs.h"
 #include "signals.h"
 #include "syscall.h"
 #include "thread.h"
@@ -125,6 +126,16 @@ bool pidfd_nonblocking(struct thread *thread, int fd)
 	return file_table_lookup(thread, fd)->flags & O_NONBLOCK;
 }
 
+/* As Linux did before there were such descriptors, a signal goes to a folder of /proc too: killall does that.
+ */
+static int signal_target(struct thread *thread, int fd, struct process **out)
+{
+	struct file *file = file_table_lookup(thread, fd);
+	if (file != NULL && file->operations != &pidfd_operations && !(file->flags & O_PATH))
+		return procfs_process(file, out);
+	return pidfd_process(thread, fd, out);
+}
+
 long sys_pidfd_send_signal(struct thread *thread, const uint64_t arguments[6])
 {
 	int signal = (int)arguments[1];
@@ -133,7 +144,7 @@ long sys_pidfd_send_signal(struct thread *thread, const uint64_t arguments[6])
 	struct process *target;
 	if ((unsigned)arguments[3] != 0)
 		return -EINVAL;
-	int error = pidfd_process(thread, (int)arguments[0], &target);
+	int error = signal_target(thread, (int)arguments[0], &target);
 	if (error != 0)
 		return error;
 	if (signal < 0 || signal > SIGNAL_COUNT)
@@ -143,7 +154,7 @@ long sys_pidfd_send_signal(struct thread *thread, const uint64_t arguments[6])
 			return -EFAULT;
 		if (info.signal != signal)
 			return -EINVAL;
-		error = pidfd_process(thread, (int)arguments[0], &target);
+		error = signal_target(thread, (int)arguments[0], &target);
 		if (error != 0)
 			return error;
 		/* as sigqueue: what the kernel says of itself cannot be said to others */

@@ -12,5 +12,7 @@ static inline uint64_t ticks(uint64_t nanoseconds)
 }
 
 extern const struct pseudo_node process_node; /* /proc/PID */
+/* Of a descriptor of /proc/PID: 0 or -EBADF; *out NULL: it is gone. */
+int procfs_process(const struct file *file, struct process **out);
 bool process_next_number(const struct pseudo *directory, unsigned *number, char name[PSEUDO_NAME]);
 int process_find_number(const struct pseudo *directory, const char *name, struct pseudo *member);

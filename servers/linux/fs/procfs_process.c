@@ -404,6 +404,17 @@ static bool task_next(const struct pseudo *directory, unsigned *number, char nam
 	return best >= 0;
 }
 
+int procfs_process(const struct file *file, struct process **out)
+{
+	const struct pseudo *pseudo = pseudo_of(file->inode);
+	if (pseudo == NULL || pseudo->node != &process_node)
+		return -EBADF;
+	struct process *process = process_find(pseudo->id);
+	*out = process != NULL && process->start_time <= pseudo->found ? process
+	                                                               : NULL; /* the number's next one */
+	return 0;
+}
+
 int process_find_number(const struct pseudo *directory, const char *name, struct pseudo *member)
 {
 	(void)directory;

@@ -5,6 +5,7 @@
  * itself.
  */
 #include "fs/pseudo.h"
+#include <pith/startup.h>
 #include <stdio.h>
 
 #define WRITE_MAX 4096
@@ -50,6 +51,7 @@ static int make_inode(struct superblock *superblock, const struct pseudo *file, 
 		return -ENOMEM;
 	}
 	*copy = *file;
+	copy->found = time_now();
 	inode->private = copy;
 	struct fs_time now = fs_now();
 	inode->attributes = (struct fs_attributes){
@@ -299,6 +301,11 @@ static const struct superblock_operations pseudo_operations = {
         .evict = pseudo_evict,
         .unmount = pseudo_unmount,
 };
+
+const struct pseudo *pseudo_of(const struct inode *inode)
+{
+	return inode->superblock->operations == &pseudo_operations ? inode->private : NULL;
+}
 
 int pseudo_mount(const char *type, const struct pseudo_node *root, const char *source, uint32_t magic,
                  struct superblock **out)

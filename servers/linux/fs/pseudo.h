@@ -13,6 +13,7 @@
 struct pseudo {
 	const struct pseudo_node *node;
 	int id, sub;            /* process and descriptor or thread; what a file system's find says */
+	uint64_t found;         /* when, in ns since boot */
 	char name[PSEUDO_NAME]; /* of a thing that has a name and no number */
 };
 
@@ -45,5 +46,6 @@ struct pseudo_node {
 int component_log(const char *name, uint64_t *position, struct text *text);
 bool component_name(unsigned *number, char name[PSEUDO_NAME]);
 
+const struct pseudo *pseudo_of(const struct inode *inode); /* NULL: it is of no such file system */
 int pseudo_mount(const char *type, const struct pseudo_node *root, const char *source, uint32_t magic,
                  struct superblock **out);
