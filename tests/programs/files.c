@@ -201,6 +201,24 @@ static void links(void)
 {
 	char text[100] = "";
 	make("target", "content");
+	static char long_target[4097], shown[4200];
+	memset(long_target, 't', 4095);
+	SHOW(symlink(long_target, "a-link-with-a-longer-name"));
+	SHOW(readlink("a-link-with-a-longer-name", shown, sizeof(shown)));
+	SHOW(unlink("a-link-with-a-longer-name"));
+	long_target[4095] = 't';
+	SHOW(symlink(long_target, "l"));
+	/* who is replaced keeps its name */
+	int replaced = open("replaced", O_CREAT | O_RDWR, 0600);
+	close(open("replacing", O_CREAT | O_RDWR, 0600));
+	SHOW(rename("replacing", "replaced"));
+	char descriptor[40];
+	snprintf(descriptor, sizeof(descriptor), "/proc/self/fd/%d", replaced);
+	ssize_t length = readlink(descriptor, shown, sizeof(shown) - 1);
+	shown[length > 0 ? length : 0] = 0;
+	printf("%s\n", strrchr(shown, '/') != NULL ? strrchr(shown, '/') : "?");
+	close(replaced);
+	SHOW(unlink("replaced"));
 	SHOW(symlink("target", "link"));
 	SHOW(readlink("link", text, sizeof text));
 	puts(text);

@@ -14,7 +14,7 @@
 #include <proto/ring.h>
 
 #define FS_SLOTS        64
-#define FS_SLOT_DATA    4096
+#define FS_SLOT_DATA    (4096 + 256) /* the longest target of a symlink, with a name */
 #define FS_SLOT_SIZE    (512 + FS_SLOT_DATA)
 #define FS_CHANNEL_SIZE (384 * 1024)
 #define FS_NAME_MAX     255

@@ -198,8 +198,31 @@ void dentry_forget_aliases(struct dentry *parent, const char *name, size_t lengt
 	}
 }
 
+/* A file that is replaced but open keeps its name, "(deleted)". No memory: it gets the other one's, which
+ * only looks odd. */
+static bool replace(struct dentry *old, struct dentry *new)
+{
+	struct dentry *parent = old->parent;
+	char *name = malloc(new->name_length + 1u);
+	if (name == NULL)
+		return false;
+	memcpy(name, new->name, new->name_length + 1u);
+	dentry_unhash(old);
+	dentry_unhash(new);
+	free(old->name);
+	old->name = name;
+	old->name_length = new->name_length;
+	old->hash = new->hash;
+	old->parent = dentry_get(new->parent);
+	dentry_hash(old);
+	dentry_put(parent);
+	return true;
+}
+
 void dentry_move(struct dentry *old, struct dentry *new, bool exchange)
 {
+	if (!exchange && new->inode != NULL && replace(old, new))
+		return;
 	struct dentry *parent = old->parent;
 	char *name = old->name;
 	uint32_t hash = old->hash;
