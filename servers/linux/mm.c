@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "address_space.h"
+#include "figures.h"
 #include "ipc/ipc.h"
 #include "vfs.h"
 
@@ -235,7 +236,7 @@ size_t process_virtual_size(struct process *process)
 	return process->mm ? process->mm->virtual_pages << PAGE_BITS : 0;
 }
 
-static void region_name(struct vma *vma, char *out, size_t size)
+void mm_region_name(struct vma *vma, char *out, size_t size)
 {
 	struct mm *mm = vma->mm;
 
@@ -254,24 +255,26 @@ static void region_name(struct vma *vma, char *out, size_t size)
 		snprintf(out, size, "[heap]");
 }
 
+void mm_region_line(struct vma *vma, emit_text_t *emit, void *context)
+{
+	uint64_t inode = vma->file ? vma->file->inode->attributes.inode : 0;
+	char name[512], line[640];
+	int length;
+
+	mm_region_name(vma, name, sizeof(name));
+	length = snprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx 00:00 %lu%s%s\n", vma->start, vma->end,
+	                  vma->prot & PROT_READ ? 'r' : '-', vma->prot & PROT_WRITE ? 'w' : '-',
+	                  vma->prot & PROT_EXEC ? 'x' : '-',
+	                  (vma->flags & (VMA_SHARED | VMA_VDSO)) == VMA_SHARED ? 's' : 'p',
+	                  vma->offset << PAGE_BITS, inode, *name ? "                    " : "", name);
+	if (length > 0)
+		emit(context, line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
+}
+
 void process_maps(struct process *process, void (*emit)(void *, const char *, size_t), void *context)
 {
 	struct mm *mm = process->mm;
 
-	for (unsigned i = 0; mm && i < mm->regions.count; i++) {
-		struct vma *vma = mm->regions.items[i];
-		uint64_t inode = vma->file ? vma->file->inode->attributes.inode : 0;
-		char name[512], line[640];
-		int length;
-
-		region_name(vma, name, sizeof(name));
-		length = snprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx 00:00 %lu%s%s\n",
-		                  vma->start, vma->end, vma->prot & PROT_READ ? 'r' : '-',
-		                  vma->prot & PROT_WRITE ? 'w' : '-', vma->prot & PROT_EXEC ? 'x' : '-',
-		                  (vma->flags & (VMA_SHARED | VMA_VDSO)) == VMA_SHARED ? 's' : 'p', vma->offset << PAGE_BITS, inode,
-		                  *name ? "                    " : "", name);
-		if (length > 0)
-			emit(context, line,
-			     (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
-	}
+	for (unsigned i = 0; mm && i < mm->regions.count; i++)
+		mm_region_line(mm->regions.items[i], emit, context);
 }

@@ -24,22 +24,28 @@ static size_t own_pages(struct process *process)
 	return count;
 }
 
+long oom_badness(struct process *process)
+{
+	return (long)own_pages(process) + process->oom_adjust * (long)pages_total() / 1000;
+}
+
 /* Of equals the youngest, which the list begins with. */
 static struct process *biggest(void)
 {
 	struct process *best = NULL;
-	size_t best_pages = 0;
+	long best_badness = 0;
 
 	for (struct process *process = process_first(); process; process = process_next(process)) {
-		size_t pages = own_pages(process);
+		long badness;
 
 		if (process->pid == 1 || process->zombie || !process->mm)
 			continue;
-		if (process->group_exit && pages)
+		if (process->group_exit && own_pages(process))
 			return process; /* it is on its way already */
-		if (!best || pages > best_pages) {
+		badness = oom_badness(process);
+		if (process->oom_adjust > OOM_ADJUST_NEVER && (!best || badness > best_badness)) {
 			best = process;
-			best_pages = pages;
+			best_badness = badness;
 		}
 	}
 	return best ? best : process_init();

@@ -84,6 +84,8 @@ struct process *process_create(struct process *parent)
 	process->personality = parent->personality;
 	process->no_new_privileges = parent->no_new_privileges;
 	process->not_dumpable = parent->not_dumpable;
+	process->oom_adjust = parent->oom_adjust;
+	process->oom_adjust_least = parent->oom_adjust_least;
 	process->arg_start = parent->arg_start;
 	process->arg_end = parent->arg_end;
 	process->env_start = parent->env_start;

@@ -79,6 +79,7 @@ struct process {
 	int io_priority;            /* as ioprio_set gave it: class << 13 | level; the disk makes no difference */
 	bool no_new_privileges, not_dumpable;
 	int death_signal;           /* PR_SET_PDEATHSIG */
+	int oom_adjust, oom_adjust_least; /* oom_score_adj, and what it can be set to without a capability */
 	uint32_t personality;
 	struct thread *exec_thread; /* ends all others */
 	struct waitq threads_wait;  /* it sleeps here */

@@ -116,6 +116,7 @@ struct file_operations {
 /* ---- for linux-proc: what exec, mm, wait and exit need ---- */
 /* Resolve a path for the thread (its root and cwd; dirfd AT_FDCWD or a descriptor); thread NULL: as root, from /. New reference in *out. */
 int vfs_lookup(struct thread *thread, int dirfd, const char *path, bool follow, struct dentry **out);
+bool inode_in_memory(const struct inode *inode); /* tmpfs's: it has no other place */
 struct inode *dentry_inode(struct dentry *dentry); /* no new reference */
 int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode, struct file **out);
 ssize_t file_read_kernel(struct file *file, void *to, size_t size, uint64_t position);

@@ -128,3 +128,21 @@ def test_refused():
          "cp /usr/bin/id plain; mount -t tmpfs -o nosuid none /mnt; cp /usr/bin/id /mnt/id; chmod 4755 plain /mnt/id; chown 12 plain /mnt/id; chmod u+s plain /mnt/id; "
          "chmod 755 . ..; runuser -u nobody -- ./plain -u; runuser -u nobody -- /mnt/id -u; umount /mnt",
          packages=["perl"])
+
+
+@seconds(600)
+def test_figures():
+    """What procps and util-linux find out about processes, processors and memory in /proc and /sys. Not compared: sizes that depend on
+    the loader's addresses and on what other programs have read."""
+    sys = "mountpoint -q /sys || mount -t sysfs none /sys; "
+    same(sys + "lscpu | grep -E '^(Arch|CPU op|Addr|Byte|CPU.s|On-line|Vendor|Model|CPU fam|Thread|Core|Socket|Stepping)' | sed 's/: */: /'; nproc --all; lscpu -p | tail -1 | cut -d, -f1-3",
+         "sleep 30 & p=$!; choom -p $p -n 100 | sed s/$p/PID/; choom -p $p | tail -1 | sed s/$p/PID/; choom -p $p -n 1001 2>&1 | sed s/$p/PID/; cat /proc/$p/oom_score; echo 12x >/proc/$p/oom_score_adj; "
+         "(read x </proc/self/oom_score_adj; echo $x); echo -5 >/proc/$p/oom_score_adj; cat /proc/$p/oom_score_adj; kill $p",
+         "runuser -u nobody -- sh -c 'echo 5 >/proc/self/oom_score_adj; cat /proc/self/oom_score_adj; echo 0 >/proc/self/oom_score_adj; echo -1 >/proc/self/oom_score_adj; echo $?'",
+         "sleep 30 & killall sleep; echo $?; wait $!; echo $?; killall nosuch; echo $?",
+         "sleep 30 & pmap -x $! | tail -1 | awk '{print $1, $2, ($3 > 500), ($4 > 10), ($3 < $2 + 0)}'; pmap -X $! | tail -1 | awk '{print ($1 > 1000), ($2 > 500), ($3 > 50), ($3 < $2 + 0)}'; pmap $! | tail -1 | awk '{print $1}'; kill $!",
+         "grep -E '^(VmLck|VmPin|RssShmem|VmData|VmStk|VmExe|VmSwap|Cpus_allowed)' /proc/self/status; setarch -R cat /proc/self/personality; grep -c rollup /proc/self/smaps_rollup; "
+         "grep -E '^(Size|Kern|MMU|Swap|Locked|VmFlags)' /proc/self/smaps | head -6 | sed 's/ mr.*//'; awk '{print ($2 > $3), ($3 > 0), $4}' /proc/self/statm",
+         "seq 5 >f; exec 5<>f 6>>f; read -u 5 x; grep -E '^(pos|flags)' /proc/self/fdinfo/[56]; ls /proc/self/fdinfo | head -3; exec 5<&-; cat /proc/self/fdinfo/5; ",
+         "sysctl -n kernel.cap_last_cap fs.pipe-max-size; vmstat -d >/dev/null; echo $?; fdisk -l >/dev/null; echo $?; head -1 /proc/partitions; seq 100000 | wc -l; awk '/^cpu /{print ($4 > 0)}' /proc/stat; "
+         "sysctl -a >/dev/null 2>&1; echo $?")

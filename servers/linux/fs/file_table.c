@@ -5,7 +5,6 @@
 #include <limits.h>
 #include "syscall.h"
 
-#define TABLE_MAX     65536
 #define RLIMIT_FILES_ 7
 
 struct file_table {
@@ -33,7 +32,7 @@ static int table_grow(struct file_table *table, unsigned size)
 {
 	if (size <= table->size)
 		return 0;
-	if (size > TABLE_MAX)
+	if (size > FILE_TABLE_MAX)
 		return -EMFILE;
 	unsigned rounded = table->size == 0 ? 16 : table->size;
 	while (rounded < size)
@@ -256,6 +255,11 @@ int fd_set_close_on_exec(struct thread *thread, int fd, bool value)
 		return -EBADF;
 	thread->process->files->close_on_exec[fd] = value;
 	return 0;
+}
+
+bool file_table_closes_on_exec(const struct file_table *table, unsigned fd)
+{
+	return table->close_on_exec[fd];
 }
 
 #define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)

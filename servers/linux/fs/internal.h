@@ -325,8 +325,10 @@ ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *positi
 unsigned file_poll(struct file *file, struct poll_table *table);
 int64_t seek_in(struct file *file, int64_t offset, int whence, uint64_t end);
 /* file_table.c */
+#define FILE_TABLE_MAX 65536 /* descriptors */
 unsigned file_table_size(struct file_table *table);
 struct file *file_table_at(struct file_table *table, unsigned fd); /* NULL; no new reference */
+bool file_table_closes_on_exec(const struct file_table *table, unsigned fd);
 int fd_set_close_on_exec(struct thread *thread, int fd, bool value);
 long pipe_size_command(struct thread *thread, struct file *file, bool set, uint64_t size);
 long file_lock_command(struct thread *thread, int fd, int command, uint64_t address);
@@ -443,5 +445,6 @@ struct text {
 	bool failed;
 };
 void text_add(struct text *text, const char *data, size_t length);
+void cpu_list(struct text *text, uint64_t cpus); /* "0-3,5" */
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void mounts_text(struct text *text, struct thread *thread, bool mountinfo);

@@ -8,9 +8,8 @@
 #include "fs/pipe.h"
 #include "syscall.h"
 
-#define SIGPIPE_    13
-#define PAGES_USERS 256       /* 1 MiB: F_SETPIPE_SZ without CAP_SYS_RESOURCE */
-#define PAGES_MAX   (1 << 16) /* with it; Linux finds no memory for the table of more */
+#define SIGPIPE_  13
+#define PAGES_MAX (1 << 16) /* with CAP_SYS_RESOURCE; Linux finds no memory for the table of more */
 
 static const struct file_operations pipe_operations;
 
@@ -444,7 +443,8 @@ long pipe_size_command(struct thread *thread, struct file *file, bool set, uint6
 		return -EINVAL;
 	while (pages * PAGE_SIZE < (unsigned)size)
 		pages *= 2;
-	if (pages > pipe->page_count && pages > PAGES_USERS && !capable(thread, CAP_SYS_RESOURCE))
+	if (pages > pipe->page_count && pages * PAGE_SIZE > PIPE_SIZE_USERS &&
+	    !capable(thread, CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (pages > PAGES_MAX)
 		return -ENOMEM;

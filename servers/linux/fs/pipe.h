@@ -4,9 +4,10 @@
 
 #include "fs/internal.h"
 
-#define PIPE_PAGES   16 /* unless F_SETPIPE_SZ says otherwise */
-#define PIPE_ATOMIC  4096
-#define PIPE_PACKETS 16 /* that wait at a time */
+#define PIPE_PAGES      16          /* unless F_SETPIPE_SZ says otherwise */
+#define PIPE_SIZE_USERS (1ul << 20) /* F_SETPIPE_SZ without CAP_SYS_RESOURCE */
+#define PIPE_ATOMIC     4096
+#define PIPE_PACKETS    16 /* that wait at a time */
 
 /* Of a write with O_DIRECT: bytes that one read takes, or as much of them as it asks for. */
 struct pipe_packet {

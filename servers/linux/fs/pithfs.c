@@ -124,6 +124,18 @@ bool component_name(unsigned *number, char name[PSEUDO_NAME])
 	return true;
 }
 
+uint64_t components_cpu_time(void)
+{
+	char name[PSEUDO_NAME];
+	uint64_t sum = 0;
+	for (unsigned number = 0; component_name(&number, name); number++) {
+		struct component_status status;
+		if (component_status(name, &status) == 0)
+			sum += status.cpu_time;
+	}
+	return sum;
+}
+
 static bool component_next(const struct pseudo *directory, unsigned *number, char name[PSEUDO_NAME])
 {
 	(void)directory;

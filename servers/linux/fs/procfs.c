@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
+#include "capability.h"
 #include "deadline.h"
 #include "fs/notify.h"
+#include "fs/pipe.h"
 #include "fs/procfs.h"
 #include "ipc/ipc.h"
 #include "random.h"
@@ -83,12 +85,15 @@ static int show_stat(struct text *text, const struct pseudo *file)
 {
 	(void)file;
 	unsigned cpus = startup()->cpu_count;
-	uint64_t up = ticks(time_now()), used = ticks(processes_cpu_time());
-	uint64_t idle = up * cpus > used ? up * cpus - used : 0;
-	text_print(text, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", used, idle);
+	/* What Linux would do in its kernel is done by the components. */
+	uint64_t up = ticks(time_now()), user = ticks(processes_cpu_time()),
+	         system = ticks(components_cpu_time());
+	uint64_t idle = up * cpus > user + system ? up * cpus - user - system : 0;
+	text_print(text, "cpu  %lu 0 %lu %lu 0 0 0 0 0 0\n", user, system, idle);
 	/* Which CPU a process used is not recorded: each has its share of the sum. */
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		text_print(text, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", cpu, used / cpus, idle / cpus);
+		text_print(text, "cpu%u %lu 0 %lu %lu 0 0 0 0 0 0\n", cpu, user / cpus, system / cpus,
+		           idle / cpus);
 	text_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked %u\n",
 	           (time_wall() - time_now()) / 1000000000, count_processes(0), count_processes('R'),
 	           count_processes('D'));
@@ -206,6 +211,7 @@ static void cpu_text(char *out, unsigned leaf, unsigned registers)
 	}
 }
 
+/* reg: of leaf 1, and from 4 on of leaf 0x80000001; 0: eax … 3: edx */
 struct cpu_flag {
 	uint8_t reg, bit;
 	const char *name;
@@ -214,17 +220,21 @@ struct cpu_flag {
 static void print_cpu(struct text *text, unsigned cpu)
 {
 	char vendor[13] = "", brand[49] = "";
-	unsigned a = 0, b = 0, c = 0, d = 0;
 	static const struct cpu_flag flags[] = {
-	        {3, 0, "fpu"},    {3, 4, "tsc"},     {3, 8, "cx8"},     {3, 15, "cmov"},   {3, 23, "mmx"},
-	        {3, 24, "fxsr"},  {3, 25, "sse"},    {3, 26, "sse2"},   {2, 0, "pni"},     {2, 9, "ssse3"},
-	        {2, 13, "cx16"},  {2, 19, "sse4_1"}, {2, 20, "sse4_2"}, {2, 23, "popcnt"}, {2, 25, "aes"},
-	        {2, 26, "xsave"}, {2, 28, "avx"},    {2, 30, "rdrand"},
+	        {3, 0, "fpu"},    {3, 4, "tsc"},     {3, 8, "cx8"},     {3, 15, "cmov"},    {3, 23, "mmx"},
+	        {3, 24, "fxsr"},  {3, 25, "sse"},    {3, 26, "sse2"},   {2, 0, "pni"},      {2, 9, "ssse3"},
+	        {2, 13, "cx16"},  {2, 19, "sse4_1"}, {2, 20, "sse4_2"}, {2, 23, "popcnt"},  {2, 25, "aes"},
+	        {2, 26, "xsave"}, {2, 28, "avx"},    {2, 30, "rdrand"}, {7, 11, "syscall"}, {7, 20, "nx"},
+	        {7, 29, "lm"},    {6, 0, "lahf_lm"},
 	};
+	unsigned registers[8] = {0}, sizes[4] = {0};
 	cpu_text(vendor, 0, 3);
 	for (unsigned i = 0; i < 3; i++)
 		cpu_text(brand + 16 * i, 0x80000002 + i, 4);
-	__get_cpuid(1, &a, &b, &c, &d);
+	__get_cpuid(1, &registers[0], &registers[1], &registers[2], &registers[3]);
+	__get_cpuid(0x80000001, &registers[4], &registers[5], &registers[6], &registers[7]);
+	__get_cpuid(0x80000008, &sizes[0], &sizes[1], &sizes[2], &sizes[3]);
+	unsigned a = registers[0];
 	text_print(text,
 	           "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: "
 	           "%s\nstepping\t: %u\n",
@@ -235,9 +245,10 @@ static void print_cpu(struct text *text, unsigned cpu)
 	           "1\nflags\t\t:",
 	           startup()->tsc_hz / 1000000, startup()->tsc_hz / 1000 % 1000, cpu);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if ((flags[i].reg == 2 ? c : d) >> flags[i].bit & 1)
+		if (registers[flags[i].reg] >> flags[i].bit & 1)
 			text_print(text, " %s", flags[i].name);
-	text_print(text, "\n\n");
+	text_print(text, "\naddress sizes\t: %u bits physical, %u bits virtual\n\n", sizes[0] & 0xff,
+	           sizes[0] >> 8 & 0xff);
 }
 
 /* The CPUs are alike. */
@@ -269,6 +280,41 @@ static int show_pid_max(struct text *text, const struct pseudo *file)
 {
 	(void)file;
 	text_print(text, "32768\n");
+	return 0;
+}
+
+/* As /proc/devices has it: programs see no disk as a device. */
+static int show_partitions(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "major minor  #blocks  name\n\n");
+	return 0;
+}
+
+static int show_nothing(struct text *text, const struct pseudo *file)
+{
+	(void)text, (void)file;
+	return 0;
+}
+
+static int show_cap_last_cap(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%d\n", CAPABILITY_LAST);
+	return 0;
+}
+
+static int show_nr_open(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%d\n", FILE_TABLE_MAX);
+	return 0;
+}
+
+static int show_pipe_max(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%lu\n", PIPE_SIZE_USERS);
 	return 0;
 }
 
@@ -437,6 +483,7 @@ static int show_sem_limits(struct text *text, const struct pseudo *file)
 }
 
 static const struct pseudo_node sys_kernel_files[] = {
+        TEXT_FILE("cap_last_cap", show_cap_last_cap),
         TEXT_FILE("dmesg_restrict", show_one),
         TEXT_FILE("hostname", show_hostname),
         TEXT_FILE("msgmax", show_ipc_limit),
@@ -447,6 +494,7 @@ static const struct pseudo_node sys_kernel_files[] = {
         TEXT_FILE("ostype", show_ostype),
         TEXT_FILE("pid_max", show_pid_max),
         {.name = "random", .mode = S_IFDIR | 0555, .children = random_files},
+        TEXT_FILE("randomize_va_space", show_zero), /* load addresses are fixed */
         TEXT_FILE("sem", show_sem_limits),
         TEXT_FILE("shmall", show_ipc_limit),
         TEXT_FILE("shmmax", show_ipc_limit),
@@ -485,6 +533,8 @@ static const struct pseudo_node inotify_files[] = {
 };
 static const struct pseudo_node sys_fs_files[] = {
         {.name = "inotify", .mode = S_IFDIR | 0555, .children = inotify_files},
+        TEXT_FILE("nr_open", show_nr_open),
+        TEXT_FILE("pipe-max-size", show_pipe_max),
         {.name = NULL},
 };
 static const struct pseudo_node sys_folders[] = {
@@ -496,10 +546,12 @@ static const struct pseudo_node sys_folders[] = {
 static const struct pseudo_node proc_files[] = {
         TEXT_FILE("cpuinfo", show_cpuinfo),
         TEXT_FILE("devices", show_devices),
+        TEXT_FILE("diskstats", show_nothing),
         TEXT_FILE("filesystems", show_filesystems),
         TEXT_FILE("loadavg", show_loadavg),
         TEXT_FILE("meminfo", show_meminfo),
         {.name = "mounts", .mode = S_IFLNK | 0777, .target = mounts_target},
+        TEXT_FILE("partitions", show_partitions),
         {.name = "self", .mode = S_IFLNK | 0777, .target = self_target},
         TEXT_FILE("stat", show_stat),
         TEXT_FILE("swaps", show_swaps),
@@ -525,13 +577,4 @@ int proc_mount(const char *source, const char *options, struct superblock **out)
 	(void)options;
 	loads_begin();
 	return pseudo_mount("proc", &proc_root, source, 0x9fa0, out);
-}
-
-static const struct pseudo_node sys_root = {.name = "sysfs", .mode = S_IFDIR | 0555};
-
-/* /sys is there, and empty. */
-int sysfs_mount(const char *source, const char *options, struct superblock **out)
-{
-	(void)options;
-	return pseudo_mount("sysfs", &sys_root, source, 0x62656572, out);
 }

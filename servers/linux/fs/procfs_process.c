@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc/PID: one process. Everything is looked up anew by number: the process may have ended since. */
 #include "fs/procfs.h"
+#include "balance.h"
+#include "capability.h"
+#include "figures.h"
+#include "oom.h"
+#include "thread.h"
 #include <stdio.h>
 
 static struct process *process_of(const struct pseudo *file)
@@ -69,8 +74,11 @@ static int show_statm(struct text *text, const struct pseudo *file)
 	struct process *process = process_of(file);
 	if (process == NULL)
 		return -ESRCH;
-	text_print(text, "%zu %zu 0 0 0 0 0\n", process_virtual_size(process) / PAGE_SIZE,
-	           process_resident_pages(process));
+	struct memory_figures memory;
+	memory_figures(process, &memory);
+	text_print(text, "%zu %zu %zu %zu 0 %zu 0\n", process_virtual_size(process) / PAGE_SIZE,
+	           memory.resident.pages, memory.resident.file + memory.resident.shared_memory, memory.code,
+	           memory.data + memory.stack);
 	return 0;
 }
 
@@ -102,6 +110,31 @@ static void show_signals_and_rights(struct text *text, const struct process_fact
 	text_print(text, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", facts->no_new_privileges);
 }
 
+static void show_memory_figures(struct text *text, struct process *process)
+{
+	struct memory_figures memory;
+	memory_figures(process, &memory);
+	const struct {
+		const char *name;
+		size_t pages;
+	} lines[] = {
+	        {"VmSize", process_virtual_size(process) / PAGE_SIZE},
+	        {"VmLck", memory.locked},
+	        {"VmPin", 0},
+	        {"VmRSS", memory.resident.pages},
+	        {"RssAnon", memory.resident.anonymous},
+	        {"RssFile", memory.resident.file},
+	        {"RssShmem", memory.resident.shared_memory},
+	        {"VmData", memory.data},
+	        {"VmStk", memory.stack},
+	        {"VmExe", memory.code},
+	        {"VmLib", memory.libraries},
+	        {"VmSwap", 0},
+	};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		text_print(text, "%s:\t%8zu kB\n", lines[i].name, lines[i].pages * (PAGE_SIZE / 1024));
+}
+
 static int show_status(struct text *text, const struct pseudo *file)
 {
 	struct process *process = process_of(file);
@@ -123,11 +156,17 @@ static int show_status(struct text *text, const struct pseudo *file)
 	for (uint32_t i = 0; i < c->group_count; i++)
 		text_print(text, "%u ", c->groups[i]);
 	text_print(text, c->group_count == 0 ? " \n" : "\n"); /* as Linux has it */
-	text_print(text, "VmSize:\t%8zu kB\nVmRSS:\t%8zu kB\nThreads:\t%u\n",
-	           process_virtual_size(process) / 1024, process_resident_pages(process) * (PAGE_SIZE / 1024),
-	           process->thread_count);
+	if (process->mm != NULL)
+		show_memory_figures(text, process);
+	text_print(text, "Threads:\t%u\n", process->thread_count);
 	process_facts(process, thread, &facts);
 	show_signals_and_rights(text, &facts, c);
+	if (thread != NULL) {
+		uint64_t cpus = thread->private->affinity & cpus_online();
+		text_print(text, "Cpus_allowed:\t%lx\nCpus_allowed_list:\t", cpus);
+		cpu_list(text, cpus);
+		text_add(text, "\n", 1);
+	}
 	return 0;
 }
 
@@ -188,6 +227,79 @@ static int show_maps(struct text *text, const struct pseudo *file)
 	if (error == 0 && process->mm != NULL)
 		process_maps(process, emit_text, text);
 	return error;
+}
+
+static int show_smaps_by(struct text *text, const struct pseudo *file,
+                         void (*show)(const struct process *, emit_text_t *, void *))
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	int error = may_inspect(process);
+	if (error == 0 && process->mm != NULL)
+		show(process, emit_text, text);
+	return error;
+}
+
+static int show_smaps(struct text *text, const struct pseudo *file)
+{
+	return show_smaps_by(text, file, memory_regions);
+}
+
+static int show_smaps_rollup(struct text *text, const struct pseudo *file)
+{
+	return show_smaps_by(text, file, memory_rollup);
+}
+
+/* On Linux's scale: 0 to 2000, 667 for a process that holds nothing. */
+static int show_oom_score(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	long points = 0;
+	if (process->oom_adjust > OOM_ADJUST_NEVER)
+		points = (1000 + oom_badness(process) * 1000 / (long)pages_total()) * 2 / 3;
+	text_print(text, "%ld\n", points > 0 ? points : 0);
+	return 0;
+}
+
+static int show_oom_adjust(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	text_print(text, "%d\n", process->oom_adjust);
+	return 0;
+}
+
+static int store_oom_adjust(const struct pseudo *file, char *data, size_t length)
+{
+	struct process *process = process_of(file);
+	char *end;
+	long value = strtol(data, &end, 10);
+	while (*end == '\n' || *end == ' ')
+		end++;
+	if (process == NULL)
+		return -ESRCH;
+	if (length == 0 || end != data + length || value < OOM_ADJUST_NEVER || value > OOM_ADJUST_MAX)
+		return -EINVAL;
+	bool may = capable(current_thread(), CAP_SYS_RESOURCE);
+	if (value < process->oom_adjust_least && !may)
+		return -EACCES;
+	process->oom_adjust = (int)value;
+	if (may)
+		process->oom_adjust_least = (int)value;
+	return 0;
+}
+
+static int show_personality(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	text_print(text, "%08x\n", process->personality);
+	return may_inspect(process);
 }
 
 static int show_mounts(struct text *text, const struct pseudo *file)
@@ -350,6 +462,20 @@ static void descriptor_describe(const struct pseudo *file, struct fs_attributes 
 		attributes->mode |= S_IWUSR | S_IXUSR;
 }
 
+static int show_descriptor(struct text *text, const struct pseudo *file)
+{
+	struct file *open;
+	int error = descriptor_of(file, &open);
+	if (error != 0)
+		return error;
+	bool closes = file_table_closes_on_exec(process_of(file)->files, (unsigned)file->sub);
+	text_print(text, "pos:\t%lu\nflags:\t0%o\n", open->position, open->flags | (closes ? O_CLOEXEC : 0u));
+	if (open->dentry != NULL && open->dentry->mount != NULL)
+		text_print(text, "mnt_id:\t%u\n", mount_id(open->dentry->mount));
+	text_print(text, "ino:\t%lu\n", open->inode->attributes.inode);
+	return 0;
+}
+
 static int number_of(const char *name)
 {
 	char *end;
@@ -454,6 +580,8 @@ static const struct pseudo_node descriptor_member = {.name = "N",
                                                      .follow = descriptor_follow,
                                                      .owner = process_owner,
                                                      .describe = descriptor_describe};
+static const struct pseudo_node descriptor_info_member = {
+        .name = "N", .mode = S_IFREG | 0400, .show = show_descriptor, .owner = process_owner};
 static const struct pseudo_node process_files[] = {
         PROCESS_FILE("cmdline", 0444, show_cmdline),
         PROCESS_FILE("comm", 0444, show_comm),
@@ -470,15 +598,30 @@ static const struct pseudo_node process_files[] = {
          .find = descriptor_find,
          .next = descriptor_next,
          .owner = process_owner},
+        {.name = "fdinfo",
+         .mode = S_IFDIR | 0500,
+         .member = &descriptor_info_member,
+         .find = descriptor_find,
+         .next = descriptor_next,
+         .owner = process_owner},
         PROCESS_FILE("limits", 0444, show_limits),
         PROCESS_FILE("maps", 0444, show_maps),
         PROCESS_FILE("mountinfo", 0444, show_mountinfo),
         PROCESS_FILE("mounts", 0444, show_mounts),
+        PROCESS_FILE("oom_score", 0444, show_oom_score),
+        {.name = "oom_score_adj",
+         .mode = S_IFREG | 0644,
+         .show = show_oom_adjust,
+         .store = store_oom_adjust,
+         .owner = process_owner},
+        PROCESS_FILE("personality", 0400, show_personality),
         {.name = "root",
          .mode = S_IFLNK | 0777,
          .target = root_target,
          .follow = root_follow,
          .owner = process_owner},
+        PROCESS_FILE("smaps", 0444, show_smaps),
+        PROCESS_FILE("smaps_rollup", 0444, show_smaps_rollup),
         PROCESS_FILE("stat", 0444, show_stat),
         PROCESS_FILE("statm", 0444, show_statm),
         PROCESS_FILE("status", 0444, show_status),

@@ -44,6 +44,7 @@ struct pseudo_node {
 /* pithfs.c: what the component wrote into its log from *position on; the first component whose number is at
  * least *number. */
 int component_log(const char *name, uint64_t *position, struct text *text);
+uint64_t components_cpu_time(void); /* ns, of all of them */
 bool component_name(unsigned *number, char name[PSEUDO_NAME]);
 
 const struct pseudo *pseudo_of(const struct inode *inode); /* NULL: it is of no such file system */

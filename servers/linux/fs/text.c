@@ -49,3 +49,18 @@ void text_print(struct text *text, const char *format, ...)
 	va_end(arguments);
 	text->length += (size_t)length;
 }
+
+void cpu_list(struct text *text, uint64_t cpus)
+{
+	const char *before = "";
+	for (unsigned cpu = 0; cpu < 64; cpu++) {
+		unsigned last = cpu;
+		if (!(cpus >> cpu & 1))
+			continue;
+		while (last < 63 && cpus >> (last + 1) & 1)
+			last++;
+		text_print(text, last > cpu ? "%s%u-%u" : "%s%u", before, cpu, last);
+		before = ",";
+		cpu = last;
+	}
+}

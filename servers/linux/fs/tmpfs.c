@@ -24,6 +24,11 @@ struct directory {
 static const struct inode_operations tmpfs_file_inode, tmpfs_directory_inode, tmpfs_link_inode;
 static const struct file_operations tmpfs_directory_operations;
 
+bool inode_in_memory(const struct inode *inode)
+{
+	return inode != NULL && inode->operations == &tmpfs_file_inode;
+}
+
 static int make_inode(struct superblock *superblock, const struct new_inode *what, uint64_t parent,
                       struct inode **out)
 {
