@@ -209,8 +209,10 @@ ls | wc -l; ls | head -n 1000 | xargs rm; ls | wc -l; ls | md5sum"""
 def test_full_disk():
     disk = make_disk("disk.img", "16M")
     result = shell("dd if=/dev/zero of=/mnt/fill bs=64k; echo $?; echo x >/mnt/more; echo $?; rm /mnt/fill; "
-                   "echo fits >/mnt/again; echo $?; cat /mnt/again", disk=[disk])
+                   "echo fits >/mnt/again; echo $?; cat /mnt/again", disk=[disk], options=("--log", file_path("log")))
     equal(result.status, 0)
+    with open(file_path("log")) as log:
+        check("No space left" not in log.read(), "what its writer was told is no matter for the log")
     lines = result.stdout.split()
     check(lines[0] == b"1" and lines[-2:] == [b"0", b"fits"], "statuses", result.stdout, result.stderr)
     check(b"No space left on device" in result.stderr, "the message", result.stderr)

@@ -61,6 +61,7 @@ struct inode_operations {
 struct page_io {
 	struct inode *inode;
 	bool write;
+	bool told;     /* whoever writes waits, and hears of an error */
 	uint64_t size; /* the file's, when a write was started */
 	unsigned count;
 	struct {

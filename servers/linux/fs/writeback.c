@@ -241,8 +241,9 @@ void writeback_finished(struct page_io *io, int error, uint64_t blocks)
 	} else {
 		inode->write_error = error;
 		error_count_add(&inode->write_errors);
-		log_error("%s: write-back of inode %llu: %s", superblock->source,
-		          (unsigned long long)inode->attributes.inode, strerror(-error));
+		if (!io->told)
+			log_error("%s: write-back of inode %llu: %s", superblock->source,
+			          (unsigned long long)inode->attributes.inode, strerror(-error));
 	}
 	waitq_wake_all(&finished_wait);
 }
@@ -277,7 +278,8 @@ static void untake(struct page_io *io)
 
 /* Starts writing dirty pages from *index on, up to `last`: one request. 0: started, *index is where to go on;
  * -ENOENT: nothing to do. */
-static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool may_wait, unsigned *started)
+static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool may_wait, bool told,
+                       unsigned *started)
 {
 	struct page_io *io = malloc(sizeof(*io));
 	pfn_t pfn;
@@ -285,6 +287,7 @@ static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool
 		return -ENOMEM;
 	io->inode = inode;
 	io->write = true;
+	io->told = told;
 	io->count = 0;
 	io->size = inode->attributes.size;
 	while (io->count < FS_PAGES_MAX && (pfn = page_tree_next(&inode->pages, index)) != PFN_NONE &&
@@ -331,7 +334,7 @@ static bool is_dead(const struct inode *inode)
 	return inode->attributes.links == 0 && !(inode->flags & INODE_KEPT);
 }
 
-int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wait)
+static int write_back(struct inode *inode, uint64_t first, uint64_t last, bool wait, bool told)
 {
 	uint64_t index = first;
 	uint32_t errors = inode->write_errors.count;
@@ -341,7 +344,7 @@ int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wa
 		return 0;
 	if (inode->dirty_count > 0) {
 		do
-			error = write_start(inode, &index, last, true, &started);
+			error = write_start(inode, &index, last, true, told, &started);
 		while (error == 0 && index != 0 && index <= last);
 	}
 	if (error == -ENOENT)
@@ -354,11 +357,16 @@ int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wa
 	return error;
 }
 
-/* The caller tells its own writer: fsync need not say it again. */
+int inode_write_back(struct inode *inode, uint64_t first, uint64_t last, bool wait)
+{
+	return write_back(inode, first, last, wait, false);
+}
+
+/* The caller tells its own writer: neither fsync nor the log need say it again. */
 int inode_write_through(struct inode *inode, uint64_t index)
 {
 	struct error_count before = inode->write_errors;
-	int error = inode_write_back(inode, index, index, true);
+	int error = write_back(inode, index, index, true, true);
 	if (error != 0 && inode->write_errors.count == before.count + 1)
 		inode->write_errors = before;
 	return error;
@@ -439,7 +447,7 @@ size_t writeback_kick(size_t pages)
 			uint64_t index = 0;
 			unsigned started;
 			while (done < pages && inode->dirty_count > 0 && !is_dead(inode) &&
-			       write_start(inode, &index, UINT64_MAX, false, &started) == 0)
+			       write_start(inode, &index, UINT64_MAX, false, false, &started) == 0)
 				done += started;
 		}
 	}
