@@ -418,9 +418,18 @@ void exec_channel_init(void)
 	exec.consumed = STDIN_SIZE; /* the first credit */
 }
 
+/* After a restart: the program is gone. What is left to do is to leave the disks as after any other end. */
+static void end_of_successor(void)
+{
+	mounts_end_all();
+	exec_channel_fail("the component `linux` was restarted, the program went with it");
+}
+
 void exec_channel_run(void)
 {
 	struct exec_program program;
+	if (startup()->generation > 0)
+		end_of_successor();
 	frame_send(EXEC_READY, "", 0);
 	give_credit();
 	while (!exec.started && !exec.failed)

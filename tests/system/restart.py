@@ -4,7 +4,7 @@
 import os
 import re
 
-from support import BUSYBOX, check, dump, equal, file_path, fsck, full, host_shell, make_disk, seconds, shell, write_file
+from support import BUSYBOX, check, dump, equal, file_path, fsck, full, host_shell, make_disk, run, seconds, shell, write_file
 
 # Kills the component of this name again and again, until the file /tmp/stop is there; meanwhile the script runs at
 # least once, and until five have died. It must print the same each time.
@@ -84,6 +84,19 @@ def test_pithctl():
     equal(after.count("init: virtio-blk was killed by request\n"), 2, "the supervisor's lines in the log")
     equal(re.findall("status (.*)", refused), ["1", "1", "1", "1", "2"])
     check(result.stderr.count(b"pithctl: ") == 4 and b"usage:" in result.stderr, "messages", result.stderr)
+
+
+def test_disks_after_the_end_of_linux():
+    """The program goes with its `linux`; the successor leaves the disk clean all the same."""
+    disk = make_disk("disk.img", "64M")
+    result = shell("cd /mnt; seq 1000 >a; sync a; seq 100000 >b; mkdir d; for i in $(seq 50); do echo $i >d/$i; done; rm a; sync; mv b d; seq 2000 >c; "
+                   "echo 1 >/pith/components/linux/kill; sleep 100", disk=[disk])
+    equal(result.status, 125)
+    check(b"`linux` was restarted" in result.stderr, result.stderr)
+    fsck(disk)
+    equal(dump(disk, "/d/50"), b"50\n")
+    equal(dump(disk, "/d/b"), b"".join(b"%d\n" % i for i in range(1, 100001)), "what was renamed after the last sync")
+    check(re.search(b"state: +clean\n", run(["dumpe2fs", "-h", disk]).ok().stdout), "it was unmounted")
 
 
 def test_one_kill_is_seen_and_survived():
