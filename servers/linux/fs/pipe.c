@@ -87,35 +87,42 @@ void pipe_taken(struct pipe *pipe, size_t size)
 	}
 }
 
-/* What one read may take: up to the end of the first packet, which then goes as a whole. */
-static size_t take_limit(const struct pipe *pipe)
+static ssize_t take(struct pipe *pipe, struct io_buffer *buffer, size_t size)
 {
-	return pipe->packet_count > 0 ? (size_t)(pipe->packets[0].end - pipe->taken) : pipe_used(pipe);
-}
-
-static void drop_rest(struct pipe *pipe, uint64_t end)
-{
-	while (pipe->taken < end && pipe_used(pipe) > 0)
-		pipe_taken(pipe, pipe_front(pipe, 0, (size_t)(end - pipe->taken)).size);
-}
-
-ssize_t pipe_take(struct pipe *pipe, struct io_buffer *buffer)
-{
-	size_t done = 0, limit = take_limit(pipe);
-	struct pipe_packet first = pipe->packet_count > 0 ? pipe->packets[0] : (struct pipe_packet){0};
-	while (buffer->size > 0 && done < limit) {
-		size_t size = buffer->size < limit - done ? buffer->size : limit - done;
-		struct span part = pipe_front(pipe, 0, size);
+	size_t done = 0;
+	while (done < size) {
+		struct span part = pipe_front(pipe, 0, size - done);
 		if (io_copy_to(buffer, part.at, part.size) != 0)
 			return done > 0 ? (ssize_t)done : -EFAULT;
 		pipe_taken(pipe, part.size);
 		done += part.size;
-		if (pipe->taken > first.start && pipe->taken < first.end && buffer->size == 0) {
-			drop_rest(pipe, first.end);
-			break;
-		}
 	}
 	return (ssize_t)done;
+}
+
+/* Up to the end of the first packet. If it is reached at all, it goes as a whole. */
+static ssize_t take_packet(struct pipe *pipe, struct io_buffer *buffer)
+{
+	struct pipe_packet first = pipe->packets[0];
+	uint64_t start = pipe->taken;
+	size_t size = (size_t)(first.end - start);
+	ssize_t count = take(pipe, buffer, buffer->size < size ? buffer->size : size);
+	if (count <= 0 || start + (size_t)count <= first.start)
+		return count;
+	for (size_t rest = size - (size_t)count; rest > 0;) {
+		size_t part = pipe_front(pipe, 0, rest).size;
+		pipe_taken(pipe, part);
+		rest -= part;
+	}
+	return count;
+}
+
+ssize_t pipe_take(struct pipe *pipe, struct io_buffer *buffer)
+{
+	size_t used = pipe_used(pipe);
+	if (pipe->packet_count > 0)
+		return take_packet(pipe, buffer);
+	return take(pipe, buffer, buffer->size < used ? buffer->size : used);
 }
 
 static ssize_t put(struct pipe *pipe, struct io_buffer *buffer, size_t size)
@@ -170,17 +177,6 @@ int pipe_await_room(struct pipe *pipe, size_t size, bool nonblocking)
 		if (waitq_wait(&pipe->wait, true, DEADLINE_NEVER) != 0)
 			return -EINTR_RESTART;
 	}
-}
-
-void pipe_wake_readers(struct pipe *pipe)
-{
-	waitq_wake_for(&pipe->wait, WAKE_IN);
-}
-
-void pipe_wake_writers(struct pipe *pipe, size_t room)
-{
-	/* nothing has changed for who waits for an edge unless poll said that there was no room */
-	waitq_wake_for(&pipe->wait, room < PIPE_ATOMIC ? WAKE_OUT : WAKE_QUIET);
 }
 
 static ssize_t pipe_read(struct file *file, struct io_buffer *buffer, uint64_t *position)

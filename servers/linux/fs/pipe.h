@@ -34,8 +34,7 @@ static inline size_t pipe_used(const struct pipe *pipe)
 }
 static inline size_t pipe_room(const struct pipe *pipe)
 {
-	size_t capacity = pipe->page_count * PAGE_SIZE, used = pipe_used(pipe);
-	return pipe->packet_count == PIPE_PACKETS || used > capacity ? 0 : capacity - used;
+	return pipe->packet_count == PIPE_PACKETS ? 0 : pipe->page_count * PAGE_SIZE - pipe_used(pipe);
 }
 static inline pfn_t *pipe_page(const struct pipe *pipe, uint64_t position)
 {
@@ -79,8 +78,15 @@ static inline void pipe_filled(struct pipe *pipe, size_t size)
 	pipe->put += size;
 }
 /* Those who wait for what was put, and for room; `room`: pipe_room() before it was made. */
-void pipe_wake_readers(struct pipe *pipe);
-void pipe_wake_writers(struct pipe *pipe, size_t room);
+static inline void pipe_wake_readers(struct pipe *pipe)
+{
+	waitq_wake_for(&pipe->wait, WAKE_IN);
+}
+static inline void pipe_wake_writers(struct pipe *pipe, size_t room)
+{
+	/* no edge unless poll said that there was no room */
+	waitq_wake_for(&pipe->wait, room < PIPE_ATOMIC ? WAKE_OUT : WAKE_QUIET);
+}
 /* With the lock: bytes, or -errno if there were none. */
 ssize_t pipe_take(struct pipe *pipe, struct io_buffer *buffer);
 ssize_t pipe_put(struct pipe *pipe, struct io_buffer *buffer);
