@@ -266,7 +266,7 @@ void buffer_put(struct cache *cache, struct buffer *buffer)
 
 void buffer_bits_clear(struct buffer *buffer)
 {
-	buffer->born = buffer->leaving = buffer->emptied = buffer->moved = 0;
+	buffer->born = buffer->leaving = buffer->emptied = buffer->unsettled = 0;
 	buffer->dying = false;
 }
 

@@ -85,7 +85,8 @@ struct buffer {
 	bool early, late;          /* see buffer_order; until the next commit */
 	uint32_t born, leaving;    /* bits of a block of inodes: made, replaced since the last commit */
 	bool dying;                /* there are records of it in cache.dying */
-	uint32_t emptied, moved;   /* directories that something was removed from, that lives elsewhere */
+	uint32_t emptied;          /* directories that something was removed from */
+	uint32_t unsettled;        /* directories whose removal begins with a commit */
 	uint32_t hidden, next;     /* of the commit under way: born and not written yet; written next */
 	uint32_t blocked;          /* while directories of a commit are chosen: they wait */
 	uint8_t *image;            /* in the commit under way, what is written at its end; NULL: as in copy */
@@ -105,7 +106,7 @@ struct dying {
 	struct buffer *buffer;
 	uint32_t index, parent; /* its place in the buffer; the directory that it was in */
 	bool dead;
-	uint8_t alive[]; /* the inode as the disk has it */
+	uint8_t alive[]; /* the inode; all its blocks are on the disk */
 };
 
 #define PARK_BLOCKS 8

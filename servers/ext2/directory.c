@@ -218,6 +218,7 @@ static int directory_grow(struct filesystem *fs, struct inode *directory, struct
 	if (error)
 		return error;
 	(*out)->fresh = true;
+	inode_unsettled(fs, directory);
 	entry = (struct ext2_dirent *)(*out)->data;
 	entry->record_size = (uint16_t)fs->block_size;
 	inode_set_size(fs, directory, inode_size(directory) + fs->block_size);
@@ -307,7 +308,7 @@ int directory_remove(struct filesystem *fs, struct inode *directory, const struc
 	if (previous != entry)
 		previous->record_size = (uint16_t)(previous->record_size + entry->record_size);
 	directory_changed(fs, directory, buffer);
-	inode_emptied(fs, directory, false);
+	inode_emptied(fs, directory);
 	index_removed(fs, directory, entry->name, entry->name_length, buffer, place->block);
 	buffer_put(&fs->cache, buffer);
 	return 0;

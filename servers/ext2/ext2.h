@@ -203,8 +203,11 @@ void inode_born(struct filesystem *fs, struct inode *inode, uint32_t links);
 /* Not on the disk yet, and there only after the names of others. */
 bool inode_is_new(const struct filesystem *fs, const struct inode *inode);
 void inode_leaving(struct filesystem *fs, struct inode *inode);
-/* A name was removed from the directory; moved: of a file that lives on. */
-void inode_emptied(struct filesystem *fs, struct inode *directory, bool moved);
+/* A name was removed from the directory. */
+void inode_emptied(struct filesystem *fs, struct inode *directory);
+/* A file that lives on had its name there, or the directory has a block that the disk does not have: before
+ * it can be removed, the disk must be as it is now. */
+void inode_unsettled(struct filesystem *fs, struct inode *directory);
 /* The directory is about to be removed from its parent (write-locked): on the disk, what was in it goes
  * first. May commit. */
 int inode_dies(struct filesystem *fs, struct inode *directory, uint32_t parent);

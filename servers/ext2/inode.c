@@ -191,11 +191,14 @@ bool inode_is_new(const struct filesystem *fs, const struct inode *inode)
 	return inode->buffer->born & bit_in_block(fs, inode);
 }
 
-void inode_emptied(struct filesystem *fs, struct inode *directory, bool moved)
+void inode_emptied(struct filesystem *fs, struct inode *directory)
 {
 	directory->buffer->emptied |= bit_in_block(fs, directory);
-	if (moved)
-		directory->buffer->moved |= bit_in_block(fs, directory);
+}
+
+void inode_unsettled(struct filesystem *fs, struct inode *directory)
+{
+	directory->buffer->unsettled |= bit_in_block(fs, directory);
 }
 
 int inode_dies(struct filesystem *fs, struct inode *directory, uint32_t parent)
@@ -203,9 +206,9 @@ int inode_dies(struct filesystem *fs, struct inode *directory, uint32_t parent)
 	struct buffer *buffer = directory->buffer;
 	uint32_t bit = bit_in_block(fs, directory);
 
-	if (buffer->born & bit || !((buffer->emptied | buffer->moved) & bit))
+	if (buffer->born & bit || !((buffer->emptied | buffer->unsettled) & bit))
 		return 0;
-	if (!(buffer->moved & bit) && !directory->opens &&
+	if (!(buffer->unsettled & bit) && !directory->opens &&
 	    cache_dying(&fs->cache, buffer, (uint32_t)__builtin_ctz(bit), parent))
 		return 0;
 	return cache_commit(&fs->cache);

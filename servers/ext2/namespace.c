@@ -320,7 +320,7 @@ static int entry_remove(struct filesystem *fs, struct inode *directory, const st
 		buffer_put(&fs->cache, buffer);
 		if (error)
 			return error;
-		inode_emptied(fs, directory, true);
+		inode_unsettled(fs, directory);
 	}
 	return directory_remove(fs, directory, place);
 }

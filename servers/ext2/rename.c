@@ -215,7 +215,7 @@ static int old_name_remove(struct rename *r)
 	if (!error)
 		error = directory_remove(r->fs, r->old_directory, &r->old_place);
 	if (r->old_directory != r->new_directory)
-		inode_emptied(r->fs, r->old_directory, true);
+		inode_unsettled(r->fs, r->old_directory);
 	return error;
 }
 

@@ -990,6 +990,8 @@ int main(int argc, char **argv)
 	test_lying_disk();
 	for (uint64_t seed = 1; seed <= 8 * effort; seed++)
 		test_commit_states(seed);
+	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
+		CHECK(states_problems_grown(seed) == 0);
 	/* A directory waits for what an earlier commit had removed. */
 	test_commit_states(193);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)

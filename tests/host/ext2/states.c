@@ -132,10 +132,9 @@ static struct link *link_new(struct states *states, struct item *item, int paren
 	return link;
 }
 
-static void make(struct states *states, bool directory, bool old)
+static void make_in(struct states *states, int parent, bool directory, bool old)
 {
 	struct item *item = &states->items[states->count];
-	int parent = some_directory(states);
 	struct fs_request request = {.operation = FS_CREATE, .inode = number_of(states, parent)};
 	struct link *link;
 
@@ -150,6 +149,11 @@ static void make(struct states *states, bool directory, bool old)
 	must(machine_call(states->machine, &request) == 0, "a creation");
 	item->number = (uint32_t)request.attributes.inode;
 	states->count++;
+}
+
+static void make(struct states *states, bool directory, bool old)
+{
+	make_in(states, some_directory(states), directory, old);
 }
 
 static void add_name(struct states *states, struct item *item)
@@ -304,6 +308,24 @@ static void change_fiber(void *argument)
 	sync_disk(states);
 }
 
+/* A directory gets blocks that the disk does not have, and is removed. */
+static void grown_fiber(void *argument)
+{
+	struct states *states = argument;
+	struct item *item = some_item(states, true);
+	struct fs_request request = {.operation = FS_GETATTR};
+
+	must(item != NULL, "finding a directory");
+	for (unsigned i = 0; i < CHANGES; i++)
+		make_in(states, (int)(item - states->items), false, false);
+	request.inode = item->number;
+	must(machine_call(states->machine, &request) == 0 &&
+	             request.attributes.size > states->machine->fs.block_size,
+	     "growing a directory");
+	remove_tree(states, item, false);
+	sync_disk(states);
+}
+
 /* ---- one state ---- */
 
 static uint32_t find(struct states *states, const struct link *link)
@@ -422,7 +444,7 @@ static void replay(struct states *states, const struct machine *logged, const ui
 	machine_free(&scratch);
 }
 
-static unsigned run(uint64_t seed, bool lying)
+static unsigned run(uint64_t seed, fiber_function *change, bool lying)
 {
 	static struct states states;
 	struct machine machine;
@@ -437,7 +459,7 @@ static unsigned run(uint64_t seed, bool lying)
 	memcpy(before, machine.disk, machine.size);
 	machine_cache_writes(&machine, 0);
 	machine.ignore_flushes = true;
-	must(machine_run(&machine, change_fiber, &states), "set-up");
+	must(machine_run(&machine, change, &states), "set-up");
 	for (uint32_t i = 0; lying && i < machine.cached_count; i++)
 		machine.cached[i].epoch = 0;
 	replay(&states, &machine, before);
@@ -450,10 +472,15 @@ static unsigned run(uint64_t seed, bool lying)
 
 unsigned states_problems(uint64_t seed)
 {
-	return run(seed, false);
+	return run(seed, change_fiber, false);
+}
+
+unsigned states_problems_grown(uint64_t seed)
+{
+	return run(seed, grown_fiber, false);
 }
 
 unsigned states_problems_without_flushes(uint64_t seed)
 {
-	return run(seed, true);
+	return run(seed, change_fiber, true);
 }

@@ -11,5 +11,7 @@
 
 /* Returns how many of the states were wrong; each is printed. */
 unsigned states_problems(uint64_t seed);
+/* The same of a commit in which a directory has grown and is removed. */
+unsigned states_problems_grown(uint64_t seed);
 /* The same number for a log of which the flushes are ignored: what must not be 0 for all seeds. */
 unsigned states_problems_without_flushes(uint64_t seed);
