@@ -427,9 +427,8 @@ int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 		buffer_make_room(cache);
 	}
 	memset(buffer->data, 0, cache->block_size);
-	buffer->valid = true;
-	buffer->checked = false;
-	buffer->fresh = buffer->early = buffer->late = false;
+	buffer->valid = buffer->fresh = true;
+	buffer->checked = buffer->early = buffer->late = false;
 	buffer_bits_clear(buffer);
 	*out = buffer;
 	return 0;

@@ -29,6 +29,7 @@ enum buffer_kind {
 /* See commit.c. */
 enum commit_phase {
 	PHASE_TARGETS,
+	PHASE_POINTERS,
 	PHASE_INODES, /* and what e2fsck and recovery rebuild anyway: bitmaps, counts */
 	PHASE_NAMES,
 	PHASE_OLD_NAMES,
@@ -81,7 +82,7 @@ struct buffer {
 	uint8_t kind, phase; /* phase: in the commit under way */
 	bool hashed, valid, dirty, reading, writing;
 	bool checked;              /* bitmaps: compared with the group */
-	bool fresh;                /* of a directory: the disk knows nothing of this block yet */
+	bool fresh;                /* nothing on the disk leads to this block yet */
 	bool early, late;          /* see buffer_order; until the next commit */
 	uint32_t born, leaving;    /* bits of a block of inodes: made, replaced since the last commit */
 	bool dying;                /* there are records of it in cache.dying */

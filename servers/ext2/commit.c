@@ -4,7 +4,8 @@
  * order is chosen for what e2fsck -p repairs without a question, and so that no name is ever without its
  * file:
  *
- *   targets    indirect blocks and the like, new blocks of directories: nothing on the disk leads there yet
+ *   targets    new blocks of pointers, of directories and the like: nothing on the disk leads there yet
+ *   pointers   what the disk has of them leads to the new ones now
  *   inodes     without the new ones; those of removed files are dead now, while their names are still there
  *   removed directories, which go after what was in them
  *   names      of new files lead nowhere yet, replaced ones to their new file
@@ -30,7 +31,7 @@ static enum commit_phase buffer_phase(const struct buffer *buffer)
 {
 	switch (buffer->kind) {
 	case BUFFER_POINTERS:
-		return PHASE_TARGETS;
+		return buffer->fresh ? PHASE_TARGETS : PHASE_POINTERS;
 	case BUFFER_DIRECTORY:
 		return buffer->fresh ? PHASE_TARGETS : buffer->late ? PHASE_OLD_NAMES : PHASE_NAMES;
 	default:

@@ -217,7 +217,6 @@ static int directory_grow(struct filesystem *fs, struct inode *directory, struct
 	error = buffer_get_new(&fs->cache, physical, out);
 	if (error)
 		return error;
-	(*out)->fresh = true;
 	inode_unsettled(fs, directory);
 	entry = (struct ext2_dirent *)(*out)->data;
 	entry->record_size = (uint16_t)fs->block_size;

@@ -709,12 +709,12 @@ static void test_lying_disk(void)
 	CHECK(noticed >= 1);
 }
 
-static void test_commit_states(uint64_t seed)
+static void test_commit_states(uint64_t seed, enum states_changes changes)
 {
-	unsigned problems = states_problems(seed);
+	unsigned problems = states_problems(seed, changes);
 
 	if (problems)
-		printf("states of a commit of seed %lu: %u problems\n", seed, problems);
+		printf("states of a commit of seed %lu, changes %u: %u problems\n", seed, changes, problems);
 	CHECK(!problems);
 }
 
@@ -944,7 +944,7 @@ static void test_seeds(uint64_t from, uint64_t to, bool states)
 {
 	for (uint64_t seed = from; seed < to; seed++) {
 		if (states)
-			test_commit_states(seed);
+			test_commit_states(seed, STATES_RANDOM);
 		else
 			test_power_cut(seed);
 	}
@@ -989,11 +989,12 @@ int main(int argc, char **argv)
 	test_power_cut(433);
 	test_lying_disk();
 	for (uint64_t seed = 1; seed <= 8 * effort; seed++)
-		test_commit_states(seed);
-	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
-		CHECK(states_problems_grown(seed) == 0);
+		test_commit_states(seed, STATES_RANDOM);
+	for (enum states_changes changes = STATES_GROWN; changes < STATES_CHANGES; changes++)
+		for (uint64_t seed = 1; seed <= 2 * effort; seed++)
+			test_commit_states(seed, changes);
 	/* A directory waits for what an earlier commit had removed. */
-	test_commit_states(193);
+	test_commit_states(193, STATES_RANDOM);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {

@@ -8,11 +8,12 @@
 #include "states.h"
 
 #define ITEMS_OLD   20
-#define ITEMS       50
+#define ITEMS       260
 #define LINKS       4
 #define CHANGES     14
 #define SUBSETS     12 /* of one epoch, where there are more */
 #define PARENT_ROOT (-1)
+#define POOL_SIZE   (600 * 1024)
 
 /* A name that an item has or had. */
 struct link {
@@ -326,6 +327,52 @@ static void grown_fiber(void *argument)
 	sync_disk(states);
 }
 
+/* A large directory grows: all that is new of it hangs on what the disk has. */
+static void names_fiber(void *argument)
+{
+	struct states *states = argument;
+
+	for (unsigned i = 0; i < 2; i++) {
+		for (unsigned n = 0; n < 110; n++)
+			make_in(states, PARENT_ROOT, false, false);
+		sync_disk(states);
+	}
+}
+
+static void write_pages(struct states *states, uint32_t number, uint32_t first, uint32_t end)
+{
+	struct fs_request request = {.operation = FS_WRITE_PAGES,
+	                             .inode = number,
+	                             .count = end - first,
+	                             .attributes.size = (uint64_t)end * PAGE_SIZE};
+	struct fs_page *pages = (struct fs_page *)request.data;
+
+	for (uint32_t i = first; i < end; i++)
+		pages[i - first] = (struct fs_page){i, 1, i};
+	must(machine_call(states->machine, &request) == 0, "writing");
+}
+
+/* A file gets a second block of pointers below one that the disk has, where another file's data was (two are
+ * removed, since one would have had its own pointers there). */
+static void large_fiber(void *argument)
+{
+	struct states *states = argument;
+	struct item *item = &states->items[states->count];
+
+	for (unsigned i = 0; i < 2; i++) {
+		make_in(states, PARENT_ROOT, false, false);
+		write_pages(states, item[i].number, 0, 100);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		remove_tree(states, item++, false);
+	sync_disk(states);
+	make_in(states, PARENT_ROOT, false, false);
+	write_pages(states, item->number, 0, 80);
+	sync_disk(states);
+	write_pages(states, item->number, 80, 160);
+	sync_disk(states);
+}
+
 /* ---- one state ---- */
 
 static uint32_t find(struct states *states, const struct link *link)
@@ -444,13 +491,13 @@ static void replay(struct states *states, const struct machine *logged, const ui
 	machine_free(&scratch);
 }
 
-static unsigned run(uint64_t seed, fiber_function *change, bool lying)
+static unsigned run(uint64_t seed, fiber_function *change, uint64_t pool_size, bool lying)
 {
 	static struct states states;
 	struct machine machine;
 	uint8_t *before;
 
-	must(machine_make(&machine, "-b 1024 -g 1024 -I 256 -N 512", NULL, "2M", 600 * 1024), "set-up");
+	must(machine_make(&machine, "-b 1024 -g 1024 -I 256 -N 512", NULL, "2M", pool_size), "set-up");
 	states = (struct states){.machine = &machine, .random = seed * 0x9e3779b97f4a7c15ull + 1};
 	machine.random += seed << 20;
 	must(machine_mount(&machine, false) == 0, "set-up");
@@ -470,17 +517,19 @@ static unsigned run(uint64_t seed, fiber_function *change, bool lying)
 	return states.problems;
 }
 
-unsigned states_problems(uint64_t seed)
+unsigned states_problems(uint64_t seed, enum states_changes changes)
 {
-	return run(seed, change_fiber, false);
-}
+	static fiber_function *const fibers[] = {
+	        [STATES_RANDOM] = change_fiber,
+	        [STATES_GROWN] = grown_fiber,
+	        [STATES_NAMES] = names_fiber,
+	        [STATES_LARGE] = large_fiber,
+	};
 
-unsigned states_problems_grown(uint64_t seed)
-{
-	return run(seed, grown_fiber, false);
+	return run(seed, fibers[changes], POOL_SIZE, false);
 }
 
 unsigned states_problems_without_flushes(uint64_t seed)
 {
-	return run(seed, change_fiber, true);
+	return run(seed, change_fiber, POOL_SIZE, true);
 }

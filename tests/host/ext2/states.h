@@ -9,9 +9,14 @@
 
 #include "machine.h"
 
+enum states_changes {
+	STATES_RANDOM,
+	STATES_GROWN, /* a directory grows and is removed */
+	STATES_NAMES, /* a large directory grows */
+	STATES_LARGE, /* a large file grows */
+	STATES_CHANGES,
+};
 /* Returns how many of the states were wrong; each is printed. */
-unsigned states_problems(uint64_t seed);
-/* The same of a commit in which a directory has grown and is removed. */
-unsigned states_problems_grown(uint64_t seed);
+unsigned states_problems(uint64_t seed, enum states_changes changes);
 /* The same number for a log of which the flushes are ignored: what must not be 0 for all seeds. */
 unsigned states_problems_without_flushes(uint64_t seed);
