@@ -211,10 +211,7 @@ static int directory_grow(struct filesystem *fs, struct inode *directory, struct
 	if (!error && physical)
 		error = bad_directory(fs, directory, block, 0);
 	if (!error)
-		error = map_allocate(fs, directory, block, 1, &physical, &count);
-	if (error)
-		return error;
-	error = buffer_get_new(&fs->cache, physical, out);
+		error = map_allocate_buffer(fs, directory, block, out);
 	if (error)
 		return error;
 	inode_unsettled(fs, directory);

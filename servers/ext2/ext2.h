@@ -259,6 +259,9 @@ int map_lookup(struct filesystem *fs, struct inode *inode, uint64_t block, uint6
 /* Fills holes from `block` on (which is one) with *count ≤ wanted new adjacent blocks. Locked for writing. */
 int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
                  uint32_t *physical, uint32_t *count);
+/* Fills one with a new block that is zeros in its buffer. No wait between the inode's change and the return:
+ * every commit has the block with the inode, or neither, if the caller marks it dirty without waiting. */
+int map_allocate_buffer(struct filesystem *fs, struct inode *inode, uint64_t block, struct buffer **out);
 /* Frees blocks [first, end), and indirect blocks that have nothing left to map. Locked for writing. */
 int map_free(struct filesystem *fs, struct inode *inode, uint64_t first, uint64_t end);
 #define MAP_END UINT64_MAX

@@ -196,8 +196,9 @@ static uint32_t goal_of_block(struct filesystem *fs, struct inode *inode, uint64
 	return buffer ? buffer->block + 1 : goal_of_inode(fs, inode);
 }
 
-int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
-                 uint32_t *physical, uint32_t *count)
+/* contents: NULL, or for the buffer of the first one. */
+static int allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
+                    uint32_t *physical, uint32_t *count, struct buffer **contents)
 {
 	struct buffer *buffer;
 	struct path path;
@@ -215,6 +216,8 @@ int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uin
 	error = *entry ? EIO /* the caller found a hole under its lock */
 	               : blocks_allocate(fs, goal_of_block(fs, inode, block, table, &path, buffer), limit,
 	                                 inode_is_privileged(fs, inode), physical, count);
+	if (!error && contents)
+		error = buffer_get_new(&fs->cache, *physical, contents);
 	if (!error) {
 		for (uint32_t i = 0; i < *count; i++)
 			entry[i] = *physical + i;
@@ -227,6 +230,19 @@ int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uin
 	if (buffer)
 		buffer_put(&fs->cache, buffer);
 	return error;
+}
+
+int map_allocate(struct filesystem *fs, struct inode *inode, uint64_t block, uint64_t wanted,
+                 uint32_t *physical, uint32_t *count)
+{
+	return allocate(fs, inode, block, wanted, physical, count, NULL);
+}
+
+int map_allocate_buffer(struct filesystem *fs, struct inode *inode, uint64_t block, struct buffer **out)
+{
+	uint32_t physical, count;
+
+	return allocate(fs, inode, block, 1, &physical, &count, out);
 }
 
 /* ---- freeing ---- */

@@ -97,7 +97,6 @@ int namespace_lookup(struct filesystem *fs, uint32_t number, struct name name, s
 static int symlink_init(struct filesystem *fs, struct inode *inode, const char *target, unsigned length)
 {
 	struct buffer *buffer;
-	uint32_t physical, count;
 	int error;
 
 	if (length < EXT2_FAST_SYMLINK) {
@@ -105,10 +104,7 @@ static int symlink_init(struct filesystem *fs, struct inode *inode, const char *
 		inode_set_size(fs, inode, length);
 		return 0;
 	}
-	error = map_allocate(fs, inode, 0, 1, &physical, &count);
-	if (error)
-		return error;
-	error = buffer_get_new(&fs->cache, physical, &buffer);
+	error = map_allocate_buffer(fs, inode, 0, &buffer);
 	if (error)
 		return error;
 	memcpy(buffer->data, target, length);

@@ -14,6 +14,7 @@
 #define SUBSETS     12 /* of one epoch, where there are more */
 #define PARENT_ROOT (-1)
 #define POOL_SIZE   (600 * 1024)
+#define POOL_SMALL  (140 * 1024)
 
 /* A name that an item has or had. */
 struct link {
@@ -520,13 +521,11 @@ static unsigned run(uint64_t seed, fiber_function *change, uint64_t pool_size, b
 unsigned states_problems(uint64_t seed, enum states_changes changes)
 {
 	static fiber_function *const fibers[] = {
-	        [STATES_RANDOM] = change_fiber,
-	        [STATES_GROWN] = grown_fiber,
-	        [STATES_NAMES] = names_fiber,
-	        [STATES_LARGE] = large_fiber,
+	        [STATES_RANDOM] = change_fiber, [STATES_GROWN] = grown_fiber, [STATES_NAMES] = names_fiber,
+	        [STATES_CROWDED] = names_fiber, [STATES_LARGE] = large_fiber,
 	};
 
-	return run(seed, fibers[changes], POOL_SIZE, false);
+	return run(seed, fibers[changes], changes == STATES_CROWDED ? POOL_SMALL : POOL_SIZE, false);
 }
 
 unsigned states_problems_without_flushes(uint64_t seed)

@@ -11,9 +11,10 @@
 
 enum states_changes {
 	STATES_RANDOM,
-	STATES_GROWN, /* a directory grows and is removed */
-	STATES_NAMES, /* a large directory grows */
-	STATES_LARGE, /* a large file grows */
+	STATES_GROWN,   /* a directory grows and is removed */
+	STATES_NAMES,   /* a large directory grows */
+	STATES_CROWDED, /* the same with a cache that is too small for it: commits begin at any wait */
+	STATES_LARGE,   /* a large file grows */
 	STATES_CHANGES,
 };
 /* Returns how many of the states were wrong; each is printed. */
