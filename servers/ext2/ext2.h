@@ -211,8 +211,8 @@ void inode_unsettled(struct filesystem *fs, struct inode *directory);
 /* The directory is about to be removed from its parent (write-locked): on the disk, what was in it goes
  * first. May commit. */
 int inode_dies(struct filesystem *fs, struct inode *directory, uint32_t parent);
-/* It replaces another one: alive before its name. */
-void inode_replaces(struct filesystem *fs, struct inode *inode);
+/* It is about to replace another one: alive before its name. May commit. */
+int inode_replaces(struct filesystem *fs, struct inode *inode);
 void inode_open(struct filesystem *fs, struct inode *inode);
 /* Undo one inode_open, through a reference; frees the file if that was the last thing that kept it. */
 int inode_close(struct filesystem *fs, struct inode *inode);

@@ -220,13 +220,16 @@ void inode_leaving(struct filesystem *fs, struct inode *inode)
 	inode_dirty(fs, inode);
 }
 
-void inode_replaces(struct filesystem *fs, struct inode *inode)
+int inode_replaces(struct filesystem *fs, struct inode *inode)
 {
-	uint32_t bit = bit_in_block(fs, inode);
-
-	if (inode->buffer->born & bit)
-		cache_park(&fs->cache, inode->number);
-	inode->buffer->born &= ~bit;
+	if (!inode_is_new(fs, inode))
+		return 0;
+	/* A directory can't have a name in lost+found beside its own. */
+	if (inode_type(inode) == S_IFDIR)
+		return cache_commit(&fs->cache);
+	cache_park(&fs->cache, inode->number);
+	inode->buffer->born &= ~bit_in_block(fs, inode);
+	return 0;
 }
 
 /* ---- fields ---- */

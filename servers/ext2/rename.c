@@ -237,12 +237,12 @@ static int rename_replace(struct rename *r)
 
 	if (error)
 		return error;
-	if (r->target && is_directory(r->target))
+	if (r->target)
+		error = inode_replaces(fs, r->source);
+	if (!error && r->target && is_directory(r->target))
 		error = inode_dies(fs, r->target, r->new_directory->number);
 	if (error)
 		return error;
-	if (r->target)
-		inode_replaces(fs, r->source);
 	r->source->raw->links = (uint16_t)(r->source->raw->links + twice);
 	r->source->drops += twice;
 	inode_dirty(fs, r->source);

@@ -251,10 +251,9 @@ static void link_over(struct states *states)
 	remove_name(states, item);
 }
 
-/* The name of one file becomes another's. */
-static void replace(struct states *states)
+/* The name of one item becomes another's. */
+static void rename_over(struct states *states, struct item *item, struct item *other)
 {
-	struct item *item = some_item(states, false), *other = some_item(states, false);
 	struct link *from = item ? live_link(item) : NULL, *over = other ? live_link(other) : NULL;
 
 	if (!from || !over || item == other || item->link_count == LINKS)
@@ -264,6 +263,13 @@ static void replace(struct states *states)
 	item->links[item->link_count] = *over;
 	item->links[item->link_count].old = false;
 	item->links[item->link_count++].removed = false;
+}
+
+static void replace(struct states *states)
+{
+	struct item *item = some_item(states, false), *other = some_item(states, false);
+
+	rename_over(states, item, other);
 }
 
 static void sync_disk(struct states *states)
@@ -338,6 +344,23 @@ static void names_fiber(void *argument)
 			make_in(states, PARENT_ROOT, false, false);
 		sync_disk(states);
 	}
+}
+
+/* A new directory takes the place of an empty one. */
+static void replaced_fiber(void *argument)
+{
+	struct states *states = argument;
+	int parent = (int)states->count, other = parent + 1, item = other + 1;
+
+	make_in(states, PARENT_ROOT, true, false);
+	make_in(states, parent, true, false);
+	sync_disk(states);
+	make_in(states, parent, true, false);
+	make_in(states, item, false, false);
+	rename_over(states, &states->items[item], &states->items[other]);
+	if (below(states, 2))
+		remove_tree(states, &states->items[item], false);
+	sync_disk(states);
 }
 
 static void write_pages(struct states *states, uint32_t number, uint32_t first, uint32_t end)
@@ -521,8 +544,9 @@ static unsigned run(uint64_t seed, fiber_function *change, uint64_t pool_size, b
 unsigned states_problems(uint64_t seed, enum states_changes changes)
 {
 	static fiber_function *const fibers[] = {
-	        [STATES_RANDOM] = change_fiber, [STATES_GROWN] = grown_fiber, [STATES_NAMES] = names_fiber,
-	        [STATES_CROWDED] = names_fiber, [STATES_LARGE] = large_fiber,
+	        [STATES_RANDOM] = change_fiber,     [STATES_GROWN] = grown_fiber,
+	        [STATES_NAMES] = names_fiber,       [STATES_CROWDED] = names_fiber,
+	        [STATES_REPLACED] = replaced_fiber, [STATES_LARGE] = large_fiber,
 	};
 
 	return run(seed, fibers[changes], changes == STATES_CROWDED ? POOL_SMALL : POOL_SIZE, false);

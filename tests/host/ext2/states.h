@@ -11,10 +11,11 @@
 
 enum states_changes {
 	STATES_RANDOM,
-	STATES_GROWN,   /* a directory grows and is removed */
-	STATES_NAMES,   /* a large directory grows */
-	STATES_CROWDED, /* the same with a cache that is too small for it: commits begin at any wait */
-	STATES_LARGE,   /* a large file grows */
+	STATES_GROWN,    /* a directory grows and is removed */
+	STATES_NAMES,    /* a large directory grows */
+	STATES_CROWDED,  /* the same with a cache that is too small for it: commits begin at any wait */
+	STATES_REPLACED, /* a new directory takes an empty one's place */
+	STATES_LARGE,    /* a large file grows */
 	STATES_CHANGES,
 };
 /* Returns how many of the states were wrong; each is printed. */
