@@ -113,9 +113,10 @@ bool sigframe_push(struct thread *thread, const struct linux_siginfo *info,
 	address = sigframe_place(handler_stack(thread, action, registers->rsp), vector_size, &vector);
 	frame.ucontext.flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS |
 	                       (vector_size > VECTOR_LEGACY_SIZE ? UC_FP_XSTATE : 0);
-	frame.ucontext.stack = (struct linux_stack){.address = private->alternate_stack,
-	                                            .size = private->alternate_size,
-	                                            .flags = (int32_t) private->alternate_flags};
+	frame.ucontext.stack = (struct linux_stack){
+	        .address = private->alternate_stack,
+	        .size = private->alternate_size,
+	        .flags = private->alternate_size ? (int32_t) private->alternate_flags : SS_DISABLE};
 	frame.ucontext.mask = private->mask_saved ? private->saved_mask : thread->blocked;
 	sigframe_from_registers(&frame.ucontext.context, registers);
 	frame.ucontext.context.old_mask = frame.ucontext.mask;

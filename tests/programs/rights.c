@@ -588,6 +588,16 @@ static void secure_bits(void)
 	show_sets("no fix-up");
 }
 
+/* Not dumpable any more, but its own descriptors it may see. */
+static void other_user(void)
+{
+	SHOW(setresuid(USER, USER, USER));
+	SHOW(prctl(PR_GET_DUMPABLE));
+	SHOW(access("/proc/self/fd", R_OK | X_OK));
+	SHOW(access("/proc/self/fd/1", F_OK));
+	SHOW(open("/proc/self/environ", O_RDONLY));
+}
+
 static void ambient(void)
 {
 	struct sets sets = get();
@@ -755,6 +765,7 @@ int main(int count, char **arguments)
 	show_child("giving up", giving_up);
 	show_child("bounding", bounding);
 	show_child("secure bits", secure_bits);
+	show_child("other user", other_user);
 	show_child("ambient", ambient);
 	show_child("users", users);
 	show_child("kept", kept);

@@ -183,6 +183,17 @@ def test_holes_with_small_blocks():
     same_holes(1024, lambda line: re.sub(r", \d+ blocks(, data [-0-9 ]*)?|SEEK_HOLE\) = \d.*", "", line))
 
 
+def test_hole_in_what_is_not_written_yet():
+    """The disk learns where the file ends from the pages that are punched."""
+    disk = make_disk("disk.img", "16M")
+    shell("cd /mnt; for f in all tail; do head -c 300000 /dev/urandom >$f; done; fallocate -p -o 0 -l 400000 all; fallocate -p -o 200000 -l 100000 tail; wc -c all tail; sync",
+          disk=[disk]).ok()
+    fsck(disk)
+    equal(dump(disk, "/all"), bytes(300000), "what was punched whole")
+    tail = dump(disk, "/tail")
+    check(len(tail) == 300000 and tail[200000:] == bytes(100000) and tail[:1000] != bytes(1000), "the other", len(tail))
+
+
 @seconds(600)
 def test_mapping_larger_than_memory():
     """Three processes change each page of a file of three times the memory through mappings: none is killed, and nothing is lost."""

@@ -464,7 +464,10 @@ static int punch_part(struct inode *inode, uint64_t index, size_t from, size_t t
 static int punch_pages(struct inode *inode, uint64_t first, uint64_t end)
 {
 	uint64_t index = first;
-	int error = 0;
+	/* Where the file ends, the disk may have been about to learn from the pages that go. */
+	int error = has_store(inode) ? inode_setattr(inode, FS_SET_SIZE, &inode->attributes) : 0;
+	if (error != 0)
+		return error;
 	inode->punching = true;
 	page_cache_wait_idle(inode);
 	for (; page_tree_next(&inode->pages, &index) != PFN_NONE && index < end; index++)

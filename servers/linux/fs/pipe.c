@@ -34,6 +34,10 @@ static void pipe_empty(struct pipe *pipe)
 	pipe->packet_count = 0;
 }
 
+/* What all pipes can hold, in pages: users make them larger only up to a part of memory, for what pipes hold
+ * is nobody's when memory is short. */
+static size_t pages_of_all;
+
 static struct pipe *pipe_new(void)
 {
 	struct pipe *pipe = calloc(1, sizeof(*pipe));
@@ -44,12 +48,14 @@ static struct pipe *pipe_new(void)
 	}
 	pipe->pages = pages;
 	pipe->page_count = PIPE_PAGES;
+	pages_of_all += PIPE_PAGES;
 	return pipe;
 }
 
 static void pipe_free(struct pipe *pipe)
 {
 	pipe_empty(pipe);
+	pages_of_all -= pipe->page_count;
 	free(pipe->pages);
 	free(pipe->packets);
 	free(pipe);
@@ -416,6 +422,7 @@ static int pipe_resize(struct pipe *pipe, size_t page_count)
 	unsigned packet_count = pipe->packet_count;
 	pipe_empty(pipe);
 	free(pipe->pages);
+	pages_of_all += page_count - pipe->page_count;
 	pipe->pages = next.pages;
 	pipe->page_count = page_count;
 	pipe->put = used;
@@ -439,16 +446,19 @@ long pipe_size_command(struct thread *thread, struct file *file, bool set, uint6
 		return -EINVAL;
 	while (pages * PAGE_SIZE < (unsigned)size)
 		pages *= 2;
-	if (pages > pipe->page_count && pages * PAGE_SIZE > PIPE_SIZE_USERS &&
-	    !capable(thread, CAP_SYS_RESOURCE))
+	if (pages > pipe->page_count && !capable(thread, CAP_SYS_RESOURCE) &&
+	    (pages * PAGE_SIZE > PIPE_SIZE_USERS ||
+	     pages_of_all + pages - pipe->page_count > pages_total() / 16))
 		return -EPERM;
 	if (pages > PAGES_MAX)
 		return -ENOMEM;
+	file_get(file); /* it may be closed while this waits */
 	fiber_mutex_lock(&pipe->lock);
 	size_t room = pipe_room(pipe);
 	int error = pages == pipe->page_count ? 0 : pipe_resize(pipe, pages);
 	fiber_mutex_unlock(&pipe->lock);
 	if (error == 0)
 		pipe_wake_writers(pipe, room);
+	file_put(file);
 	return error != 0 ? error : (long)(pages * PAGE_SIZE);
 }

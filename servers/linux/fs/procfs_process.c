@@ -22,12 +22,21 @@ static struct thread *thread_of(const struct pseudo *file, struct process *proce
 	return thread != NULL || file->sub != 0 ? thread : process->threads;
 }
 
+static int descriptor_find(const struct pseudo *directory, const char *name, struct pseudo *member);
+
+/* Its own descriptors (/dev/stdout) a process reaches in any case. */
+static bool own_descriptors(const struct pseudo *file, const struct process *process)
+{
+	return file->node->find == descriptor_find && current_thread() != NULL &&
+	       current_thread()->process == process;
+}
+
 static int process_owner(const struct pseudo *file, uint32_t *uid, uint32_t *gid)
 {
 	struct process *process = process_of(file);
 	if (process == NULL)
 		return -ENOENT;
-	if (process->not_dumpable && file->node->mode != (S_IFDIR | 0555))
+	if (process->not_dumpable && file->node->mode != (S_IFDIR | 0555) && !own_descriptors(file, process))
 		return 0;
 	*uid = process->credentials.euid;
 	*gid = process->credentials.egid;
@@ -278,11 +287,12 @@ static int store_oom_adjust(const struct pseudo *file, char *data, size_t length
 	struct process *process = process_of(file);
 	char *end;
 	long value = strtol(data, &end, 10);
+	bool number = end != data;
 	while (*end == '\n' || *end == ' ')
 		end++;
-	if (process == NULL)
+	if (process == NULL || process->start_time > file->found) /* another has its number now */
 		return -ESRCH;
-	if (length == 0 || end != data + length || value < OOM_ADJUST_NEVER || value > OOM_ADJUST_MAX)
+	if (!number || end != data + length || value < OOM_ADJUST_NEVER || value > OOM_ADJUST_MAX)
 		return -EINVAL;
 	bool may = capable(current_thread(), CAP_SYS_RESOURCE);
 	if (value < process->oom_adjust_least && !may)

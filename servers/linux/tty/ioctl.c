@@ -164,6 +164,7 @@ static long type_byte(struct tty *tty, struct thread *thread, uint64_t address)
 		return -EFAULT;
 	tty_input(tty, byte);
 	tty_input_done(tty);
+	vfs_stir(); /* it may have emptied the queue */
 	return 0;
 }
 

@@ -114,7 +114,7 @@ static ssize_t master_read(struct file *file, struct io_buffer *buffer, uint64_t
 		uint8_t changes = pty->changes;
 		if (io_copy_to(buffer, &changes, 1) != 0)
 			return -EFAULT;
-		pty->changes = 0;
+		pty->changes &= (uint8_t)~changes; /* and not what came while the copy waited */
 		done = 1;
 		if (changes != 0)
 			return 1;

@@ -251,17 +251,19 @@ static ssize_t tty_read(struct file *file, struct io_buffer *buffer, uint64_t *p
 	if (state != 0)
 		return state == 1 ? 0 : state;
 	bool end = false;
+	int error = 0;
 	while (buffer->size > 0 && !end) {
 		size_t part = buffer->size < sizeof(bytes) ? buffer->size : sizeof(bytes);
 		size_t count = line_read(&tty->line, bytes, part, &end);
 		if (count == 0)
 			break;
-		if (io_copy_to(buffer, bytes, count) != 0)
-			return done > 0 ? (ssize_t)done : -EFAULT;
+		error = io_copy_to(buffer, bytes, count);
+		if (error != 0)
+			break;
 		done += count;
 	}
 	tty->driver->input_taken(tty);
-	return (ssize_t)done;
+	return done > 0 || error == 0 ? (ssize_t)done : -EFAULT;
 }
 
 /* ---- writing ---- */
