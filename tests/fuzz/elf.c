@@ -89,9 +89,20 @@ int mm_clear(struct mm *mm, uint64_t to, size_t size)
 
 uint64_t vma_gap_below(const struct vma_set *set, uint64_t low, uint64_t high, uint64_t size)
 {
+	uint64_t end = high & ~(PAGE_SIZE - 1);
+	unsigned i = 0;
+
 	(void)set;
 	need(size && size % PAGE_SIZE == 0, "a gap of whole pages");
-	return size < high - low ? (high - size) & ~(PAGE_SIZE - 1) : 0;
+	while (i < region_count && end > low && size <= end - low) {
+		if (regions[i].start < end && regions[i].end > end - size) {
+			end = regions[i].start;
+			i = 0;
+		} else {
+			i++;
+		}
+	}
+	return end > low && size <= end - low ? end - size : 0;
 }
 
 ssize_t file_read_kernel(struct file *of, void *to, size_t size, uint64_t position)
@@ -115,23 +126,28 @@ void file_put(struct file *of)
 	references--;
 }
 
-int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsigned mode, struct file **out)
+int vfs_open_program(struct thread *thread, int dirfd, const char *path, bool follow, struct file **out)
 {
 	(void)thread;
 	(void)dirfd;
-	(void)flags;
-	(void)mode;
+	(void)follow;
 	if (!*path)
 		return -ENOENT;
 	*out = file_get(&file);
 	return 0;
 }
 
-int vfs_may_execute(struct thread *thread, struct file *of)
+void file_allow_writers(struct file *of)
+{
+	need(references > 0, "an interpreter that is still held");
+	(void)of;
+}
+
+bool file_may_read(struct thread *thread, const struct file *of)
 {
 	(void)thread;
 	(void)of;
-	return 0;
+	return true;
 }
 
 static void run_script(const uint8_t *data, size_t size)
@@ -157,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	content = data;
 	inode.attributes.size = size;
-	region_count = 0;
+	region_count = references = 0;
 	elf_load(&mm, NULL, &file, &image);
 	run_script(data, size);
 	return 0;
