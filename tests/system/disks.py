@@ -186,7 +186,7 @@ def test_holes_with_small_blocks():
 def test_hole_in_what_is_not_written_yet():
     """The disk learns where the file ends from the pages that are punched."""
     disk = make_disk("disk.img", "16M")
-    shell("cd /mnt; for f in all tail; do head -c 300000 /dev/urandom >$f; done; fallocate -p -o 0 -l 400000 all; fallocate -p -o 200000 -l 100000 tail; wc -c all tail; sync",
+    shell("cd /mnt; set -e; for f in all tail; do head -c 300000 /dev/urandom >$f; done; /usr/bin/fallocate -p -o 0 -l 400000 all; /usr/bin/fallocate -p -o 200000 -l 100000 tail; wc -c all tail; sync",
           disk=[disk]).ok()
     fsck(disk)
     equal(dump(disk, "/all"), bytes(300000), "what was punched whole")
