@@ -234,16 +234,17 @@ static void print_cpu(struct text *text, unsigned cpu)
 	__get_cpuid(1, &registers[0], &registers[1], &registers[2], &registers[3]);
 	__get_cpuid(0x80000001, &registers[4], &registers[5], &registers[6], &registers[7]);
 	__get_cpuid(0x80000008, &sizes[0], &sizes[1], &sizes[2], &sizes[3]);
-	unsigned a = registers[0];
+	unsigned a = registers[0], siblings = cpus_share_package() ? (unsigned)startup()->cpu_count : 1;
 	text_print(text,
 	           "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: "
 	           "%s\nstepping\t: %u\n",
 	           cpu, vendor, (a >> 8 & 15) + (a >> 20 & 255), (a >> 4 & 15) | (a >> 12 & 0xf0), brand,
 	           a & 15);
 	text_print(text,
-	           "cpu MHz\t\t: %lu.%03lu\nphysical id\t: %u\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: "
-	           "1\nflags\t\t:",
-	           startup()->tsc_hz / 1000000, startup()->tsc_hz / 1000 % 1000, cpu);
+	           "cpu MHz\t\t: %lu.%03lu\nphysical id\t: %u\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: "
+	           "%u\nflags\t\t:",
+	           startup()->tsc_hz / 1000000, startup()->tsc_hz / 1000 % 1000, siblings > 1 ? 0 : cpu,
+	           siblings, siblings > 1 ? cpu : 0, siblings);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (registers[flags[i].reg] >> flags[i].bit & 1)
 			text_print(text, " %s", flags[i].name);

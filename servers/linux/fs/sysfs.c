@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* /sys: the processors, as lscpu and nproc look for them. They are alike, each a package of its own (as
- * /proc/cpuinfo says). */
+/* /sys: the processors, as lscpu and nproc look for them. They are alike: cores of one package, or each one
+ * of its own (as /proc/cpuinfo says). */
 #include "fs/pseudo.h"
 #include "balance.h"
 #include <pith/startup.h>
+#include <cpuid.h>
 #include <stdio.h>
 
 static unsigned cpu_count(void)
 {
 	return startup()->cpu_count;
+}
+
+/* As far as a processor says it: how many there are room for in its package. */
+bool cpus_share_package(void)
+{
+	unsigned a = 0, b = 0, c = 0, d = 0;
+	__get_cpuid(1, &a, &b, &c, &d);
+	return cpu_count() > 1 && d >> 28 & 1 && (b >> 16 & 255) >= cpu_count();
 }
 
 static int show_all(struct text *text, const struct pseudo *file)
@@ -35,14 +44,30 @@ static int show_kernel_max(struct text *text, const struct pseudo *file)
 
 static int show_package(struct text *text, const struct pseudo *file)
 {
-	text_print(text, "%d\n", file->id);
+	text_print(text, "%d\n", cpus_share_package() ? 0 : file->id);
 	return 0;
 }
 
 static int show_core(struct text *text, const struct pseudo *file)
 {
-	(void)file;
-	text_print(text, "0\n");
+	text_print(text, "%d\n", cpus_share_package() ? file->id : 0);
+	return 0;
+}
+
+static int show_own(struct text *text, const struct pseudo *file)
+{
+	text_print(text, "%d\n", file->id);
+	return 0;
+}
+
+static int show_package_list(struct text *text, const struct pseudo *file)
+{
+	return cpus_share_package() ? show_all(text, file) : show_own(text, file);
+}
+
+static int show_package_mask(struct text *text, const struct pseudo *file)
+{
+	text_print(text, "%lx\n", cpus_share_package() ? (1ul << cpu_count()) - 1 : 1ul << file->id);
 	return 0;
 }
 
@@ -59,11 +84,11 @@ static int show_own_mask(struct text *text, const struct pseudo *file)
 
 static const struct pseudo_node topology_files[] = {
         TEXT_FILE("core_id", show_core),
-        TEXT_FILE("core_siblings", show_own_mask),
-        TEXT_FILE("core_siblings_list", show_package),
+        TEXT_FILE("core_siblings", show_package_mask),
+        TEXT_FILE("core_siblings_list", show_package_list),
         TEXT_FILE("physical_package_id", show_package),
         TEXT_FILE("thread_siblings", show_own_mask),
-        TEXT_FILE("thread_siblings_list", show_package),
+        TEXT_FILE("thread_siblings_list", show_own),
         {.name = NULL},
 };
 static const struct pseudo_node one_cpu_files[] = {
