@@ -233,35 +233,18 @@ static long not_built(struct thread *thread, enum capability capability)
 	return capable(thread, capability) ? -ENOSYS : -EPERM;
 }
 
-long sys_swapon(struct thread *thread, const uint64_t arguments[6])
-{
-	(void)arguments;
-	return not_built(thread, CAP_SYS_ADMIN);
-}
-
-long sys_swapoff(struct thread *thread, const uint64_t arguments[6])
-{
-	(void)arguments;
-	return not_built(thread, CAP_SYS_ADMIN);
-}
-
-long sys_init_module(struct thread *thread, const uint64_t arguments[6])
-{
-	(void)arguments;
-	return not_built(thread, CAP_SYS_MODULE);
-}
-
-long sys_finit_module(struct thread *thread, const uint64_t arguments[6])
-{
-	(void)arguments;
-	return not_built(thread, CAP_SYS_MODULE);
-}
-
-long sys_delete_module(struct thread *thread, const uint64_t arguments[6])
-{
-	(void)arguments;
-	return not_built(thread, CAP_SYS_MODULE);
-}
+#define NOT_BUILT(name, capability)                                         \
+	long sys_##name(struct thread *thread, const uint64_t arguments[6]) \
+	{                                                                   \
+		(void)arguments;                                            \
+		return not_built(thread, capability);                       \
+	}
+NOT_BUILT(swapon, CAP_SYS_ADMIN)
+NOT_BUILT(swapoff, CAP_SYS_ADMIN)
+NOT_BUILT(init_module, CAP_SYS_MODULE)
+NOT_BUILT(finit_module, CAP_SYS_MODULE)
+NOT_BUILT(delete_module, CAP_SYS_MODULE)
+#undef NOT_BUILT
 
 long sys_ioperm(struct thread *thread, const uint64_t arguments[6])
 {

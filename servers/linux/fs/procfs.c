@@ -298,45 +298,9 @@ static int show_nothing(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
-static int show_cap_last_cap(struct text *text, const struct pseudo *file)
+static int show_number(struct text *text, const struct pseudo *file)
 {
-	(void)file;
-	text_print(text, "%d\n", CAPABILITY_LAST);
-	return 0;
-}
-
-static int show_nr_open(struct text *text, const struct pseudo *file)
-{
-	(void)file;
-	text_print(text, "%d\n", FILE_TABLE_MAX);
-	return 0;
-}
-
-static int show_pipe_max(struct text *text, const struct pseudo *file)
-{
-	(void)file;
-	text_print(text, "%lu\n", PIPE_SIZE_USERS);
-	return 0;
-}
-
-static int show_ngroups_max(struct text *text, const struct pseudo *file)
-{
-	(void)file;
-	text_print(text, "32\n");
-	return 0;
-}
-
-static int show_zero(struct text *text, const struct pseudo *file)
-{
-	(void)file;
-	text_print(text, "0\n");
-	return 0;
-}
-
-static int show_one(struct text *text, const struct pseudo *file)
-{
-	(void)file;
-	text_print(text, "1\n");
+	text_print(text, "%lu\n", file->node->number);
 	return 0;
 }
 
@@ -415,6 +379,10 @@ static ssize_t mounts_target(const struct pseudo *file, char *out, size_t size)
 	{                                                            \
 		.name = name_, .mode = S_IFREG | 0444, .show = show_ \
 	}
+#define NUMBER_FILE(name_, number_)                                                           \
+	{                                                                                     \
+		.name = name_, .mode = S_IFREG | 0444, .show = show_number, .number = number_ \
+	}
 
 static const struct pseudo_node random_files[] = {
         TEXT_FILE("boot_id", show_boot_id),
@@ -484,23 +452,23 @@ static int show_sem_limits(struct text *text, const struct pseudo *file)
 }
 
 static const struct pseudo_node sys_kernel_files[] = {
-        TEXT_FILE("cap_last_cap", show_cap_last_cap),
-        TEXT_FILE("dmesg_restrict", show_one),
+        NUMBER_FILE("cap_last_cap", CAPABILITY_LAST),
+        NUMBER_FILE("dmesg_restrict", 1),
         TEXT_FILE("hostname", show_hostname),
         TEXT_FILE("msgmax", show_ipc_limit),
         TEXT_FILE("msgmnb", show_ipc_limit),
         TEXT_FILE("msgmni", show_ipc_limit),
-        TEXT_FILE("ngroups_max", show_ngroups_max),
+        NUMBER_FILE("ngroups_max", 32),
         TEXT_FILE("osrelease", show_osrelease),
         TEXT_FILE("ostype", show_ostype),
         TEXT_FILE("pid_max", show_pid_max),
         {.name = "random", .mode = S_IFDIR | 0555, .children = random_files},
-        TEXT_FILE("randomize_va_space", show_zero), /* load addresses are fixed */
+        NUMBER_FILE("randomize_va_space", 0), /* load addresses are fixed */
         TEXT_FILE("sem", show_sem_limits),
         TEXT_FILE("shmall", show_ipc_limit),
         TEXT_FILE("shmmax", show_ipc_limit),
         TEXT_FILE("shmmni", show_ipc_limit),
-        TEXT_FILE("tainted", show_zero),
+        NUMBER_FILE("tainted", 0),
         TEXT_FILE("version", show_kernel_version),
         {.name = NULL},
 };
@@ -523,7 +491,7 @@ static int store_drop_caches(const struct pseudo *file, char *data, size_t lengt
 
 static const struct pseudo_node sys_vm_files[] = {
         {.name = "drop_caches", .mode = S_IFREG | 0200, .store = store_drop_caches},
-        TEXT_FILE("overcommit_memory", show_zero),
+        NUMBER_FILE("overcommit_memory", 0),
         {.name = NULL},
 };
 static const struct pseudo_node inotify_files[] = {
@@ -534,8 +502,8 @@ static const struct pseudo_node inotify_files[] = {
 };
 static const struct pseudo_node sys_fs_files[] = {
         {.name = "inotify", .mode = S_IFDIR | 0555, .children = inotify_files},
-        TEXT_FILE("nr_open", show_nr_open),
-        TEXT_FILE("pipe-max-size", show_pipe_max),
+        NUMBER_FILE("nr_open", FILE_TABLE_MAX),
+        NUMBER_FILE("pipe-max-size", PIPE_SIZE_USERS),
         {.name = NULL},
 };
 static const struct pseudo_node sys_folders[] = {
