@@ -7,10 +7,10 @@
 #include <pith/log.h>
 #include <pith/startup.h>
 
-#define TYPE_MASK     15
-#define FAMILY_SIZE   2
-#define CONTROL_MAX   20480
-#define LEVEL_SOCKET  1
+#define TYPE_MASK    15
+#define FAMILY_SIZE  2
+#define CONTROL_MAX  20480
+#define LEVEL_SOCKET 1
 
 enum { SCM_RIGHTS_ = 1, SCM_CREDENTIALS_ = 2 };
 
