@@ -28,7 +28,7 @@ struct mm {
 	uint64_t mmap_top;
 	uint64_t stack_limit; /* RLIMIT_STACK */
 	uint64_t address_limit, data_limit; /* RLIMIT_AS, RLIMIT_DATA, bytes */
-	size_t virtual_pages, data_pages;   /* the latter of regions that vma_is_data() */
+	size_t virtual_pages, virtual_peak, data_pages; /* the last of regions that vma_is_data() */
 	bool lock_future; /* mlockall(MCL_FUTURE) */
 };
 

@@ -187,7 +187,7 @@ static void take_over(struct exec *exec)
 		thread_release_memory(thread);
 	if (thread->tid != process->pid)
 		thread_set_tid(thread, process->pid);
-	process->mm = exec->mm;
+	process_change_mm(process, exec->mm);
 	exec->mm = NULL;
 	/* Before the old address space goes: a thread without one is stopped. */
 	if (!kernel_thread_bind(thread->private->kernel, process->mm->space))

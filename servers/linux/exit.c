@@ -128,8 +128,10 @@ void process_reap(struct process *process)
 {
 	struct process *parent = process->parent;
 
-	if (parent)
-		parent->child_time += process->user_time + process->child_time;
+	if (parent) {
+		usage_add(&parent->children_used, &process->used);
+		usage_add(&parent->children_used, &process->children_used);
+	}
 	process_free(process);
 }
 
@@ -198,8 +200,7 @@ void thread_exit(struct thread *thread)
 	thread_release_memory(thread); /* may wait: others may become the last before this one */
 	if (!--process->live_threads) {
 		process_release(process);
-		mm = process->mm;
-		process->mm = NULL;
+		mm = process_change_mm(process, NULL);
 		waitq_wake_all(&process->vfork_wait);
 	}
 	thread_stop_call(thread);

@@ -34,7 +34,7 @@ static struct vma *stack_grow(struct mm *mm, uint64_t address)
 		return NULL;
 	if (index && mm->regions.items[index - 1]->end + STACK_GUARD > start)
 		return NULL;
-	mm->virtual_pages += (vma->start - start) >> PAGE_BITS;
+	mm_account(mm, vma, (int64_t)((vma->start - start) >> PAGE_BITS));
 	vma->start = start;
 	return vma;
 }

@@ -101,36 +101,33 @@ long sys_setrlimit(struct thread *thread, const uint64_t arguments[6])
 
 /* ---- usage ---- */
 
-struct linux_rusage rusage_of(uint64_t cpu_time, const struct process *process)
+struct linux_rusage rusage_of(const struct usage *usage)
 {
-	struct linux_rusage usage = {.user_seconds = (int64_t)(cpu_time / 1000000000),
-	                             .user_microseconds = (int64_t)(cpu_time % 1000000000 / 1000)};
-
-	if (process) {
-		usage.minor_faults = (int64_t)process->minor_faults;
-		usage.major_faults = (int64_t)process->major_faults;
-		usage.maximum_resident = (int64_t)process_resident_pages((struct process *)process) * 4;
-	}
-	return usage;
+	return (struct linux_rusage){.user_seconds = (int64_t)(usage->cpu_time / 1000000000),
+	                             .user_microseconds = (int64_t)(usage->cpu_time % 1000000000 / 1000),
+	                             .maximum_resident = (int64_t)usage->peak_pages * (PAGE_SIZE / 1024),
+	                             .minor_faults = (int64_t)usage->minor_faults,
+	                             .major_faults = (int64_t)usage->major_faults,
+	                             .voluntary = (int64_t)usage->waits};
 }
 
 long sys_getrusage(struct thread *thread, const uint64_t arguments[6])
 {
-	struct process *process = thread->process;
-	struct linux_rusage usage;
+	struct usage usage = process_usage(thread->process);
+	struct linux_rusage out;
 
 	switch ((int)arguments[0]) {
 	case RUSAGE_SELF:
-		usage = rusage_of(process_cpu_time(process), process);
 		break;
 	case RUSAGE_CHILDREN:
-		usage = rusage_of(process->child_time, NULL);
+		usage = thread->process->children_used;
 		break;
-	case 1: /* RUSAGE_THREAD */
-		usage = rusage_of(kernel_thread_time(thread->private->kernel), process);
+	case 1: /* RUSAGE_THREAD; what else is not counted by thread */
+		usage.cpu_time = kernel_thread_time(thread->private->kernel);
 		break;
 	default:
 		return -EINVAL;
 	}
-	return copy_to_user(thread, arguments[1], &usage, sizeof(usage));
+	out = rusage_of(&usage);
+	return copy_to_user(thread, arguments[1], &out, sizeof(out));
 }

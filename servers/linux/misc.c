@@ -11,6 +11,7 @@
 #include <pith/object.h>
 #include <pith/startup.h>
 #include "capability.h"
+#include "load.h"
 #include "address_space.h"
 #include "syscall.h"
 #include "thread.h"
@@ -73,6 +74,8 @@ long sys_sysinfo(struct thread *thread, const uint64_t arguments[6])
 
 	for (struct process *process = process_first(); process; process = process_next(process))
 		info.processes = (uint16_t)(info.processes + process->thread_count);
+	for (int i = 0; i < 3; i++)
+		info.loads[i] = load_averages[i] * ((1u << SI_LOAD_SHIFT) / LOAD_ONE);
 	return copy_to_user(thread, arguments[0], &info, sizeof(info));
 }
 
@@ -81,7 +84,7 @@ long sys_times(struct thread *thread, const uint64_t arguments[6])
 	struct {
 		int64_t user, system, child_user, child_system;
 	} times = {.user = (int64_t)(process_cpu_time(thread->process) / TICK),
-	           .child_user = (int64_t)(thread->process->child_time / TICK)};
+	           .child_user = (int64_t)(thread->process->children_used.cpu_time / TICK)};
 
 	if (arguments[0] && copy_to_user(thread, arguments[0], &times, sizeof(times)))
 		return -EFAULT;

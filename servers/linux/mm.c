@@ -216,9 +216,19 @@ void mm_write_protect(struct inode *inode, uint64_t page_index)
 
 /* ---- figures ---- */
 
-size_t process_resident_pages(struct process *process)
+size_t process_resident_pages(const struct process *process)
 {
 	return process->mm ? process->mm->pages.pages : 0;
+}
+
+size_t process_peak_pages(const struct process *process)
+{
+	return process->mm ? process->mm->pages.peak : 0;
+}
+
+size_t process_virtual_peak(const struct process *process)
+{
+	return process->mm ? process->mm->virtual_peak : 0;
 }
 
 size_t mm_locked_pages(const struct mm *mm)
@@ -262,8 +272,8 @@ void mm_region_line(struct vma *vma, emit_text_t *emit, void *context)
 	int length;
 
 	mm_region_name(vma, name, sizeof(name));
-	length = snprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx 00:00 %lu%s%s\n", vma->start, vma->end,
-	                  vma->prot & PROT_READ ? 'r' : '-', vma->prot & PROT_WRITE ? 'w' : '-',
+	length = snprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx 00:00 %lu%s%s\n", vma->start,
+	                  vma->end, vma->prot & PROT_READ ? 'r' : '-', vma->prot & PROT_WRITE ? 'w' : '-',
 	                  vma->prot & PROT_EXEC ? 'x' : '-',
 	                  (vma->flags & (VMA_SHARED | VMA_VDSO)) == VMA_SHARED ? 's' : 'p',
 	                  vma->offset << PAGE_BITS, inode, *name ? "                    " : "", name);

@@ -99,7 +99,8 @@ bool page_map_set(struct page_map *map, uint64_t page, entry_t entry)
 		return false;
 	if (!(chunk->present & bit)) {
 		chunk->present |= bit;
-		map->pages++;
+		if (++map->pages > map->peak)
+			map->peak = map->pages;
 	}
 	chunk->entries[page % CHUNK_PAGES] = entry;
 	return true;

@@ -29,8 +29,8 @@ struct page_chunk {
 struct page_map {
 	struct page_chunk **chunks; /* by number, ascending */
 	uint32_t count, capacity;
-	uint32_t last; /* where the last search ended */
-	size_t pages;  /* entries that are not 0 */
+	uint32_t last;      /* where the last search ended */
+	size_t pages, peak; /* entries that are not 0, now and at most so far */
 };
 
 struct page_chunk *page_map_search(struct page_map *map, uint64_t number);

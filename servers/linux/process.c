@@ -183,14 +183,44 @@ int process_parent_pid(const struct process *process)
 	return process->pid == 1 ? 0 : 1;
 }
 
-uint64_t process_cpu_time(struct process *process)
+uint64_t process_cpu_time(const struct process *process)
 {
-	uint64_t time = process->user_time;
+	uint64_t time = process->used.cpu_time;
 
-	for (struct thread *thread = process->threads; thread; thread = thread->next_in_process)
+	for (const struct thread *thread = process->threads; thread; thread = thread->next_in_process)
 		if (thread->private->kernel)
 			time += kernel_thread_time(thread->private->kernel);
 	return time;
+}
+
+void usage_add(struct usage *sum, const struct usage *more)
+{
+	sum->cpu_time += more->cpu_time;
+	sum->minor_faults += more->minor_faults;
+	sum->major_faults += more->major_faults;
+	sum->waits += more->waits;
+	if (more->peak_pages > sum->peak_pages)
+		sum->peak_pages = more->peak_pages;
+}
+
+struct usage process_usage(const struct process *process)
+{
+	struct usage usage = process->used;
+	size_t peak = process_peak_pages(process);
+
+	usage.cpu_time = process_cpu_time(process);
+	if (peak > usage.peak_pages)
+		usage.peak_pages = peak;
+	return usage;
+}
+
+struct mm *process_change_mm(struct process *process, struct mm *mm)
+{
+	struct mm *old = process->mm;
+
+	process->used.peak_pages = process_usage(process).peak_pages;
+	process->mm = mm;
+	return old;
 }
 
 static bool thread_runs(const struct thread *thread)
@@ -198,14 +228,21 @@ static bool thread_runs(const struct thread *thread)
 	return !thread->fiber && !thread->private->exiting;
 }
 
-char process_state(struct process *process)
+char thread_state(const struct thread *thread)
+{
+	if (thread->process->signals->stopped)
+		return 'T';
+	return thread_runs(thread) || thread == current_thread() ? 'R' : 'S';
+}
+
+char process_state(const struct process *process)
 {
 	if (process->zombie)
 		return 'Z';
 	if (process->signals->stopped)
 		return 'T';
-	for (struct thread *thread = process->threads; thread; thread = thread->next_in_process)
-		if (thread_runs(thread) || thread == current_thread())
+	for (const struct thread *thread = process->threads; thread; thread = thread->next_in_process)
+		if (thread_state(thread) == 'R')
 			return 'R';
 	return 'S';
 }
@@ -215,8 +252,7 @@ unsigned process_running_threads(const struct process *process)
 	unsigned count = 0;
 
 	for (const struct thread *thread = process->threads; thread; thread = thread->next_in_process)
-		count += !process->zombie && !process->signals->stopped &&
-		         (thread_runs(thread) || thread == current_thread());
+		count += !process->zombie && thread_state(thread) == 'R';
 	return count;
 }
 

@@ -40,6 +40,14 @@ struct rlimit64_pair {
 };
 
 /* A thread group. */
+/* What was used. */
+struct usage {
+	uint64_t cpu_time; /* ns */
+	uint64_t minor_faults, major_faults;
+	uint64_t waits;    /* of calls, for whatever */
+	size_t peak_pages; /* in memory at once, of the one who had most */
+};
+
 struct process {
 	struct process *next_all;   /* process_first(), process_next() */
 	int pid, pgid, sid;
@@ -60,8 +68,7 @@ struct process {
 	char *exe;                  /* path of the executable, malloc'd */
 	uint64_t arg_start, arg_end, env_start, env_end; /* user addresses, for /proc/PID/cmdline, environ */
 	uint64_t start_time;        /* ns since boot */
-	uint64_t user_time, child_time; /* ns: of exited threads; of waited-for children */
-	uint64_t minor_faults, major_faults;
+	struct usage used, children_used; /* of what has ended: its threads and programs; children that were waited for */
 	struct rlimit64_pair limits[16];
 	int nice;
 	struct waitq child_wait;    /* wait4 sleeps here */
@@ -106,13 +113,19 @@ struct process *process_next(struct process *process);
 struct process *process_find(int pid);
 struct thread *thread_find(int tid);
 /* Sum over live and exited threads, ns. */
-uint64_t process_cpu_time(struct process *process);
-size_t process_resident_pages(struct process *process);
+uint64_t process_cpu_time(const struct process *process); /* ns */
+struct usage process_usage(const struct process *process);
+void usage_add(struct usage *sum, const struct usage *more);
+struct mm *process_change_mm(struct process *process, struct mm *mm); /* the old one, which is the caller's */
+size_t process_resident_pages(const struct process *process);
+size_t process_peak_pages(const struct process *process); /* of its present program */
+size_t process_virtual_peak(const struct process *process); /* pages */
 size_t process_virtual_size(struct process *process);
 /* Text of /proc/PID/maps appended by emit. */
 void process_maps(struct process *process, void (*emit)(void *context, const char *text, size_t length), void *context);
 /* One character of /proc/PID/stat: R S D T Z */
-char process_state(struct process *process);
+char process_state(const struct process *process);
+char thread_state(const struct thread *thread);
 unsigned process_running_threads(const struct process *process);
 bool process_may_inspect(const struct thread *thread, const struct process *target);
 /* Others may look into a process, and its parent's death may signal it, only if it has not become somebody else. */

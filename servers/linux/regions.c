@@ -22,6 +22,8 @@ bool mm_may_grow(const struct mm *mm, uint32_t prot, uint32_t flags, uint64_t pa
 void mm_account(struct mm *mm, const struct vma *vma, int64_t pages)
 {
 	mm->virtual_pages += (size_t)pages;
+	if (mm->virtual_pages > mm->virtual_peak)
+		mm->virtual_peak = mm->virtual_pages;
 	if (vma_is_data(vma->prot, vma->flags))
 		mm->data_pages += (size_t)pages;
 }

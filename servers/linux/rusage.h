@@ -13,4 +13,4 @@ struct linux_rusage {
 };
 _Static_assert(sizeof(struct linux_rusage) == 144, "struct rusage");
 
-struct linux_rusage rusage_of(uint64_t cpu_time, const struct process *process);
+struct linux_rusage rusage_of(const struct usage *usage);

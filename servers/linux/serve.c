@@ -159,16 +159,18 @@ static void serve_fault(struct thread *thread)
 	/* What is there beyond the user's addresses is not told. */
 	uint64_t error_code = (access & FAULT_PRESENT || address >= USER_END ? 1 : 0) |
 	                      (access & FAULT_WRITE ? 2 : 0) | 4 | (access & FAULT_EXECUTE ? 16 : 0);
+	struct usage *used = &thread->process->used;
+	uint64_t waits = used->waits; /* nobody else adds to them unless this fault waits */
 	enum fault_result result;
 	bool map;
 
-	thread->process->minor_faults++;
 	while ((result = fault_handle(thread->process->mm, address, (unsigned)access, &map)) ==
 	       FAULT_NO_MEMORY) {
 		oom_kill();
 		if (own->exiting)
 			return;
 	}
+	*(used->waits == waits ? &used->minor_faults : &used->major_faults) += 1;
 	if (result == FAULT_OK && map) {
 		own->delivery->info = ANSWER_MAPS; /* the address stays where it is */
 	} else if (result == FAULT_NO_REGION) {

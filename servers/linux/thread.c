@@ -85,7 +85,7 @@ void thread_destroy(struct thread *thread)
 	*link = thread->next_in_process;
 	process->thread_count--;
 	thread_total--;
-	process->user_time += kernel_thread_time(thread->private->kernel);
+	process->used.cpu_time += kernel_thread_time(thread->private->kernel);
 	kernel_thread_release(thread->private->kernel);
 	signal_queue_flush(&thread->private->pending, ~0ul);
 	free(thread);

@@ -138,6 +138,8 @@ int wait_suspend(bool interruptible, deadline_t deadline)
 	if (deadline != DEADLINE_NEVER && !deadline_set(&context->deadline, deadline))
 		return -ENOMEM;
 	context->suspended = true;
+	if (context->thread)
+		context->thread->process->used.waits++;
 	while (!context->woken && !context->timed_out && !interrupted(context))
 		fiber_suspend();
 	context->suspended = false;

@@ -21,7 +21,7 @@ struct wait_news {
 	int pid, code, status; /* code: CLD_*; status: as siginfo has it */
 	int wait_status;       /* as wait4 has it */
 	uint32_t uid;
-	uint64_t cpu_time;
+	struct usage usage;
 };
 
 static bool matches(const struct process *child, const struct wait_request *request)
@@ -48,7 +48,8 @@ static bool child_news(struct process *child, const struct wait_request *request
 	*news = (struct wait_news){.pid = child->pid, .uid = child->credentials.uid};
 	if (child->zombie && request->options & WEXITED) {
 		note_exit(child, news);
-		news->cpu_time = child->user_time + child->child_time;
+		news->usage = child->used;
+		usage_add(&news->usage, &child->children_used);
 		if (!keep)
 			process_reap(child);
 		return true;
@@ -118,7 +119,7 @@ long sys_wait4(struct thread *thread, const uint64_t arguments[6])
 	result = wait_for_child(thread, &request, &news);
 	if (result <= 0)
 		return result;
-	usage = rusage_of(news.cpu_time, NULL);
+	usage = rusage_of(&news.usage);
 	if (arguments[1] && copy_to_user(thread, arguments[1], &news.wait_status, sizeof(int)))
 		return -EFAULT;
 	if (arguments[3] && copy_to_user(thread, arguments[3], &usage, sizeof(usage)))
@@ -181,7 +182,7 @@ long sys_waitid(struct thread *thread, const uint64_t arguments[6])
 		                              .pid = news.pid,
 		                              .uid = news.uid,
 		                              .status = news.status};
-		usage = rusage_of(news.cpu_time, NULL);
+		usage = rusage_of(&news.usage);
 		if (arguments[4] && copy_to_user(thread, arguments[4], &usage, sizeof(usage)))
 			return -EFAULT;
 	}

@@ -269,6 +269,98 @@ static void many(void)
 	printf("%d of 200 forks\n", good);
 }
 
+/* ---- what was used ---- */
+
+#define TOUCHED (12l << 20)
+
+static void use(void)
+{
+	char *memory = mmap(NULL, TOUCHED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (long i = 0; i < TOUCHED; i += 4096)
+		memory[i] = 1;
+	munmap(memory, TOUCHED);
+	usleep(1000);
+}
+
+static long status_kib(const char *path, const char *name)
+{
+	char line[256];
+	long value = -1;
+	FILE *file = fopen(path, "r");
+	while (file && fgets(line, sizeof line, file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = strtol(line + strlen(name), NULL, 10);
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* The 14th and 15th fields of stat: CPU time in ticks. */
+static long stat_time(const char *path)
+{
+	char text[1024] = "", *field;
+	int fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof text - 1) < 0)
+		return -1;
+	close(fd);
+	field = strrchr(text, ')');
+	for (int i = 0; field && i < 12; i++)
+		field = strchr(field + 1, ' ');
+	return field ? strtol(field, &field, 10) + strtol(field, NULL, 10) : -1;
+}
+
+static void *idle(void *path)
+{
+	sprintf(path, "/proc/self/task/%d/stat", (int)gettid());
+	pause();
+	return NULL;
+}
+
+static void usage_of_threads(void)
+{
+	static char path[64];
+	pthread_t thread;
+	pthread_create(&thread, NULL, idle, path);
+	struct timespec used = {0};
+	while (used.tv_sec == 0 && used.tv_nsec < 300000000)
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	long all = stat_time("/proc/self/stat"), other = stat_time(path);
+	TELL(all >= 20);
+	TELL(other >= 0 && other < 10);
+}
+
+static void usage(void)
+{
+	struct rusage one, sum;
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		use();
+		TELL(status_kib("/proc/self/status", "VmHWM:") >= TOUCHED / 1024);
+		TELL(status_kib("/proc/self/status", "VmPeak:") >= TOUCHED / 1024);
+		TELL(status_kib("/proc/self/status", "VmRSS:") < TOUCHED / 1024);
+		TELL(getrusage(RUSAGE_SELF, &one) == 0 && one.ru_maxrss >= TOUCHED / 1024);
+		TELL(one.ru_nvcsw > 0);
+		if (fork() == 0)
+			execl(self, self, "argument", "exit", "3", NULL);
+		wait(NULL);
+		_exit(0);
+	}
+	TELL(wait4(pid, &status, 0, &one) == pid);
+	TELL(one.ru_maxrss >= TOUCHED / 1024 && one.ru_maxrss < 2 * TOUCHED / 1024);
+	TELL(one.ru_minflt > 0);
+	TELL(getrusage(RUSAGE_CHILDREN, &sum) == 0 && sum.ru_maxrss >= one.ru_maxrss);
+	TELL(sum.ru_minflt >= one.ru_minflt);
+	/* a program that follows another in the same process does not take the peak away */
+	pid = fork();
+	if (pid == 0) {
+		use();
+		execl(self, self, "argument", "exit", "0", NULL);
+	}
+	TELL(wait4(pid, &status, 0, &one) == pid && one.ru_maxrss >= TOUCHED / 1024);
+	show_child("usage of threads", usage_of_threads);
+}
+
 static int as_argument(int count_, char **arguments)
 {
 	if (count_ > 1 && strcmp(arguments[0], "exit") == 0)
@@ -297,6 +389,7 @@ int main(int argc, char **argv)
 	show_child("exit from a thread", exit_from_thread);
 	show_child("limits", limits);
 	many();
+	usage();
 	char name[16] = "";
 	SHOW(prctl(PR_SET_NAME, "renamed"));
 	SHOW(prctl(PR_GET_NAME, name));

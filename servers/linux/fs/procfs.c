@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
 #include "capability.h"
-#include "deadline.h"
 #include "fs/notify.h"
 #include "fs/pipe.h"
 #include "fs/procfs.h"
 #include "ipc/ipc.h"
+#include "load.h"
 #include "random.h"
 #include <pith/startup.h>
 #include <cpuid.h>
@@ -22,13 +22,13 @@ static unsigned count_processes(char state)
 	return count;
 }
 
-/* CPU time of all processes that ever were; what the ended ones used is in their parents' child_time. */
+/* CPU time of all processes that ever were; what the ended ones used is in their parents' children_used. */
 static uint64_t processes_cpu_time(void)
 {
 	static uint64_t highest; /* an orphan's share is nobody's: the sum must not go back */
 	uint64_t sum = 0;
 	for (struct process *process = process_first(); process != NULL; process = process_next(process))
-		sum += process_cpu_time(process) + process->child_time;
+		sum += process_cpu_time(process) + process->children_used.cpu_time;
 	if (sum > highest)
 		highest = sum;
 	return highest;
@@ -69,8 +69,8 @@ static int show_vmstat(struct text *text, const struct pseudo *file)
 	(void)file;
 	uint64_t minor = 0, major = 0;
 	for (struct process *process = process_first(); process != NULL; process = process_next(process)) {
-		minor += process->minor_faults;
-		major += process->major_faults;
+		minor += process->used.minor_faults;
+		major += process->used.major_faults;
 	}
 	text_print(text, "nr_free_pages %zu\nnr_file_pages %zu\nnr_dirty %zu\n", pages_free(),
 	           page_cache_pages(), pages_dirty());
@@ -109,43 +109,6 @@ static int show_uptime(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
-/* ---- load averages: as Linux has them, with the same numbers ---- */
-
-#define LOAD_ONE    2048 /* fixed point */
-#define LOAD_PERIOD 5000000000ull
-
-static uint64_t loads[3];
-
-static void threads_count(unsigned *running, unsigned *all)
-{
-	*running = *all = 0;
-	for (struct process *process = process_first(); process != NULL; process = process_next(process)) {
-		*running += process_running_threads(process);
-		*all += process->thread_count;
-	}
-}
-
-static void load_sample(struct deadline *deadline)
-{
-	static const uint64_t decays[3] = {1884, 2014, 2037}; /* exp(-5 s / 1, 5, 15 min) */
-	unsigned running, all;
-	threads_count(&running, &all);
-	uint64_t active = (uint64_t)running * LOAD_ONE;
-	for (int i = 0; i < 3; i++) {
-		uint64_t sum = loads[i] * decays[i] + active * (LOAD_ONE - decays[i]);
-		loads[i] = (sum + (active >= loads[i] ? LOAD_ONE - 1 : 0)) / LOAD_ONE;
-	}
-	/* who comes late takes what there is now for the samples that were missed */
-	deadline_set(deadline, deadline->when + LOAD_PERIOD);
-}
-
-static void loads_begin(void)
-{
-	static struct deadline next = {.fire = load_sample};
-	if (next.when == 0)
-		deadline_set(&next, time_now() + LOAD_PERIOD);
-}
-
 static int show_loadavg(struct text *text, const struct pseudo *file)
 {
 	(void)file;
@@ -155,7 +118,7 @@ static int show_loadavg(struct text *text, const struct pseudo *file)
 		if ((unsigned)process->pid > last)
 			last = (unsigned)process->pid;
 	for (int i = 0; i < 3; i++) {
-		uint64_t load = loads[i] + LOAD_ONE / 200;
+		uint64_t load = load_averages[i] + LOAD_ONE / 200;
 		text_print(text, "%lu.%02lu ", load / LOAD_ONE, load % LOAD_ONE * 100 / LOAD_ONE);
 	}
 	text_print(text, "%u/%u %u\n", running, all, last);
@@ -544,6 +507,6 @@ static const struct pseudo_node proc_root = {
 int proc_mount(const char *source, const char *options, struct superblock **out)
 {
 	(void)options;
-	loads_begin();
+	load_begin();
 	return pseudo_mount("proc", &proc_root, source, 0x9fa0, out);
 }

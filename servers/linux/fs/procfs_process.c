@@ -56,18 +56,25 @@ static const char *comm_of(const struct pseudo *file, struct process *process)
 	return thread != NULL ? thread->comm : process->comm;
 }
 
-static int show_stat(struct text *text, const struct pseudo *file)
+static char state_of(const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
+	const struct thread *thread = file->sub != 0 ? thread_of(file, process) : NULL;
+	return thread != NULL ? thread_state(thread) : process_state(process);
+}
+
+static int show_stat(struct text *text, const struct pseudo *file, struct process *process)
+{
+	struct thread *thread = file->sub != 0 ? thread_of(file, process) : NULL;
+	struct usage used = process_usage(process), *children = &process->children_used;
 	uint64_t tty = process->tty != NULL ? tty_device_number(process->tty) : 0;
 	int foreground = process->tty != NULL ? tty_foreground_group(process->tty) : -1;
-	text_print(text, "%d (%s) %c %d %d %d %d %d 0 %lu 0 %lu 0 %lu 0 %lu 0 ",
-	           file->sub != 0 ? file->sub : process->pid, comm_of(file, process), process_state(process),
+	if (thread != NULL)
+		used.cpu_time = kernel_thread_time(thread->private->kernel);
+	text_print(text, "%d (%s) %c %d %d %d %d %d 0 %lu %lu %lu %lu %lu 0 %lu 0 ",
+	           file->sub != 0 ? file->sub : process->pid, comm_of(file, process), state_of(file, process),
 	           process->parent != NULL ? process->parent->pid : 0, process->pgid, process->sid, (int)tty,
-	           foreground, process->minor_faults, process->major_faults, ticks(process_cpu_time(process)),
-	           ticks(process->child_time));
+	           foreground, used.minor_faults, children->minor_faults, used.major_faults,
+	           children->major_faults, ticks(used.cpu_time), ticks(children->cpu_time));
 	text_print(text, "%d %d %u 0 %lu %zu %zu %lu ", 20 + process->nice, process->nice,
 	           process->thread_count, ticks(process->start_time), process_virtual_size(process),
 	           process_resident_pages(process), UINT64_MAX);
@@ -78,12 +85,10 @@ static int show_stat(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
-static int show_statm(struct text *text, const struct pseudo *file)
+static int show_statm(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
 	struct memory_figures memory;
+	(void)file;
 	memory_figures(process, &memory);
 	text_print(text, "%zu %zu %zu %zu 0 %zu 0\n", process_virtual_size(process) / PAGE_SIZE,
 	           memory.resident.pages, memory.resident.file + memory.resident.shared_memory, memory.code,
@@ -127,9 +132,11 @@ static void show_memory_figures(struct text *text, struct process *process)
 		const char *name;
 		size_t pages;
 	} lines[] = {
+	        {"VmPeak", process_virtual_peak(process)},
 	        {"VmSize", process_virtual_size(process) / PAGE_SIZE},
 	        {"VmLck", memory.locked},
 	        {"VmPin", 0},
+	        {"VmHWM", process_peak_pages(process)},
 	        {"VmRSS", memory.resident.pages},
 	        {"RssAnon", memory.resident.anonymous},
 	        {"RssFile", memory.resident.file},
@@ -144,11 +151,8 @@ static void show_memory_figures(struct text *text, struct process *process)
 		text_print(text, "%s:\t%8zu kB\n", lines[i].name, lines[i].pages * (PAGE_SIZE / 1024));
 }
 
-static int show_status(struct text *text, const struct pseudo *file)
+static int show_status(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
 	const struct credentials *c = &process->credentials;
 	struct thread *thread = thread_of(file, process);
 	struct process_facts facts;
@@ -156,7 +160,7 @@ static int show_status(struct text *text, const struct pseudo *file)
 	           "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:"
 	           "\t0\n",
 	           comm_of(file, process), process->fs != NULL ? process->fs->umask : 0,
-	           state_text(process_state(process)), process->pid,
+	           state_text(state_of(file, process)), process->pid,
 	           file->sub != 0 ? file->sub : process->pid,
 	           process->parent != NULL ? process->parent->pid : 0);
 	text_print(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", c->uid,
@@ -176,14 +180,13 @@ static int show_status(struct text *text, const struct pseudo *file)
 		cpu_list(text, cpus);
 		text_add(text, "\n", 1);
 	}
+	text_print(text, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t0\n",
+	           process->used.waits);
 	return 0;
 }
 
-static int show_comm(struct text *text, const struct pseudo *file)
+static int show_comm(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
 	text_print(text, "%s\n", comm_of(file, process));
 	return 0;
 }
@@ -205,21 +208,14 @@ static int show_memory(struct text *text, const struct pseudo *file, uint64_t st
 	return 0;
 }
 
-static int show_cmdline(struct text *text, const struct pseudo *file)
+static int show_cmdline(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
 	return show_memory(text, file, process->arg_start, process->arg_end);
 }
 
-static int show_environ(struct text *text, const struct pseudo *file)
+static int show_environ(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
-	int error = may_inspect(process);
-	return error != 0 ? error : show_memory(text, file, process->env_start, process->env_end);
+	return show_memory(text, file, process->env_start, process->env_end);
 }
 
 static void emit_text(void *context, const char *data, size_t length)
@@ -227,57 +223,41 @@ static void emit_text(void *context, const char *data, size_t length)
 	text_add(context, data, length);
 }
 
-static int show_maps(struct text *text, const struct pseudo *file)
+static int show_maps(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
-	int error = may_inspect(process);
-	if (error == 0 && process->mm != NULL)
-		process_maps(process, emit_text, text);
-	return error;
+	(void)file;
+	process_maps(process, emit_text, text);
+	return 0;
 }
 
-static int show_smaps_by(struct text *text, const struct pseudo *file,
-                         void (*show)(const struct process *, emit_text_t *, void *))
+static int show_smaps(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
-	int error = may_inspect(process);
-	if (error == 0 && process->mm != NULL)
-		show(process, emit_text, text);
-	return error;
+	(void)file;
+	memory_regions(process, emit_text, text);
+	return 0;
 }
 
-static int show_smaps(struct text *text, const struct pseudo *file)
+static int show_smaps_rollup(struct text *text, const struct pseudo *file, struct process *process)
 {
-	return show_smaps_by(text, file, memory_regions);
-}
-
-static int show_smaps_rollup(struct text *text, const struct pseudo *file)
-{
-	return show_smaps_by(text, file, memory_rollup);
+	(void)file;
+	memory_rollup(process, emit_text, text);
+	return 0;
 }
 
 /* On Linux's scale: 0 to 2000, 667 for a process that holds nothing. */
-static int show_oom_score(struct text *text, const struct pseudo *file)
+static int show_oom_score(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
 	long points = 0;
+	(void)file;
 	if (process->oom_adjust > OOM_ADJUST_NEVER)
 		points = (1000 + oom_badness(process) * 1000 / (long)pages_total()) * 2 / 3;
 	text_print(text, "%ld\n", points > 0 ? points : 0);
 	return 0;
 }
 
-static int show_oom_adjust(struct text *text, const struct pseudo *file)
+static int show_oom_adjust(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
+	(void)file;
 	text_print(text, "%d\n", process->oom_adjust);
 	return 0;
 }
@@ -303,31 +283,32 @@ static int store_oom_adjust(const struct pseudo *file, char *data, size_t length
 	return 0;
 }
 
-static int show_personality(struct text *text, const struct pseudo *file)
-{
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
-	text_print(text, "%08x\n", process->personality);
-	return may_inspect(process);
-}
-
-static int show_mounts(struct text *text, const struct pseudo *file)
+static int show_personality(struct text *text, const struct pseudo *file, struct process *process)
 {
 	(void)file;
+	text_print(text, "%08x\n", process->personality);
+	return 0;
+}
+
+static int show_mounts(struct text *text, const struct pseudo *file, struct process *process)
+{
+	(void)file;
+	(void)process;
 	mounts_text(text, current_thread(), false);
 	return 0;
 }
 
-static int show_mountinfo(struct text *text, const struct pseudo *file)
+static int show_mountinfo(struct text *text, const struct pseudo *file, struct process *process)
 {
 	(void)file;
+	(void)process;
 	mounts_text(text, current_thread(), true);
 	return 0;
 }
 
-static int show_limits(struct text *text, const struct pseudo *file)
+static int show_limits(struct text *text, const struct pseudo *file, struct process *process)
 {
+	(void)file;
 	static const struct {
 		const char *name, *unit;
 	} names[16] = {
@@ -340,9 +321,6 @@ static int show_limits(struct text *text, const struct pseudo *file)
 	        {"Max msgqueue size", "bytes"},  {"Max nice priority", ""},
 	        {"Max realtime priority", ""},   {"Max realtime timeout", "us"},
 	};
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
 	text_print(text, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
 	for (int i = 0; i < 16; i++) {
 		char value[2][24] = {"unlimited", "unlimited"};
@@ -571,10 +549,27 @@ bool process_next_number(const struct pseudo *directory, unsigned *number, char 
 	return best >= 0;
 }
 
-#define PROCESS_FILE(name_, mode_, show_)                                                       \
-	{                                                                                       \
-		.name = name_, .mode = S_IFREG | (mode_), .show = show_, .owner = process_owner \
+struct process_show {
+	int (*show)(struct text *text, const struct pseudo *file, struct process *process);
+	bool private; /* for those only who may look into the process */
+};
+
+static int show_of_process(struct text *text, const struct pseudo *file)
+{
+	struct process *process = process_of(file);
+	if (process == NULL)
+		return -ESRCH;
+	int error = file->node->process->private ? may_inspect(process) : 0;
+	return error != 0 ? error : file->node->process->show(text, file, process);
+}
+
+#define PROCESS_FILE_OF(name_, mode_, show_, private_)                                           \
+	{                                                                                        \
+		.name = name_, .mode = S_IFREG | (mode_), .show = show_of_process,               \
+		.process = &(const struct process_show){show_, private_}, .owner = process_owner \
 	}
+#define PROCESS_FILE(name_, mode_, show_) PROCESS_FILE_OF(name_, mode_, show_, false)
+#define PRIVATE_FILE(name_, mode_, show_) PROCESS_FILE_OF(name_, mode_, show_, true)
 
 static const struct pseudo_node task_files[] = {
         PROCESS_FILE("comm", 0444, show_comm),
@@ -600,7 +595,7 @@ static const struct pseudo_node process_files[] = {
          .target = cwd_target,
          .follow = cwd_follow,
          .owner = process_owner},
-        PROCESS_FILE("environ", 0400, show_environ),
+        PRIVATE_FILE("environ", 0400, show_environ),
         {.name = "exe", .mode = S_IFLNK | 0777, .target = exe_target, .owner = process_owner},
         {.name = "fd",
          .mode = S_IFDIR | 0500,
@@ -615,23 +610,24 @@ static const struct pseudo_node process_files[] = {
          .next = descriptor_next,
          .owner = process_owner},
         PROCESS_FILE("limits", 0444, show_limits),
-        PROCESS_FILE("maps", 0444, show_maps),
+        PRIVATE_FILE("maps", 0444, show_maps),
         PROCESS_FILE("mountinfo", 0444, show_mountinfo),
         PROCESS_FILE("mounts", 0444, show_mounts),
         PROCESS_FILE("oom_score", 0444, show_oom_score),
         {.name = "oom_score_adj",
          .mode = S_IFREG | 0644,
-         .show = show_oom_adjust,
+         .show = show_of_process,
+         .process = &(const struct process_show){show_oom_adjust, false},
          .store = store_oom_adjust,
          .owner = process_owner},
-        PROCESS_FILE("personality", 0400, show_personality),
+        PRIVATE_FILE("personality", 0400, show_personality),
         {.name = "root",
          .mode = S_IFLNK | 0777,
          .target = root_target,
          .follow = root_follow,
          .owner = process_owner},
-        PROCESS_FILE("smaps", 0444, show_smaps),
-        PROCESS_FILE("smaps_rollup", 0444, show_smaps_rollup),
+        PRIVATE_FILE("smaps", 0444, show_smaps),
+        PRIVATE_FILE("smaps_rollup", 0444, show_smaps_rollup),
         PROCESS_FILE("stat", 0444, show_stat),
         PROCESS_FILE("statm", 0444, show_statm),
         PROCESS_FILE("status", 0444, show_status),

@@ -22,7 +22,10 @@ struct pseudo_node {
 	uint32_t mode;    /* type and permissions */
 	/* Regular files: the whole text. -errno. Called at open and again when read from the start. */
 	int (*show)(struct text *text, const struct pseudo *file);
-	uint64_t number; /* of a show that needs no more than that */
+	union { /* of a show that serves many files */
+		uint64_t number;
+		const struct process_show *process; /* procfs_process.c */
+	};
 	/* What one write brought, NUL-terminated: 0 or -errno */
 	int (*store)(const struct pseudo *file, char *data, size_t length);
 	/* Links: the target's length, or -errno */
