@@ -27,10 +27,12 @@ enum ext2_compatible {
 	EXT2_COMPAT_EXT_ATTR = 0x0008,
 	EXT2_COMPAT_RESIZE_INODE = 0x0010,
 	EXT2_COMPAT_DIR_INDEX = 0x0020,
+	EXT2_COMPAT_SPARSE_SUPER2 = 0x0200,
 };
 
 enum ext2_incompatible {
 	EXT2_INCOMPAT_FILETYPE = 0x0002,
+	EXT2_INCOMPAT_META_BG = 0x0010,
 };
 
 enum ext2_ro_compatible {
@@ -90,17 +92,20 @@ struct ext2_superblock {
 	uint8_t journal_backup_type;
 	uint16_t descriptor_size;
 	uint32_t mount_options;
-	uint32_t first_meta_group;
+	uint32_t first_meta_group; /* from this block of descriptors on, EXT2_INCOMPAT_META_BG holds */
 	uint32_t made_time;
 	uint32_t journal_blocks[17];
 	uint32_t blocks_count_high[3];
 	uint16_t extra_size_min;
 	uint16_t extra_size_want;
-	uint8_t unused[672];
+	uint8_t later_features[236]; /* ext4's */
+	uint32_t backup_groups[2];   /* of EXT2_COMPAT_SPARSE_SUPER2; 0: none */
+	uint8_t unused[428];
 };
 _Static_assert(sizeof(struct ext2_superblock) == 1024, "superblock");
 _Static_assert(offsetof(struct ext2_superblock, last_orphan) == 0xe8, "superblock");
 _Static_assert(offsetof(struct ext2_superblock, extra_size_min) == 0x15c, "superblock");
+_Static_assert(offsetof(struct ext2_superblock, backup_groups) == 0x24c, "superblock");
 
 struct ext2_group {
 	uint32_t block_bitmap;

@@ -64,7 +64,9 @@ struct filesystem {
 	uint8_t *pending_scratch;                /* a bitmap */
 	uint32_t pending_groups[2];              /* bitmaps of each generation */
 	uint64_t dropped_blocks, dropped_inodes; /* of files that are gone, not counted as free yet */
-	bool mounted, read_only, failed, filetype, sparse_super;
+	bool mounted, read_only, failed, filetype, sparse_super, two_backups;
+	uint32_t backup_groups[2]; /* with copies of the superblock, if two_backups */
+	uint32_t first_meta_group, front_descriptor_blocks; /* what meta_bg does not spread; UINT32_MAX and all without it */
 	bool was_clean; /* the disk, before it was mounted */
 	bool restored;  /* taken over whole from a predecessor */
 	uint32_t generation;
@@ -118,6 +120,7 @@ uint32_t group_first_block(const struct filesystem *fs, uint32_t group);
 uint32_t group_block_count(const struct filesystem *fs, uint32_t group);
 uint32_t group_super_blocks(const struct filesystem *fs,
                             uint32_t group); /* superblock, descriptors and reserve at its start */
+uint32_t group_descriptor_block(const struct filesystem *fs, uint32_t index); /* where each block of descriptors lies */
 /* May a file own all of these blocks? false for numbers out of range and for the file system's own blocks. */
 bool blocks_are_data(struct filesystem *fs, uint32_t first, uint32_t count);
 int groups_check(struct filesystem *fs);

@@ -5,16 +5,23 @@
 
 #include "ext2.h"
 
+/* The descriptors of so many groups fill a block; with meta_bg it lies in the first of them, with copies in
+ * the second and the last. */
+static uint32_t meta_group_size(const struct filesystem *fs)
+{
+	return fs->block_size / sizeof(struct ext2_group);
+}
+
 struct ext2_group *group_descriptor(struct filesystem *fs, uint32_t group)
 {
-	uint32_t per_block = fs->block_size / sizeof(struct ext2_group);
+	uint32_t per_block = meta_group_size(fs);
 
 	return (struct ext2_group *)fs->descriptor_buffers[group / per_block]->data + group % per_block;
 }
 
 void group_dirty(struct filesystem *fs, uint32_t group)
 {
-	uint32_t per_block = fs->block_size / sizeof(struct ext2_group);
+	uint32_t per_block = meta_group_size(fs);
 
 	buffer_dirty(&fs->cache, fs->descriptor_buffers[group / per_block], BUFFER_SUPER);
 }
@@ -41,13 +48,29 @@ static bool is_power_of(uint32_t value, uint32_t base)
 
 static bool group_has_super(const struct filesystem *fs, uint32_t group)
 {
+	if (fs->two_backups)
+		return !group || group == fs->backup_groups[0] || group == fs->backup_groups[1];
 	return !fs->sparse_super || group <= 1 || is_power_of(group, 3) || is_power_of(group, 5) ||
 	       is_power_of(group, 7);
 }
 
 uint32_t group_super_blocks(const struct filesystem *fs, uint32_t group)
 {
-	return group_has_super(fs, group) ? 1 + fs->descriptor_blocks + fs->reserved_descriptor_blocks : 0;
+	uint32_t size = meta_group_size(fs), index = group % size;
+	uint32_t super = group_has_super(fs, group) ? 1 : 0;
+
+	if (group / size < fs->first_meta_group)
+		return super * (1 + fs->front_descriptor_blocks + fs->reserved_descriptor_blocks);
+	return super + (index <= 1 || index == size - 1 ? 1 : 0);
+}
+
+uint32_t group_descriptor_block(const struct filesystem *fs, uint32_t index)
+{
+	uint32_t group = index * meta_group_size(fs);
+
+	if (index < fs->first_meta_group)
+		return (fs->block_size == 1024 ? 1 : 0) + 1 + index;
+	return group_first_block(fs, group) + (group_has_super(fs, group) ? 1 : 0);
 }
 
 static bool overlaps(uint32_t a, uint32_t a_count, uint32_t b, uint32_t b_count)

@@ -9,7 +9,7 @@
 
 #include "ext2.h"
 
-#define INCOMPAT_KNOWN EXT2_INCOMPAT_FILETYPE
+#define INCOMPAT_KNOWN (EXT2_INCOMPAT_FILETYPE | EXT2_INCOMPAT_META_BG)
 #define RO_KNOWN       (EXT2_RO_SPARSE_SUPER | EXT2_RO_LARGE_FILE)
 #define MAGIC_STATFS   0xef53
 
@@ -135,9 +135,20 @@ static int super_check_geometry(struct filesystem *fs, const struct ext2_superbl
 	fs->descriptor_blocks =
 	        (uint32_t)((fs->group_count * sizeof(struct ext2_group) + fs->block_size - 1) /
 	                   fs->block_size);
+	fs->first_meta_group = UINT32_MAX;
+	fs->front_descriptor_blocks = fs->descriptor_blocks;
+	if (super->revision && super->incompatible & EXT2_INCOMPAT_META_BG) {
+		fs->first_meta_group = super->first_meta_group;
+		if (fs->first_meta_group < fs->descriptor_blocks)
+			fs->front_descriptor_blocks = fs->first_meta_group;
+	}
 	if (super->revision && super->compatible & EXT2_COMPAT_RESIZE_INODE)
 		fs->reserved_descriptor_blocks = super->reserved_descriptor_blocks;
-	if (fs->descriptor_blocks + fs->reserved_descriptor_blocks >= fs->blocks_per_group)
+	if (super->revision && super->compatible & EXT2_COMPAT_SPARSE_SUPER2) {
+		fs->two_backups = true;
+		memcpy(fs->backup_groups, super->backup_groups, sizeof(fs->backup_groups));
+	}
+	if (fs->front_descriptor_blocks + fs->reserved_descriptor_blocks >= fs->blocks_per_group)
 		return refuse(EUCLEAN, "impossible number of descriptor blocks in the superblock");
 	return 0;
 }
@@ -171,7 +182,7 @@ static int load_descriptors(struct filesystem *fs)
 	if (!fs->descriptor_buffers)
 		return ENOMEM;
 	for (uint32_t i = 0; i < fs->descriptor_blocks; i++) {
-		error = buffer_get(&fs->cache, super_block + 1 + i, &fs->descriptor_buffers[i]);
+		error = buffer_get(&fs->cache, group_descriptor_block(fs, i), &fs->descriptor_buffers[i]);
 		if (error)
 			return refuse(error, "the block group descriptors cannot be read");
 	}

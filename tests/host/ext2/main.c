@@ -49,6 +49,8 @@ static const char *const shapes[] = {
         "-b 1024 -I 128 -O ^filetype,^dir_index",
         "-b 4096 -O ^resize_inode,^sparse_super",
         "-b 1024 -r 0 -O none",
+        "-b 1024 -O meta_bg,^resize_inode -g 256",
+        "-b 1024 -g 512 -O sparse_super2,^resize_inode",
         "-b 1024 -g 1024 -N 2048 -E hash_seed=12345678-1234-1234-1234-123456789abc",
 };
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
