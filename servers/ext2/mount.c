@@ -93,7 +93,9 @@ static int super_check_geometry(struct filesystem *fs, const struct ext2_superbl
 {
 	uint64_t sectors;
 
-	if (super->log_block_size > 2)
+	if (super->log_block_size > 2 && super->log_block_size <= 6)
+		return refuse(EINVAL, "blocks of more than 4 KiB");
+	if (super->log_block_size > 6)
 		return refuse(EUCLEAN, "impossible block size in the superblock");
 	fs->block_bits = 10 + super->log_block_size;
 	fs->block_size = 1u << fs->block_bits;

@@ -79,6 +79,7 @@ void exec_channel_fail(const char *format, ...)
 	if (length > (int)sizeof(text) - 1)
 		length = sizeof(text) - 1;
 	log_error("exec: %s", text);
+	mounts_end_all(); /* the disks are left as after any other end */
 	frame_send(EXEC_ERROR, text, (size_t)length);
 	while (!serial_output_empty())
 		waitq_wait(&exec.output_wait, false, DEADLINE_NEVER);
@@ -418,18 +419,11 @@ void exec_channel_init(void)
 	exec.consumed = STDIN_SIZE; /* the first credit */
 }
 
-/* After a restart: the program is gone. What is left to do is to leave the disks as after any other end. */
-static void end_of_successor(void)
-{
-	mounts_end_all();
-	exec_channel_fail("the component `linux` was restarted, the program went with it");
-}
-
 void exec_channel_run(void)
 {
 	struct exec_program program;
 	if (startup()->generation > 0)
-		end_of_successor();
+		exec_channel_fail("the component `linux` was restarted, the program went with it");
 	frame_send(EXEC_READY, "", 0);
 	give_credit();
 	while (!exec.started && !exec.failed)

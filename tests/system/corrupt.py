@@ -3,10 +3,11 @@
 
 import os
 import random
+import re
 import shutil
 import struct
 
-from support import SEED, check, equal, file_path, full, make_disk, pith, run, seconds, shell, write_file
+from support import SEED, check, equal, file_path, fsck, full, make_disk, pith, run, seconds, shell, write_file
 
 DISKS, DISKS_OF_A_SAMPLE = 12, 6  # that one machine works on
 
@@ -203,5 +204,17 @@ def test_refused():
         image.save()
         result = pith("true", disk=[image.path], timeout=60)
         check(result.status == 125 and b"corrupt" in result.stderr, f"{name}: status {result.status}", result.stderr)
+        check(b"Structure needs cleaning" in result.stderr, name, result.stderr)
         with open(image.path, "rb") as f:
             equal(f.read(), bytes(image.data), f"{name}: the disk afterwards")
+
+
+def test_refused_beside_a_good_one():
+    """The other disk is unmounted although no program ever ran."""
+    good, bad = make_disk("good.img", "8M"), make_disk("bad.img", "8M")
+    run(["debugfs", "-w", "-R", "feature +extents", bad]).ok()
+    result = pith("true", disk=[f"{good}:/mnt/a", f"{bad}:/mnt/b"], timeout=60)
+    check(result.status == 125 and b"disk 2 cannot be mounted on /mnt/b" in result.stderr, "the refusal", result.status, result.stderr)
+    state = re.search(rb"Filesystem state: *(.*)", run(["dumpe2fs", "-h", good]).ok().stdout)
+    equal(state.group(1), b"clean", "the good disk")
+    fsck(good)

@@ -27,6 +27,12 @@ enum inode_flags {
 	INODE_STALE = 1 << 4,    /* of a directory: the file system knows its size and times better */
 };
 
+/* Of a negative one. musl has no words for the one that broken disks bring. */
+static inline const char *error_name(int error)
+{
+	return error == -EUCLEAN ? "Structure needs cleaning" : strerror(-error);
+}
+
 /* ---- file systems ---- */
 struct new_inode { /* what create makes */
 	uint32_t mode, uid, gid;

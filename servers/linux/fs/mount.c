@@ -294,7 +294,7 @@ long sys_umount2(struct thread *thread, const uint64_t arguments[6])
 		return -EBUSY; /* the system's root */
 	error = superblock_sync(mount->superblock);
 	if (error != 0)
-		log_warning("umount: write-back failed: %s", strerror(-error));
+		log_warning("umount: write-back failed: %s", error_name(error));
 	error = mount_end(mount);
 	if (error == -EBUSY && arguments[1] & LINUX_MNT_DETACH) {
 		mount_detach(mount);
@@ -375,6 +375,6 @@ void mounts_end_all(void)
 		superblock_sync(mount->superblock);
 		int error = mount->superblock->operations->unmount(mount->superblock);
 		if (error != 0 && error != -EBUSY)
-			log_error("%s: unmount: %s", mount->superblock->source, strerror(-error));
+			log_error("%s: unmount: %s", mount->superblock->source, error_name(error));
 	}
 }

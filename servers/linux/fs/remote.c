@@ -637,7 +637,7 @@ int remote_mount(unsigned channel, struct superblock **out)
 	if (error == 0)
 		error = remote_statfs(superblock, &fs);
 	if (error != 0) {
-		log_error("file system %u: %s", channel, strerror(-error));
+		log_error("file system %u: %s", channel, error_name(error));
 		inode_put(superblock->root);
 		free(superblock);
 		return error;

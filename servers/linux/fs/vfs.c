@@ -13,7 +13,7 @@ static void ensure_directory(const char *path)
 {
 	int error = vfs_mkdir(NULL, AT_FDCWD_LINUX, path, 0755);
 	if (error != 0 && error != -EEXIST)
-		log_warning("mkdir %s: %s", path, strerror(-error));
+		log_warning("mkdir %s: %s", path, error_name(error));
 }
 
 static void mount_or_warn(const char *path, const char *type)
@@ -21,7 +21,7 @@ static void mount_or_warn(const char *path, const char *type)
 	ensure_directory(path);
 	int error = mount_at(path, type, type, "");
 	if (error != 0)
-		log_error("mount %s on %s: %s", type, path, strerror(-error));
+		log_error("mount %s on %s: %s", type, path, error_name(error));
 }
 
 static int mount_disk(unsigned channel, const char *path)
@@ -55,8 +55,8 @@ static void mount_root(void)
 	if (error == 0)
 		return;
 	if (exec_mode)
-		exec_channel_fail("the root file system cannot be mounted: %s", strerror(-error));
-	fatal("the root file system cannot be mounted: %s", strerror(-error));
+		exec_channel_fail("the root file system cannot be mounted: %s", error_name(error));
+	fatal("the root file system cannot be mounted: %s", error_name(error));
 }
 
 static void mount_configured(void)
@@ -69,10 +69,10 @@ static void mount_configured(void)
 		int error = mount_disk(channel, path);
 		if (error == 0)
 			continue;
-		log_error("disk %u on %s: %s", channel, path, strerror(-error));
+		log_error("disk %u on %s: %s", channel, path, error_name(error));
 		if (exec_mode)
 			exec_channel_fail("disk %u cannot be mounted on %s: %s", channel, path,
-			                  strerror(-error));
+			                  error_name(error));
 	}
 }
 

@@ -243,7 +243,7 @@ void writeback_finished(struct page_io *io, int error, uint64_t blocks)
 		error_count_add(&inode->write_errors);
 		if (!io->told)
 			log_error("%s: write-back of inode %llu: %s", superblock->source,
-			          (unsigned long long)inode->attributes.inode, strerror(-error));
+			          (unsigned long long)inode->attributes.inode, error_name(error));
 	}
 	waitq_wake_all(&finished_wait);
 }
