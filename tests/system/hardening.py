@@ -72,13 +72,15 @@ def test_one_panic_at_a_time():
 def test_breakpoint_in_the_kernel():
     """A debug exception at the kernel's first instruction, on user mode's stack and GS base, is passed over: the kernel's tests pass with
     one at each system call. The emulator, which never delays a breakpoint until there, gets no stack of its own for it, and dies."""
+    image = build("tests", "kernel-objects.img")
+    boot.make(KERNEL, image)
     for word in ("", " kpti=on"):
-        command = machine.command_line(KERNEL, build("tests", "kernel-objects.img"), f"probe=breakpoint{word}", memory="128M",
+        command = machine.command_line(KERNEL, image, f"probe=breakpoint{word}", memory="128M",
                                        accel=machine.TCG_AS_A_CPU, icount=True, extra=kernel_test.EXIT)
         with machine.Machine(command) as emulator:
             log = bench.collect(emulator, 120, [HALTED])[1]
         check(re.search(r"^kernel tests: \d+ passed, 0 failed$", log, re.M), log[-3000:])
-    check("exception 8 (double fault) in the kernel" in log_of("breakpoint", machine.TCG[-1], image=build("tests", "kernel-objects.img")))
+    check("exception 8 (double fault) in the kernel" in log_of("breakpoint", machine.TCG[-1], image=image))
 
 
 # ---- KPTI ----
