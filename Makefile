@@ -150,6 +150,16 @@ ifneq ($(and $(LIBPITH_SOURCES),$(wildcard $(MUSL_OVERLAY)/*.h)),)
 ALL += $(LIBPITH) $(COMPONENTS)
 endif
 
+# ---- manifests: the systems that can be booted hold together, with the programs that they name ------------------
+
+SYSTEMS := $(filter-out systems/base.conf systems/disk.conf,$(wildcard systems/*.conf))
+ALL     += $(patsubst %.conf,$(B)/%.checked,$(SYSTEMS))
+
+$(B)/systems/%.checked: systems/%.conf systems/base.conf systems/disk.conf $(B)/tools/mkboot | $(COMPONENTS)
+	@mkdir -p $(@D)
+	@$(B)/tools/mkboot --check --components $(B)/components --manifest systems/base.conf --repeat systems/disk.conf 1 --manifest $<
+	@touch $@
+
 # ---- host tools: tools/NAME/*.c (a folder with a build.mk of its own is left to it) ------------------------------
 
 HOST_FLAGS   := -O2 -D_GNU_SOURCE -Iabi/include

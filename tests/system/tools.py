@@ -11,7 +11,7 @@ import xml.etree.ElementTree
 import boot
 import debug
 import machine
-from support import PITH, Shell, check, equal, file_path, run, write_file
+from support import PITH, ROOT, Shell, check, equal, file_path, run, write_file
 
 
 def test_debugger_knows_kernel_and_components():
@@ -163,6 +163,24 @@ def test_graph_of_what_is_no_manifest():
     result = run([PITH, "graph", "-o", file_path("none.svg"), write_file("manifest", b"component a {\n\tmemry 1M\n}\n")])
     check(result.status == 1 and b"manifest:2: " in result.stderr, "the line", result.status, result.stderr)
     check(not os.path.exists(file_path("none.svg")), "no picture")
+    empty = write_file("empty", b"")
+    result = run([PITH, "graph", "-o", file_path("none.svg"), empty])
+    equal((result.status, result.stderr.decode()), (1, f"pith: {empty}:1: no component\n"), "an empty one")
+
+
+def test_the_build_checks_manifests():
+    """`make` of the tree's own systems, with a line in one of them that is wrong, and with a program that is not there."""
+    system = os.path.join(ROOT, "systems", "zz-wrong.conf")
+    for text, message in (("component x {\n\tmemory lots\n}\n", "systems/zz-wrong.conf:2: memory"),
+                          ("\ncomponent x {\n}\n", "systems/zz-wrong.conf:2: x: no program")):
+        with boot.build_lock():
+            try:
+                with open(system, "w") as f:
+                    f.write(text)
+                result = run(["make", "-C", ROOT, "all"])
+            finally:
+                os.unlink(system)
+        check(result.status != 0 and message in result.stderr.decode(), message, result.status, result.stderr)
 
 
 def test_wrong_manifests_are_refused_by_line():

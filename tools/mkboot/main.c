@@ -16,13 +16,16 @@
 #include "../../servers/init/manifest/manifest.h"
 #include "mkboot.h"
 
+#define PATH_SIZE 4096
+
 static const char usage[] =
         "usage: mkboot --components FOLDER --output IMAGE PART...\n"
-        "       mkboot --check PART...\n"
+        "       mkboot --check [--components FOLDER] PART...\n"
         "       mkboot --print PART...\n"
         "       mkboot --graph PART...\n"
         "Packs a boot image: init, the manifest, and the programs that it names (FOLDER/NAME.elf).\n"
-        "--check only checks the manifest, --print also prints it, --graph prints what it says for dot(1).\n"
+        "--check only checks the manifest, and that the programs are there, --print also prints it, --graph "
+        "prints what it says for dot(1).\n"
         "\n"
         "The manifest is what the PARTs give, in this order:\n"
         "  --manifest FILE            a text\n"
@@ -193,7 +196,7 @@ static void arguments_parse(int argc, char **argv)
 			die("unknown or incomplete option %s", option);
 		}
 	}
-	if (options.text_lines == 0 || (!options.check && (!options.components || !options.output))) {
+	if (options.origin_count == 0 || (!options.check && (!options.components || !options.output))) {
 		fputs(usage, stderr);
 		exit(2);
 	}
@@ -212,19 +215,26 @@ static _Noreturn void die_at(unsigned line, const char *problem)
 
 static void manifest_or_die(struct manifest *manifest)
 {
-	if (!manifest_parse(manifest, (char *)options.text.data, options.text.size))
+	const char *text = options.text.data ? (char *)options.text.data : "";
+	if (!manifest_parse(manifest, text, options.text.size))
 		die_at(manifest->error_line, manifest->error);
 }
 
-static void program_add(struct buffer *archive, const struct manifest_component *component)
+static void program_path(const struct manifest_component *component, char path[PATH_SIZE])
 {
-	char path[4096], problem[4200];
-	struct buffer elf = {0}, slim = {0};
-	snprintf(path, sizeof(path), "%s/%s.elf", options.components, component->program);
+	char problem[PATH_SIZE + 100];
+	snprintf(path, PATH_SIZE, "%s/%s.elf", options.components, component->program);
 	if (access(path, R_OK) != 0) {
 		snprintf(problem, sizeof(problem), "%s: no program %s", component->name, path);
 		die_at(component->line, problem);
 	}
+}
+
+static void program_add(struct buffer *archive, const struct manifest_component *component)
+{
+	char path[PATH_SIZE];
+	struct buffer elf = {0}, slim = {0};
+	program_path(component, path);
 	buffer_read_file(&elf, path);
 	elf_slim(&elf, path, &slim);
 	cpio_add(archive, component->program, &slim);
@@ -273,9 +283,11 @@ int main(int argc, char **argv)
 		fwrite(options.text.data, 1, options.text.size, stdout);
 	if (options.graph)
 		graph_print(&manifest);
+	char path[PATH_SIZE];
+	for (unsigned i = 0; options.components && i < manifest.component_count; i++)
+		program_path(&manifest.components[i], path);
 	if (options.check)
 		return 0;
-	char path[4096];
 	struct buffer image = {0}, archive = {0}, init = {0};
 	struct boot_image boot = {.magic = BOOT_IMAGE_MAGIC, .version = BOOT_IMAGE_VERSION};
 	snprintf(path, sizeof(path), "%s/init.elf", options.components);
