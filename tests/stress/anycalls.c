@@ -23,6 +23,7 @@
 
 #define CALLS       470 /* numbers from here on are unknown to everybody */
 #define ROUND_MS    400
+#define PATIENCE_MS 10000 /* the emulator's host may be busy */
 #define THREADS_MAX 16
 
 static uint8_t *scratch, *read_only, *guarded; /* guarded: its last byte is the last before nothing */
@@ -216,16 +217,23 @@ static void play(uint64_t seed, int threads)
 	caller(&generators[0]);
 }
 
-/* Ends the round after its time, with all that it has started. */
-static void end_round(pid_t pid)
+/* Ends the round after its time, with all that it has started; but first the one that counts has to get on,
+ * beside the round if that has not ended by itself. false: it does not. */
+static int end_round(pid_t pid, const volatile uint64_t *counter)
 {
-	for (int waited = 0; waited < ROUND_MS; waited += 10) {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return;
+	uint64_t before = *counter;
+	int ended = 0, got_on = 0;
+
+	for (int waited = 0; got_on ? !ended && waited < ROUND_MS : waited < PATIENCE_MS; waited += 10) {
 		usleep(10000);
+		ended = ended || waitpid(pid, NULL, WNOHANG) == pid;
+		got_on = *counter != before;
 	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	if (!ended) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return got_on;
 }
 
 static void count(volatile uint64_t *counter)
@@ -249,7 +257,6 @@ int main(int argc, char **argv)
 	if (counting == 0)
 		count(counter);
 	for (int round = 0; round < rounds; round++) {
-		uint64_t before = *counter;
 		pid_t pid = fork();
 
 		if (pid == 0)
@@ -258,8 +265,7 @@ int main(int argc, char **argv)
 			perror("anycalls: fork");
 			return 1;
 		}
-		end_round(pid);
-		if (*counter == before) {
+		if (!end_round(pid, counter)) {
 			fprintf(stderr, "anycalls: seed %lu: nothing else got on\n", seed + (uint64_t)round);
 			return 1;
 		}
