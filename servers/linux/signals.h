@@ -42,6 +42,10 @@ struct linux_siginfo {
 			uint64_t timer_value;
 		};
 		uint64_t address;
+		struct { /* of a file */
+			int64_t band;
+			int32_t fd;
+		};
 	};
 };
 _Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo_t");

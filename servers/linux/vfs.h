@@ -72,6 +72,8 @@ struct file {
 	const struct file_operations *operations;
 	void *private;
 	struct epoll_item *watches; /* epoll sets that watch it */
+	struct file_owner *owner;   /* owner.c; NULL: nobody was named */
+	struct inode_watch *signals; /* of a directory: inotify.c */
 	uint32_t write_errors_seen, sync_errors_seen; /* of the inode's, of its file system's */
 	uint64_t ahead_next, ahead_size, ahead_end; /* read-ahead: the page a sequential reader comes to next; window; its end */
 };

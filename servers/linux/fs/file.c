@@ -124,6 +124,7 @@ void file_put(struct file *file)
 		notify(file->dentry, file->inode,
 		       file_writable(file) ? NOTIFY_CLOSE_WRITE : NOTIFY_CLOSE_NOWRITE);
 	epoll_file_released(file);
+	directory_notify_released(file);
 	if (file->inode->locks != NULL)
 		file_locks_released(file);
 	if (file->operations != NULL && file->operations->release != NULL)
@@ -131,6 +132,7 @@ void file_put(struct file *file)
 	file->inode->writers -= file->writers;
 	dentry_put(file->dentry);
 	inode_put(file->inode);
+	free(file->owner);
 	free(file);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptor tables, the calls that only move descriptors around, and what threads share by CLONE_FS. */
 #include "capability.h"
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include <limits.h>
 #include "syscall.h"
 
@@ -89,6 +89,7 @@ static int close_descriptor(struct file_table *table, struct process *process, u
 	struct file *file = table->files[fd];
 	table->files[fd] = NULL;
 	table->close_on_exec[fd] = false;
+	directory_notify_closed(file, table);
 	if (process != NULL)
 		file_locks_closed(file, process);
 	file_put(file);
@@ -221,6 +222,7 @@ static long duplicate_to(struct thread *thread, int from, unsigned to, bool clos
 	table->files[to] = file_get(file);
 	table->close_on_exec[to] = close_on_exec;
 	if (old != NULL) {
+		directory_notify_closed(old, table);
 		file_locks_closed(old, thread->process);
 		file_put(old);
 	}
@@ -267,10 +269,7 @@ bool file_table_closes_on_exec(const struct file_table *table, unsigned fd)
 long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 {
 	enum {
-		SETOWN = 8,
-		GETOWN = 9,
-		SETSIG = 10,
-		GETSIG = 11,
+		NOTIFY = 1026,
 		DUPFD_CLOEXEC = 1030,
 		SETPIPE = 1031,
 		GETPIPE = 1032,
@@ -311,12 +310,19 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 		if (file->flags & O_PATH)
 			return -EBADF;
 		return file_lock_command(thread, fd, (int)arguments[1], argument);
-	case SETOWN:
-	case SETSIG:
-		return 0; /* there is no SIGIO: see FIOASYNC */
-	case GETOWN:
-	case GETSIG:
-		return 0;
+	case FILE_SETOWN:
+	case FILE_GETOWN:
+	case FILE_SETSIG:
+	case FILE_GETSIG:
+	case FILE_SETOWN_EX:
+	case FILE_GETOWN_EX:
+		if (file->flags & O_PATH)
+			return -EBADF;
+		return file_owner_command(thread, file, (int)arguments[1], argument);
+	case NOTIFY:
+		if (file->flags & O_PATH)
+			return -EBADF;
+		return directory_notify_command(thread, file, fd, argument);
 	case SETPIPE:
 	case GETPIPE:
 		return pipe_size_command(thread, file, (int)arguments[1] == SETPIPE, argument);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * inotify: files are watched, and what happens to them is read from a descriptor. A watch belongs to its
- * instance and to its inode. It is no reference to the inode, so that the last name's end and the last
- * descriptor's are what they are without it; an inode that is watched stays in memory (inode.c). Only inodes
- * of file systems that forget theirs at once are held.
+ * instance and to its inode. dnotify is older: a signal says that something happened in a directory; its
+ * watches belong to the directory's open file. A watch is no reference to the inode, so that the last name's
+ * end and the last descriptor's are what they are without it; an inode that is watched stays in memory
+ * (inode.c). Only inodes of file systems that forget theirs at once are held.
  */
 #include "fs/notify.h"
 #include "fs/poll.h"
@@ -56,9 +57,11 @@ struct inotify {
 };
 
 struct inode_watch {
-	struct inode_watch *next, **link; /* of its instance */
+	struct inode_watch *next, **link; /* of its instance or open file */
 	struct inode_watch *next_of_inode, **inode_link;
-	struct inotify *owner;
+	struct inotify *owner; /* NULL: `file` has it, and tells its owner by a signal */
+	struct file *file;
+	const struct file_table *table; /* whose descriptor it came by: closing that ends it */
 	struct inode *inode;
 	int32_t descriptor;
 	uint32_t mask;
@@ -139,7 +142,8 @@ static void watch_free(struct inode_watch *watch)
 	*watch->inode_link = watch->next_of_inode;
 	if (watch->next_of_inode != NULL)
 		watch->next_of_inode->inode_link = watch->inode_link;
-	watch->owner->watch_count--;
+	if (watch->owner != NULL)
+		watch->owner->watch_count--;
 	notify_watches--;
 	free(watch);
 	inode_put(inode);
@@ -147,16 +151,22 @@ static void watch_free(struct inode_watch *watch)
 
 static void watch_end(struct inode_watch *watch)
 {
-	tell(watch->owner, watch->descriptor, WATCH_IGNORED, 0, NULL, 0);
+	if (watch->owner != NULL)
+		tell(watch->owner, watch->descriptor, WATCH_IGNORED, 0, NULL, 0);
 	watch_free(watch);
 }
 
 static void happened(struct inode_watch *watch, uint32_t mask, uint32_t cookie, const char *name,
                      size_t length)
 {
-	if (!(watch->mask & mask & WATCH_EVENTS))
+	static const struct file_signal message = {.code = 3 /* POLL_MSG */,
+	                                           .events = POLLIN_ | POLLRDNORM_ | 0x400 /* POLLMSG */};
+	if (!(watch->mask & mask & (WATCH_EVENTS | NOTIFY_RENAMED)))
 		return;
-	tell(watch->owner, watch->descriptor, mask, cookie, name, length);
+	if (watch->owner != NULL)
+		tell(watch->owner, watch->descriptor, mask, cookie, name, length);
+	else
+		file_owner_signal(watch->file, watch->descriptor, &message);
 	if (watch->mask & WATCH_ONESHOT)
 		watch_end(watch);
 }
@@ -210,6 +220,8 @@ void notify_moved(struct inode *from, const char *name, size_t length, struct de
 		return;
 	uint32_t cookie = ++last_cookie;
 	bool of_directory = S_ISDIR(dentry->inode->attributes.mode);
+	if (dentry->parent->inode == from)
+		notify_directory(from, of_directory, name, length, NOTIFY_RENAMED, 0);
 	notify_directory(from, of_directory, name, length, NOTIFY_MOVED_FROM, cookie);
 	notify_directory(dentry->parent->inode, of_directory, dentry->name, dentry->name_length,
 	                 NOTIFY_MOVED_TO, cookie);
@@ -395,6 +407,21 @@ static bool descriptor_used(const struct inotify *own, int32_t descriptor)
 	return watch != NULL;
 }
 
+/* In the list of its instance or open file, and in the inode's. */
+static void watch_link(struct inode_watch *watch, struct inode_watch **list)
+{
+	watch->next = *list;
+	watch->link = list;
+	watch->next_of_inode = watch->inode->watches;
+	watch->inode_link = &watch->inode->watches;
+	if (watch->next != NULL)
+		watch->next->link = &watch->next;
+	if (watch->next_of_inode != NULL)
+		watch->next_of_inode->inode_link = &watch->next_of_inode;
+	*list = watch->inode->watches = watch;
+	notify_watches++;
+}
+
 static long watch_create(struct inotify *own, struct inode *inode, uint32_t mask)
 {
 	unsigned own_instances, own_watches;
@@ -406,22 +433,13 @@ static long watch_create(struct inotify *own, struct inode *inode, uint32_t mask
 		own->wrapped |= own->last_descriptor == INT32_MAX;
 		own->last_descriptor = own->last_descriptor == INT32_MAX ? 1 : own->last_descriptor + 1;
 	} while (own->wrapped && descriptor_used(own, own->last_descriptor));
-	*watch = (struct inode_watch){.next = own->watches,
-	                              .link = &own->watches,
-	                              .next_of_inode = inode->watches,
-	                              .inode_link = &inode->watches,
-	                              .owner = own,
+	*watch = (struct inode_watch){.owner = own,
 	                              .inode = inode,
 	                              .descriptor = own->last_descriptor,
 	                              .mask = mask,
 	                              .holds = inode->superblock->volatile_names};
-	if (watch->next != NULL)
-		watch->next->link = &watch->next;
-	if (watch->next_of_inode != NULL)
-		watch->next_of_inode->inode_link = &watch->next_of_inode;
-	own->watches = inode->watches = watch;
+	watch_link(watch, &own->watches);
 	own->watch_count++;
-	notify_watches++;
 	if (watch->holds)
 		inode_get(inode);
 	return watch->descriptor;
@@ -483,4 +501,79 @@ long sys_inotify_rm_watch(struct thread *thread, const uint64_t arguments[6])
 		result = -EINVAL;
 	file_put(file);
 	return result;
+}
+
+/* ---- dnotify ---- */
+
+#define AGAIN_AND_AGAIN (1u << 31) /* DN_MULTISHOT */
+
+/* Of DN_*; 0: it asks for nothing. */
+static uint32_t directory_events(uint32_t asked)
+{
+	static const uint32_t events[] = {NOTIFY_ACCESS,
+	                                  NOTIFY_MODIFY,
+	                                  NOTIFY_CREATE | NOTIFY_MOVED_TO,
+	                                  NOTIFY_DELETE | NOTIFY_MOVED_FROM,
+	                                  NOTIFY_RENAMED,
+	                                  NOTIFY_ATTRIB};
+	uint32_t mask = 0;
+	for (unsigned bit = 0; bit < sizeof(events) / sizeof(*events); bit++)
+		mask |= asked >> bit & 1 ? events[bit] : 0;
+	return mask;
+}
+
+static struct inode_watch *watch_of_file(const struct file *file, const struct file_table *table)
+{
+	struct inode_watch *watch = file->signals;
+	while (watch != NULL && watch->table != table)
+		watch = watch->next;
+	return watch;
+}
+
+/* Until it is told once, unless it is to go on, which an earlier one may have said. */
+static void watch_more(struct inode_watch *watch, int fd, uint32_t asked)
+{
+	bool goes_on = asked & AGAIN_AND_AGAIN || (watch->mask != 0 && !(watch->mask & WATCH_ONESHOT));
+	watch->descriptor = fd;
+	watch->mask |= directory_events(asked) | WATCH_ONESHOT;
+	if (goes_on)
+		watch->mask &= ~WATCH_ONESHOT;
+}
+
+long directory_notify_command(struct thread *thread, struct file *file, int fd, uint64_t argument)
+{
+	const struct file_table *table = thread->process->files;
+	struct inode_watch *watch = watch_of_file(file, table);
+	uint32_t asked = (uint32_t)argument;
+	if ((asked & ~AGAIN_AND_AGAIN) == 0) {
+		directory_notify_closed(file, table);
+		return 0;
+	}
+	if (!S_ISDIR(file->inode->attributes.mode))
+		return -ENOTDIR;
+	long error = file_owner_default(thread, file);
+	if (error != 0)
+		return error;
+	if (watch == NULL) {
+		watch = malloc(sizeof(*watch));
+		if (watch == NULL)
+			return -ENOMEM;
+		*watch = (struct inode_watch){.file = file, .table = table, .inode = file->inode};
+		watch_link(watch, &file->signals);
+	}
+	watch_more(watch, fd, asked);
+	return 0;
+}
+
+void directory_notify_closed(struct file *file, const struct file_table *table)
+{
+	struct inode_watch *watch = watch_of_file(file, table);
+	if (watch != NULL)
+		watch_free(watch);
+}
+
+void directory_notify_released(struct file *file)
+{
+	while (file->signals != NULL)
+		watch_free(file->signals);
 }

@@ -435,6 +435,22 @@ enum inode_seals {
 	SEALABLE = 32, /* it is a memfd: F_ADD_SEALS and F_GET_SEALS are for it */
 };
 long seals_command(struct file *file, bool add, uint64_t seals);
+/* owner.c */
+enum file_owner_commands { /* Linux's F_* */
+	FILE_SETOWN = 8,
+	FILE_GETOWN,
+	FILE_SETSIG,
+	FILE_GETSIG,
+	FILE_SETOWN_EX = 15,
+	FILE_GETOWN_EX,
+};
+struct file_signal { /* what siginfo says: si_code, si_band */
+	int code;
+	uint32_t events;
+};
+long file_owner_command(struct thread *thread, struct file *file, int command, uint64_t argument);
+long file_owner_default(struct thread *thread, struct file *file); /* the process, if there is none */
+void file_owner_signal(const struct file *file, int fd, const struct file_signal *why);
 /* epoll.c */
 void epoll_file_released(struct file *file);
 /* pipe.c */

@@ -21,6 +21,7 @@ enum notify_events {
 	NOTIFY_DELETE = 512,
 	NOTIFY_DELETE_SELF = 1024,
 	NOTIFY_MOVE_SELF = 2048,
+	NOTIFY_RENAMED = 1 << 28, /* within its directory: for those who are told by signals alone */
 };
 
 /* As on Linux: of a user, and of an instance. */
@@ -53,3 +54,8 @@ void notify_moved(struct inode *from, const char *name, size_t length, struct de
 /* The last reference goes: its watches go too. */
 void notify_gone(struct inode *inode);
 void notify_unmounted(const struct superblock *superblock);
+
+/* dnotify. F_NOTIFY for the descriptor of a directory; the descriptor, or the open file, is closed. */
+long directory_notify_command(struct thread *thread, struct file *file, int fd, uint64_t argument);
+void directory_notify_closed(struct file *file, const struct file_table *table);
+void directory_notify_released(struct file *file);

@@ -3,6 +3,7 @@
 #include "fakes.h"
 #include "fiber_context.h"
 #include "pools.h"
+#include "signals.h"
 #include "times.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -166,6 +167,19 @@ struct process *process_find(int pid)
 {
 	return test_thread->process->pid == pid ? test_thread->process : NULL;
 }
+struct thread *thread_find(int tid)
+{
+	return test_thread->tid == tid ? test_thread : NULL;
+}
+struct process *process_first(void)
+{
+	return test_thread->process;
+}
+struct process *process_next(struct process *process)
+{
+	(void)process;
+	return NULL;
+}
 
 struct thread *new_process(int pid, uint32_t uid)
 {
@@ -200,6 +214,12 @@ bool signal_pending(struct thread *thread)
 {
 	(void)thread;
 	return false;
+}
+bool signal_post(struct process *process, struct thread *thread, const struct linux_siginfo *info)
+{
+	(void)process, (void)thread;
+	last_signal = info->signal;
+	return true;
 }
 void signal_send_thread(struct thread *thread, int signal, int code, int sender)
 {
