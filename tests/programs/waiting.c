@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -287,6 +288,48 @@ static void edges(void)
 	close(set);
 }
 
+/* More that is ready than a wait has room for comes by turns; there is room for as much as one likes. */
+static void many(void)
+{
+	enum { MANY = 1500 };
+	static struct epoll_event got[MANY];
+	struct epoll_event event = {.events = EPOLLIN};
+	struct rlimit limit;
+	int set = epoll_create1(0), counter = eventfd(1, 0), fds[MANY];
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (int i = 0; i < MANY; i++) {
+		if (i == 5)
+			for (int turn = 0; turn < 6; turn++) {
+				int count = epoll_wait(set, got, 2, 0);
+				for (int j = 0; j < count; j++)
+					printf("%d ", got[j].data.fd);
+				printf("in turn %d\n", turn);
+			}
+		fds[i] = dup(counter);
+		event.data.fd = i;
+		if (epoll_ctl(set, EPOLL_CTL_ADD, fds[i], &event) < 0)
+			printf("%d: %s\n", i, strerrorname(errno));
+	}
+	SHOW(epoll_wait(set, got, MANY, 0));
+	SHOW(epoll_wait(set, got, MANY - 1, 0));
+	SHOW(syscall(SYS_epoll_wait, set, got, INT32_MAX / 12, 0));
+	SHOW(syscall(SYS_epoll_wait, set, got, INT32_MAX / 12 + 1, 0));
+	SHOW(epoll_wait(set, got, 0, 0));
+	for (int i = 0; i < MANY; i += 2)
+		close(fds[i]);
+	SHOW(epoll_wait(set, got, MANY, 0));
+	for (int i = 1; i < MANY; i += 2)
+		close(fds[i]);
+	SHOW(epoll_wait(set, got, MANY, 0));
+	event.data.fd = 7;
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, counter, &event));
+	SHOW(epoll_wait(set, got, MANY, 0));
+	close(counter);
+	close(set);
+}
+
 static void sets_of_sets(void)
 {
 	enum { DEEP = 9 };
@@ -410,6 +453,7 @@ int main(void)
 	polls();
 	epolls();
 	edges();
+	many();
 	sets_of_sets();
 	sockets();
 	locks();

@@ -13,7 +13,7 @@ enum { CTL_ADD = 1, CTL_DEL = 2, CTL_MOD = 3 };
 #define EPOLLONESHOT_   (1u << 30)
 #define EPOLLET_        (1u << 31)
 #define WITH_EXCLUSIVE  (POLLIN_ | POLLOUT_ | POLLERR_ | POLLHUP_ | EPOLLWAKEUP_ | EPOLLET_ | EPOLLEXCLUSIVE_)
-#define EVENTS_MAX      1024
+#define EVENTS_MAX      (INT32_MAX / (int)sizeof(struct epoll_event_)) /* that a wait may ask for */
 #define NESTED_MAX      5 /* sets, each in the list of the next */
 
 struct epoll_event_ {
@@ -35,7 +35,8 @@ struct epoll_item {
 
 struct epoll {
 	struct file *file; /* its own; no reference */
-	struct epoll_item *items;
+	struct epoll_item *items, **end;
+	unsigned item_count;
 	struct waitq changed; /* the list, or what an item asks for */
 	/* What was found out on the present visit to sets: many ways may lead to one. */
 	uint64_t visit;
@@ -75,6 +76,9 @@ static void item_free(struct epoll_item *item)
 	while (*link != item)
 		link = &(*link)->next;
 	*link = item->next;
+	if (item->set->end == &item->next)
+		item->set->end = link;
+	item->set->item_count--;
 	link = &item->file->watches;
 	while (*link != item)
 		link = &(*link)->next_watch;
@@ -103,37 +107,64 @@ static uint32_t item_ready(struct epoll_item *item, struct poll_table *table)
 	return edge ? events : 0;
 }
 
-static int collect(struct epoll *set, struct epoll_event_ *out, unsigned count, struct poll_table *table)
+/* What a wait tells: at most as much as it was asked for, or as there are items. */
+struct report {
+	struct epoll_event_ *events;
+	unsigned asked, room;
+};
+
+static bool report_room(struct report *report, const struct epoll *set)
+{
+	unsigned wanted = set->item_count < report->asked ? set->item_count : report->asked;
+	if (wanted <= report->room)
+		return true;
+	free(report->events);
+	report->events = malloc(wanted * sizeof(*report->events));
+	report->room = report->events != NULL ? wanted : 0;
+	return report->events != NULL;
+}
+
+/* Those that there is no room for come first the next time. */
+static int collect(struct epoll *set, struct report *report, struct poll_table *table)
 {
 	unsigned ready = 0;
+	struct epoll_item **link, *item;
 	visit_begin();
-	for (struct epoll_item *item = set->items; item != NULL && ready < count; item = item->next) {
+	for (link = &set->items; (item = *link) != NULL && ready < report->room; link = &item->next) {
 		uint32_t events = item_ready(item, table);
 		if (events == 0)
 			continue;
-		out[ready++] = (struct epoll_event_){events, item->event.data};
+		report->events[ready++] = (struct epoll_event_){events, item->event.data};
 		item->edges = table->edges;
 		item->fresh = false;
 		item->disabled = item->event.events & EPOLLONESHOT_;
 	}
 	visit_end();
+	if (item != NULL && ready > 0) {
+		*set->end = set->items;
+		set->end = link;
+		set->items = item;
+		*link = NULL;
+	}
 	return (int)ready;
 }
 
-static int collect_now(struct epoll *set, struct epoll_event_ *out, unsigned count)
+static int collect_now(struct epoll *set, struct report *report)
 {
 	struct poll_table table = {.counts = true};
-	return collect(set, out, count, &table);
+	return collect(set, report, &table);
 }
 
-static int wait_for_events(struct epoll *set, struct epoll_event_ *out, unsigned count, deadline_t deadline)
+static int wait_for_events(struct epoll *set, struct report *report, deadline_t deadline)
 {
 	for (;;) {
 		struct poll_table table = {.entries = NULL};
-		int error = 0, ready = collect_now(set, out, count);
+		if (!report_room(report, set))
+			return -ENOMEM;
+		int error = 0, ready = collect_now(set, report);
 		if (ready > 0 || deadline == DEADLINE_POLL)
 			return ready;
-		ready = collect(set, out, count, &table);
+		ready = collect(set, report, &table);
 		poll_wait(&table, &set->changed);
 		if (ready == 0)
 			error = poll_sleep(&table, deadline);
@@ -141,7 +172,7 @@ static int wait_for_events(struct epoll *set, struct epoll_event_ *out, unsigned
 		if (ready > 0)
 			return ready;
 		if (error == -ETIMEDOUT)
-			return collect_now(set, out, count);
+			return collect_now(set, report);
 		if (error == -EINTR)
 			return -EINTR_NOHAND;
 		if (error != 0)
@@ -163,19 +194,17 @@ static struct file *epoll_of(struct thread *thread, int fd, int *error)
 static long do_wait(struct thread *thread, const uint64_t arguments[6], deadline_t deadline)
 {
 	int count = (int)arguments[2], error;
-	if (count <= 0)
+	struct report report = {.asked = (unsigned)count};
+	if (count <= 0 || count > EVENTS_MAX)
 		return -EINVAL;
-	if (count > EVENTS_MAX)
-		count = EVENTS_MAX;
 	struct file *file = epoll_of(thread, (int)arguments[0], &error);
 	if (file == NULL)
 		return error;
-	struct epoll_event_ *events = malloc((size_t)count * sizeof(*events));
-	int result =
-	        events == NULL ? -ENOMEM : wait_for_events(file->private, events, (unsigned)count, deadline);
-	if (result > 0 && copy_to_user(thread, arguments[1], events, (size_t)result * sizeof(*events)) != 0)
+	int result = wait_for_events(file->private, &report, deadline);
+	if (result > 0 &&
+	    copy_to_user(thread, arguments[1], report.events, (size_t)result * sizeof(*report.events)) != 0)
 		result = -EFAULT;
-	free(events);
+	free(report.events);
 	file_put(file);
 	return result;
 }
@@ -215,15 +244,15 @@ static int item_add(struct epoll *set, struct file *file, int fd, const struct e
 	struct epoll_item *item = calloc(1, sizeof(*item));
 	if (item == NULL)
 		return -ENOMEM;
-	*item = (struct epoll_item){.next = set->items,
-	                            .next_watch = file->watches,
+	*item = (struct epoll_item){.next_watch = file->watches,
 	                            .set = set,
 	                            .file = file,
 	                            .fd = fd,
 	                            .event = *event,
 	                            .fresh = true};
-	set->items = item;
-	file->watches = item;
+	*set->end = file->watches = item;
+	set->end = &item->next;
+	set->item_count++;
 	return 0;
 }
 
@@ -363,6 +392,7 @@ static long create(struct thread *thread, bool close_on_exec)
 		return error;
 	}
 	set->file = file;
+	set->end = &set->items;
 	return file_install(thread, file, close_on_exec);
 }
 
