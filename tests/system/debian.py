@@ -20,10 +20,10 @@ def script_of(snippets):
     return START + "".join(parts)
 
 
-def on_linux(path, packages):
+def on_linux(path, packages, limit=250):
     command = linux_guest.command_line(path, linux_guest.ON_ROOT, machine.Disk(rootfs.image(packages), keep=False))
     with machine.Machine(command) as emulator:
-        return bench.collect(emulator, 250)[0].rpartition("status ")[0]
+        return bench.collect(emulator, limit)[0].rpartition("status ")[0]
 
 
 def same(*snippets, packages=()):
