@@ -23,7 +23,7 @@ EXPLAINED = {
 }
 FORGIVEN = tuple(name for names in EXPLAINED.values() for name in names)
 
-SHORT = ("dbm", "dbm_dumb", "fcntl", "file", "filecmp", "fileio", "fork1", "grp", "ioctl", "mmap", "openpty", "posixpath", "pty", "pwd",
+SHORT = ("dbm", "dbm_dumb", "fcntl", "file", "filecmp", "fileio", "fork1", "grp", "mmap", "openpty", "posixpath", "pty", "pwd",
          "resource", "sched", "select", "shelve", "stat", "thread", "threadsignals", "time", "wait3", "wait4")
 LONG = ("bz2", "concurrent_futures", "eintr", "epoll", "faulthandler", "glob", "gzip", "largefile", "lzma", "mailbox",
         "multiprocessing_fork", "os", "pathlib", "poll", "posix", "queue", "selectors", "shutil", "signal", "subprocess", "tarfile",
