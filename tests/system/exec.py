@@ -194,6 +194,23 @@ def test_add_files_and_folders():
     equal(result.stdout, b"314572800\nmiddle")
 
 
+def test_add_names_of_any_bytes():
+    tree = os.fsencode(file_path("bytes"))
+    os.makedirs(tree, exist_ok=True)
+    with open(os.path.join(tree, b"\xff\xfe"), "wb") as f:
+        f.write(b"bytes")
+    equal(pith("sh", "-c", "cd /bytes; ls | od -An -tx1; cat *", add=[os.fsdecode(tree)]).ok().stdout, b" ff fe 0a\nbytes")
+
+
+def test_add_below_a_mount():
+    """Nobody would see it there."""
+    disk, source = make_disk("disk.img", "4M"), write_file("x", b"x")
+    for guest, options in (("/proc/x", {}), ("/dev/shm/x", {}), ("/mnt/a/x", {"disk": [f"{disk}:/mnt/a"]})):
+        result = pith("true", add=[f"{source}:{guest}"], **options)
+        equal((result.status, result.stderr.count(b"\n")), (125, 1), f"{guest}: {result.stderr}")
+        check(b"another file system is mounted" in result.stderr, guest, result.stderr)
+
+
 def test_root_image_of_ones_own():
     root = make_disk("root.img", "32M", block_size=1024)
     before = host_shell(f"md5sum <{root}").stdout

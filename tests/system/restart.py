@@ -146,3 +146,9 @@ def test_disk_driver_without_a_pause():
 def test_kill_of_a_component_that_is_not_there():
     result = shell("echo 1 >/pith/components/nobody/kill; echo $?; ls /pith/components/nobody; echo $?")
     equal(result.stdout, b"1\n1\n")
+
+
+def test_kill_takes_a_1():
+    result = shell("cd /pith/components/clock; for word in 0 foo 11 ''; do echo $word >kill; echo $?; done; grep kills status; "
+                   "echo 1 >kill; echo $?; until grep -q 'kills: 1' status; do :; done")
+    equal(result.ok().stdout, b"1\n1\n1\n1\nkills: 0\n0\n")

@@ -14,6 +14,7 @@ from session import STATUS_FAILED, Lost, Session
 
 ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
                "LOGNAME=root", "SHELL=/bin/sh"]
+MOUNTED = ("/dev", "/proc", "/sys", "/pith")  # of every system (servers/linux/fs/vfs.c)
 
 
 class Options:
@@ -37,10 +38,16 @@ def split_path(text, default):
     return host, os.path.normpath(guest)
 
 
-def additions(arguments):
+def additions(arguments, points):
+    """points: where disks are mounted, over whatever is there."""
     def default(path):
         return "/" + os.path.basename(os.path.abspath(path))
-    return [split_path(argument, default) for argument in arguments]
+    pairs = [split_path(argument, default) for argument in arguments]
+    for _, guest in pairs:
+        for point in (*MOUNTED, *points):
+            if (guest + "/").startswith(point + "/"):
+                raise Failure(f"--add {guest}: another file system is mounted on {point}", STATUS_FAILED)
+    return pairs
 
 
 def need_ext2(option, image):
@@ -78,8 +85,8 @@ def root_disk(options, disks):
     if options.root is not None:
         need_ext2("--root", options.root)
     image = options.root or rootfs.image(options.package)
-    pairs = additions(options.add)
     points = {path for _, path in disks}
+    pairs = additions(options.add, points)
     known = options.root is None and points <= {"/mnt"}
     if not pairs and (known or not images.missing_folders(image, points)):
         yield machine.Disk(image, keep=False)

@@ -18,8 +18,8 @@ GROW_MARGIN = 64 << 20
 
 
 def run_tool(command, stdin=None, accept=(0,), env=None):
-    done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          env={**os.environ, "LC_ALL": "C", **(env or {})})
+    done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+                          errors="surrogateescape", env={**os.environ, "LC_ALL": "C", **(env or {})})
     if done.returncode not in accept:
         raise Failure(f"{' '.join(command[:6])}: status {done.returncode}\n{(done.stdout + done.stderr).strip()}")
     return done

@@ -97,9 +97,9 @@ static int show_log(struct text *text, const struct pseudo *file)
 static int store_kill(const struct pseudo *file, char *data, size_t length)
 {
 	struct message message = {0};
-	(void)data;
-	if (length == 0)
-		return 0;
+	if (strcmp(data, "1") != 0 && strcmp(data, "1\n") != 0)
+		return -EINVAL;
+	(void)length;
 	put_name(&message, file->name);
 	return system_call_words(SYSTEM_COMPONENT_KILL, &message, NAME_WORDS);
 }
