@@ -67,21 +67,24 @@ bool region_allocate(struct region *region, uint64_t size, struct component *own
 	return true;
 }
 
+static uint64_t amount_bytes(const struct manifest_amount *amount)
+{
+	if (!amount->share)
+		return amount->size;
+	uint64_t size = boot_information->ram_bytes / amount->share;
+	if (size < amount->minimum)
+		size = amount->minimum;
+	if (size > amount->maximum)
+		size = amount->maximum;
+	/* Two large pieces are better than many small ones. */
+	unsigned top = 63u - (unsigned)__builtin_clzl(size);
+	return size >> (top - 1) << (top - 1);
+}
+
 /* A component's Untypeds for kernel objects of its own. */
 static void untyped_prepare(struct component *component)
 {
-	const struct manifest_component *manifest = component->manifest;
-	uint64_t size = manifest->untyped;
-	if (manifest->untyped_share) {
-		size = boot_information->ram_bytes / manifest->untyped_share;
-		if (size < manifest->untyped_min)
-			size = manifest->untyped_min;
-		if (size > manifest->untyped_max)
-			size = manifest->untyped_max;
-		/* Two large pieces are better than many small ones. */
-		unsigned top = 63u - (unsigned)__builtin_clzl(size);
-		size = size >> (top - 1) << (top - 1);
-	}
+	uint64_t size = amount_bytes(&component->manifest->untyped);
 	component->untyped_first = component->backing_count;
 	for (uint64_t left = size; left > 0;) {
 		unsigned bits = part_bits(left, PARTS_MAX - component->untyped_count, 63);
@@ -147,7 +150,7 @@ static void component_prepare(struct component *component, unsigned index)
 	component->image =
 	        backing_add(component, OBJECT_MEMORY, image_bits < PAGE_BITS ? PAGE_BITS : image_bits);
 	if (!region_allocate(&component->stack, manifest->stack, component) ||
-	    !region_allocate(&component->heap, manifest->memory, component) ||
+	    !region_allocate(&component->heap, amount_bytes(&manifest->memory), component) ||
 	    (manifest->dma && !region_allocate(&component->dma, manifest->dma, component)))
 		boot_fatal("%s: its memory is in too many pieces", manifest->name);
 	component->stack.address = LAYOUT_STACK_TOP - component->stack.size;

@@ -31,6 +31,14 @@ def test_many_random_system_calls():
         random_calls(300, 2, timeout=900, memory="128M", options=["--cpus", cpus])
 
 
+def test_crowd_of_large_processes():
+    """There is as much room for the records of processes as the machine is large. A second crowd takes what the first one left."""
+    result = shell(f"/crowd 600; {FREE}; /crowd 600; {FREE}", add=[os.path.join(GUEST, "crowd")], memory="512M", timeout=120).ok()
+    equal(result.stdout.count(b"600 copies\n"), 2, f"copies: {result.stdout} {result.stderr}")
+    before, after = map(int, re.findall(rb"free (\d+)", result.stdout))
+    check(before - after < 2048, "memory that did not come back (KiB)", before, after)
+
+
 def test_fork_bomb_of_a_user():
     """Within RLIMIT_NPROC: fork fails, everybody else gets on, it can be ended, and what it had comes back."""
     nobody = "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^Uid:.65534'"

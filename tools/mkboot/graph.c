@@ -22,6 +22,14 @@ static void size_print(uint64_t size)
 	printf("%lu%.1s", size, &letters[unit]);
 }
 
+static void amount_print(const struct manifest_amount *amount)
+{
+	if (amount->share)
+		printf("1/%u of RAM", amount->share);
+	else
+		size_print(amount->size);
+}
+
 static void time_print(uint64_t ns)
 {
 	if (ns % 1000000000 == 0)
@@ -45,16 +53,14 @@ static void component_print(const struct manifest_component *component)
 		time_print(component->period);
 	}
 	printf("<br/>memory ");
-	size_print(component->memory);
+	amount_print(&component->memory);
 	if (component->dma) {
 		printf(", dma ");
 		size_print(component->dma);
 	}
-	if (component->untyped_share) {
-		printf("<br/>untyped 1/%u of RAM", component->untyped_share);
-	} else if (component->untyped) {
+	if (component->untyped.share || component->untyped.size) {
 		printf("<br/>untyped ");
-		size_print(component->untyped);
+		amount_print(&component->untyped);
 	}
 	if (component->restarts == 0) {
 		printf("<br/>never restarted");

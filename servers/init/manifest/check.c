@@ -213,7 +213,7 @@ static bool components_check(struct manifest *manifest)
 		if (pools > POOLS_PER_COMPONENT)
 			return manifest_fail(manifest, component->line, "%s: more than %d pools",
 			                     component->name, POOLS_PER_COMPONENT);
-		if (component->service && component->untyped == 0 && component->untyped_share == 0)
+		if (component->service && component->untyped.size == 0 && component->untyped.share == 0)
 			return manifest_fail(manifest, component->line,
 			                     "%s: a service needs untyped memory for its Replies",
 			                     component->name);

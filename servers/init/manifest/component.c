@@ -58,12 +58,32 @@ static bool page_size(const char *word, uint64_t minimum, uint64_t maximum, uint
 	return manifest_size(word, value) && *value % 4096 == 0 && *value >= minimum && *value <= maximum;
 }
 
+/* SIZE, or 1/N MIN..MAX: a share of RAM */
+static bool amount(const struct manifest_line *line, uint64_t least, uint64_t most,
+                   struct manifest_amount *amount)
+{
+	uint64_t share;
+	*amount = (struct manifest_amount){0};
+	if (line->word_count == 2)
+		return page_size(line->words[1], least, most, &amount->size);
+	char *divisor = slash(line->words[1]), *maximum = strstr(line->words[2], "..");
+	if (!divisor || !maximum || strcmp(line->words[1], "1") != 0)
+		return false;
+	*maximum = 0;
+	maximum += 2;
+	if (!manifest_number(divisor, 1000, &share) || share < 2 ||
+	    !page_size(line->words[2], least, most, &amount->minimum) ||
+	    !page_size(maximum, amount->minimum, most, &amount->maximum))
+		return false;
+	amount->share = (unsigned)share;
+	return true;
+}
+
 static bool statement_memory(struct manifest *manifest, struct manifest_component *component,
                              const struct manifest_line *line)
 {
-	if (!page_size(line->words[1], 16384, 256ul << 20, &component->memory))
-		return bad(manifest, line, "a size from 16K to 256M in whole pages");
-	return true;
+	return amount(line, 16384, 256ul << 20, &component->memory) ||
+	       bad(manifest, line, "a size from 16K to 256M in whole pages, or 1/N MIN..MAX");
 }
 
 static bool statement_stack(struct manifest *manifest, struct manifest_component *component,
@@ -84,26 +104,11 @@ static bool statement_dma(struct manifest *manifest, struct manifest_component *
 	return true;
 }
 
-/* untyped SIZE, or untyped 1/N MIN..MAX: a share of RAM */
 static bool statement_untyped(struct manifest *manifest, struct manifest_component *component,
                               const struct manifest_line *line)
 {
-	static const char expected[] = "a size of at least 4K in whole pages, or 1/N MIN..MAX";
-	if (line->word_count == 2)
-		return page_size(line->words[1], 4096, 1ul << 34, &component->untyped) ||
-		       bad(manifest, line, expected);
-	char *divisor = slash(line->words[1]), *maximum = strstr(line->words[2], "..");
-	uint64_t share;
-	if (!divisor || !maximum || strcmp(line->words[1], "1") != 0)
-		return bad(manifest, line, expected);
-	*maximum = 0;
-	maximum += 2;
-	if (!manifest_number(divisor, 1000, &share) || share < 2 ||
-	    !page_size(line->words[2], 4096, 1ul << 34, &component->untyped_min) ||
-	    !page_size(maximum, component->untyped_min, 1ul << 34, &component->untyped_max))
-		return bad(manifest, line, expected);
-	component->untyped_share = (unsigned)share;
-	return true;
+	return amount(line, 4096, 1ul << 34, &component->untyped) ||
+	       bad(manifest, line, "a size of at least 4K in whole pages, or 1/N MIN..MAX");
 }
 
 static bool statement_slots(struct manifest *manifest, struct manifest_component *component,
@@ -320,7 +325,7 @@ static const struct statement {
         {"program", statement_program, 2, 2, false},
         {"priority", statement_priority, 2, 2, false},
         {"budget", statement_budget, 2, 2, false},
-        {"memory", statement_memory, 2, 2, false},
+        {"memory", statement_memory, 2, 3, false},
         {"stack", statement_stack, 2, 2, false},
         {"dma", statement_dma, 2, 2, false},
         {"untyped", statement_untyped, 2, 3, false},

@@ -22,7 +22,7 @@
 #define MANIFEST_IRQS       4
 #define MANIFEST_CONFIG     2048 /* bytes of config text, with the NUL */
 #define MANIFEST_ERROR      160
-#define MANIFEST_CRASHES    64 /* at most this many in a restart limit */
+#define MANIFEST_CRASHES    64   /* at most this many in a restart limit */
 #define MANIFEST_SYSTEM     (-1) /* as the target of `uses`: init itself */
 
 struct manifest_use {
@@ -50,22 +50,26 @@ struct manifest_irq {
 	bool level, active_low;
 };
 
+struct manifest_amount { /* of memory */
+	uint64_t size;   /* bytes; or: */
+	unsigned share;  /* 1/n of RAM, 0: none */
+	uint64_t minimum, maximum;
+};
+
 struct manifest_component {
 	char name[MANIFEST_NAME], program[MANIFEST_NAME];
 	unsigned line;
 	unsigned priority;
-	unsigned cpu; /* modulo the number that there are */
-	uint64_t budget, period;     /* ns */
-	uint64_t memory, stack, dma; /* bytes */
-	uint64_t untyped;            /* bytes; or a share of RAM: */
-	unsigned untyped_share;      /* 1/n of RAM, 0: none */
-	uint64_t untyped_min, untyped_max;
+	unsigned cpu;            /* modulo the number that there are */
+	uint64_t budget, period; /* ns */
+	uint64_t stack, dma;     /* bytes */
+	struct manifest_amount memory, untyped;
 	uint64_t slots;
 	unsigned restarts;       /* so many crashes in restart_window are too many; 0: never restarted */
 	uint64_t restart_window; /* ns */
 	bool service, devices_all, irq_control;
-	bool wall_clock; /* it sets the time */
-	bool essential; /* the machine is switched off when it has failed or ended */
+	bool wall_clock;   /* it sets the time */
+	bool essential;    /* the machine is switched off when it has failed or ended */
 	unsigned cpu_time; /* highest priority it may give, 0: it has no CpuTime */
 	struct manifest_use uses[MANIFEST_USES];
 	unsigned use_count;

@@ -64,7 +64,7 @@ static void component_defaults(struct manifest_component *component)
 {
 	component->priority = 100;
 	component->budget = component->period = 10000000;
-	component->memory = 1 << 20;
+	component->memory.size = 1 << 20;
 	component->stack = 65536;
 	component->slots = 256;
 	component->restarts = 5;

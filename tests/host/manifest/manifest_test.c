@@ -62,9 +62,15 @@ static void test_good(void)
 	CHECK(parses("component a {\n}")); /* no newline at the end */
 	CHECK(parses("component a {\r\n}\r\n"));
 	CHECK(parses("component a {\n\tuntyped 1/8 6M..256M\n}\n") &&
-	      manifest.components[0].untyped_share == 8);
-	CHECK(manifest.components[0].untyped_min == 6ul << 20 &&
-	      manifest.components[0].untyped_max == 256ul << 20);
+	      manifest.components[0].untyped.share == 8);
+	CHECK(manifest.components[0].untyped.minimum == 6ul << 20 &&
+	      manifest.components[0].untyped.maximum == 256ul << 20);
+	CHECK(parses("component a {\n\tmemory 1/16 8M..128M\n}\n") &&
+	      manifest.components[0].memory.share == 16 &&
+	      manifest.components[0].memory.minimum == 8ul << 20);
+	CHECK(parses("component a {\n}\n") && manifest.components[0].memory.size == 1ul << 20);
+	refused("component a {\n\tmemory 1/16 8M\n}\n", 2, "MIN..MAX");
+	refused("component a {\n\tmemory 1/16 8M..512M\n}\n", 2, "MIN..MAX");
 }
 
 static void test_bad(void)
