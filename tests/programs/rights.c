@@ -168,6 +168,36 @@ static int do_set_id_written(void)
 	close(fd);
 	return status.st_mode & S_ISUID ? 1 : 0;
 }
+static int set_id_bits_left(void)
+{
+	struct stat status;
+	if (stat("setuid", &status) < 0)
+		return -1;
+	chmod("setuid", 06755);
+	return (int)(status.st_mode >> 9 & 7);
+}
+static int do_set_id_truncated(void)
+{
+	return truncate("setuid", 0) < 0 ? -1 : set_id_bits_left();
+}
+static int do_set_id_grown(void)
+{
+	int fd = open("setuid", O_WRONLY);
+	if (fd < 0 || ftruncate(fd, 5) < 0 || close(fd) < 0)
+		return -1;
+	return set_id_bits_left();
+}
+static int do_set_id_emptied(void)
+{
+	int fd = open("setuid", O_WRONLY | O_TRUNC);
+	return fd < 0 || close(fd) < 0 ? -1 : set_id_bits_left();
+}
+static int do_set_id_without_group(void)
+{
+	if (chmod("setuid", 06745) < 0 || truncate("setuid", 3) < 0)
+		return -1;
+	return set_id_bits_left();
+}
 static int do_no_access_time(void)
 {
 	int fd = open("public", O_RDONLY), set = fcntl(fd, F_SETFL, O_NOATIME);
@@ -345,6 +375,10 @@ static const struct {
         {"link another's", do_link_others, {FOWNER, -1}},
         {"set-group-id bit", do_group_bit, {FSETID, -1}},
         {"set-user-id bit and writing", do_set_id_written, {FSETID, -1}},
+        {"set-id bits and truncating", do_set_id_truncated, {FSETID, -1}},
+        {"set-id bits and growing", do_set_id_grown, {FSETID, -1}},
+        {"set-id bits and opening anew", do_set_id_emptied, {FSETID, -1}},
+        {"set-id bits without execution by the group", do_set_id_without_group, {FSETID, -1}},
         {"setresuid", do_setuid, {SETUID, -1}},
         {"setresgid", do_setgid, {SETGID, -1}},
         {"setgroups", do_setgroups, {SETGID, -1}},

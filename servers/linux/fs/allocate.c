@@ -47,7 +47,7 @@ static int punch(struct file *file, uint64_t offset, uint64_t end)
 		return 0;
 	int error = page_cache_punch(inode, offset, end);
 	if (error == 0)
-		regular_written(file);
+		inode_written(file->dentry, inode);
 	return error;
 }
 

@@ -300,7 +300,7 @@ int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size)
 		                ? 0
 		                : inode_set_size(inode, size);
 	if (error == 0)
-		inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
+		inode_written(dentry, inode);
 	fiber_mutex_unlock(&inode->lock);
 	if (error == 0)
 		notify(dentry, inode, NOTIFY_MODIFY);

@@ -294,7 +294,8 @@ int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size);
 int path_truncate(struct dentry *dentry, uint64_t size); /* of a file that nobody runs */
 
 /* ---- regular.c ---- */
-void regular_written(struct file *file); /* what was changed through the file: times, set-id bits */
+/* The content was changed through that name, or NULL: times, set-id bits. Under the inode's lock. */
+void inode_written(struct dentry *dentry, struct inode *inode);
 
 /* ---- file.c ---- */
 struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags,

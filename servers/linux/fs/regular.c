@@ -181,9 +181,8 @@ static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t
 	return done > 0 ? (ssize_t)done : error;
 }
 
-void regular_written(struct file *file)
+void inode_written(struct dentry *dentry, struct inode *inode)
 {
-	struct inode *inode = file->inode;
 	inode_touch(inode, FS_SET_MTIME | FS_SET_CTIME);
 	struct thread *thread = current_thread();
 	uint32_t set_id =
@@ -192,7 +191,7 @@ void regular_written(struct file *file)
 		return;
 	struct fs_attributes attributes = {.mode = inode->attributes.mode & ~set_id};
 	if (inode_setattr(inode, FS_SET_MODE, &attributes) == 0)
-		notify(file->dentry, inode, NOTIFY_ATTRIB);
+		notify(dentry, inode, NOTIFY_ATTRIB);
 }
 
 /* How much of [position, position + size) may be written, or why nothing. */
@@ -238,7 +237,7 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 			page_cache_clear_beyond(inode, inode->attributes.size);
 		result = write_pages(file, buffer, position);
 		if (result > 0)
-			regular_written(file);
+			inode_written(file->dentry, inode);
 	}
 	fiber_mutex_unlock(&inode->lock);
 	if (result > 0 && (file->flags | buffer->flags) & (O_SYNC | O_DSYNC)) {
