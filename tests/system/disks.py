@@ -145,10 +145,9 @@ def test_more_written_than_memory():
     equal(hashlib.md5(dump(disk, "/f")).digest(), hashlib.md5(expected).digest(), "what is in the file")
 
 
-def holes_on_linux(disk):
-    """What the program of that name prints on Debian's kernel, on the disk and then in memory."""
-    command = "sh -c 'cd /mnt && /program && mount -t tmpfs t /tmp && cd /tmp && /program; cd /'"
-    line = linux_guest.command_line(os.path.join(GUEST, "holes"), command, machine.Disk(disk))
+def on_linux(name, script, disk):
+    """What the script, which knows the program as /program, prints on Debian's kernel with the disk at /mnt."""
+    line = linux_guest.command_line(os.path.join(GUEST, name), f"sh -c '{script}; cd /'", machine.Disk(disk))
     with machine.Machine(line) as emulator:
         return bench.collect(emulator, 250)[0].replace("\r", "").rpartition("status 0")[0]
 
@@ -158,7 +157,8 @@ BLOCKS = re.compile(r", (\d+) blocks")
 
 def same_holes(block_size, keep=lambda line: line):
     """keep: what of a line must be the same. The blocks are no more than Linux needs, which keeps some tables that map nothing any more."""
-    linux = holes_on_linux(make_disk("linux.img", "64M", block_size=block_size))
+    linux = on_linux("holes", "cd /mnt && /program && mount -t tmpfs t /tmp && cd /tmp && /program",
+                     make_disk("linux.img", "64M", block_size=block_size))
     disk = make_disk("disk.img", "64M", block_size=block_size)
     here = pith("sh", "-c", "cd /mnt && /holes && mount -t tmpfs t /tmp && cd /tmp && /holes", disk=[disk],
                 add=[os.path.join(GUEST, "holes")]).ok().stdout.decode()
@@ -181,6 +181,17 @@ def test_holes():
 def test_holes_with_small_blocks():
     """Pith gives a page of a file all of its blocks at once: results and contents are the same, not what is data and what is a hole."""
     same_holes(1024, lambda line: re.sub(r", \d+ blocks(, data [-0-9 ]*)?|SEEK_HOLE\) = \d.*", "", line))
+
+
+@seconds(600)
+def test_what_depends_on_the_mount():
+    """Remounting, flags of files and times on an ext2: what Debian's kernel says."""
+    linux = on_linux("mounted", "cd /mnt && /program", make_disk("linux.img", "16M", block_size=4096))
+    disk = make_disk("disk.img", "16M", block_size=4096)
+    here = pith("sh", "-c", "cd /mnt && /mounted", disk=[disk], add=[os.path.join(GUEST, "mounted")]).ok().stdout.decode()
+    fsck(disk)
+    difference = list(difflib.unified_diff(linux.splitlines(), here.splitlines(), "Linux", "Pith", n=0, lineterm=""))
+    check(linux.endswith("exit 0\n") and not difference, "differences", *difference[:60])
 
 
 def test_hole_in_what_is_not_written_yet():

@@ -104,9 +104,12 @@ struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned fl
 int file_claim(struct file *file, int share)
 {
 	int error = inode_claim(file->inode, share);
-	if (error == 0)
-		file->writers = share;
-	return error;
+	if (error != 0)
+		return error;
+	file->writers = share;
+	if (share > 0 && file->dentry != NULL && file->dentry->mount != NULL)
+		file->dentry->mount->writers++;
+	return 0;
 }
 
 struct file *file_get(struct file *file)
@@ -130,6 +133,8 @@ void file_put(struct file *file)
 	if (file->operations != NULL && file->operations->release != NULL)
 		file->operations->release(file);
 	file->inode->writers -= file->writers;
+	if (file->writers > 0 && file->dentry != NULL && file->dentry->mount != NULL)
+		file->dentry->mount->writers--;
 	dentry_put(file->dentry);
 	inode_put(file->inode);
 	free(file->owner);

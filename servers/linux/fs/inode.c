@@ -189,6 +189,17 @@ size_t inodes_busy(struct superblock *superblock)
 	return count;
 }
 
+bool inodes_kept(const struct superblock *superblock)
+{
+	for (size_t i = 0; i < HASH_BUCKETS; i++) {
+		for (const struct inode *inode = buckets[i]; inode != NULL; inode = inode->hash_next) {
+			if (inode->superblock == superblock && inode->attributes.links == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 struct fs_time fs_now(void)
 {
 	uint64_t now = time_wall();

@@ -130,6 +130,7 @@ void inode_put(struct inode *inode);
 void inodes_trim(size_t keep);                     /* forgets unused ones; may wait */
 void inodes_forget(struct superblock *superblock); /* unmount: all of its unused ones */
 size_t inodes_busy(struct superblock *superblock); /* with references */
+bool inodes_kept(const struct superblock *superblock); /* some are unlinked, but in use */
 struct fs_time fs_now(void);
 void inode_touch(struct inode *inode, unsigned mask); /* FS_SET_?TIME: now; told to the file system later */
 /* What mask (enum fs_setattr_mask) names of `from`; the type in the mode stays */
@@ -189,6 +190,7 @@ struct mount {
 	struct dentry *root;       /* a reference */
 	struct dentry *mountpoint; /* a reference; NULL: the system's root, or detached */
 	unsigned long flags;       /* MS_RDONLY, MS_NOSUID, … */
+	unsigned writers;          /* regular files that are open for writing through it */
 	unsigned in_use;           /* a fiber looks at it; then it may be ended, but not freed */
 	bool ended;
 };

@@ -175,13 +175,30 @@ int mount_at(const char *path, const char *type, const char *source, const char 
 	(LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV | LINUX_MS_NOEXEC | LINUX_MS_SYNCHRONOUS | \
 	 LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | LINUX_MS_RELATIME)
 
+/* Is anything open that could still change the files that are seen through the mount, or with `all` its file
+ * system? */
+static bool mount_is_written(const struct mount *mount, bool all)
+{
+	if (!all)
+		return mount->writers > 0;
+	for (const struct mount *other = mounts; other != NULL; other = other->next) {
+		if (other->superblock == mount->superblock && other->writers > 0)
+			return true;
+	}
+	return inodes_kept(mount->superblock);
+}
+
 static int do_remount(struct dentry *target, unsigned long flags)
 {
-	if (target->mount == NULL || target != target->mount->root)
+	struct mount *mount = target->mount;
+	if (mount == NULL || target != mount->root)
 		return -EINVAL;
+	if (flags & LINUX_MS_RDONLY && !mount_read_only(target) &&
+	    mount_is_written(mount, !(flags & LINUX_MS_BIND)))
+		return -EBUSY;
+	mount->flags = flags & MOUNT_FLAGS_KEPT;
 	if (flags & LINUX_MS_RDONLY)
-		superblock_sync(target->inode->superblock);
-	target->mount->flags = flags & MOUNT_FLAGS_KEPT;
+		superblock_sync(mount->superblock);
 	return 0;
 }
 
