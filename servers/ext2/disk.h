@@ -41,9 +41,10 @@ enum ext2_ro_compatible {
 };
 
 enum ext2_inode_flags {
-	EXT2_FLAG_IMMUTABLE = 0x0010,
-	EXT2_FLAG_APPEND = 0x0020,
 	EXT2_FLAG_INDEX = 0x1000,
+	EXT2_FLAGS_SHOWN = 0x3dfff,
+	EXT2_FLAGS_SET = 0x080ff,           /* by users */
+	EXT2_FLAGS_SET_DIRECTORY = 0x380ff, /* and of directories */
 };
 
 struct ext2_superblock {

@@ -239,6 +239,8 @@ void inode_set_times(struct filesystem *fs, struct inode *inode, unsigned mask, 
                      const struct fs_time *mtime, const struct fs_time *ctime); /* marks it dirty */
 void inode_touch(struct filesystem *fs, struct inode *inode,
                  unsigned mask); /* the same, all of mask to now */
+void inode_set_flags(struct filesystem *fs, struct inode *inode,
+                     uint32_t flags); /* those that users may set */
 void inode_init(struct filesystem *fs, struct inode *inode, const struct fs_attributes *attributes);
 static inline uint32_t inode_links(const struct inode *inode)
 {

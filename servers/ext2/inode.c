@@ -352,6 +352,14 @@ void inode_set_times(struct filesystem *fs, struct inode *inode, unsigned mask, 
 	inode_dirty(fs, inode);
 }
 
+void inode_set_flags(struct filesystem *fs, struct inode *inode, uint32_t flags)
+{
+	uint32_t mask = inode_type(inode) == S_IFDIR ? EXT2_FLAGS_SET_DIRECTORY : EXT2_FLAGS_SET;
+
+	inode->raw->flags = (inode->raw->flags & ~mask) | (flags & mask);
+	inode_dirty(fs, inode);
+}
+
 void inode_touch(struct filesystem *fs, struct inode *inode, unsigned mask)
 {
 	struct fs_time now = environment_now();
@@ -390,6 +398,7 @@ void inode_attributes(struct filesystem *fs, const struct inode *inode, struct f
 	        .gid = raw->gid | (uint32_t)raw->gid_high << 16,
 	        .block_size = fs->block_size,
 	        .generation = raw->generation,
+	        .flags = raw->flags & EXT2_FLAGS_SHOWN,
 	        .atime = time_decode(raw->atime, HAS_EXTRA(fs, raw, atime_extra), raw->atime_extra),
 	        .mtime = time_decode(raw->mtime, HAS_EXTRA(fs, raw, mtime_extra), raw->mtime_extra),
 	        .ctime = time_decode(raw->ctime, HAS_EXTRA(fs, raw, ctime_extra), raw->ctime_extra),

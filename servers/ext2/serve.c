@@ -91,9 +91,12 @@ static int setattr_locked(struct job *job, struct inode *inode)
 		inode->raw->gid = (uint16_t)attributes->gid;
 		inode->raw->gid_high = (uint16_t)(attributes->gid >> 16);
 	}
+	if (mask & FS_SET_FLAGS)
+		inode_set_flags(job->fs, inode, attributes->flags);
 	/* Being read is no change: a client that changes only times says itself whether this one is among
 	 * them. */
-	if (mask & (FS_SET_SIZE | FS_SET_MODE | FS_SET_UID | FS_SET_GID) && !(mask & FS_SET_CTIME)) {
+	if (mask & (FS_SET_SIZE | FS_SET_MODE | FS_SET_UID | FS_SET_GID | FS_SET_FLAGS) &&
+	    !(mask & FS_SET_CTIME)) {
 		attributes->ctime = now;
 		mask |= FS_SET_CTIME;
 	}

@@ -84,6 +84,8 @@ static int file_may_map(struct file *file, unsigned prot, bool shared)
 		return -EBADF;
 	if (mode == O_WRONLY || (shared && prot & PROT_WRITE && mode != O_RDWR))
 		return -EACCES;
+	if (shared && mode == O_RDWR && file->inode->attributes.flags & FS_FLAG_APPEND)
+		return -EACCES;
 	if (!file->operations->mmap)
 		return -ENODEV;
 	return file->operations->mmap(file);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What depends on the file system and on how it is mounted: in the working folder, which is a mounted ext2. */
+/* What depends on the file system and on how it is mounted: in the working folder, which is a mounted ext2.
+ */
 #include "check.h"
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 
 static int remount(unsigned long flags)
@@ -55,8 +57,142 @@ static void read_only(void)
 	SHOW(umount("bound"));
 }
 
+#define GET_FLAGS   0x80086601
+#define SET_FLAGS   0x40086602
+#define GET_VERSION 0x80087601
+#define IMMUTABLE   0x10
+#define APPEND      0x20
+#define SEEN        0xff /* Linux may have an index where there is none here */
+
+static int set_flags(const char *name, int flags)
+{
+	int fd = open(name, O_RDONLY), result = ioctl(fd, SET_FLAGS, &flags);
+	close(fd);
+	return result;
+}
+
+static int get_flags(const char *name)
+{
+	int flags = -1, fd = open(name, O_RDONLY);
+	ioctl(fd, GET_FLAGS, &flags);
+	close(fd);
+	return flags & SEEN;
+}
+
+static int try_open(const char *name, int flags)
+{
+	int fd = open(name, flags, 0600);
+	return fd < 0 ? fd : close(fd);
+}
+
+/* What may be done to a file, in the order in which it would be the less. */
+static void try_file(const char *name)
+{
+	struct timespec times[2] = {{1, 0}, {2, 0}};
+	int fd;
+	SHOW(try_open(name, O_RDONLY));
+	SHOW(try_open(name, O_WRONLY));
+	SHOW(try_open(name, O_WRONLY | O_APPEND));
+	SHOW(try_open(name, O_WRONLY | O_APPEND | O_TRUNC));
+	SHOW(try_open(name, O_RDONLY | O_TRUNC));
+	SHOW(access(name, W_OK));
+	SHOW(truncate(name, 1));
+	SHOW(chmod(name, 0640));
+	SHOW(chown(name, 1, 1));
+	SHOW(utimensat(AT_FDCWD, name, times, 0));
+	SHOW(utimensat(AT_FDCWD, name, NULL, 0));
+	fd = open(name, O_RDWR | O_APPEND);
+	if (fd >= 0) {
+		SHOW(write(fd, "more", 4));
+		SHOW(ftruncate(fd, 2));
+		SHOW(fcntl(fd, F_SETFL, 0));
+		SHOW(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4));
+		SHOW_OK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0);
+		close(fd);
+	}
+	SHOW(link(name, "linked"));
+	SHOW(rename(name, "renamed"));
+	SHOW(rename("other", name));
+	SHOW(unlink(name));
+}
+
+static void try_folder(const char *name)
+{
+	char file[64], fresh[64];
+	snprintf(file, sizeof file, "%s/file", name);
+	snprintf(fresh, sizeof fresh, "%s/fresh", name);
+	SHOW(try_open(file, O_RDWR));
+	SHOW(try_open(fresh, O_CREAT | O_WRONLY));
+	SHOW(mkdir(fresh, 0700));
+	SHOW(symlink("x", fresh));
+	SHOW(link("other", fresh));
+	SHOW(rename("other", fresh));
+	SHOW(rename(file, fresh));
+	SHOW(rename(file, "out"));
+	SHOW(unlink(file));
+	SHOW(chmod(name, 0711));
+	SHOW(rename(name, "renamed"));
+	SHOW(rmdir(name));
+}
+
+static void flags(void)
+{
+	static const int kinds[] = {IMMUTABLE, APPEND};
+	int version = 0, number, fd = open("opened", O_CREAT | O_RDWR, 0600);
+	SHOW(ioctl(fd, GET_VERSION, &version));
+	TELL(version != 0);
+	SHOW(ioctl(fd, GET_FLAGS, (void *)8));
+	SHOW(ioctl(fd, SET_FLAGS, (void *)8));
+	SHOW(set_flags("opened", 0x80)); /* no access times */
+	SHOW(get_flags("opened"));
+	number = IMMUTABLE;
+	SHOW(ioctl(fd, SET_FLAGS, &number));
+	SHOW(write(fd, "x", 1));
+	SHOW(ftruncate(fd, 10));
+	SHOW(fchmod(fd, 0644));
+	SHOW(set_flags("opened", 0));
+	SHOW(unlink("opened"));
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		SHOW(mkdir("fixed", 0700));
+		close(open("fixed/file", O_CREAT | O_WRONLY, 0600));
+		close(open("kept", O_CREAT | O_WRONLY, 0600));
+		close(open("other", O_CREAT | O_WRONLY, 0600));
+		SHOW(set_flags("kept", kinds[i]));
+		SHOW(set_flags("fixed", kinds[i]));
+		SHOW(get_flags("kept"));
+		SHOW(get_flags("fixed"));
+		try_file("kept");
+		try_folder("fixed");
+		SHOW(set_flags("kept", 0));
+		SHOW(set_flags("fixed", 0));
+		SHOW(unlink("kept"));
+		unlink("fixed/file");
+		unlink("fixed/fresh");
+		rmdir("fixed/fresh");
+		SHOW(rmdir("fixed"));
+		unlink("other");
+	}
+}
+
+/* A user may set flags of what is his, but not these. */
+static void flags_of_users(void)
+{
+	close(open("own", O_CREAT | O_WRONLY, 0644));
+	close(open("others", O_CREAT | O_WRONLY, 0644));
+	SHOW(chown("own", 1000, 1000));
+	SHOW(setresuid(1000, 1000, 1000));
+	SHOW(set_flags("own", 0x40));
+	SHOW(get_flags("own"));
+	SHOW(set_flags("own", IMMUTABLE));
+	SHOW(set_flags("own", 0x40 | APPEND));
+	SHOW(set_flags("others", 0x40));
+	SHOW(get_flags("others"));
+}
+
 int main(void)
 {
 	show_child("read only", read_only);
+	show_child("flags", flags);
+	show_child("flags of users", flags_of_users);
 	return 0;
 }

@@ -57,6 +57,14 @@ enum fs_setattr_mask {
 	FS_SET_ATIME = 1 << 4,
 	FS_SET_MTIME = 1 << 5,
 	FS_SET_CTIME = 1 << 6,
+	FS_SET_FLAGS = 1 << 7,
+};
+
+/* Linux's, of a file (lsattr). The client heeds these; a file system keeps others, too, as far as its disk does. */
+enum fs_file_flags {
+	FS_FLAG_IMMUTABLE = 0x10, /* neither the file nor its name changes, nor in a directory any name */
+	FS_FLAG_APPEND = 0x20,    /* it only grows; names are only added */
+	FS_FLAG_NOATIME = 0x80,
 };
 
 enum fs_rename_flags {
@@ -83,6 +91,8 @@ struct fs_attributes {
 	uint32_t uid, gid;
 	uint64_t rdev;
 	uint32_t block_size, generation;
+	uint32_t flags; /* enum fs_file_flags and others */
+	uint32_t reserved;
 	struct fs_time atime, mtime, ctime;
 };
 

@@ -28,11 +28,13 @@ static int check_mode(unsigned mode)
 	return 0;
 }
 
-static int check_file(const struct file *file)
+static int check_file(const struct file *file, bool only_grows)
 {
-	uint32_t mode = file->inode->attributes.mode;
+	uint32_t mode = file->inode->attributes.mode, flags = file->inode->attributes.flags;
 	if (!file_writable(file))
 		return -EBADF;
+	if (flags & (FS_FLAG_IMMUTABLE | (only_grows ? 0u : FS_FLAG_APPEND)))
+		return -EPERM;
 	if (!S_ISREG(mode))
 		return S_ISFIFO(mode) ? -ESPIPE : -ENODEV;
 	return 0;
@@ -88,7 +90,7 @@ long sys_fallocate(struct thread *thread, const uint64_t arguments[6])
 		return -EBADF;
 	int error = offset < 0 || length <= 0 ? -EINVAL : check_mode(mode);
 	if (error == 0)
-		error = check_file(file);
+		error = check_file(file, !(mode & ~(unsigned)KEEP_SIZE));
 	if (error == 0) {
 		fiber_mutex_lock(&file->inode->lock);
 		error = change(thread, file, mode, (uint64_t)offset, (uint64_t)length);

@@ -35,13 +35,15 @@ static unsigned event_of(unsigned mask)
 	return times == 0 ? 0 : times == FS_SET_ATIME ? NOTIFY_ACCESS : NOTIFY_MODIFY;
 }
 
-/* Consumes the references. */
+/* Files with those flags (enum fs_file_flags) refuse. Consumes the references. */
 static int change(struct dentry *dentry, struct inode *inode, unsigned mask,
-                  const struct fs_attributes *attributes)
+                  const struct fs_attributes *attributes, uint32_t refusing)
 {
 	int error;
 	if (dentry != NULL && mount_read_only(dentry))
 		error = -EROFS;
+	else if (inode->attributes.flags & refusing)
+		error = -EPERM;
 	else
 		error = inode_setattr(inode, mask, attributes);
 	if (error == 0)
@@ -64,7 +66,8 @@ static long do_chmod(struct thread *thread, struct dentry *dentry, struct inode 
 	if (!capable(thread, CAP_FSETID) && !S_ISDIR(attributes.mode) &&
 	    !process_in_group(thread->process, credentials, inode->attributes.gid))
 		attributes.mode &= ~(uint32_t)S_ISGID;
-	return change(dentry, inode, FS_SET_MODE | FS_SET_CTIME, &attributes);
+	return change(dentry, inode, FS_SET_MODE | FS_SET_CTIME, &attributes,
+	              FS_FLAG_IMMUTABLE | FS_FLAG_APPEND);
 }
 
 long sys_chmod(struct thread *thread, const uint64_t arguments[6])
@@ -122,7 +125,7 @@ static long do_chown(struct thread *thread, struct dentry *dentry, struct inode 
 			attributes.mode &= ~(uint32_t)S_ISGID;
 		mask |= FS_SET_MODE;
 	}
-	return change(dentry, inode, mask, &attributes);
+	return change(dentry, inode, mask, &attributes, FS_FLAG_IMMUTABLE | FS_FLAG_APPEND);
 }
 
 static long chown_at(struct thread *thread, int dirfd, uint64_t path, uint64_t uid, uint64_t gid,
@@ -193,7 +196,7 @@ static int do_utimes(struct thread *thread, struct dentry *dentry, struct inode 
 		return error;
 	}
 	struct fs_attributes attributes = {.atime = set[0], .mtime = set[1], .ctime = now};
-	return change(dentry, inode, mask, &attributes);
+	return change(dentry, inode, mask, &attributes, FS_FLAG_IMMUTABLE | (only_now ? 0u : FS_FLAG_APPEND));
 }
 
 static bool valid_nanoseconds(int64_t n)
@@ -344,6 +347,8 @@ long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 		error = inode_permission(thread, dentry->inode, MAY_WRITE);
 	if (error == 0 && mount_read_only(dentry))
 		error = -EROFS;
+	if (error == 0 && dentry->inode->attributes.flags & FS_FLAG_APPEND)
+		error = -EPERM;
 	if (error == 0)
 		error = path_truncate(dentry, arguments[1]);
 	dentry_put(dentry);
@@ -358,10 +363,38 @@ long sys_ftruncate(struct thread *thread, const uint64_t arguments[6])
 		return -EBADF;
 	if (error == 0 && (!S_ISREG(file->inode->attributes.mode) || !file_writable(file)))
 		error = -EINVAL;
+	if (error == 0 && file->inode->attributes.flags & (FS_FLAG_IMMUTABLE | FS_FLAG_APPEND))
+		error = -EPERM;
 	if (error == 0)
 		error = inode_truncate(file->dentry, file->inode, arguments[1]);
 	file_put(file);
 	return error;
+}
+
+/* ---- flags ---- */
+
+static int set_flags(struct thread *thread, struct file *file, uint32_t flags)
+{
+	struct inode *inode = file->inode;
+	struct fs_attributes attributes = {.flags = flags, .ctime = fs_now()};
+	if (!inode_owner_or_capable(thread, inode) ||
+	    ((flags ^ inode->attributes.flags) & (FS_FLAG_IMMUTABLE | FS_FLAG_APPEND) &&
+	     !capable(thread, CAP_LINUX_IMMUTABLE)))
+		return -EPERM;
+	return change(dentry_get(file->dentry), inode_get(inode), FS_SET_FLAGS | FS_SET_CTIME, &attributes,
+	              0);
+}
+
+long file_flags_command(struct thread *thread, struct file *file, unsigned command, uint64_t argument)
+{
+	const struct fs_attributes *attributes = &file->inode->attributes;
+	uint32_t value = command == IOCTL_GET_FLAGS ? attributes->flags : attributes->generation;
+	if (!has_store(file->inode) || !(S_ISREG(attributes->mode) || S_ISDIR(attributes->mode)))
+		return -ENOTTY;
+	if (command != IOCTL_SET_FLAGS)
+		return copy_to_user(thread, argument, &value, sizeof(value));
+	int error = copy_from_user(thread, &value, argument, sizeof(value));
+	return error != 0 ? error : set_flags(thread, file, value);
 }
 
 /* ---- extended attributes: the file must exist, the attribute never does ---- */

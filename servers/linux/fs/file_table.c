@@ -299,6 +299,8 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 		if (argument & ~(uint64_t)file->flags & O_NOATIME &&
 		    !inode_owner_or_capable(thread, file->inode))
 			return -EPERM;
+		if ((argument ^ file->flags) & O_APPEND && file->inode->attributes.flags & FS_FLAG_APPEND)
+			return -EPERM;
 		file->flags = (file->flags & ~(unsigned)SETTABLE) | ((unsigned)argument & SETTABLE);
 		return 0;
 	case F_GETLK:

@@ -238,6 +238,8 @@ void attributes_apply(struct fs_attributes *to, unsigned mask, const struct fs_a
 		to->mtime = from->mtime;
 	if (mask & FS_SET_CTIME)
 		to->ctime = from->ctime;
+	if (mask & FS_SET_FLAGS)
+		to->flags = from->flags;
 }
 
 int inode_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)

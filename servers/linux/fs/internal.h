@@ -127,9 +127,9 @@ void inode_hash(struct inode *inode);
 void inode_unhash(struct inode *inode); /* its number may mean another file from now on */
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
-void inodes_trim(size_t keep);                     /* forgets unused ones; may wait */
-void inodes_forget(struct superblock *superblock); /* unmount: all of its unused ones */
-size_t inodes_busy(struct superblock *superblock); /* with references */
+void inodes_trim(size_t keep);                         /* forgets unused ones; may wait */
+void inodes_forget(struct superblock *superblock);     /* unmount: all of its unused ones */
+size_t inodes_busy(struct superblock *superblock);     /* with references */
 bool inodes_kept(const struct superblock *superblock); /* some are unlinked, but in use */
 struct fs_time fs_now(void);
 void inode_touch(struct inode *inode, unsigned mask); /* FS_SET_?TIME: now; told to the file system later */
@@ -294,6 +294,11 @@ int file_size_check(struct thread *thread, uint64_t size);
 /* Takes the inode's lock. dentry: its name for those who watch, or NULL. */
 int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size);
 int path_truncate(struct dentry *dentry, uint64_t size); /* of a file that nobody runs */
+/* ioctl's, with Linux's numbers */
+#define IOCTL_GET_FLAGS   0x80086601u
+#define IOCTL_SET_FLAGS   0x40086602u
+#define IOCTL_GET_VERSION 0x80087601u
+long file_flags_command(struct thread *thread, struct file *file, unsigned command, uint64_t argument);
 
 /* ---- regular.c ---- */
 /* The content was changed through that name, or NULL: times, set-id bits. Under the inode's lock. */

@@ -32,12 +32,19 @@ static int may_change(struct thread *thread, struct dentry *parent)
 	return mount_read_only(parent) ? -EROFS : 0;
 }
 
+static bool may_only_stay(const struct inode *inode)
+{
+	return inode->attributes.flags & (FS_FLAG_IMMUTABLE | FS_FLAG_APPEND);
+}
+
 /* In a sticky directory only the file's and the directory's owner may remove names. */
 static int may_remove(struct thread *thread, struct dentry *parent, struct inode *victim)
 {
 	int error = may_change(thread, parent);
 	if (error != 0)
 		return error;
+	if (may_only_stay(parent->inode) || may_only_stay(victim))
+		return -EPERM;
 	if (parent->inode->attributes.mode & S_ISVTX && !inode_owner_or_capable(thread, victim) &&
 	    parent->inode->attributes.uid != credentials_of(thread)->fsuid)
 		return -EPERM;
@@ -239,7 +246,7 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 		if (error == 0 &&
 		    (directory->superblock != inode->superblock || from->mount != walk.current->mount))
 			error = -EXDEV;
-		else if (error == 0 && directory->operations->link == NULL)
+		else if (error == 0 && (may_only_stay(inode) || directory->operations->link == NULL))
 			error = -EPERM;
 		else if (error == 0 && !may_link(thread, inode))
 			error = -EPERM;

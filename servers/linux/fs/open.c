@@ -98,6 +98,9 @@ static int may_open(struct thread *thread, struct dentry *dentry, int flags, boo
 		return error;
 	if (mask & MAY_WRITE && type == S_IFREG && mount_read_only(dentry))
 		return -EROFS;
+	if (inode->attributes.flags & FS_FLAG_APPEND && mask & MAY_WRITE &&
+	    (!(flags & O_APPEND) || flags & O_TRUNC))
+		return -EPERM;
 	if (flags & O_NOATIME && !inode_owner_or_capable(thread, inode))
 		return -EPERM;
 	return 0;

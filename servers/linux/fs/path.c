@@ -28,6 +28,8 @@ static bool in_group(const struct credentials *credentials, uint32_t gid)
 int permission_check(const struct credentials *credentials, const struct inode *inode, unsigned mask)
 {
 	uint32_t mode = inode->attributes.mode;
+	if (mask & MAY_WRITE && inode->attributes.flags & FS_FLAG_IMMUTABLE)
+		return -EPERM;
 	if (has_capability(credentials, CAP_DAC_OVERRIDE)) /* all but executing what nobody may execute */
 		return (mask & MAY_EXECUTE) && !S_ISDIR(mode) && (mode & 0111) == 0 ? -EACCES : 0;
 	if (has_capability(credentials, CAP_DAC_READ_SEARCH) &&

@@ -207,6 +207,8 @@ long sys_ioctl(struct thread *thread, const uint64_t arguments[6])
 		result = copy_to_user(thread, arguments[2], &value, sizeof(value));
 	} else if (command == FICLONE_ && file->operations == &regular_file_operations) {
 		result = -EOPNOTSUPP;
+	} else if (command == IOCTL_GET_FLAGS || command == IOCTL_SET_FLAGS || command == IOCTL_GET_VERSION) {
+		result = file_flags_command(thread, file, command, arguments[2]);
 	} else if (file->operations->ioctl != NULL) {
 		result = file->operations->ioctl(file, thread, command, arguments[2]);
 	}

@@ -13,7 +13,8 @@ static void accessed(struct file *file)
 {
 	struct inode *inode = file->inode;
 	const struct fs_attributes *a = &inode->attributes;
-	if (file->flags & O_NOATIME || file->dentry == NULL || mount_read_only(file->dentry) ||
+	if (file->flags & O_NOATIME || a->flags & FS_FLAG_NOATIME || file->dentry == NULL ||
+	    mount_read_only(file->dentry) ||
 	    (file->dentry->mount != NULL && file->dentry->mount->flags & LINUX_MS_NOATIME))
 		return;
 	if (a->atime.seconds <= a->mtime.seconds || a->atime.seconds <= a->ctime.seconds ||
@@ -214,7 +215,7 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 	struct inode *inode = file->inode;
 	if (buffer->size == 0)
 		return 0;
-	if (inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE))
+	if (inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE) || inode->attributes.flags & FS_FLAG_IMMUTABLE)
 		return -EPERM;
 	fiber_mutex_lock(&inode->lock);
 	if ((file->flags | buffer->flags) & O_APPEND)

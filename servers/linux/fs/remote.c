@@ -379,7 +379,8 @@ static int remote_setattr(struct inode *inode, unsigned mask, const struct fs_at
 		return error;
 	attributes_apply(&inode->attributes, mask, attributes);
 	/* as far as the disk can say them */
-	attributes_apply(&inode->attributes, mask & (FS_SET_ATIME | FS_SET_MTIME | FS_SET_CTIME), &answer);
+	attributes_apply(&inode->attributes,
+	                 mask & (FS_SET_ATIME | FS_SET_MTIME | FS_SET_CTIME | FS_SET_FLAGS), &answer);
 	inode->attributes.blocks = answer.blocks;
 	inode->pending_attributes &= ~mask;
 	return 0;
