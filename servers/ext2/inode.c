@@ -325,17 +325,20 @@ static struct fs_time time_decode(uint32_t seconds, bool extra, uint32_t more)
 	return time;
 }
 
-/* Without `more` the time nearest to it in 1901 to 2038. */
+/* The nearest time that there is: from 1901 to 2038, with `more` to 2446. As on Linux, the first and the last
+ * second have no parts. */
 static void time_encode(const struct fs_time *time, uint32_t *seconds, uint32_t *more)
 {
-	int64_t value = time->seconds;
+	int64_t value = time->seconds, last = INT32_MAX + (more ? 3ll << 32 : 0);
+	uint32_t nanoseconds = time->nanoseconds;
 
-	if (!more && value != (int32_t)value)
-		value = value < 0 ? INT32_MIN : INT32_MAX;
+	if (value <= INT32_MIN || value >= last) {
+		value = value < 0 ? INT32_MIN : last;
+		nanoseconds = 0;
+	}
 	*seconds = (uint32_t)value;
 	if (more)
-		*more = (uint32_t)((uint64_t)(time->seconds - (int32_t)time->seconds) >> 32 & 3) |
-		        time->nanoseconds << 2;
+		*more = (uint32_t)((uint64_t)(value - (int32_t)value) >> 32 & 3) | nanoseconds << 2;
 }
 
 void inode_set_times(struct filesystem *fs, struct inode *inode, unsigned mask, const struct fs_time *atime,

@@ -189,10 +189,28 @@ static void flags_of_users(void)
 	SHOW(get_flags("others"));
 }
 
+/* Times that an inode cannot hold are the nearest that it can. */
+static void times(void)
+{
+	static const long seconds[] = {0,           -1,         -2147483648, -2147483649, -8589934592,
+	                               2147483648,  4294967296, 15032385534, 15032385535, 15032385536,
+	                               17179869183, 1l << 60,   -(1l << 60)};
+	struct stat status;
+	close(open("timed", O_CREAT | O_WRONLY, 0600));
+	for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++) {
+		struct timespec set[2] = {{seconds[i], 5}, {seconds[i], 999999999}};
+		SHOW(utimensat(AT_FDCWD, "timed", set, 0));
+		stat("timed", &status);
+		printf("%ld: %ld.%09ld %ld.%09ld\n", seconds[i], status.st_atim.tv_sec,
+		       status.st_atim.tv_nsec, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+	}
+}
+
 int main(void)
 {
 	show_child("read only", read_only);
 	show_child("flags", flags);
 	show_child("flags of users", flags_of_users);
+	show_child("times", times);
 	return 0;
 }
