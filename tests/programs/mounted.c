@@ -206,11 +206,41 @@ static void times(void)
 	}
 }
 
+static int folder_was_read(const char *name, int flags)
+{
+	static const struct timespec old[2] = {{1000, 0}, {2000, 0}};
+	char entries[1024];
+	struct stat status;
+	utimensat(AT_FDCWD, name, old, 0);
+	int fd = open(name, O_RDONLY | flags);
+	if (fd < 0 || syscall(SYS_getdents64, fd, entries, sizeof entries) <= 0 || fstat(fd, &status) < 0)
+		return -1;
+	close(fd);
+	return status.st_atim.tv_sec != old[0].tv_sec;
+}
+
+static void access_times(void)
+{
+	SHOW(mkdir("read", 0700));
+	SHOW(folder_was_read("read", 0));
+	SHOW(folder_was_read("read", O_NOATIME));
+	SHOW(remount(MS_NODIRATIME));
+	SHOW(folder_was_read("read", 0));
+	SHOW(remount(MS_NOATIME));
+	SHOW(folder_was_read("read", 0));
+	SHOW(remount(MS_RDONLY));
+	SHOW(folder_was_read("read", 0));
+	SHOW(remount(0));
+	SHOW(set_flags("read", 0x80));
+	SHOW(folder_was_read("read", 0));
+}
+
 int main(void)
 {
 	show_child("read only", read_only);
 	show_child("flags", flags);
 	show_child("flags of users", flags_of_users);
 	show_child("times", times);
+	show_child("access times", access_times);
 	return 0;
 }

@@ -23,6 +23,19 @@ int dirent_emit(struct io_buffer *buffer, uint64_t inode, uint64_t next, unsigne
 	return error != 0 ? error : (int)size;
 }
 
+/* At once, and under the lock: what has no name any more is not found by its number. */
+static void accessed(struct file *file)
+{
+	struct inode *inode = file->inode;
+	struct fs_attributes attributes = {.atime = fs_now()};
+	if (!file_access_tells(file))
+		return;
+	fiber_mutex_lock(&inode->lock);
+	if (inode->attributes.links > 0)
+		inode_setattr(inode, FS_SET_ATIME, &attributes);
+	fiber_mutex_unlock(&inode->lock);
+}
+
 static int read_directory(struct thread *thread, int fd, struct io_buffer *buffer)
 {
 	struct file *file = file_of(thread, fd);
@@ -35,8 +48,10 @@ static int read_directory(struct thread *thread, int fd, struct io_buffer *buffe
 		result = -ENOENT;
 	else
 		result = file->operations->readdir(file, buffer);
-	if (result >= 0)
+	if (result >= 0) {
+		accessed(file);
 		notify(file->dentry, file->inode, NOTIFY_ACCESS);
+	}
 	file_put(file);
 	return result;
 }

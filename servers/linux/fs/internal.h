@@ -301,6 +301,8 @@ int path_truncate(struct dentry *dentry, uint64_t size); /* of a file that nobod
 long file_flags_command(struct thread *thread, struct file *file, unsigned command, uint64_t argument);
 
 /* ---- regular.c ---- */
+/* relatime: whether a time of access now says something new, or is due once a day; and is wanted at all. */
+bool file_access_tells(const struct file *file);
 /* The content was changed through that name, or NULL: times, set-id bits. Under the inode's lock. */
 void inode_written(struct dentry *dentry, struct inode *inode);
 

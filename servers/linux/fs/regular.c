@@ -8,20 +8,24 @@
 #define DAY           86400
 #define DIRECT_UNIT   512 /* what O_DIRECT reads and writes are multiples of, and begin at */
 
-/* relatime: when it says something new, or once a day */
-static void accessed(struct file *file)
+bool file_access_tells(const struct file *file)
 {
-	struct inode *inode = file->inode;
-	const struct fs_attributes *a = &inode->attributes;
+	const struct fs_attributes *a = &file->inode->attributes;
+	unsigned long silent = LINUX_MS_NOATIME | (S_ISDIR(a->mode) ? LINUX_MS_NODIRATIME : 0);
 	if (file->flags & O_NOATIME || a->flags & FS_FLAG_NOATIME || file->dentry == NULL ||
 	    mount_read_only(file->dentry) ||
-	    (file->dentry->mount != NULL && file->dentry->mount->flags & LINUX_MS_NOATIME))
-		return;
-	if (a->atime.seconds <= a->mtime.seconds || a->atime.seconds <= a->ctime.seconds ||
-	    fs_now().seconds - a->atime.seconds > DAY) {
-		if (fs_now().seconds != a->atime.seconds)
-			inode_touch(inode, FS_SET_ATIME);
-	}
+	    (file->dentry->mount != NULL && file->dentry->mount->flags & silent))
+		return false;
+	int64_t now = fs_now().seconds;
+	return a->atime.seconds != now &&
+	       (a->atime.seconds <= a->mtime.seconds || a->atime.seconds <= a->ctime.seconds ||
+	        now - a->atime.seconds > DAY);
+}
+
+static void accessed(struct file *file)
+{
+	if (file_access_tells(file))
+		inode_touch(file->inode, FS_SET_ATIME);
 }
 
 static bool is_direct(const struct file *file)
