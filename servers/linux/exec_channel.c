@@ -9,6 +9,7 @@
 #include "fs/internal.h"
 #include "syscall.h"
 #include "tty/tty.h"
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <pith/log.h>
@@ -121,10 +122,13 @@ static void take_stdin(const struct exec_frame *frame)
 
 static void deliver(int signal)
 {
-	if (exec.program != NULL && !exec.ended)
-		signal_send_group(exec.program->pgid, signal, 0, 0);
-	else
+	if (exec.program == NULL || exec.ended) {
 		exec.early_signal = signal;
+		return;
+	}
+	signal_send_group(exec.program->pgid, signal, 0, 0);
+	if (signal == SIGTERM) /* a stopped one takes it when it goes on */
+		signal_send_group(exec.program->pgid, SIGCONT, 0, 0);
 }
 
 static void take_signal(const struct exec_frame *frame)

@@ -170,6 +170,21 @@ def test_timeout():
     equal(dump(disk, "/f"), b"kept\n")
 
 
+def test_program_that_does_not_end_on_sigterm():
+    """It is killed, and what it wrote is kept: one that ignores the signal, and one that is stopped and does not take it."""
+    disk = make_disk("disk.img", "16M")
+    result = pith("sh", "-c", "trap '' TERM; echo kept >/mnt/f; echo started; while :; do sleep 1; done", timeout=20, disk=[disk], exact=True)
+    equal((result.status, result.stdout, result.stderr), (124, b"started\n", b"pith: the program did not end on SIGTERM: it was killed\n"))
+    fsck(disk)
+    equal(dump(disk, "/f"), b"kept\n")
+    equal(end_by(signal.SIGTERM, "trap '' TERM; echo started; echo more >>/mnt/f; while :; do sleep 1; done", [disk]), 137)
+    fsck(disk)
+    equal(dump(disk, "/f"), b"kept\nmore\n")
+    equal(end_by(signal.SIGTERM, "echo last >>/mnt/f; echo started; kill -STOP $$", [disk]), 143)
+    fsck(disk)
+    equal(dump(disk, "/f"), b"kept\nmore\nlast\n")
+
+
 def test_add_files_and_folders():
     tree = file_path("tree")
     for name, data in (("a/b/deep", b"deep"), ("empty", b""), ("with space", b"s"), ("big", os.urandom(3_000_000))):

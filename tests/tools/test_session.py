@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """exec's side of proto/exec.h against a guest that these tests play themselves: no emulator, no kernel."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -48,7 +49,7 @@ class Guest:
         self.send(session.EXIT, struct.pack("<I", status))
 
 
-def play(script, arguments=("prog",), environment=(), stdin=b"", **options):
+def play(script, arguments=("prog",), environment=(), stdin=b"", reader=None, **options):
     """Run a session whose guest is script(guest); returns (status, stdout, stderr)."""
     console, guest_end = socket.socketpair()
     log, guest_log = socket.socketpair()
@@ -58,7 +59,7 @@ def play(script, arguments=("prog",), environment=(), stdin=b"", **options):
         os.close(inputs[1])
         pipes = [os.pipe(), os.pipe()]
         collected = [bytearray(), bytearray()]
-        threads = [threading.Thread(target=collect, args=(pipes[i][0], collected[i])) for i in range(2)]
+        threads = [threading.Thread(target=reader or collect, args=(pipes[i][0], collected[i])) for i in range(2)]
         guest = Guest(guest_end)
         guest.log = guest_log
         failures = []
@@ -94,6 +95,16 @@ def collect(descriptor, into):
     while data := os.read(descriptor, 65536):
         into += data
     os.close(descriptor)
+
+
+@contextlib.contextmanager
+def short_grace():
+    old = session.GRACE
+    session.GRACE = dict.fromkeys(old, 0.1)
+    try:
+        yield
+    finally:
+        session.GRACE = old
 
 
 class SessionTest(unittest.TestCase):
@@ -157,11 +168,32 @@ class SessionTest(unittest.TestCase):
         self.assertEqual(play(script, timeout=0.2), (124, b"bye", b""))
 
     def test_timeout_of_a_guest_that_does_not_listen(self):
-        session.SIGNAL_GRACE, old = 0.1, session.SIGNAL_GRACE
-        try:
+        with short_grace():
             self.assertEqual(play(lambda guest: guest.start() and guest.stream.read(), timeout=0.1)[0], 124)
-        finally:
-            session.SIGNAL_GRACE = old
+
+    def test_timeout_of_a_program_that_does_not_listen(self):
+        def script(guest):
+            guest.start()
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                self.assertEqual(guest.receive(), (session.SIGNAL, struct.pack("<I", number)))
+            guest.exit(137)
+        with short_grace():
+            self.assertEqual(play(script, timeout=0.1)[0], 124)
+
+    def test_program_that_is_ended_is_seen_to_its_end_though_nobody_reads(self):
+        def script(guest):
+            guest.start()
+            for _ in range(2 * session.OUTPUT_HIGH // 4096):
+                guest.send(session.STDOUT, bytes(4096))
+            guest.exit(143)
+            ended.set()
+
+        def reader(descriptor, into):
+            ended.wait(20)
+            collect(descriptor, into)
+        ended = threading.Event()
+        status, output, _ = play(script, timeout=0.1, reader=reader)
+        self.assertEqual((status, len(output)), (124, 2 * session.OUTPUT_HIGH))
 
     def test_timeout_before_the_guest_is_ready(self):
         self.assertEqual(play(lambda guest: guest.stream.read(), timeout=0.1)[0], 124)

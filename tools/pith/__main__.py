@@ -2,13 +2,12 @@
 """The command line of ./pith."""
 
 import argparse
-import contextlib
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from paths import Failure, build  # noqa: E402
+from paths import Failure, build, tell  # noqa: E402
 
 TIMELINE = build("trace", "timeline")
 
@@ -105,7 +104,7 @@ def add_exec_options(parser):
     add_machine_options(parser)
     add_net(parser)
     parser.add_argument("--icount", action="store_true", help="a clock that counts instructions, not time")
-    parser.add_argument("--timeout", type=seconds, metavar="S", help="end CMD after S seconds, with status 124")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="end CMD after S seconds, by SIGTERM, with status 124")
     parser.add_argument("--log", metavar="FILE", help="keep the log of the kernel and the components there")
 
 
@@ -117,7 +116,8 @@ def exec_parser(parsers):
                     "exit with its status: 128+n if signal n ended it, 124 after the timeout, 125 if Pith failed, "
                     "126 if CMD cannot be executed, 127 if it is not found. Nothing that CMD writes to the root file "
                     "system stays; what it writes to a --disk does. Ctrl-C and SIGTERM go to CMD; then everything is "
-                    "unmounted and the machine stopped.")
+                    "unmounted and the machine stopped. If CMD goes on in spite of it, SIGTERM follows Ctrl-C after ten seconds and SIGKILL "
+                    "follows SIGTERM after five.")
     add_exec_options(parser)
     parser.add_argument("--accel", choices=("auto", "tcg", "kvm"), default="auto",
                         help="how QEMU runs it: by default KVM where it was seen to work, else TCG")
@@ -314,8 +314,7 @@ def main():
     try:
         status = act(options)
     except Failure as failure:
-        with contextlib.suppress(OSError):  # it may be what could not be written to
-            os.write(2, f"pith: {failure}\n".encode(errors="replace"))
+        tell(failure)
         status = 125 if options.action in ("exec", "trace") else failure.status
     except KeyboardInterrupt:
         status = 130

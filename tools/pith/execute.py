@@ -9,7 +9,7 @@ import boot
 import images
 import machine
 import rootfs
-from paths import Failure, build
+from paths import Failure, build, tell
 from session import STATUS_FAILED, Lost, Session
 
 ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
@@ -144,6 +144,8 @@ def execute(options):
                               options.streams)
             try:
                 status = session.run()
+                for remark in session.remarks:
+                    tell(remark)
                 if session.unwritten:
                     raise Failure(session.unwritten, STATUS_FAILED)
                 return status

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where things are, and what all programs here share. Everything that is made goes below build/."""
 
+import contextlib
 import os
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -24,3 +25,9 @@ class Failure(Exception):
     def __init__(self, message, status=1):
         super().__init__(message)
         self.status = status
+
+
+def tell(text):
+    """To the user, on standard error."""
+    with contextlib.suppress(OSError):  # it may be what could not be written to
+        os.write(2, f"pith: {text}\n".encode(errors="replace"))

@@ -23,7 +23,8 @@ STATUS_TIMEOUT = 124
 STATUS_FAILED = 125
 
 BOOT_SECONDS = 300   # to the guest's READY
-SIGNAL_GRACE = 10    # from a signal to the program to the next, stronger means
+# Seconds from a signal to the program to the next, stronger means. After the last, all others in the guest are ended and the disks unmounted.
+GRACE = {signal.SIGINT: 10, signal.SIGHUP: 10, signal.SIGTERM: 5, signal.SIGKILL: 10}
 OUTPUT_HIGH = 1 << 20
 PANIC = re.compile(rb"kernel panic:")
 HALTED = re.compile(rb"^halted\r?\n", re.M)  # the last line of a panic
@@ -71,6 +72,7 @@ class Session:
         self.log_text = bytearray()
         self.panicked = None
         self.unwritten = None   # why output was lost, if not because its reader went away
+        self.remarks = []       # what the user is told at the end, though the status is the program's
         self.timed_out = False
         self.escalation = []    # what to do next if the program does not end, strongest last
         now = time.monotonic()
@@ -89,12 +91,13 @@ class Session:
         if step is None:
             raise Lost("the program did not end; the emulator was stopped without unmounting" if self.started else "")
         self.send(SIGNAL, struct.pack("<I", step))
-        self.escalation_deadline = time.monotonic() + SIGNAL_GRACE
+        self.escalation_deadline = time.monotonic() + GRACE[step]
 
     def interrupt(self, number):
         """A signal to us: hand it on, and see that it has an end."""
         if self.escalation_deadline is None:
             self.escalation = [number] if number == signal.SIGTERM else [number, signal.SIGTERM]
+            self.escalation.append(signal.SIGKILL)
         if self.status is None:
             self.escalate()
 
@@ -133,6 +136,8 @@ class Session:
             self.credit += struct.unpack("<I", payload)[0]
         elif kind == EXIT and len(payload) == 4:
             self.status = struct.unpack("<I", payload)[0] & 0xff
+            if self.escalation_deadline is not None and not self.escalation and self.status == 128 + signal.SIGKILL:
+                self.remarks.append("the program did not end on SIGTERM: it was killed")
         elif kind == ERROR:
             raise Lost(payload.decode(errors="replace"))
         else:
@@ -202,7 +207,8 @@ class Session:
 
     def interests(self):
         result = {}
-        room = sum(map(len, self.pending.values())) < OUTPUT_HIGH
+        # A program that was told to end is seen to its end, whether anybody reads what it wrote or not.
+        room = self.escalation_deadline is not None or sum(map(len, self.pending.values())) < OUTPUT_HIGH
         if self.status is None:
             watch(result, self.console, room, self.to_guest, self.step_console)
             if self.log is not None:
@@ -244,11 +250,11 @@ class Session:
             try:
                 while self.status is None or any(self.pending.values()):
                     self.step(wakeup)
-            except Lost:
+            except Lost as lost:
                 self.drain()
-                if self.timed_out:
-                    return STATUS_TIMEOUT
-                raise
+                if not self.timed_out:
+                    raise
+                self.remarks += filter(None, [str(lost)])
         return STATUS_TIMEOUT if self.timed_out else self.status
 
     def drain(self):

@@ -22,7 +22,7 @@ enum exec_frame_type {
 	EXEC_CREDIT,     /* guest: u32 bytes of standard input the host may send in addition */
 	EXEC_EXIT,       /* guest, file systems are unmounted: u32 status as a shell gives it (128+n for a signal, 127 not found, 126 not executable) */
 	EXEC_ERROR,      /* guest: text; Pith itself failed (the host exits 125) */
-	EXEC_SIGNAL,     /* host: u32 Linux signal number for the program (SIGTERM: stop, unmount, exit) */
+	EXEC_SIGNAL,     /* host: u32 Linux signal number for the program's process group (after SIGTERM it gets SIGCONT, too) */
 };
 
 struct exec_frame {
