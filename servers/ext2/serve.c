@@ -469,5 +469,6 @@ void filesystem_serve(struct filesystem *fs, struct fs_request *slot, bool repea
 	job.repeated = repeated;
 	memcpy(&job.request, slot, FIXED_SIZE);
 	job.request.error = (uint32_t)job_run(&job);
+	job.request.read_only = fs->read_only;
 	memcpy(slot, &job.request, FIXED_SIZE);
 }

@@ -235,6 +235,20 @@ static void access_times(void)
 	SHOW(folder_was_read("read", 0));
 }
 
+static int remount_with(const char *options)
+{
+	return mount(NULL, ".", NULL, MS_REMOUNT, options);
+}
+
+static void options(void)
+{
+	SHOW(remount_with("bogus=1"));
+	SHOW(remount_with("errors=remount-ro"));
+	SHOW(remount_with("errors=remount-ro,bogus"));
+	SHOW(remount_with("errors=remount-r"));
+	SHOW(remount_with(""));
+}
+
 int main(void)
 {
 	show_child("read only", read_only);
@@ -242,5 +256,6 @@ int main(void)
 	show_child("flags of users", flags_of_users);
 	show_child("times", times);
 	show_child("access times", access_times);
+	show_child("options", options);
 	return 0;
 }

@@ -127,6 +127,8 @@ struct fs_request {
 	uint32_t flags, mask;
 	uint32_t name_length, target_length;
 	uint32_t length;    /* bytes of data in a reply */
+	uint32_t read_only; /* in every reply: nothing is changed any more, e.g. because the disk is broken */
+	uint32_t unused;
 	union {
 		struct fs_attributes attributes;
 		struct fs_statfs statfs;

@@ -89,6 +89,7 @@ struct superblock_operations {
 	int (*unmount)(struct superblock *superblock);
 	void (*evict)(struct inode *inode);          /* the inode leaves memory: frees private */
 	int (*keep)(struct inode *inode, bool keep); /* FS_OPEN, FS_CLOSE */
+	int (*check_options)(const char *options);   /* of a remount; NULL: any are taken */
 };
 
 struct superblock {

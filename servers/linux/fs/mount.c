@@ -188,11 +188,15 @@ static bool mount_is_written(const struct mount *mount, bool all)
 	return inodes_kept(mount->superblock);
 }
 
-static int do_remount(struct dentry *target, unsigned long flags)
+static int do_remount(struct dentry *target, unsigned long flags, const char *options)
 {
 	struct mount *mount = target->mount;
 	if (mount == NULL || target != mount->root)
 		return -EINVAL;
+	int (*check)(const char *) = mount->superblock->operations->check_options;
+	int error = check != NULL && !(flags & LINUX_MS_BIND) ? check(options) : 0;
+	if (error != 0)
+		return error;
 	if (flags & LINUX_MS_RDONLY && !mount_read_only(target) &&
 	    mount_is_written(mount, !(flags & LINUX_MS_BIND)))
 		return -EBUSY;
@@ -249,7 +253,7 @@ static int do_mount(struct thread *thread, const char *source, const char *targe
 	if (error != 0)
 		return error;
 	if (flags & LINUX_MS_REMOUNT) {
-		error = do_remount(target, flags);
+		error = do_remount(target, flags, options);
 	} else if (flags & LINUX_MS_BIND) {
 		error = do_bind(thread, source, target, flags);
 	} else if (flags & (LINUX_MS_SHARED | LINUX_MS_PRIVATE | LINUX_MS_SLAVE | LINUX_MS_UNBINDABLE)) {

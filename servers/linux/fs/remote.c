@@ -112,12 +112,13 @@ static void completed(struct client *client, uint32_t number)
 		ring_slot_release(&client->ring, number);
 		return;
 	}
+	struct fs_request *data = ring_slot(&client->ring, number);
+	client->superblock->read_only |= data->read_only != 0;
 	if (call->io == NULL) {
 		call->done = true;
 		waitq_wake_all(&call->wait);
 		return;
 	}
-	struct fs_request *data = ring_slot(&client->ring, number);
 	struct page_io *io = call->io;
 	int error = error_of(data);
 	uint64_t blocks = data->attributes.blocks;
@@ -555,6 +556,24 @@ static int remote_refresh(struct inode *directory)
 	return error;
 }
 
+/* What is so anyway; the flags of mount(2) are not among them. */
+static int remote_check_options(const char *options)
+{
+	static const char *const known[] = {"errors=remount-ro", "bsddf", "nogrpid", "sysvgroups",
+	                                    "nouser_xattr",      "noacl", "noquota"};
+	while (*options != 0) {
+		size_t length = strcspn(options, ","), i = 0;
+		while (i < sizeof(known) / sizeof(known[0]) &&
+		       (strlen(known[i]) != length || memcmp(known[i], options, length) != 0))
+			i++;
+		if (length > 0 && i == sizeof(known) / sizeof(known[0]))
+			return -EINVAL;
+		options += length;
+		options += *options == ',';
+	}
+	return 0;
+}
+
 static const struct inode_operations remote_file_inode = {
         .setattr = remote_setattr,
 };
@@ -591,6 +610,7 @@ static const struct superblock_operations remote_operations = {
         .unmount = remote_unmount,
         .evict = remote_evict,
         .keep = remote_keep,
+        .check_options = remote_check_options,
 };
 
 static struct client *client_of(unsigned channel)
@@ -640,12 +660,12 @@ int remote_mount(unsigned channel, struct superblock **out)
 	if (error != 0) {
 		log_error("file system %u: %s", channel, error_name(error));
 		inode_put(superblock->root);
+		client->superblock = NULL;
 		free(superblock);
 		return error;
 	}
 	superblock->block_size = fs.block_size;
 	superblock->blocks_free = fs.blocks_free;
-	superblock->read_only = fs.read_only != 0;
 	*out = superblock;
 	return 0;
 }

@@ -431,7 +431,7 @@ static int write_all(struct superblock *superblock, bool wait)
 
 int superblock_sync(struct superblock *superblock)
 {
-	if (superblock->operations->io_start == NULL)
+	if (superblock->operations->io_start == NULL || superblock->read_only)
 		return 0;
 	int error = write_all(superblock, true);
 	int synced = superblock_fsync(superblock, NULL);
