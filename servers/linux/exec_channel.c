@@ -2,11 +2,11 @@
 /*
  * Exec mode. Frames from the host are taken out of the line as they come; standard input waits here for its
  * reader and never exceeds the credit that the host was given. Standard output and error are written as
- * frames when the line has room.
+ * frames when the line has room, until the host says that it cannot write them any more.
  */
 #include "exec_channel.h"
 #include "exec_frames.h"
-#include "fs/internal.h"
+#include "fs/pipe.h"
 #include "syscall.h"
 #include "tty/tty.h"
 #include <signal.h>
@@ -18,6 +18,7 @@
 #define STDIN_SIZE   (64 * 1024)
 #define CREDIT_STEP  (STDIN_SIZE / 4)
 #define START_MAX    (4 * 1024 * 1024)
+#define ERRNO_LAST   133 /* EHWPOISON */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static struct {
@@ -29,6 +30,7 @@ static struct {
 	uint32_t taken, put;
 	uint32_t consumed; /* bytes read since the last credit was given */
 	bool input_end;
+	int output_errors[2]; /* of EXEC_STDOUT and EXEC_STDERR: why the host cannot write it, 0: it can */
 	struct process *program;
 	int early_signal; /* came before the program ran */
 	bool ended;
@@ -143,6 +145,19 @@ static void take_signal(const struct exec_frame *frame)
 		deliver((int)signal);
 }
 
+static void take_unwritable(const struct exec_frame *frame)
+{
+	uint32_t told[2]; /* stream, errno */
+	memcpy(told, exec.parser.payload, sizeof(told));
+	if (frame->length != sizeof(told) || (told[0] != EXEC_STDOUT && told[0] != EXEC_STDERR) ||
+	    told[1] == 0 || told[1] > ERRNO_LAST) {
+		exec.parser.broken = true;
+		return;
+	}
+	exec.output_errors[told[0] - EXEC_STDOUT] = (int)told[1];
+	waitq_wake_all(&exec.output_wait);
+}
+
 static void take_frame(const struct exec_frame *frame)
 {
 	if (frame->type == EXEC_START)
@@ -151,6 +166,8 @@ static void take_frame(const struct exec_frame *frame)
 		take_stdin(frame);
 	else if (frame->type == EXEC_SIGNAL)
 		take_signal(frame);
+	else if (frame->type == EXEC_UNWRITABLE)
+		take_unwritable(frame);
 	else
 		exec.parser.broken = true;
 }
@@ -219,9 +236,32 @@ static ssize_t stdin_read(struct file *file, struct io_buffer *buffer, uint64_t 
 	return (ssize_t)done;
 }
 
+static enum exec_frame_type output_type(const struct file *file)
+{
+	return (enum exec_frame_type)(uintptr_t)file->private;
+}
+
+static int output_error(const struct file *file)
+{
+	return exec.output_errors[output_type(file) - EXEC_STDOUT];
+}
+
+/* 0: there is room for a frame; -errno */
+static int output_await(const struct file *file, size_t payload)
+{
+	while (output_error(file) == 0) {
+		if (frame_fits(payload))
+			return 0;
+		if (file->flags & O_NONBLOCK)
+			return -EAGAIN;
+		if (waitq_wait(&exec.output_wait, true, DEADLINE_NEVER) != 0)
+			return -EINTR_RESTART;
+	}
+	return output_error(file) == EPIPE ? pipe_broken() : -output_error(file);
+}
+
 static ssize_t output_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
-	enum exec_frame_type type = (enum exec_frame_type)(uintptr_t)file->private;
 	size_t done = 0;
 	(void)position;
 	while (buffer->size > 0) {
@@ -229,13 +269,10 @@ static ssize_t output_write(struct file *file, struct io_buffer *buffer, uint64_
 		size_t part = buffer->size < sizeof(bytes) ? buffer->size : sizeof(bytes);
 		if (io_copy_from(buffer, bytes, part) != 0)
 			return done > 0 ? (ssize_t)done : -EFAULT;
-		while (!frame_fits(part)) {
-			if (file->flags & O_NONBLOCK)
-				return done > 0 ? (ssize_t)done : -EAGAIN;
-			if (waitq_wait(&exec.output_wait, true, DEADLINE_NEVER) != 0)
-				return done > 0 ? (ssize_t)done : -EINTR_RESTART;
-		}
-		frame_write(type, bytes, part);
+		int error = output_await(file, part);
+		if (error != 0)
+			return done > 0 ? (ssize_t)done : error;
+		frame_write(output_type(file), bytes, part);
 		done += part;
 	}
 	return (ssize_t)done;
@@ -251,8 +288,9 @@ static unsigned stdin_poll(struct file *file, struct poll_table *table)
 
 static unsigned output_poll(struct file *file, struct poll_table *table)
 {
-	(void)file;
 	poll_wait(table, &exec.output_wait);
+	if (output_error(file) != 0)
+		return POLLOUT_ | POLLWRNORM_ | POLLERR_;
 	return frame_fits(EXEC_FRAME_MAX) ? POLLOUT_ | POLLWRNORM_ : 0;
 }
 

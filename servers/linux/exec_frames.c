@@ -6,7 +6,7 @@
 
 static bool valid(const struct exec_frame *frame)
 {
-	return frame->magic == EXEC_MAGIC && frame->type >= EXEC_READY && frame->type <= EXEC_SIGNAL &&
+	return frame->magic == EXEC_MAGIC && frame->type >= EXEC_READY && frame->type <= EXEC_UNWRITABLE &&
 	       frame->length <= EXEC_FRAME_MAX;
 }
 

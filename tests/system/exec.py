@@ -2,6 +2,7 @@
 """`./pith exec` as a command among commands: streams, statuses, signals, files."""
 
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -71,12 +72,30 @@ def test_reader_that_goes_away():
     equal(process.wait(60 * PATIENCE), 141, "the status of yes after SIGPIPE")
 
 
+def before_head(*command):
+    """Its status and its standard error, where the reader of its output goes away behind the first line."""
+    result = run(["bash", "-c", f"{shlex.join(pith_command(*command, timeout=100))} | head -n 1; exit ${{PIPESTATUS[0]}}"])
+    check(result.stdout in (b"x\n", b"y\n"), result.stdout, result.stderr)
+    return result.status, result.stderr
+
+
+def test_only_who_writes_learns_that_the_reader_is_gone():
+    equal(before_head("sh", "-c", "yes; echo st=$? >&2"), (0, b"st=141\n"))
+    equal(before_head("sh", "-c", "trap '' PIPE; while echo x; do sleep 0.01; done; exit 9"), (9, b"sh: 1: echo: echo: I/O error\n"))
+    # tail writes nothing after the first line: it learns from poll().
+    equal(before_head("sh", "-c", "echo x >/tmp/f; tail -f /tmp/f; echo st=$? >&2"), (0, b"st=141\n"))
+
+
 def test_output_that_cannot_be_written():
-    for stream in ("stdout", "stderr"):
+    for stream, status in (("stdout", 125), ("stderr", 1)):
         with open("/dev/full", "wb") as full:
             done = subprocess.run(pith_command("sh", "-c", "seq 100000; seq 100000 >&2"), stdin=subprocess.DEVNULL,
                                   **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: full})
-        equal(done.returncode, 125, f"{stream} is full")
+        # The second is told, and its status is the script's. To the script the first's failure is nothing: that output is lost is told by exec.
+        equal(done.returncode, status, f"{stream} is full")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(pith_command("yes"), stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE)
+    equal((done.returncode, done.stderr), (1, b"yes: standard output: No space left on device\npith: standard output: No space left on device\n"))
     result = run([PITH, "exec", "--log", "/nonexistent/log", "--", "true"])
     equal(result.status, 125)
     check(result.stderr.startswith(b"pith: /nonexistent/log: "), result.stderr)

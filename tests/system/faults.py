@@ -116,6 +116,29 @@ def boot(image):
         return status, session.log_text.decode(errors="replace")
 
 
+def test_malformed_frames_from_the_host():
+    """They end exec with a clear error, and nothing else."""
+    import boot as pith_boot
+    import machine
+    import rootfs
+    import session
+    command = machine.command_line(pith_boot.KERNEL, pith_boot.image("exec", {}), pith_boot.append(), "256M",
+                                   [machine.Disk(rootfs.image(), keep=False)])
+    words = struct.Struct("<II")
+    for kind, payload in ((session.UNWRITABLE, b""), (session.UNWRITABLE, words.pack(session.STDOUT, 32) + b"x"),
+                          (session.UNWRITABLE, words.pack(session.STDIN, 32)), (session.UNWRITABLE, words.pack(0xffffffff, 32)),
+                          (session.UNWRITABLE, words.pack(session.STDOUT, 0)), (session.UNWRITABLE, words.pack(session.STDERR, 512)),
+                          (session.SIGNAL, b"x"), (session.STDOUT, b"x"), (session.UNWRITABLE + 1, b"")):
+        with open(os.devnull, "r+b") as null, machine.Machine(command) as emulator:
+            ours = session.Session(emulator.console, emulator.log, ["sleep", "1000"], [], 60 * PATIENCE, (null.fileno(),) * 3)
+            ours.start += session.frame(kind, payload)
+            try:
+                result = ours.run()
+            except session.Lost as lost:
+                result = str(lost)
+            check(result in ("the command did not arrive", "the line to the host is out of step"), kind, payload, result, ours.log_text)
+
+
 def test_missing_boot_archive():
     status, log = boot(None)
     check(status == "lost" and "panic" in log.lower(), status, log)

@@ -2,6 +2,7 @@
 """exec's side of proto/exec.h against a guest that these tests play themselves: no emulator, no kernel."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -244,27 +245,40 @@ class SessionTest(unittest.TestCase):
         with self.assertRaisesRegex(Lost, "no frame"):
             play(lambda guest: guest.end.sendall(session.HEADER.pack(session.MAGIC, session.STDOUT, 4097)))
 
-    def test_closed_output_is_told_to_the_program(self):
+    def output_that_fails(self, write_end, error, status):
+        """The program is told why; the session's status, if it then ends with this one."""
         console, guest_end = socket.socketpair()
         log, _keep = socket.socketpair()
-        read_end, write_end = os.pipe()
-        os.close(read_end)
         guest = Guest(guest_end)
 
         def script():
             guest.start()
             guest.send(session.STDOUT, b"x")
-            assert guest.receive() == (session.SIGNAL, struct.pack("<I", signal.SIGPIPE))
-            guest.exit(141)
+            told.append(guest.receive())
+            guest.exit(status)
+        told = []
         thread = threading.Thread(target=script)
         thread.start()
         with open(os.devnull, "r+b") as null:
-            status = Session(console, log, ["yes"], [], streams=(null.fileno(), write_end, null.fileno())).run()
+            ended = Session(console, log, ["yes"], [], streams=(null.fileno(), write_end, null.fileno()))
+            result = ended.run()
         thread.join()
         os.close(write_end)
         for end in (console, guest_end, log, _keep, guest.stream):
             end.close()
-        self.assertEqual(status, 141)
+        self.assertEqual(told, [(session.UNWRITABLE, struct.pack("<II", session.STDOUT, error))])
+        return result, ended.remarks
+
+    def test_closed_output_is_told_to_the_program(self):
+        for status in (141, 0):
+            read_end, write_end = os.pipe()
+            os.close(read_end)
+            self.assertEqual(self.output_that_fails(write_end, errno.EPIPE, status), (status, []))
+
+    def test_full_output_is_told_to_the_program(self):
+        for status, result in ((1, 1), (0, 125)):
+            self.assertEqual(self.output_that_fails(os.open("/dev/full", os.O_WRONLY), errno.ENOSPC, status),
+                             (result, ["standard output: No space left on device"]))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def exec_parser(parsers):
         "exec", help="run one program and exit with its status", allow_abbrev=False,
         usage="./pith exec [OPTION]... -- CMD [ARGUMENT]...",
         description="Boot without a terminal, run CMD as root in /, with our standard input, output and error, and "
-                    "exit with its status: 128+n if signal n ended it, 124 after the timeout, 125 if Pith failed, "
+                    "exit with its status: 128+n if signal n ended it, 124 after the timeout, 125 if Pith failed or output was lost, "
                     "126 if CMD cannot be executed, 127 if it is not found. Nothing that CMD writes to the root file "
                     "system stays; what it writes to a --disk does. Ctrl-C and SIGTERM go to CMD; then everything is "
                     "unmounted and the machine stopped. If CMD goes on in spite of it, SIGTERM follows Ctrl-C after ten seconds and SIGKILL "

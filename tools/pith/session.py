@@ -15,7 +15,7 @@ import time
 
 MAGIC = 0x58505450
 FRAME_MAX = 4096
-READY, START, STDIN, STDOUT, STDERR, CREDIT, EXIT, ERROR, SIGNAL = range(1, 10)
+READY, START, STDIN, STDOUT, STDERR, CREDIT, EXIT, ERROR, SIGNAL, UNWRITABLE = range(1, 11)
 OUTPUT_NAMES = {STDOUT: "standard output", STDERR: "standard error"}
 HEADER = struct.Struct("<IHH")
 
@@ -62,6 +62,7 @@ class Session:
         self.stdin = streams[0]
         self.outputs = {STDOUT: streams[1], STDERR: streams[2]}
         self.pending = {STDOUT: bytearray(), STDERR: bytearray()}
+        self.idle_outputs = {STDOUT, STDERR}    # watched while there is nothing to write
         self.to_guest = bytearray()
         self.from_guest = bytearray()
         self.start = start_frames(arguments, environment)
@@ -71,7 +72,7 @@ class Session:
         self.status = None
         self.log_text = bytearray()
         self.panicked = None
-        self.unwritten = None   # why output was lost, if not because its reader went away
+        self.unwritten = False  # output was lost, and not because its reader went away
         self.remarks = []       # what the user is told at the end, though the status is the program's
         self.timed_out = False
         self.escalation = []    # what to do next if the program does not end, strongest last
@@ -198,12 +199,22 @@ class Session:
         except BlockingIOError:
             pass
         except OSError as error:
-            pending.clear()
-            self.outputs[kind] = None
-            if error.errno != errno.EPIPE:
-                self.unwritten = f"{OUTPUT_NAMES[kind]}: {error.strerror}"
-            elif self.status is None and self.started:
-                self.send(SIGNAL, struct.pack("<I", signal.SIGPIPE))
+            self.output_failed(kind, error.errno)
+
+    def output_failed(self, kind, number):
+        self.pending[kind].clear()
+        self.outputs[kind] = None
+        if self.status is None:
+            self.send(UNWRITABLE, struct.pack("<II", kind, number))
+        if number != errno.EPIPE:
+            self.unwritten = True
+            self.remarks.append(f"{OUTPUT_NAMES[kind]}: {os.strerror(number)}")
+
+    def step_idle_output(self, kind, events):
+        """A program may wait for its reader to go away and write nothing."""
+        self.idle_outputs.remove(kind)
+        if events & select.POLLERR:
+            self.output_failed(kind, errno.EPIPE)
 
     def interests(self):
         result = {}
@@ -218,6 +229,8 @@ class Session:
         for kind in (STDOUT, STDERR):
             if self.pending[kind]:
                 result[self.outputs[kind]] = (select.POLLOUT, lambda events, kind=kind: self.write_output(kind))
+            elif kind in self.idle_outputs and self.outputs[kind] is not None and self.started and self.status is None:
+                result.setdefault(self.outputs[kind], (0, lambda events, kind=kind: self.step_idle_output(kind, events)))
         return result
 
     def step_console(self, events):
@@ -255,7 +268,10 @@ class Session:
                 if not self.timed_out:
                     raise
                 self.remarks += filter(None, [str(lost)])
-        return STATUS_TIMEOUT if self.timed_out else self.status
+        if self.timed_out:
+            return STATUS_TIMEOUT
+        # What the program wrote last may be lost without its knowing: that is no success.
+        return STATUS_FAILED if self.unwritten and self.status == 0 else self.status
 
     def drain(self):
         """Hand out what had arrived, and take what the log still holds."""

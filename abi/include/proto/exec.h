@@ -23,6 +23,7 @@ enum exec_frame_type {
 	EXEC_EXIT,       /* guest, file systems are unmounted: u32 status as a shell gives it (128+n for a signal, 127 not found, 126 not executable) */
 	EXEC_ERROR,      /* guest: text; Pith itself failed (the host exits 125) */
 	EXEC_SIGNAL,     /* host: u32 Linux signal number for the program's process group (after SIGTERM it gets SIGCONT, too) */
+	EXEC_UNWRITABLE, /* host: u32 EXEC_STDOUT or EXEC_STDERR, u32 Linux errno: from now on writing there fails with it (EPIPE: and SIGPIPE) */
 };
 
 struct exec_frame {

@@ -163,7 +163,7 @@ int pipe_await_data(struct pipe *pipe, bool nonblocking)
 	return 1;
 }
 
-static int broken_pipe(void)
+int pipe_broken(void)
 {
 	struct thread *thread = current_thread();
 	if (thread != NULL)
@@ -175,7 +175,7 @@ int pipe_await_room(struct pipe *pipe, size_t size, bool nonblocking)
 {
 	for (;;) {
 		if (pipe->readers == 0)
-			return broken_pipe();
+			return pipe_broken();
 		if (pipe_room(pipe) >= size)
 			return 1;
 		if (nonblocking)

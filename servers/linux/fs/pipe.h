@@ -41,6 +41,8 @@ static inline pfn_t *pipe_page(const struct pipe *pipe, uint64_t position)
 	return &pipe->pages[position / PAGE_SIZE & (pipe->page_count - 1)];
 }
 
+/* Nobody reads what the thread writes: its SIGPIPE; -EPIPE. */
+int pipe_broken(void);
 /* 1: there is something to take; 0: the end; -EAGAIN, -EINTR_RESTART */
 int pipe_await_data(struct pipe *pipe, bool nonblocking);
 /* 1: there is room for `size` bytes; -EPIPE (with the signal), -EAGAIN, -EINTR_RESTART */

@@ -4,6 +4,7 @@
  * queue. A packet of a stream may be read in parts, the others are read whole. Open files that were sent
  * along are in packets.
  */
+#include "fs/pipe.h"
 #include "fs/poll.h"
 #include "fs/unix.h"
 #include "syscall.h"
@@ -16,7 +17,6 @@
 #define FILES_FLIGHT 4096 /* of all packets */
 #define BACKLOG_MAX  4096
 #define PACKET_EXTRA 64 /* what a packet counts besides its bytes */
-#define SIGPIPE_     13
 
 static const struct file_operations socket_operations;
 static struct socket *bound_sockets;
@@ -466,9 +466,7 @@ static int attach(struct packet *packet, struct socket_extra *extra)
 
 static int broken(unsigned flags)
 {
-	if (!(flags & MSG_NOSIGNAL_))
-		signal_send_thread(current_thread(), SIGPIPE_, 0, 0);
-	return -EPIPE;
+	return flags & MSG_NOSIGNAL_ ? -EPIPE : pipe_broken();
 }
 
 /* May the packet go there now? 0; 1: there is no room; -errno. */

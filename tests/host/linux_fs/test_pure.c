@@ -81,6 +81,12 @@ static void test_frames(void)
 	      memcmp(parser.payload, "abc", 3) == 0);
 	frame.length = 0;
 	CHECK(feed(&parser, &frame, sizeof(frame), &got) == 1 && got.length == 0);
+	frame.type = EXEC_UNWRITABLE;
+	CHECK(feed(&parser, &frame, sizeof(frame), &got) == 1 && got.type == EXEC_UNWRITABLE);
+	frame.type++; /* the last one is known */
+	CHECK(feed(&parser, &frame, sizeof(frame), &got) == 0 && parser.broken);
+	memset(&parser, 0, sizeof(parser));
+	frame.type = EXEC_STDIN;
 	frame.length = EXEC_FRAME_MAX + 1;
 	CHECK(feed(&parser, &frame, sizeof(frame), &got) == 0 && parser.broken);
 	frame.length = 0;
