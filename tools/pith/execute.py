@@ -150,7 +150,8 @@ def execute(options):
             except Lost as lost:
                 own_words = emulator.complaint() if emulator.has_ended() else ""
                 emulator.stop()
-                told = [str(lost), own_words, log_end(session.log_text)]
+                # The emulator's refusal to begin says all.
+                told = [str(lost), own_words, log_end(session.log_text)] if session.log_text else [own_words or str(lost)]
                 raise Failure("\n".join(text for text in told if text), STATUS_FAILED) from None
             finally:
                 write_log(options.log, session.log_text)

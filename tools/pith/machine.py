@@ -28,6 +28,7 @@ ENTROPY = ["-device", "virtio-rng-pci,disable-legacy=on"]
 GATHER = 0.001  # seconds
 
 CPUS_MAX = 8
+MEMORY_MAX = 1 << 45  # what the kernel maps (arch/types.h)
 # What --cpus says if it is not given: the suite runs its tests with several, too.
 CPUS = int(os.environ.get("PITH_CPUS") or 1)
 
@@ -209,6 +210,8 @@ def parse_size(text):
     size = int(number) << {"K": 10, "M": 20, "G": 30, "T": 40}[unit]
     if size < 16 << 20:
         raise Failure("--memory: at least 16M")
+    if size > MEMORY_MAX:
+        raise Failure(f"--memory: at most {MEMORY_MAX >> 40}T")
     if size % (1 << 20):
         raise Failure("--memory: whole MiB only")
     return f"{size >> 20}M"
