@@ -116,7 +116,6 @@ def test_features_that_are_not_known():
     """The disk is refused, or only read, with the features' bits in the log; it is not changed."""
     source = source_tree()
     for options, status, message in (("extents", 125, "incompatible features 0x40"), ("64bit,extents", 125, "incompatible features 0xc0"),
-                                     ("meta_bg,^resize_inode", 125, "incompatible features 0x10"),
                                      ("huge_file", 1, "features 0x8 are not known: read-only"), ("metadata_csum", 1, "features 0x400 are not known: read-only")):
         disk = with_features(options, source)
         with open(disk, "rb") as f:
