@@ -204,10 +204,11 @@ void thread_exit(struct thread *thread)
 		waitq_wake_all(&process->vfork_wait);
 	}
 	thread_stop_call(thread);
-	thread_destroy(thread);
+	thread_end(thread);
 	if (mm)
 		mm_put(mm); /* after the thread: the kernel stops a thread that loses its address space */
 	fiber_context_forget();
+	free(thread); /* until here it is the one that waits */
 	waitq_wake_all(&process->threads_wait);
 	if (process->thread_count) {
 		signal_retarget(process);

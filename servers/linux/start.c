@@ -107,7 +107,8 @@ int process_start(const char *path, char *const argv[], char *const envp[], stru
 	}
 	error = cwd && error ? error : exec_load(thread, path, argv, envp);
 	if (error) {
-		thread_destroy(thread);
+		thread_end(thread);
+		free(thread);
 		process_free(process);
 		return error;
 	}

@@ -74,7 +74,7 @@ struct thread *thread_create(struct process *process, int tid)
 	return thread;
 }
 
-void thread_destroy(struct thread *thread)
+void thread_end(struct thread *thread)
 {
 	struct process *process = thread->process;
 	struct thread **link = &process->threads;
@@ -88,7 +88,6 @@ void thread_destroy(struct thread *thread)
 	process->used.cpu_time += kernel_thread_time(thread->private->kernel);
 	kernel_thread_release(thread->private->kernel);
 	signal_queue_flush(&thread->private->pending, ~0ul);
-	free(thread);
 }
 
 void thread_set_tid(struct thread *thread, int tid)

@@ -79,6 +79,7 @@ static void memory(void)
 		_exit(0);
 	}
 	wait_for(child);
+	TELL(shmctl(id, IPC_STAT, &status) == 0 && status.shm_lpid == child); /* its end detached it, too */
 	printf("%c\n", a[1]);
 	SHOW(shmdt(a + PAGE));
 	SHOW(shmdt(a + 1));
