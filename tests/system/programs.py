@@ -116,12 +116,25 @@ def test_hammer():
     same("hammer")
 
 
-def test_others():
+def others(variant):
     """Programs that came later than this list."""
     listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices", "watches", "rights", "holes", "spread", "running", "mounted"}
     for name in CHECKED:
-        if name.split("-")[0] not in listed:
+        program, _, kind = name.partition("-")
+        if program not in listed and kind == variant:
             same(name)
+
+
+def test_others():
+    others("")
+
+
+def test_others_with_glibc():
+    others("glibc")
+
+
+def test_others_static_pie():
+    others("pie")
 
 
 def test_clocks():
