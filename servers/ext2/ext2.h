@@ -66,7 +66,7 @@ struct filesystem {
 	uint64_t dropped_blocks, dropped_inodes; /* of files that are gone, not counted as free yet */
 	bool mounted, read_only, failed, filetype, sparse_super, two_backups;
 	uint32_t backup_groups[2]; /* with copies of the superblock, if two_backups */
-	uint32_t first_meta_group, front_descriptor_blocks; /* what meta_bg does not spread; UINT32_MAX and all without it */
+	uint32_t first_meta_group; /* so many blocks of descriptors lie together; meta_bg spreads the others */
 	bool was_clean; /* the disk, before it was mounted */
 	bool restored;  /* taken over whole from a predecessor */
 	uint32_t generation;

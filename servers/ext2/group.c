@@ -60,7 +60,7 @@ uint32_t group_super_blocks(const struct filesystem *fs, uint32_t group)
 	uint32_t super = group_has_super(fs, group) ? 1 : 0;
 
 	if (group / size < fs->first_meta_group)
-		return super * (1 + fs->front_descriptor_blocks + fs->reserved_descriptor_blocks);
+		return super * (1 + fs->first_meta_group + fs->reserved_descriptor_blocks);
 	return super + (index <= 1 || index == size - 1 ? 1 : 0);
 }
 
@@ -69,7 +69,7 @@ uint32_t group_descriptor_block(const struct filesystem *fs, uint32_t index)
 	uint32_t group = index * meta_group_size(fs);
 
 	if (index < fs->first_meta_group)
-		return (fs->block_size == 1024 ? 1 : 0) + 1 + index;
+		return fs->first_data_block + 1 + index;
 	return group_first_block(fs, group) + (group_has_super(fs, group) ? 1 : 0);
 }
 

@@ -137,20 +137,17 @@ static int super_check_geometry(struct filesystem *fs, const struct ext2_superbl
 	fs->descriptor_blocks =
 	        (uint32_t)((fs->group_count * sizeof(struct ext2_group) + fs->block_size - 1) /
 	                   fs->block_size);
-	fs->first_meta_group = UINT32_MAX;
-	fs->front_descriptor_blocks = fs->descriptor_blocks;
-	if (super->revision && super->incompatible & EXT2_INCOMPAT_META_BG) {
+	fs->first_meta_group = fs->descriptor_blocks;
+	if (super->revision && super->incompatible & EXT2_INCOMPAT_META_BG &&
+	    super->first_meta_group < fs->descriptor_blocks)
 		fs->first_meta_group = super->first_meta_group;
-		if (fs->first_meta_group < fs->descriptor_blocks)
-			fs->front_descriptor_blocks = fs->first_meta_group;
-	}
 	if (super->revision && super->compatible & EXT2_COMPAT_RESIZE_INODE)
 		fs->reserved_descriptor_blocks = super->reserved_descriptor_blocks;
 	if (super->revision && super->compatible & EXT2_COMPAT_SPARSE_SUPER2) {
 		fs->two_backups = true;
 		memcpy(fs->backup_groups, super->backup_groups, sizeof(fs->backup_groups));
 	}
-	if (fs->front_descriptor_blocks + fs->reserved_descriptor_blocks >= fs->blocks_per_group)
+	if (fs->first_meta_group + fs->reserved_descriptor_blocks >= fs->blocks_per_group)
 		return refuse(EUCLEAN, "impossible number of descriptor blocks in the superblock");
 	return 0;
 }
