@@ -203,14 +203,20 @@ void usage_add(struct usage *sum, const struct usage *more)
 		sum->peak_pages = more->peak_pages;
 }
 
+/* Of all its programs. */
+static size_t highest_peak(const struct process *process)
+{
+	size_t peak = process_peak_pages(process);
+
+	return peak > process->used.peak_pages ? peak : process->used.peak_pages;
+}
+
 struct usage process_usage(const struct process *process)
 {
 	struct usage usage = process->used;
-	size_t peak = process_peak_pages(process);
 
 	usage.cpu_time = process_cpu_time(process);
-	if (peak > usage.peak_pages)
-		usage.peak_pages = peak;
+	usage.peak_pages = highest_peak(process);
 	return usage;
 }
 
@@ -218,7 +224,7 @@ struct mm *process_change_mm(struct process *process, struct mm *mm)
 {
 	struct mm *old = process->mm;
 
-	process->used.peak_pages = process_usage(process).peak_pages;
+	process->used.peak_pages = highest_peak(process);
 	process->mm = mm;
 	return old;
 }
