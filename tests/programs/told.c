@@ -139,6 +139,14 @@ static void directories(void)
 	}
 }
 
+/* A file comes and goes in the directory. */
+static void show_of_change(const char *what)
+{
+	write_file("watched/a", "");
+	unlink("watched/a");
+	show(what);
+}
+
 static void once_or_more(void)
 {
 	int fd = open("watched", O_RDONLY);
@@ -172,25 +180,17 @@ static void once_or_more(void)
 	show("of two open files");
 	close(second);
 	close(again);
-	write_file("watched/a", "");
-	unlink("watched/a");
-	show("one descriptor of the open file is closed");
+	show_of_change("one descriptor of the open file is closed");
 	SHOW(fcntl(fd, F_SETOWN, 0));
 	SHOW(fcntl(fd, F_NOTIFY, DN_DELETE | DN_MULTISHOT));
 	TELL(fcntl(fd, F_GETOWN) == getpid());
 	SHOW(fcntl(fd, F_SETOWN, -getpgrp()));
-	write_file("watched/a", "");
-	unlink("watched/a");
-	show("a group");
+	show_of_change("a group");
 	struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};
 	SHOW(fcntl(fd, F_SETOWN_EX, &owner));
-	write_file("watched/a", "");
-	unlink("watched/a");
-	show("a thread");
+	show_of_change("a thread");
 	SHOW(dup2(open("/dev/null", O_RDONLY), fd) == fd);
-	write_file("watched/a", "");
-	unlink("watched/a");
-	show("something else has the descriptor");
+	show_of_change("something else has the descriptor");
 	close(fd);
 }
 
