@@ -157,6 +157,40 @@ static void dying_begin(struct cache *cache)
 			       cache->inode_size);
 }
 
+static void drop_image(const struct cache *cache, uint8_t *block, const struct drop_record *drop,
+                       uint32_t index)
+{
+	struct ext2_inode *inode = image_inode(cache, block, index);
+
+	if (!inode->links)
+		return;
+	inode->links = inode->links > drop->links ? (uint16_t)(inode->links - drop->links) : 0;
+	if (!inode->links)
+		inode->dtime = inode->ctime;
+}
+
+/* Links whose names went with an earlier commit, and which memory has until drops_apply comes to them: an
+ * inode that is dead on the disk must not come to life again without a name. */
+static void drops_begin(struct cache *cache)
+{
+	struct filesystem *fs = filesystem_of(cache);
+
+	for (uint32_t i = 0; i < cache->header->drop_count; i++) {
+		const struct drop_record *drop = &cache->header->drops[i];
+		struct inode_place place;
+		struct buffer *buffer;
+
+		if (drop->commit > cache->durable || inode_place(fs, drop->inode, &place))
+			continue;
+		buffer = cache_find(cache, place.block);
+		if (!buffer || !buffer->writing)
+			continue;
+		drop_image(cache, buffer->copy, drop, place.index);
+		if (buffer->image)
+			drop_image(cache, buffer->image, drop, place.index);
+	}
+}
+
 static void dying_end(struct cache *cache)
 {
 	while (cache->commit_dying) {
@@ -192,6 +226,7 @@ static uint32_t commit_begin(struct cache *cache)
 		cache->commit_list[count++] = buffer;
 	}
 	dying_begin(cache);
+	drops_begin(cache);
 	qsort(cache->commit_list, count, sizeof(*cache->commit_list), commit_order);
 	return count;
 }

@@ -989,6 +989,8 @@ int main(int argc, char **argv)
 		test_power_cut(seed);
 	/* A directory in a new directory. */
 	test_power_cut(433);
+	/* A replaced file, dead on the disk, whose block the next commit writes before it is dead in memory. */
+	test_power_cut(121);
 	test_lying_disk();
 	for (uint64_t seed = 1; seed <= 8 * effort; seed++)
 		test_commit_states(seed, STATES_RANDOM);
