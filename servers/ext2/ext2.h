@@ -103,6 +103,7 @@ int filesystem_sync(struct filesystem *fs);
 /* Gives back at once what files that are gone had. false: there is nothing of that kind. */
 bool filesystem_reclaim(struct filesystem *fs);
 int filesystem_unmount(struct filesystem *fs);
+uint64_t filesystem_free_blocks(const struct filesystem *fs); /* as a client counts them */
 void filesystem_statfs(struct filesystem *fs, struct fs_statfs *out);
 /* The disk contradicts itself: logged, marked in the superblock, and read-only from now on. Returns EUCLEAN.
  */

@@ -421,10 +421,15 @@ static uint64_t overhead_blocks(struct filesystem *fs)
 	return overhead;
 }
 
+uint64_t filesystem_free_blocks(const struct filesystem *fs)
+{
+	return fs->free_blocks + fs->dropped_blocks;
+}
+
 void filesystem_statfs(struct filesystem *fs, struct fs_statfs *out)
 {
 	uint32_t reserved = fs->super->reserved_blocks;
-	uint64_t free = fs->free_blocks + fs->dropped_blocks;
+	uint64_t free = filesystem_free_blocks(fs);
 
 	*out = (struct fs_statfs){
 	        .block_size = fs->block_size,

@@ -470,5 +470,6 @@ void filesystem_serve(struct filesystem *fs, struct fs_request *slot, bool repea
 	memcpy(&job.request, slot, FIXED_SIZE);
 	job.request.error = (uint32_t)job_run(&job);
 	job.request.read_only = fs->read_only;
+	job.request.blocks_free = filesystem_free_blocks(fs);
 	memcpy(slot, &job.request, FIXED_SIZE);
 }

@@ -127,13 +127,15 @@ struct fs_request {
 	uint32_t flags, mask;
 	uint32_t name_length, target_length;
 	uint32_t length;    /* bytes of data in a reply */
-	uint32_t read_only; /* in every reply: nothing is changed any more, e.g. because the disk is broken */
+	/* in every reply: */
+	uint32_t read_only;   /* nothing is changed any more, e.g. because the disk is broken */
 	uint32_t unused;
+	uint64_t blocks_free; /* as in fs_statfs */
 	union {
 		struct fs_attributes attributes;
 		struct fs_statfs statfs;
 	};
-	uint8_t reserved[512 - 200];
+	uint8_t reserved[512 - 208];
 	uint8_t data[FS_SLOT_DATA];
 };
 _Static_assert(sizeof(struct fs_request) <= FS_SLOT_SIZE, "file system request size");

@@ -105,10 +105,11 @@ struct superblock {
 	bool volatile_names;            /* names come and go by themselves (proc): dentries are not cached */
 	unsigned mounts;
 	/* write-back */
-	struct inode *dirty;              /* ring of inodes with dirty pages or pending attributes */
-	uint64_t blocks_free, block_size; /* estimate of what the disk has; exact after space_refresh */
-	uint64_t blocks_reserved;         /* of it, for dirty pages that have no blocks yet */
-	uint64_t page_limit, page_used;   /* tmpfs; 0: no limit */
+	struct inode *dirty;      /* ring of inodes with dirty pages or pending attributes */
+	uint64_t block_size;
+	uint64_t blocks_free;     /* on the disk, as it said last */
+	uint64_t blocks_reserved; /* for dirty pages: of those being written, some have their blocks already */
+	uint64_t page_limit, page_used; /* tmpfs; 0: no limit */
 };
 
 extern const struct file_operations regular_file_operations, directory_file_operations;

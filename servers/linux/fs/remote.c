@@ -114,6 +114,7 @@ static void completed(struct client *client, uint32_t number)
 	}
 	struct fs_request *data = ring_slot(&client->ring, number);
 	client->superblock->read_only |= data->read_only != 0;
+	client->superblock->blocks_free = data->blocks_free;
 	if (call->io == NULL) {
 		call->done = true;
 		waitq_wake_all(&call->wait);
@@ -665,7 +666,6 @@ int remote_mount(unsigned channel, struct superblock **out)
 		return error;
 	}
 	superblock->block_size = fs.block_size;
-	superblock->blocks_free = fs.blocks_free;
 	*out = superblock;
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include <pith/startup.h>
 
 #define INTERVAL     (5ull * 1000000000)
-#define SPACE_MARGIN 128 /* blocks: for what maps blocks, and for an estimate's error */
+#define SPACE_MARGIN 128 /* blocks: for what maps blocks */
 
 static size_t dirty_pages, writes_in_flight;
 static struct waitq dirty_wait;    /* the periodic fiber: there is something to do */
@@ -121,15 +121,6 @@ uint64_t inode_blocks(const struct inode *inode)
 	return inode->attributes.blocks + more * (block / 512);
 }
 
-static void space_refresh(struct superblock *superblock)
-{
-	struct fs_statfs fs;
-	if (superblock->operations->statfs(superblock, &fs) != 0)
-		return;
-	superblock->blocks_free = fs.blocks_free;
-	superblock->block_size = fs.block_size;
-}
-
 static bool space_enough(const struct superblock *superblock)
 {
 	return superblock->blocks_free >
@@ -140,17 +131,14 @@ int space_prepare(struct inode *inode, uint64_t index, bool *through)
 {
 	struct superblock *superblock = inode->superblock;
 	*through = false;
-	if (superblock->operations->io_start == NULL || superblock->operations->statfs == NULL)
+	if (superblock->operations->io_start == NULL)
 		return 0;
 	if ((index + 1) * PAGE_SIZE <= inode->allocated_end || space_enough(superblock))
 		return 0;
 	pfn_t pfn = page_tree_find(&inode->pages, index);
 	if (pfn != PFN_NONE && page_of(pfn)->flags & PAGE_ALLOCATED)
 		return 0;
-	space_refresh(superblock);
-	if (space_enough(superblock))
-		return 0;
-	/* nearly full: what is reserved is written, so that the numbers become exact; the inode's lock is
+	/* nearly full: what is reserved is written, so that nothing is counted twice; the inode's lock is
 	 * ours, pages need none */
 	for (struct inode *dirty = superblock->dirty; dirty != NULL && superblock->blocks_reserved > 0;) {
 		inode_get(dirty);
@@ -160,7 +148,6 @@ int space_prepare(struct inode *inode, uint64_t index, bool *through)
 		inode_put(dirty);
 		dirty = listed ? next : NULL;
 	}
-	space_refresh(superblock);
 	*through = !space_enough(superblock);
 	return 0;
 }
@@ -228,21 +215,14 @@ void file_errors_begin(struct file *file)
 void writeback_finished(struct page_io *io, int error, uint64_t blocks)
 {
 	struct inode *inode = io->inode;
-	struct superblock *superblock = inode->superblock;
 	writes_in_flight--;
 	if (error == 0) {
-		uint64_t before = inode->attributes.blocks, per_block = superblock->block_size / 512;
-		if (blocks > before && per_block > 0) {
-			uint64_t used = (blocks - before) / per_block;
-			superblock->blocks_free -=
-			        used < superblock->blocks_free ? used : superblock->blocks_free;
-		}
 		inode->attributes.blocks = blocks;
 	} else {
 		inode->write_error = error;
 		error_count_add(&inode->write_errors);
 		if (!io->told)
-			log_error("%s: write-back of inode %llu: %s", superblock->source,
+			log_error("%s: write-back of inode %llu: %s", inode->superblock->source,
 			          (unsigned long long)inode->attributes.inode, error_name(error));
 	}
 	waitq_wake_all(&finished_wait);

@@ -100,7 +100,8 @@ struct span user_span(struct thread *thread, uint64_t address, size_t size, bool
 {
 	(void)thread, (void)write;
 	size_t left = PAGE_SIZE - address % PAGE_SIZE;
-	return (struct span){address < PAGE_SIZE ? NULL : (void *)(uintptr_t)address, size < left ? size : left};
+	return (struct span){address < PAGE_SIZE ? NULL : (void *)(uintptr_t)address,
+	                     size < left ? size : left};
 }
 int copy_struct_from_user(struct thread *thread, void *to, size_t size, uint64_t from, size_t given)
 {
@@ -310,23 +311,17 @@ static void store_complete(struct page_io *io)
 	}
 	for (unsigned i = 0; i < 512; i++)
 		blocks += store.allocated[i] ? 8 : 0;
+	store.superblock.blocks_free = store.blocks_left;
 	page_io_done(io, error, blocks);
 }
 
-static int store_statfs(struct superblock *superblock, struct fs_statfs *out)
-{
-	(void)superblock;
-	*out = (struct fs_statfs){.block_size = 4096, .blocks = 512, .blocks_free = store.blocks_left};
-	return 0;
-}
 static int store_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
 {
 	if (mask & FS_SET_SIZE)
 		inode->attributes.size = attributes->size;
 	return 0;
 }
-static const struct superblock_operations store_operations = {.statfs = store_statfs,
-                                                              .io_start = store_io_start};
+static const struct superblock_operations store_operations = {.io_start = store_io_start};
 static const struct inode_operations store_inode = {.setattr = store_setattr};
 
 struct inode *store_file(uint64_t size)
