@@ -224,6 +224,7 @@ int inode_close(struct filesystem *fs, struct inode *inode);
 int inode_unlinked(struct filesystem *fs, struct inode *inode);
 /* The one with the number, without a reference: made, or NULL if there is no memory. */
 struct inode *inode_remember(struct filesystem *fs, uint32_t number);
+bool inode_may_be_open(const struct filesystem *fs, uint32_t number); /* with a predecessor */
 /* What the client had open with a predecessor. */
 int opens_restore(struct filesystem *fs);
 int orphans_recover(struct filesystem *fs);

@@ -563,6 +563,16 @@ static void open_record_set(struct filesystem *fs, uint32_t number, uint32_t ope
 		header->opens_unknown = 1;
 }
 
+bool inode_may_be_open(const struct filesystem *fs, uint32_t number)
+{
+	const struct cache_header *header = fs->cache.header;
+
+	for (uint32_t i = 0; i < OPEN_RECORDS; i++)
+		if (header->opens[i].opens && header->opens[i].inode == number)
+			return true;
+	return header->opens_unknown;
+}
+
 int opens_restore(struct filesystem *fs)
 {
 	for (unsigned i = 0; i < OPEN_RECORDS; i++) {

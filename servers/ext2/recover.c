@@ -2,10 +2,11 @@
 /*
  * After an unclean stop the bitmaps may be older than the inodes and say "free" of what files use. Giving
  * that out again would destroy files. So before anything is written, everything that files use is marked as
- * used, and all counts are made to agree. Nothing is ever marked free here: leaked space and wrong link
- * counts are e2fsck's. Names that lead to no file, which the order of commits leaves of new and of removed
- * ones, are removed.
+ * used, and all counts are made to agree. Or they are newer, and say "used" of blocks that nothing points to:
+ * those are freed, if there is no doubt. Leaked inodes and wrong link counts are e2fsck's. Names that lead to
+ * no file, which the order of commits leaves of new and of removed ones, are removed.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -14,11 +15,17 @@
 #include "ext2.h"
 
 #define TABLE_AHEAD 15
+#define CLAIMS_MAX  (1u << 20) /* bytes of this component's memory: 32 GiB in blocks of 4 KiB */
 
 struct recovery {
 	uint32_t inodes, blocks; /* that were in use and marked free */
 	uint32_t bad;            /* pointers to what cannot be a file's */
 	uint32_t names;          /* that led nowhere */
+	uint32_t leaked;         /* blocks that are free again */
+	/* A bit for each block from the first data block on: an inode has it. NULL: no memory for so many. */
+	uint8_t *claims;
+	bool claims_only; /* of an inode that owns blocks, but whose bits in the bitmaps are not for us to set
+	                   */
 };
 
 static int mark_block(struct filesystem *fs, struct recovery *recovery, uint32_t block)
@@ -28,9 +35,13 @@ static int mark_block(struct filesystem *fs, struct recovery *recovery, uint32_t
 	int error;
 
 	if (!blocks_are_data(fs, block, 1)) {
-		recovery->bad++;
+		recovery->bad += !recovery->claims_only;
 		return 0;
 	}
+	if (recovery->claims)
+		bit_set(recovery->claims, block - fs->first_data_block);
+	if (recovery->claims_only)
+		return 0;
 	group = (block - fs->first_data_block) / fs->blocks_per_group;
 	bit = (block - fs->first_data_block) % fs->blocks_per_group;
 	error = group_block_bitmap(fs, group, &bitmap);
@@ -64,12 +75,24 @@ static int mark_tree(struct filesystem *fs, struct recovery *recovery, uint32_t 
 	return error;
 }
 
+static int mark_blocks(struct filesystem *fs, struct recovery *recovery, const struct ext2_inode *raw)
+{
+	uint32_t attributes = raw->xattr_block ? fs->block_size / 512 : 0;
+	unsigned type = raw->mode & S_IFMT;
+	int error = raw->xattr_block ? mark_block(fs, recovery, raw->xattr_block) : 0;
+
+	if (error ||
+	    (type && type != S_IFREG && type != S_IFDIR && (type != S_IFLNK || raw->sectors == attributes)))
+		return error;
+	for (unsigned i = 0; i < EXT2_POINTERS && !error; i++)
+		error = mark_tree(fs, recovery, raw->block[i], i < EXT2_DIRECT ? 0 : i - EXT2_DIRECT + 1);
+	return error;
+}
+
 static int mark_inode(struct filesystem *fs, struct recovery *recovery, uint32_t number,
                       const struct ext2_inode *raw)
 {
 	uint32_t group = (number - 1) / fs->inodes_per_group, bit = (number - 1) % fs->inodes_per_group;
-	uint32_t attributes = raw->xattr_block ? fs->block_size / 512 : 0;
-	unsigned type = raw->mode & S_IFMT;
 	struct buffer *bitmap;
 	int error = group_inode_bitmap(fs, group, &bitmap);
 
@@ -81,12 +104,22 @@ static int mark_inode(struct filesystem *fs, struct recovery *recovery, uint32_t
 		recovery->inodes++;
 	}
 	buffer_put(&fs->cache, bitmap);
-	if (raw->xattr_block)
-		error = mark_block(fs, recovery, raw->xattr_block);
-	if (error || (type != S_IFREG && type != S_IFDIR && (type != S_IFLNK || raw->sectors == attributes)))
+	return mark_blocks(fs, recovery, raw);
+}
+
+/* Reserved inodes own blocks that are never freed or given out: their bits date from mke2fs. One without
+ * links may be open, from before a restart. */
+static int claim_inode(struct filesystem *fs, struct recovery *recovery, uint32_t number,
+                       const struct ext2_inode *raw)
+{
+	bool owner = number < fs->first_inode;
+	int error = owner || !raw->mode ? 0 : inode_number_is_used(fs, number, &owner);
+
+	if (error || !owner || (number >= fs->first_inode && !inode_may_be_open(fs, number)))
 		return error;
-	for (unsigned i = 0; i < EXT2_POINTERS && !error; i++)
-		error = mark_tree(fs, recovery, raw->block[i], i < EXT2_DIRECT ? 0 : i - EXT2_DIRECT + 1);
+	recovery->claims_only = true;
+	error = mark_blocks(fs, recovery, raw);
+	recovery->claims_only = false;
 	return error;
 }
 
@@ -104,10 +137,10 @@ static int mark_table_block(struct filesystem *fs, struct recovery *recovery, ui
 		const struct ext2_inode *raw = (const struct ext2_inode *)(buffer->data + i * fs->inode_size);
 		uint32_t number = first_number + i;
 
-		/* Reserved inodes own blocks that are never freed or given out: their bitmap bits date from
-		 * mke2fs. */
 		if (raw->links && raw->mode && (number >= fs->first_inode || number == EXT2_ROOT_INODE))
 			error = mark_inode(fs, recovery, number, raw);
+		else
+			error = claim_inode(fs, recovery, number, raw);
 	}
 	buffer_put(&fs->cache, buffer);
 	return error;
@@ -214,6 +247,39 @@ static int names_recover(struct filesystem *fs, struct recovery *recovery, uint3
 	return error;
 }
 
+/* Those of the group's blocks that nobody has. Its count in the descriptor is wrong until group_recount. */
+static int group_free_leaked(struct filesystem *fs, struct recovery *recovery, uint32_t group)
+{
+	uint32_t first = group_first_block(fs, group), count = group_block_count(fs, group);
+	const uint8_t *claims = recovery->claims + (first - fs->first_data_block) / 8;
+	struct buffer *bitmap;
+	int error = group_block_bitmap(fs, group, &bitmap);
+
+	if (error)
+		return error;
+	for (uint32_t bit = 0; bit < count && !error; bit++) {
+		if (!bit_test(bitmap->data, bit) || bit_test(claims, bit) ||
+		    !blocks_are_data(fs, first + bit, 1))
+			continue;
+		error = blocks_free(fs, first + bit, 1);
+		recovery->leaked++;
+	}
+	buffer_put(&fs->cache, bitmap);
+	return error;
+}
+
+static int leaked_free(struct filesystem *fs, struct recovery *recovery)
+{
+	int error = 0;
+
+	/* What is wrong otherwise may be somebody's that was not understood. */
+	if (!recovery->claims || recovery->bad || fs->super->state & EXT2_STATE_ERRORS)
+		return 0;
+	for (uint32_t group = 0; group < fs->group_count && !error; group++)
+		error = group_free_leaked(fs, recovery, group);
+	return error;
+}
+
 static int group_recount(struct filesystem *fs, uint32_t group)
 {
 	struct ext2_group *descriptor = group_descriptor(fs, group);
@@ -251,10 +317,17 @@ static int tables_visit(struct filesystem *fs, struct recovery *recovery, table_
 int disk_recover(struct filesystem *fs)
 {
 	struct recovery recovery = {0};
-	int error = tables_visit(fs, &recovery, mark_table_block);
+	uint32_t claims = (fs->blocks_count - fs->first_data_block) / 8 + 1;
+	int error;
 
+	if (claims <= CLAIMS_MAX)
+		recovery.claims = calloc(1, claims);
+	error = tables_visit(fs, &recovery, mark_table_block);
 	if (!error)
 		error = mark_orphans(fs, &recovery);
+	if (!error)
+		error = leaked_free(fs, &recovery);
+	free(recovery.claims);
 	for (uint32_t group = 0; group < fs->group_count && !error; group++)
 		error = group_recount(fs, group);
 	if (!error)
@@ -267,6 +340,8 @@ int disk_recover(struct filesystem *fs)
 		log_warning("bitmaps: %u inodes and %u blocks in use were marked free, %u bad pointers; run "
 		            "e2fsck",
 		            recovery.inodes, recovery.blocks, recovery.bad);
+	if (recovery.leaked)
+		log_info("%u blocks that no file had are free again", recovery.leaked);
 	if (recovery.names)
 		log_warning("%u names led to no file", recovery.names);
 	return 0;

@@ -132,6 +132,20 @@ def test_disk_driver_during_a_copy():
     check(dump(disk, "/a") == data and dump(disk, "/b") == data, "both copies, as the host reads them")
 
 
+@seconds(400)
+def test_file_system_while_its_disk_is_full():
+    """What a killed ext2 had taken for writes that are done again is free afterwards: all that was accepted has room."""
+    source = write_file("data", os.urandom(1 << 20))
+    disk = make_disk("disk.img", "16M")
+    script = ("stat -f -c %f /mnt; for i in 1 2 3 4 5 6; do n=0; while cp /data /mnt/$n 2>/dev/null; do n=$((n + 1)); done; rm /mnt/$n; "
+              "sync || echo no sync; echo 3 >/proc/sys/vm/drop_caches; for f in /mnt/[0-9]*; do cmp /data $f; done; rm /mnt/[0-9]*; sync; "
+              "done; stat -f -c %f /mnt")
+    output = under_fire("ext2.1", script, pause="sleep 0.05", disk=[disk], add=[f"{source}:/data"], timeout=360)
+    lines = output.decode().splitlines()
+    check(len(lines) == 2 and lines[0] == lines[1], "free blocks before and afterwards, and nothing else", lines)
+    fsck(disk)
+
+
 @full
 @seconds(900)
 def test_disk_driver_without_a_pause():

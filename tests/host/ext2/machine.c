@@ -306,7 +306,7 @@ void machine_free(struct machine *machine)
 	free(machine->pool1);
 }
 
-static const char *image_path(void)
+const char *machine_image(void)
 {
 	static char path[256];
 
@@ -350,12 +350,13 @@ bool machine_make(struct machine *machine, const char *options, const char *cont
 	char command[1024];
 
 	snprintf(command, sizeof(command), "rm -f %s; mke2fs -q -F -t ext2 %s %s %s %s %s >/dev/null 2>&1",
-	         image_path(), options, content ? "-d" : "", content ? content : "", image_path(), size);
+	         machine_image(), options, content ? "-d" : "", content ? content : "", machine_image(),
+	         size);
 	if (system(command)) {
 		printf("failed: %s\n", command);
 		return false;
 	}
-	return machine_load(machine, image_path(), pool0_size);
+	return machine_load(machine, machine_image(), pool0_size);
 }
 
 int machine_fsck(struct machine *machine, const char *options, int most)
@@ -363,8 +364,8 @@ int machine_fsck(struct machine *machine, const char *options, int most)
 	char command[512];
 	int status;
 
-	machine_save(machine, image_path());
-	snprintf(command, sizeof(command), "e2fsck %s %s >%s/fsck.out 2>&1", options, image_path(),
+	machine_save(machine, machine_image());
+	snprintf(command, sizeof(command), "e2fsck %s %s >%s/fsck.out 2>&1", options, machine_image(),
 	         work_folder);
 	status = WEXITSTATUS(system(command));
 	if (status > most) {
@@ -374,8 +375,18 @@ int machine_fsck(struct machine *machine, const char *options, int most)
 		if (system(command))
 			return -1;
 	}
-	disk_read(machine, image_path());
+	disk_read(machine, machine_image());
 	return status;
+}
+
+bool machine_block_bitmaps_agree(struct machine *machine)
+{
+	char command[512];
+
+	machine_save(machine, machine_image());
+	snprintf(command, sizeof(command), "e2fsck -fn %s 2>&1 | grep 'Block bitmap differences'",
+	         machine_image());
+	return system(command) != 0;
 }
 
 /* ---- mounting ---- */

@@ -67,6 +67,9 @@ bool machine_run(struct machine *machine, fiber_function *function, void *argume
 bool machine_drain(struct machine *machine);
 int machine_mount(struct machine *machine, bool restarted);
 int machine_unmount(struct machine *machine);
+const char *machine_image(void); /* the file that machine_make makes and that e2fsck sees */
+/* What e2fsck says of them on the machine's disk, which is printed if they do not. */
+bool machine_block_bitmaps_agree(struct machine *machine);
 /* e2fsck's exit status with the given options on the machine's disk; the disk is what e2fsck left. Prints its
  * output if it fails `most`. */
 int machine_fsck(struct machine *machine, const char *options, int most);

@@ -678,8 +678,10 @@ static unsigned power_cut_problems(unsigned shape, uint64_t seed, bool lying)
 	for (unsigned i = 0; i < CLIENTS; i++)
 		CHECK(!clients[i].error || clients[i].error == ECANCELED);
 	machine_power_on(&machine);
-	if (seed % 2) /* without e2fsck first */
+	if (seed % 2) { /* without e2fsck first */
 		problems += cut_problems(&machine, clients);
+		problems += !machine_block_bitmaps_agree(&machine);
+	}
 	problems += machine_fsck(&machine, "-p", 1) > 1;
 	problems += machine_fsck(&machine, "-fn", 0) != 0;
 	problems += cut_problems(&machine, clients);
@@ -786,6 +788,31 @@ static void test_restart(unsigned shape, uint64_t seed)
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	forget_unlinked(&run);
 	models_free(&run);
+	machine_free(&machine);
+}
+
+/* ---- blocks that nobody has: a disk that was not unmounted gets them back ---- */
+
+static void test_leaked_blocks(unsigned shape)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[shape], content_folder, "16M", POOL_SIZE));
+	machine_free(&machine);
+	CHECK(shell("cd %s && for goal in 500 2000 4000; do debugfs -R \"ffb 30 $goal\" image 2>/dev/null; "
+	            "done | "
+	            "tr ' ' '\\n' | sed -n 's/^[0-9]/setb &/p' >leak && echo ssv state 0 >>leak && "
+	            "debugfs -wf leak image >/dev/null 2>&1",
+	            work_folder) == 0);
+	CHECK(machine_load(&machine, machine_image(), POOL_SIZE));
+	CHECK(!machine_block_bitmaps_agree(&machine));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_block_bitmaps_agree(&machine));
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, read_host_content, &machine));
+	CHECK(machine_unmount(&machine) == 0);
 	machine_free(&machine);
 }
 
@@ -1001,6 +1028,8 @@ int main(int argc, char **argv)
 	test_commit_states(193, STATES_RANDOM);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);
+	for (unsigned shape = 0; shape < SHAPES; shape++)
+		test_leaked_blocks(shape);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);
