@@ -191,9 +191,11 @@ static void pool_add(unsigned statement, cptr_t untyped, unsigned size_bits)
 static void pools_prepare(void)
 {
 	for (unsigned i = 0; i < init.manifest.pool_count; i++) {
-		uint64_t size = init.manifest.pools[i].size;
-		if (size)
-			pool_add(i, ram_take(size_bits_of(size)), size_bits_of(size));
+		const struct manifest_pool *pool = &init.manifest.pools[i];
+		if (pool->rest)
+			continue;
+		unsigned bits = 63u - (unsigned)__builtin_clzl(amount_bytes(&pool->amount));
+		pool_add(i, ram_take(bits), bits);
 	}
 }
 
@@ -203,7 +205,7 @@ static void pools_rest(void)
 	int rest = -1;
 	unsigned explicit_most = 0;
 	for (unsigned i = 0; i < init.manifest.pool_count; i++)
-		if (init.manifest.pools[i].size == 0)
+		if (init.manifest.pools[i].rest)
 			rest = (int)i;
 	if (rest < 0)
 		return;

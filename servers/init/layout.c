@@ -81,7 +81,7 @@ uint64_t layout_table_pages(const struct component *component)
 			pages += 2 + (init.pools[i].size_bits < LARGE_PAGE_BITS);
 	for (unsigned i = 0; i < init.manifest.pool_count; i++) {
 		const struct manifest_pool *statement = &init.manifest.pools[i];
-		for (unsigned g = 0; statement->size == 0 && g < statement->grant_count; g++)
+		for (unsigned g = 0; statement->rest && g < statement->grant_count; g++)
 			if (statement->grants[g].component == (int)component->index &&
 			    statement->grants[g].mapped)
 				pages += COMPONENT_POOLS + 2 * (boot_information->ram_bytes / GIB + 1);

@@ -133,10 +133,10 @@ static void pool_print(const struct manifest *manifest, unsigned number)
 	printf("\t\"pool/%u\" [shape=cylinder, style=filled, fillcolor=\"#e7f3df\", fontsize=9, "
 	       "label=\"pool ",
 	       number);
-	if (pool->size)
-		size_print(pool->size);
-	else
+	if (pool->rest)
 		printf("of all other RAM");
+	else
+		amount_print(&pool->amount);
 	printf("\"];\n");
 	for (unsigned i = 0; i < pool->grant_count; i++) {
 		const struct manifest_grant *grant = &pool->grants[i];

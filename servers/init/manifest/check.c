@@ -220,7 +220,7 @@ static bool components_check(struct manifest *manifest)
 	}
 	unsigned rest = 0;
 	for (unsigned p = 0; p < manifest->pool_count; p++)
-		if (manifest->pools[p].size == 0 && rest++)
+		if (manifest->pools[p].rest && rest++)
 			return manifest_fail(manifest, manifest->pools[p].line, "a second pool of the rest");
 	return true;
 }

@@ -58,13 +58,12 @@ static bool page_size(const char *word, uint64_t minimum, uint64_t maximum, uint
 	return manifest_size(word, value) && *value % 4096 == 0 && *value >= minimum && *value <= maximum;
 }
 
-/* SIZE, or 1/N MIN..MAX: a share of RAM */
-static bool amount(const struct manifest_line *line, uint64_t least, uint64_t most,
-                   struct manifest_amount *amount)
+bool manifest_amount(const struct manifest_line *line, unsigned words, uint64_t least, uint64_t most,
+                     struct manifest_amount *amount)
 {
 	uint64_t share;
 	*amount = (struct manifest_amount){0};
-	if (line->word_count == 2)
+	if (words == 1)
 		return page_size(line->words[1], least, most, &amount->size);
 	char *divisor = slash(line->words[1]), *maximum = strstr(line->words[2], "..");
 	if (!divisor || !maximum || strcmp(line->words[1], "1") != 0)
@@ -82,7 +81,7 @@ static bool amount(const struct manifest_line *line, uint64_t least, uint64_t mo
 static bool statement_memory(struct manifest *manifest, struct manifest_component *component,
                              const struct manifest_line *line)
 {
-	return amount(line, 16384, 256ul << 20, &component->memory) ||
+	return manifest_amount(line, line->word_count - 1, 16384, 256ul << 20, &component->memory) ||
 	       bad(manifest, line, "a size from 16K to 256M in whole pages, or 1/N MIN..MAX");
 }
 
@@ -107,7 +106,7 @@ static bool statement_dma(struct manifest *manifest, struct manifest_component *
 static bool statement_untyped(struct manifest *manifest, struct manifest_component *component,
                               const struct manifest_line *line)
 {
-	return amount(line, 4096, 1ul << 34, &component->untyped) ||
+	return manifest_amount(line, line->word_count - 1, 4096, 1ul << 34, &component->untyped) ||
 	       bad(manifest, line, "a size of at least 4K in whole pages, or 1/N MIN..MAX");
 }
 

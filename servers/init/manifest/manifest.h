@@ -107,7 +107,8 @@ struct manifest_grant_spec {
 
 struct manifest_pool {
 	unsigned line;
-	uint64_t size; /* 0: the rest of RAM, as several Memories, numbered after all other pools */
+	bool rest;                     /* of RAM, as several Memories, numbered after all other pools */
+	struct manifest_amount amount; /* its sizes are powers of two */
 	struct manifest_grant_spec specs[MANIFEST_SPECS];
 	unsigned spec_count;
 	struct manifest_grant grants[MANIFEST_GRANTS];
@@ -146,6 +147,9 @@ bool manifest_size(const char *word, uint64_t *value);
 bool manifest_time(const char *word, uint64_t *value);
 bool manifest_number(const char *word, uint64_t limit, uint64_t *value);
 bool manifest_name(const char *word);
+/* The line's words from the second on: SIZE (1 word), or 1/N MIN..MAX (2), a share of RAM; whole pages. */
+bool manifest_amount(const struct manifest_line *line, unsigned words, uint64_t least, uint64_t most,
+                     struct manifest_amount *amount);
 bool manifest_component_statement(struct manifest *manifest, struct manifest_component *component,
                                   const struct manifest_line *line);
 bool manifest_check(struct manifest *manifest);

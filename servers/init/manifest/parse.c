@@ -147,32 +147,37 @@ static bool pool_grant(struct parser *parser, struct manifest_pool *pool, unsign
 	return true;
 }
 
-/* pool SIZE|rest to GRANT, GRANT ... */
+static bool power_of_two(uint64_t value)
+{
+	return (value & (value - 1)) == 0;
+}
+
+/* pool rest|SIZE|1/N MIN..MAX to GRANT, GRANT ... */
 static bool pool_statement(struct parser *parser)
 {
 	struct manifest *manifest = parser->manifest;
 	struct manifest_line *line = &parser->line;
-	if (line->word_count < 4 || strcmp(line->words[2], "to") != 0)
+	unsigned word = 2;
+	while (word < 4 && word < line->word_count && strcmp(line->words[word], "to") != 0)
+		word++;
+	if (word == 4 || word + 1 >= line->word_count)
 		return statement_fail(parser, "SIZE to COMPONENT [mapped] [dma], ...");
 	if (manifest->pool_count == MANIFEST_POOLS)
 		return manifest_fail(manifest, line->number, "more than %d pools", MANIFEST_POOLS);
 	struct manifest_pool *pool = &manifest->pools[manifest->pool_count];
-	if (strcmp(line->words[1], "rest") != 0) {
-		uint64_t size;
-		if (!manifest_size(line->words[1], &size) || size < 65536 || size > 1ul << 40 ||
-		    (size & (size - 1)))
-			return statement_fail(parser, "rest, or a power of two of at least 64K");
-		pool->size = size;
-	}
+	pool->rest = word == 2 && strcmp(line->words[1], "rest") == 0;
+	if (!pool->rest && (!manifest_amount(line, word - 1, 65536, 1ul << 40, &pool->amount) ||
+	                    !power_of_two(pool->amount.size) || !power_of_two(pool->amount.minimum) ||
+	                    !power_of_two(pool->amount.maximum)))
+		return statement_fail(parser,
+		                      "rest, a power of two of at least 64K, or 1/N MIN..MAX of such");
 	pool->line = line->number;
 	manifest->pool_count++;
-	unsigned word = 3;
-	for (;;) {
+	for (word++;; word++) {
 		if (!pool_grant(parser, pool, &word))
 			return false;
 		if (word == line->word_count)
 			return true;
-		word++; /* the comma */
 	}
 }
 

@@ -55,7 +55,7 @@ static void test_good(void)
 	CHECK(b->irqs[0].level && b->irqs[0].active_low && b->ports[0].first == 0x2f8);
 	CHECK(manifest.channels[0].size == 384 * 1024 && manifest.channels[0].server == 0 &&
 	      manifest.channels[0].client == 1);
-	CHECK(manifest.pools[0].size == 0 && manifest.pools[0].grant_count == 2);
+	CHECK(manifest.pools[0].rest && manifest.pools[0].grant_count == 2);
 	CHECK(manifest.pools[0].grants[0].mapped && !manifest.pools[0].grants[0].dma);
 	CHECK(!manifest.pools[0].grants[1].mapped && manifest.pools[0].grants[1].dma);
 	CHECK(parses("component a {\n\tessential\n}\n") && manifest.components[0].essential);
@@ -69,6 +69,9 @@ static void test_good(void)
 	      manifest.components[0].memory.share == 16 &&
 	      manifest.components[0].memory.minimum == 8ul << 20);
 	CHECK(parses("component a {\n}\n") && manifest.components[0].memory.size == 1ul << 20);
+	CHECK(parses("component a {\n}\npool 1/64 4M..16M to a mapped\n") &&
+	      manifest.pools[0].amount.share == 64 && manifest.pools[0].amount.maximum == 16ul << 20 &&
+	      !manifest.pools[0].rest);
 	refused("component a {\n\tmemory 1/16 8M\n}\n", 2, "MIN..MAX");
 	refused("component a {\n\tmemory 1/16 8M..512M\n}\n", 2, "MIN..MAX");
 }
@@ -167,6 +170,10 @@ static void test_bad(void)
 	refused("component a {\n}\nchannel c 4097 server a client b\n", 3, "whole pages");
 	refused("component a {\n}\npool 4M to\n", 3, "expected SIZE to");
 	refused("component a {\n}\npool 3M to a\n", 3, "power of two");
+	refused("component a {\n}\npool 1/64 3M..16M to a\n", 3, "power of two");
+	refused("component a {\n}\npool 1/64 4M..12M to a\n", 3, "power of two");
+	refused("component a {\n}\npool 1/64 4M to a\n", 3, "MIN..MAX");
+	refused("component a {\n}\npool rest 4M to a\n", 3, "MIN..MAX");
 	refused("component a {\n}\npool 4M to b\n", 3, "no component b");
 	refused("component a {\n}\npool 4M to a, every a\n", 3, "named twice");
 	refused("component a {\n}\npool 4M to a writable\n", 3, "mapped, dma");
