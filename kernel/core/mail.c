@@ -38,6 +38,8 @@ void thread_travel(struct thread *thread, struct cpu *to, enum trip trip)
 	sched_dequeue(thread);
 	sched_leave(thread);
 	if (!thread->away) {
+		/* By somebody who was stopped on his way here. Who still comes says it again. */
+		thread->canceled = false;
 		arch_context_detach(thread);
 		thread->lent = (uint8_t)thread_lent(thread);
 	}
@@ -57,10 +59,13 @@ unsigned thread_go_after(struct thread *thread, bool stop)
 
 	if (owner == this_cpu() && (!stop || thread->state != THREAD_STATE_TRAVELLING))
 		return 0;
-	/* Stored before we look where it is now. */
-	if (stop)
-		__atomic_exchange_n(&thread->canceled, true, __ATOMIC_SEQ_CST);
-	return go_to(thread_owner(thread));
+	/* Stored before we look where it is now, and again if it has left home in between. */
+	do {
+		if (stop)
+			__atomic_exchange_n(&thread->canceled, true, __ATOMIC_SEQ_CST);
+		owner = thread_owner(thread);
+	} while (stop && !__atomic_load_n(&thread->canceled, __ATOMIC_ACQUIRE));
+	return go_to(owner);
 }
 
 void thread_visit(struct thread *thread)

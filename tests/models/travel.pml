@@ -7,7 +7,8 @@
  * is destroyed lies in no mailbox and in no queue; nobody waits for ever for an interrupt; each destroyer comes to an end.
  *
  * All have the same priority: the ready take turns. Small letters of the protocol are separate steps: `cpu` is stored, then the node
- * pushed, then the interrupt raised; `canceled` is set, then `cpu` is looked at. What a CPU does only with what it owns is one step.
+ * pushed, then the interrupt raised; `canceled` is set, then `cpu` is looked at, then `canceled` again, which who leaves home has cleared. What a CPU does
+ * only with what it owns is one step. Nobody is stopped because of what was said of him before he left home.
  */
 #ifndef CPUS
 #define CPUS 2
@@ -25,6 +26,7 @@ mtype state[THREADS];
 byte cpu[THREADS];
 byte home[THREADS];
 bool canceled[THREADS];
+bool recent[THREADS];    /* said since it left home */
 bool alive[THREADS];
 bool finished[THREADS];  /* its system call is done */
 bool tours;              /* thread 0: only passes by */
@@ -43,6 +45,11 @@ inline travel(t, to)
 		assert(alive[t] && cpu[t] == me && state[t] != TRAVELLING);
 		state[t] = TRAVELLING;
 	}
+	if
+	:: me == home[t] ->
+		d_step { canceled[t] = false; recent[t] = false }
+	:: else
+	fi;
 	cpu[t] = to;
 	push(t, to);
 }
@@ -97,8 +104,14 @@ inline destroy(r, v)
 				}
 			fi
 		:: else ->
-			canceled[v] = true;
-			go = cpu[v]
+			do
+			:: d_step { canceled[v] = true; recent[v] = true }
+				go = cpu[v];
+				if
+				:: canceled[v] -> break
+				:: else
+				fi
+			od
 		fi
 	fi;
 	lock = false;
@@ -145,7 +158,9 @@ inline turn(t)
 {
 	assert(alive[t] && cpu[t] == me && state[t] == READY);
 	if
-	:: me != home[t] && canceled[t] -> stop(t)
+	:: me != home[t] && canceled[t] ->
+		assert(recent[t]);
+		stop(t)
 	:: else -> execute(t)
 	fi
 }
@@ -157,6 +172,7 @@ inline land(t)
 		boxes[t]--;
 		if
 		:: me == home[t] && canceled[t] ->
+			assert(recent[t]);
 			state[t] = STOPPED;
 			canceled[t] = false
 		:: else ->

@@ -7,7 +7,7 @@
 #define VECTOR_ROUNDS 50000
 
 static struct {
-	volatile cptr_t endpoint, reply, notification, other;
+	volatile cptr_t endpoint, reply, notification, other, victim;
 	volatile uint64_t status[WORKERS], count[WORKERS], value;
 	volatile bool stop;
 } shared;
@@ -20,7 +20,7 @@ static unsigned cpu(unsigned n)
 
 static void begin(void)
 {
-	shared.endpoint = shared.reply = shared.notification = shared.other = 0;
+	shared.endpoint = shared.reply = shared.notification = shared.other = shared.victim = 0;
 	shared.value = 0;
 	shared.stop = false;
 	for (unsigned i = 0; i < WORKERS; i++) {
@@ -107,6 +107,12 @@ static void holder(void)
 
 	shared.status[5] = system_call(SYS_RECV, &r);
 	worker_rest();
+}
+
+static void spin_1(void)
+{
+	for (;;)
+		shared.count[1]++;
 }
 
 static void spin(void)
@@ -549,6 +555,47 @@ static void test_suspend_traveller(void)
 		for (unsigned j = 0; j < i * 7 % 60; j++)
 			__asm__ volatile("pause");
 	}
+}
+
+static void suspender(void)
+{
+	struct registers registers = {.cap = shared.victim, .info = THREAD_SUSPEND};
+
+	shared.status[2] = system_call(SYS_INVOKE, &registers);
+	worker_rest();
+}
+
+static void caller_after_a_signal(void)
+{
+	struct registers registers = {.cap = shared.notification, .deadline = DEADLINE_NEVER};
+
+	system_call(SYS_WAIT, &registers);
+	caller_0();
+}
+
+/* Who was to be suspended by somebody who was destroyed on his way travels on. */
+static void test_suspender_destroyed(void)
+{
+	struct worker victim, hog, killer;
+
+	begin();
+	server_start(0);
+	shared.notification = object_new_on(1, OBJECT_NOTIFICATION);
+	victim = worker_new_on(1, 0, caller_after_a_signal, LOW);
+	hog = worker_new_on(1, 1, spin_1, LOW + 2);
+	killer = worker_new_on(0, 2, suspender, LOW);
+	worker_start(&victim);
+	WAIT_FOR(state_of(victim.thread) == THREAD_STATE_BLOCKED_WAIT);
+	worker_start(&hog);
+	WAIT_FOR(shared.count[1] > 0);
+	shared.victim = victim.thread;
+	worker_start(&killer);
+	/* It waits on the victim's CPU for its turn. */
+	WAIT_FOR(op(killer.thread, THREAD_INFO) == ERR_NONE && last.words[3] == 1);
+	OK(op(INIT_SLOT_CNODE, CNODE_DELETE, killer.thread));
+	OK(op(hog.thread, THREAD_SUSPEND));
+	OK(send_(SYS_SIGNAL, derived(shared.notification, RIGHT_WRITE, 1, 0), 0, 0, 0));
+	WAIT_FOR(shared.count[0] > 10);
 }
 
 static void test_destroy_traveller(void)
@@ -1026,6 +1073,8 @@ const struct test tests_cpus[] = {
         {"cpus.poke", "a poke reaches a thread that runs on another CPU", test_poke},
         {"cpus.suspend-running", "a thread that runs on another CPU stops at once", test_suspend_running},
         {"cpus.suspend-traveller", "a thread between two CPUs can be stopped", test_suspend_traveller},
+        {"cpus.suspender-destroyed", "who was to be stopped by one who was destroyed on his way goes on",
+         test_suspender_destroyed},
         {"cpus.destroy-traveller", "a thread between two CPUs can be destroyed", test_destroy_traveller},
         {"cpus.visitor", "what a thread does on another CPU waits for those there that come before it",
          test_visitor},
