@@ -463,6 +463,7 @@ _Noreturn void kernel_page_fault(struct thread *thread, uint64_t address, unsign
 	debug_lock_take();
 	if (!receiver)
 		page_fault_slow(thread, address, access);
+	thread->fault.label = LABEL_PAGE_FAULT; /* for thread_unanswered() */
 	lend(cpu, thread, receiver, receiver->waits_on, MESSAGE_FAULT, zero());
 	*context_word(&receiver->context, 0) = address;
 	*context_word(&receiver->context, 1) = access;

@@ -47,9 +47,20 @@ void thread_send_again(struct thread *thread)
 	if (!error)
 		return;
 	fault_log(thread, error);
+	thread_unanswered(thread);
+	thread_stop(thread);
+}
+
+void thread_unanswered(struct thread *thread)
+{
+	const struct thread_fault *fault = &thread->fault;
+
 	if (thread->message == MESSAGE_FOREIGN)
 		context_restart(&thread->context);
-	thread_stop(thread);
+	else if (fault->label == LABEL_INTERRUPTED)
+		thread->poked = true;
+	else if (fault->label == LABEL_EXCEPTION)
+		thread->unsaid = arch_exception_is_trap(fault->word[0]);
 }
 
 static void thread_send_message(struct thread *thread, enum message_kind kind)
@@ -77,6 +88,12 @@ void foreign_syscall_slow(struct thread *thread)
 	foreign_syscall(thread);
 	invariants_check();
 	schedule_and_return();
+}
+
+void thread_say_again(struct thread *thread)
+{
+	thread->unsaid = false;
+	thread_send_again(thread);
 }
 
 void thread_send_interrupted(struct thread *thread)

@@ -237,6 +237,20 @@ static void sched_rest(bool idle)
 	debug_lock_take();
 }
 
+/* What it does before it goes on in user mode. False: nothing. */
+static bool thread_has_business(struct thread *thread)
+{
+	if (thread->away)
+		thread_visit(thread);
+	else if (thread->unsaid)
+		thread_say_again(thread);
+	else if (thread->poked && thread_is_foreign(thread))
+		thread_send_interrupted(thread);
+	else
+		return false;
+	return true;
+}
+
 void schedule_and_return(void)
 {
 	struct cpu *cpu = this_cpu();
@@ -250,14 +264,9 @@ void schedule_and_return(void)
 			cpu->since = arch_time();
 			continue;
 		}
-		if (next->away) {
-			thread_visit(next);
+		if (next->detained && thread_has_business(next)) {
 			invariants_check();
 			sched_rest(false);
-			continue;
-		}
-		if (next->poked && thread_is_foreign(next)) {
-			thread_send_interrupted(next);
 			continue;
 		}
 		vspace_load(cpu, thread_vspace(next));

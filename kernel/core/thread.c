@@ -2,6 +2,7 @@
 /* Threads: their states and bindings. The operations on their capability are in thread_invoke.c. */
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
+#include <kernel/fault.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -110,9 +111,7 @@ static bool thread_end_wait(struct thread *thread, enum error status)
 		*context_status(&thread->context) = status;
 		return true;
 	}
-	/* It would do the same again. */
-	if (thread->message == MESSAGE_FOREIGN)
-		context_restart(&thread->context);
+	thread_unanswered(thread);
 	return false;
 }
 
@@ -155,21 +154,16 @@ void thread_stop(struct thread *thread)
 	__atomic_store_n(&thread->cpu, thread->home, __ATOMIC_RELEASE);
 }
 
-/* It has left for a call, or for a message of the kernel that stands for one, and not sent it. */
-static bool thread_carries_call(const struct thread *thread)
-{
-	if (!thread->away && thread->state != THREAD_STATE_TRAVELLING)
-		return false;
-	return thread->trip == TRIP_CALL ||
-	       (thread->trip == TRIP_MESSAGE && thread->message == MESSAGE_FOREIGN);
-}
-
 void thread_suspend(struct thread *thread)
 {
+	bool under_way = thread->away || thread->state == THREAD_STATE_TRAVELLING;
+
 	if (thread_waits(thread))
 		thread_end_wait(thread, ERR_CANCELED);
-	else if (thread_carries_call(thread))
+	else if (under_way && thread->trip == TRIP_CALL)
 		context_restart(&thread->context); /* resumed it makes it */
+	else if (under_way && thread->trip == TRIP_MESSAGE)
+		thread_unanswered(thread);
 	thread_stop(thread);
 }
 

@@ -121,8 +121,7 @@ static enum error thread_resume(struct thread *thread)
 	if (slot_empty(&thread->bindings[BIND_VSPACE]))
 		return ERR_STATE;
 	if (thread->state == THREAD_STATE_STOPPED) {
-		thread_inherit(thread);   /* it may have been stopped far from home */
-		thread->canceled = false; /* by somebody who never arrived */
+		thread_inherit(thread); /* it may have been stopped far from home */
 		thread_wake(thread);
 	}
 	return ERR_NONE;
@@ -217,7 +216,7 @@ static enum error thread_set_foreign(struct thread *caller, struct thread *threa
 	if (thread->state != THREAD_STATE_STOPPED)
 		return ERR_STATE;
 	thread->flags &= ~(uint32_t)(THREAD_FOREIGN | THREAD_RESTARTED);
-	thread->poked = false;
+	thread->poked = thread->unsaid = false;
 	if (foreign)
 		thread->flags |= THREAD_FOREIGN;
 	return ERR_NONE;

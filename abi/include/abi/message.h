@@ -73,6 +73,7 @@ _Static_assert(offsetof(struct ipc_buffer, scatter) == 4096, "IPC buffer layout"
 
 /* Labels of messages from the kernel. Labels of user protocols stay below LABEL_KERNEL. */
 enum kernel_label {
+	/* the first. What nobody answers, as the thread is suspended or its handler ends, comes again when the thread is resumed */
 	LABEL_KERNEL = 0xffff0000,
 	/* words: address, enum fault_access bits, rip, rsp */
 	LABEL_PAGE_FAULT = 0xffff0001,

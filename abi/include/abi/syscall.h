@@ -9,7 +9,8 @@
  *   rdx r10 r8 r9 r12 r13                       message words 0..5, both ways
  *   r14  in: Reply capabilities (REPLY_PAIR)    out: undefined
  *   r15  in: deadline, absolute                 out: undefined
- * rsp is preserved; every other register may be clobbered (none leaks kernel or foreign state).
+ * rsp is preserved; every other register may be clobbered (none leaks kernel or foreign state). Not so ds, es, fs and gs:
+ * they are nobody's, neither saved nor cleared, and who loads a selector leaves it to all others of its CPU.
  * The kernel never dereferences a user address: what does not fit in registers is in the IPC buffer,
  * which is a Memory that the thread was bound to.
  */

@@ -7,6 +7,7 @@
 enum {
 	EXCEPTION_DEBUG = 1,
 	EXCEPTION_NMI = 2,
+	EXCEPTION_BREAKPOINT = 3,
 	EXCEPTION_NO_VECTOR = 7,
 	EXCEPTION_DOUBLE_FAULT = 8,
 	EXCEPTION_PAGE_FAULT = 14,
@@ -17,6 +18,11 @@ enum {
 #define FLAG_RESUME     (1ul << 16)
 
 enum { PF_PRESENT = 1 << 0, PF_WRITE = 1 << 1, PF_EXECUTE = 1 << 4 };
+
+bool arch_exception_is_trap(uint64_t vector)
+{
+	return vector == EXCEPTION_DEBUG || vector == EXCEPTION_BREAKPOINT;
+}
 
 _Noreturn void trap_from_user(struct arch_context *context);
 void trap_from_kernel(struct arch_context *frame);

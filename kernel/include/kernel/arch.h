@@ -88,6 +88,8 @@ void arch_context_init(struct arch_context *context);
 void arch_context_read(const struct arch_context *context, struct thread_registers *out);
 /* false: an address is not canonical or not a user address; nothing changed. Flags are sanitised. */
 bool arch_context_write(struct arch_context *context, const struct thread_registers *in);
+/* Of the exceptions that a thread can cause: it does not come again when the thread goes on as it is. */
+bool arch_exception_is_trap(uint64_t vector);
 void arch_context_set_tls(struct arch_context *context, uint64_t base);
 /* Its registers, vector registers apart, are no longer live in this CPU, and complete in the thread. */
 void arch_context_detach(struct thread *thread);

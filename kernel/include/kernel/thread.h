@@ -63,6 +63,7 @@ struct thread {
 			uint8_t poked; /* the syscall endpoint is to be told of it; set by any CPU */
 			uint8_t away;  /* `cpu` is not `home` */
 			uint8_t late;  /* its slice ended while others worked on it: behind its equals, once */
+			uint8_t unsaid; /* nobody answered what was said about it: it is said again first */
 		};
 		uint32_t detained; /* any of them: to run it takes more than returning to user mode */
 	};
@@ -150,6 +151,7 @@ static inline bool thread_redirect(struct thread *thread, const struct thread_re
 	if (!arch_context_write(&thread->context, registers))
 		return false;
 	thread->flags &= ~(uint32_t)THREAD_RESTARTED;
+	thread->unsaid = false;
 	return true;
 }
 

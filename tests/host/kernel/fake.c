@@ -205,6 +205,11 @@ bool arch_context_write(struct arch_context *c, const struct thread_registers *i
 	return true;
 }
 
+bool arch_exception_is_trap(uint64_t vector)
+{
+	return vector == 3;
+}
+
 void arch_context_set_tls(struct arch_context *context, uint64_t base)
 {
 	context->fs_base = base;

@@ -380,6 +380,97 @@ static void test_poke_running(void)
 	EXPECT(send_(SYS_RECV, endpoint, 0, reply, now() + 1000000), ERR_TIMEOUT);
 }
 
+static void trapper(void)
+{
+	touched = 0;
+	__asm__ volatile("int3");
+	touched = 1;
+	worker_rest();
+}
+
+/* Ways in which nobody answers what the kernel says of a thread. */
+enum { UNHEARD_AND_SUSPENDED, HEARD_AND_SUSPENDED, HANDLER_DIED, ENDPOINT_CLOSED, WAYS };
+
+/* The thread was poked, or runs into a trap; it has time only when the test waits. */
+static void leave_unanswered(cptr_t thread, cptr_t endpoint, unsigned way)
+{
+	cptr_t reply = new_reply();
+
+	if (way == ENDPOINT_CLOSED)
+		OK(op(endpoint, ENDPOINT_CLOSE));
+	if (way == HEARD_AND_SUSPENDED || way == HANDLER_DIED)
+		OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+	else
+		settle();
+	if (way == HANDLER_DIED)
+		OK(op(INIT_SLOT_CNODE, CNODE_DELETE, reply));
+	else if (way != ENDPOINT_CLOSED)
+		OK(op(thread, THREAD_SUSPEND));
+	OK(op(thread, THREAD_INFO));
+	CHECK(last.words[1] == THREAD_STATE_STOPPED);
+	if (way == ENDPOINT_CLOSED)
+		OK(op(endpoint, ENDPOINT_OPEN));
+}
+
+static void test_poke_unanswered(void)
+{
+	cptr_t endpoint = new_endpoint(), reply = new_reply();
+
+	for (unsigned way = 0; way < WAYS; way++) {
+		struct worker w = foreign_new(foreign_spinner, endpoint);
+
+		settle();
+		OK(op(w.thread, THREAD_POKE));
+		leave_unanswered(w.thread, endpoint, way);
+		OK(op(w.thread, THREAD_RESUME));
+		OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+		CHECK(last.info == MESSAGE_INFO(LABEL_INTERRUPTED, 2));
+		OK(send_(SYS_REPLY, 0, 0, reply, 0));
+		EXPECT(send_(SYS_RECV, endpoint, 0, reply, now() + 1000000), ERR_TIMEOUT);
+		OK(op(w.thread, THREAD_SUSPEND));
+	}
+}
+
+static void test_trap_unanswered(void)
+{
+	cptr_t endpoint = new_endpoint(), reply = new_reply();
+
+	for (unsigned way = 0; way < WAYS; way++) {
+		struct worker w = worker_new(0, trapper, LOW);
+
+		OK(op(w.thread, THREAD_BIND, BIND_FAULT, derived(endpoint, RIGHT_WRITE, 66, 0)));
+		worker_start(&w);
+		leave_unanswered(w.thread, endpoint, way);
+		OK(op(w.thread, THREAD_RESUME));
+		OK(send_(SYS_RECV, endpoint, 0, reply, now() + 100000000));
+		CHECK(last.info == MESSAGE_INFO(LABEL_EXCEPTION, 4) && last.words[0] == 3 && touched == 0);
+		OK(send_(SYS_REPLY, 0, 0, reply, 0));
+		settle();
+		CHECK(touched == 1);
+		OK(op(w.thread, THREAD_SUSPEND));
+	}
+}
+
+/* Who gets registers begins anew: nothing is told again. */
+static void test_trap_forgotten(void)
+{
+	cptr_t endpoint = new_endpoint();
+
+	for (unsigned way = 0; way < WAYS; way++) {
+		struct worker w = worker_new(0, trapper, LOW);
+
+		OK(op(w.thread, THREAD_BIND, BIND_FAULT, derived(endpoint, RIGHT_WRITE, 66, 0)));
+		worker_start(&w);
+		leave_unanswered(w.thread, endpoint, way);
+		OK(op(w.thread, THREAD_READ_REGISTERS));
+		OK(op(w.thread, THREAD_WRITE_REGISTERS));
+		OK(op(w.thread, THREAD_RESUME));
+		settle();
+		CHECK(touched == 1);
+		OK(op(w.thread, THREAD_SUSPEND));
+	}
+}
+
 static void test_suspend(void)
 {
 	struct worker w = worker_new(0, rest, LOW);
@@ -571,6 +662,10 @@ const struct test tests_threads[] = {
         {"thread.foreign-priority", "a parked foreign call is answered: the higher priority goes on",
          test_foreign_priority},
         {"thread.poke", "a poke reaches a thread that runs", test_poke_running},
+        {"thread.poke-unanswered", "a poke that nobody answered is told again", test_poke_unanswered},
+        {"thread.trap-unanswered", "so is a trap, which would not come again by itself",
+         test_trap_unanswered},
+        {"thread.trap-forgotten", "but not if the thread has got other registers", test_trap_forgotten},
         {"thread.suspend", "suspending cancels a wait", test_suspend},
         {"thread.flags", "a thread that sets NT, AC and DF harms nobody", test_flags},
         {"sched.round-robin", "equals take turns", test_round_robin},
