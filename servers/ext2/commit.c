@@ -461,11 +461,15 @@ void cache_park(struct cache *cache, uint32_t inode)
 		cache->parked[cache->parked_count++] = inode;
 }
 
-/* The name that e2fsck would give it, where the block has room. */
+uint32_t park_name(char name[PARK_NAME_MAX], uint32_t inode)
+{
+	return (uint32_t)snprintf(name, PARK_NAME_MAX, "#%u", inode);
+}
+
 static bool park_one(uint8_t *block, uint32_t block_size, uint32_t inode)
 {
-	char name[12];
-	uint32_t length = (uint32_t)snprintf(name, sizeof(name), "#%u", inode);
+	char name[PARK_NAME_MAX];
+	uint32_t length = park_name(name, inode);
 	struct ext2_dirent *entry;
 
 	for (uint32_t offset = 0; offset < block_size; offset += entry->record_size) {
@@ -509,6 +513,9 @@ static uint32_t park_blocks_begin(struct cache *cache, struct buffer **list)
 			continue;
 		memcpy(buffer->image, buffer->data, cache->block_size);
 		memcpy(buffer->copy, buffer->data, cache->block_size);
+		/* A successor that finds it so writes it without the names. */
+		buffer->writing = true;
+		buffer_record_update(cache, buffer);
 		list[count++] = buffer;
 	}
 	return count;
@@ -541,6 +548,8 @@ static int parks_end(struct cache *cache, struct buffer **list, uint32_t count, 
 	for (uint32_t i = 0; i < count; i++) {
 		free(list[i]->image);
 		list[i]->image = NULL;
+		list[i]->writing = false;
+		buffer_record_update(cache, list[i]);
 	}
 	return error;
 }

@@ -146,6 +146,16 @@ def test_file_system_while_its_disk_is_full():
     fsck(disk)
 
 
+@seconds(400)
+def test_file_system_while_files_are_replaced():
+    """A commit gives what is replaced a name in lost+found for its moment; an ext2 that is killed in it does not leave it there."""
+    disk = make_disk("disk.img", "24M", block_size=2048)
+    script = ("cd /mnt; for i in $(seq 150); do echo $i >t; sync t; mv t R; sync .; mkdir n$i; echo $i >n$i/f; sync n$i/f n$i .; "
+              "[ $i -gt 20 ] && rm -r n$((i - 20)); done; ls lost+found; rm -r n*; cat R")
+    equal(under_fire("ext2.1", script, pause="sleep 0.1", disk=[disk], timeout=360), b"150\n")
+    fsck(disk)
+
+
 @full
 @seconds(900)
 def test_disk_driver_without_a_pause():
