@@ -183,6 +183,9 @@ bool cache_unlink_order(struct cache *cache, uint32_t inode, struct buffer *bloc
 bool cache_dying(struct cache *cache, struct buffer *buffer, uint32_t index, uint32_t parent);
 /* A file whose last name becomes another's, or the other way round: see commit.c. May commit. */
 void cache_park(struct cache *cache, uint32_t inode);
+/* The name that e2fsck would give it, and a commit does. Returns its length. */
+#define PARK_NAME_MAX 12
+uint32_t park_name(char name[PARK_NAME_MAX], uint32_t inode);
 
 /* For the other files of the cache. */
 struct buffer *cache_find(struct cache *cache, uint32_t block); /* NULL: not here */

@@ -155,6 +155,7 @@ int inode_drop(struct filesystem *fs, struct inode *inode, uint32_t links);
 int inode_dropped(struct filesystem *fs, struct inode *inode, uint32_t links);
 /* Where commits may give names to files that have none for a moment. */
 void parks_init(struct filesystem *fs);
+uint32_t lost_found(struct filesystem *fs); /* the inode of lost+found, 0: there is none */
 /* What commits that have ended allow. */
 int drops_apply(struct filesystem *fs);
 /* What a predecessor had dropped. */

@@ -178,14 +178,21 @@ int inode_drop(struct filesystem *fs, struct inode *inode, uint32_t links)
 	return inode_dropped(fs, inode, links);
 }
 
-void parks_init(struct filesystem *fs)
+uint32_t lost_found(struct filesystem *fs)
 {
 	static const char name[] = "lost+found";
 	struct fs_attributes found;
+	int error = namespace_lookup(fs, EXT2_ROOT_INODE, (struct name){name, sizeof(name) - 1}, &found);
+
+	return error ? 0 : (uint32_t)found.inode;
+}
+
+void parks_init(struct filesystem *fs)
+{
+	uint32_t number = lost_found(fs);
 	struct inode *directory;
 
-	if (namespace_lookup(fs, EXT2_ROOT_INODE, (struct name){name, sizeof(name) - 1}, &found) ||
-	    directory_get(fs, (uint32_t)found.inode, &directory))
+	if (!number || directory_get(fs, number, &directory))
 		return;
 	for (uint32_t i = 0; i < PARK_BLOCKS && i < inode_size(directory) >> fs->block_bits; i++)
 		if (directory_block(fs, directory, i, &fs->cache.park_blocks[i])) {

@@ -3,8 +3,10 @@
  * After an unclean stop the bitmaps may be older than the inodes and say "free" of what files use. Giving
  * that out again would destroy files. So before anything is written, everything that files use is marked as
  * used, and all counts are made to agree. Or they are newer, and say "used" of blocks that nothing points to:
- * those are freed, if there is no doubt. Leaked inodes and wrong link counts are e2fsck's. Names that lead to
- * no file, which the order of commits leaves of new and of removed ones, are removed.
+ * those are freed, if there is no doubt, as are inodes without links. Files without a name and wrong link
+ * counts are e2fsck's. Names that lead to no file, which the order of commits leaves of new and of removed
+ * ones, are removed, and so are those in lost+found that a commit gave to files that have a name of their
+ * own: no count of links knows of them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +19,20 @@
 #define TABLE_AHEAD 15
 #define CLAIMS_MAX  (1u << 20) /* bytes of this component's memory: 32 GiB in blocks of 4 KiB */
 
+/* An inode with a name in lost+found as commits give them. */
+struct parked {
+	uint32_t inode;
+	uint32_t names; /* that it has elsewhere */
+};
+
 struct recovery {
 	uint32_t inodes, blocks; /* that were in use and marked free */
 	uint32_t bad;            /* pointers to what cannot be a file's */
-	uint32_t names;          /* that led nowhere */
-	uint32_t leaked;         /* blocks that are free again */
+	uint32_t names;          /* that led nowhere, or of which no count knows */
+	uint32_t lost_found;     /* the directory's inode; 0: none */
+	struct parked *parked;   /* by number */
+	uint32_t parked_count;
+	uint32_t leaked, leaked_inodes; /* blocks and inodes that are free again */
 	/* A bit for each block from the first data block on: an inode has it. NULL: no memory for so many. */
 	uint8_t *claims;
 	bool claims_only; /* of an inode that owns blocks, but whose bits in the bitmaps are not for us to set
@@ -89,6 +100,17 @@ static int mark_blocks(struct filesystem *fs, struct recovery *recovery, const s
 	return error;
 }
 
+/* Of an inode that is to keep them, while the bitmaps stay as they are. */
+static int claim_blocks(struct filesystem *fs, struct recovery *recovery, const struct ext2_inode *raw)
+{
+	int error;
+
+	recovery->claims_only = true;
+	error = mark_blocks(fs, recovery, raw);
+	recovery->claims_only = false;
+	return error;
+}
+
 static int mark_inode(struct filesystem *fs, struct recovery *recovery, uint32_t number,
                       const struct ext2_inode *raw)
 {
@@ -107,20 +129,48 @@ static int mark_inode(struct filesystem *fs, struct recovery *recovery, uint32_t
 	return mark_blocks(fs, recovery, raw);
 }
 
-/* Reserved inodes own blocks that are never freed or given out: their bits date from mke2fs. One without
- * links may be open, from before a restart. */
-static int claim_inode(struct filesystem *fs, struct recovery *recovery, uint32_t number,
-                       const struct ext2_inode *raw)
+static int is_orphan(struct filesystem *fs, uint32_t wanted, bool *orphan)
 {
-	bool owner = number < fs->first_inode;
-	int error = owner || !raw->mode ? 0 : inode_number_is_used(fs, number, &owner);
+	uint32_t number = fs->super->last_orphan;
+	struct inode *inode;
 
-	if (error || !owner || (number >= fs->first_inode && !inode_may_be_open(fs, number)))
+	for (uint32_t count = 0; number && number != wanted && count < fs->inodes_count; count++) {
+		int error = inode_get(fs, number, INODE_ANY, &inode);
+
+		if (error)
+			return error == ESTALE ? 0 : error;
+		number = inode->raw->dtime;
+		inode_put(fs, inode);
+	}
+	*orphan = number == wanted;
+	return 0;
+}
+
+/* An inode without links that is in the bitmap. Orphans are for later; what was open before a restart keeps
+ * its blocks; everything else was made or removed by half. */
+static int linkless_recover(struct filesystem *fs, struct recovery *recovery, uint32_t number,
+                            struct buffer *buffer, struct ext2_inode *raw)
+{
+	struct buffer *bitmap;
+	bool orphan = false;
+	int error;
+
+	if (inode_may_be_open(fs, number))
+		return claim_blocks(fs, recovery, raw);
+	error = is_orphan(fs, number, &orphan);
+	if (error || orphan)
 		return error;
-	recovery->claims_only = true;
-	error = mark_blocks(fs, recovery, raw);
-	recovery->claims_only = false;
-	return error;
+	error = group_inode_bitmap(fs, (number - 1) / fs->inodes_per_group, &bitmap);
+	if (error)
+		return error;
+	bit_clear(bitmap->data, (number - 1) % fs->inodes_per_group);
+	buffer_dirty(&fs->cache, bitmap, BUFFER_BITMAP);
+	buffer_put(&fs->cache, bitmap);
+	if (!raw->dtime)
+		raw->dtime = (uint32_t)environment_now().seconds;
+	buffer_dirty(&fs->cache, buffer, BUFFER_INODES);
+	recovery->leaked_inodes++;
+	return 0;
 }
 
 static int mark_table_block(struct filesystem *fs, struct recovery *recovery, uint32_t block,
@@ -134,13 +184,18 @@ static int mark_table_block(struct filesystem *fs, struct recovery *recovery, ui
 	if (error)
 		return error;
 	for (uint32_t i = 0; i < per_block && !error; i++) {
-		const struct ext2_inode *raw = (const struct ext2_inode *)(buffer->data + i * fs->inode_size);
+		struct ext2_inode *raw = (struct ext2_inode *)(buffer->data + i * fs->inode_size);
 		uint32_t number = first_number + i;
+		bool used = false;
 
-		if (raw->links && raw->mode && (number >= fs->first_inode || number == EXT2_ROOT_INODE))
+		/* Reserved inodes own blocks that are never freed or given out: their bits date from
+		 * mke2fs. */
+		if (number < fs->first_inode && number != EXT2_ROOT_INODE)
+			error = claim_blocks(fs, recovery, raw);
+		else if (raw->links && raw->mode)
 			error = mark_inode(fs, recovery, number, raw);
-		else
-			error = claim_inode(fs, recovery, number, raw);
+		else if (!(error = inode_number_is_used(fs, number, &used)) && used)
+			error = linkless_recover(fs, recovery, number, buffer, raw);
 	}
 	buffer_put(&fs->cache, buffer);
 	return error;
@@ -180,48 +235,140 @@ static int name_check_target(struct filesystem *fs, uint32_t number, bool *dead)
 	return 0;
 }
 
-static int directory_block_recover(struct filesystem *fs, struct recovery *recovery, struct inode *directory,
-                                   uint32_t block)
+typedef int entry_visit(struct filesystem *fs, struct recovery *recovery, uint32_t directory,
+                        struct ext2_dirent *entry, bool *remove);
+
+/* All names of the directory: what is wrong otherwise is left as it is. */
+static int entries_visit(struct filesystem *fs, struct recovery *recovery, struct inode *directory,
+                         entry_visit *visit)
 {
+	uint32_t blocks = (uint32_t)(inode_size(directory) >> fs->block_bits);
 	struct ext2_dirent *entry;
 	struct buffer *buffer;
-	int error = directory_block(fs, directory, block, &buffer);
+	int error = 0;
 
-	if (error)
-		return error;
-	for (uint32_t offset = 0; !error && offset < fs->block_size; offset += entry->record_size) {
-		bool dead;
-
-		entry = directory_entry_at(fs, buffer, offset);
-		if (!entry)
+	for (uint32_t block = 0; block < blocks && !error; block++) {
+		error = directory_block(fs, directory, block, &buffer);
+		if (error)
 			break;
-		if (!entry->inode)
-			continue;
-		error = name_check_target(fs, entry->inode, &dead);
-		if (error || !dead)
-			continue;
-		entry->inode = 0;
-		buffer_dirty(&fs->cache, buffer, BUFFER_DIRECTORY);
-		recovery->names++;
+		for (uint32_t offset = 0; !error && offset < fs->block_size; offset += entry->record_size) {
+			bool remove = false;
+
+			entry = directory_entry_at(fs, buffer, offset);
+			if (!entry)
+				break;
+			if (entry->inode)
+				error = visit(fs, recovery, directory->number, entry, &remove);
+			if (!remove)
+				continue;
+			entry->inode = 0;
+			buffer_dirty(&fs->cache, buffer, BUFFER_DIRECTORY);
+			recovery->names++;
+		}
+		buffer_put(&fs->cache, buffer);
 	}
-	buffer_put(&fs->cache, buffer);
 	return error;
 }
 
-/* What is wrong otherwise is left as it is. */
-static int directory_recover(struct filesystem *fs, struct recovery *recovery, uint32_t number)
+static int directory_visit(struct filesystem *fs, struct recovery *recovery, uint32_t number,
+                           entry_visit *visit)
 {
 	struct inode *directory;
 	int error = inode_get(fs, number, INODE_LIVE, &directory);
 
 	if (!error) {
-		uint32_t blocks = (uint32_t)(inode_size(directory) >> fs->block_bits);
-
-		for (uint32_t block = 0; block < blocks && !error; block++)
-			error = directory_block_recover(fs, recovery, directory, block);
+		error = entries_visit(fs, recovery, directory, visit);
 		inode_put(fs, directory);
 	}
 	return error == EIO || error == ENOMEM ? error : 0;
+}
+
+/* ---- names in lost+found ---- */
+
+static bool is_parked_name(const struct ext2_dirent *entry)
+{
+	char name[PARK_NAME_MAX];
+
+	return park_name(name, entry->inode) == entry->name_length &&
+	       !memcmp(name, entry->name, entry->name_length);
+}
+
+static int parked_add(struct filesystem *fs, struct recovery *recovery, uint32_t directory,
+                      struct ext2_dirent *entry, bool *remove)
+{
+	struct parked *more;
+
+	(void)fs;
+	(void)directory;
+	(void)remove;
+	if (!is_parked_name(entry))
+		return 0;
+	more = realloc(recovery->parked, (recovery->parked_count + 1) * sizeof(*more));
+	if (!more)
+		return ENOMEM;
+	recovery->parked = more;
+	more[recovery->parked_count++] = (struct parked){.inode = entry->inode};
+	return 0;
+}
+
+static int parked_compare(const void *left, const void *right)
+{
+	uint32_t a = ((const struct parked *)left)->inode, b = ((const struct parked *)right)->inode;
+
+	return a < b ? -1 : a > b;
+}
+
+static int parked_find(struct filesystem *fs, struct recovery *recovery)
+{
+	int error;
+
+	recovery->lost_found = lost_found(fs);
+	if (!recovery->lost_found)
+		return 0;
+	error = directory_visit(fs, recovery, recovery->lost_found, parked_add);
+	if (recovery->parked_count)
+		qsort(recovery->parked, recovery->parked_count, sizeof(*recovery->parked), parked_compare);
+	return error;
+}
+
+static struct parked *parked_at(const struct recovery *recovery, uint32_t inode)
+{
+	struct parked key = {.inode = inode};
+
+	return recovery->parked_count
+	               ? bsearch(&key, recovery->parked, recovery->parked_count, sizeof(key), parked_compare)
+	               : NULL;
+}
+
+static int parked_check(struct filesystem *fs, struct recovery *recovery, uint32_t directory,
+                        struct ext2_dirent *entry, bool *remove)
+{
+	const struct parked *parked = is_parked_name(entry) ? parked_at(recovery, entry->inode) : NULL;
+	struct inode *inode;
+	int error;
+
+	(void)directory;
+	if (!parked || !parked->names)
+		return 0;
+	error = inode_get(fs, entry->inode, INODE_ANY, &inode);
+	if (error)
+		return error == ESTALE ? 0 : error;
+	*remove = parked->names >= inode->raw->links;
+	inode_put(fs, inode);
+	return 0;
+}
+
+/* ---- all names ---- */
+
+static int name_recover(struct filesystem *fs, struct recovery *recovery, uint32_t directory,
+                        struct ext2_dirent *entry, bool *remove)
+{
+	struct parked *parked = parked_at(recovery, entry->inode);
+	int error = name_check_target(fs, entry->inode, remove);
+
+	if (!error && !*remove && parked && (directory != recovery->lost_found || !is_parked_name(entry)))
+		parked->names++;
+	return error;
 }
 
 /* The directories of one block of inodes. */
@@ -229,6 +376,8 @@ static int names_recover(struct filesystem *fs, struct recovery *recovery, uint3
                          uint32_t first_number)
 {
 	uint32_t per_block = fs->block_size / fs->inode_size, directories = 0;
+	uint32_t group = (first_number - 1) / fs->inodes_per_group;
+	struct ext2_group *descriptor = group_descriptor(fs, group);
 	struct buffer *buffer;
 	int error = buffer_get(&fs->cache, block, &buffer);
 
@@ -241,9 +390,13 @@ static int names_recover(struct filesystem *fs, struct recovery *recovery, uint3
 			directories |= 1u << i;
 	}
 	buffer_put(&fs->cache, buffer);
+	if ((first_number - 1) % fs->inodes_per_group == 0)
+		descriptor->directories = 0;
+	descriptor->directories += (uint16_t)__builtin_popcount(directories);
+	group_dirty(fs, group);
 	for (uint32_t i = 0; i < per_block && !error; i++)
 		if (directories >> i & 1)
-			error = directory_recover(fs, recovery, first_number + i);
+			error = directory_visit(fs, recovery, first_number + i, name_recover);
 	return error;
 }
 
@@ -331,7 +484,12 @@ int disk_recover(struct filesystem *fs)
 	for (uint32_t group = 0; group < fs->group_count && !error; group++)
 		error = group_recount(fs, group);
 	if (!error)
+		error = parked_find(fs, &recovery);
+	if (!error)
 		error = tables_visit(fs, &recovery, names_recover);
+	if (!error && recovery.parked_count)
+		error = directory_visit(fs, &recovery, recovery.lost_found, parked_check);
+	free(recovery.parked);
 	if (error) {
 		log_error("not mounted: the disk cannot be recovered");
 		return error;
@@ -340,9 +498,10 @@ int disk_recover(struct filesystem *fs)
 		log_warning("bitmaps: %u inodes and %u blocks in use were marked free, %u bad pointers; run "
 		            "e2fsck",
 		            recovery.inodes, recovery.blocks, recovery.bad);
-	if (recovery.leaked)
-		log_info("%u blocks that no file had are free again", recovery.leaked);
+	if (recovery.leaked || recovery.leaked_inodes)
+		log_info("%u blocks and %u inodes that nobody had are free again", recovery.leaked,
+		         recovery.leaked_inodes);
 	if (recovery.names)
-		log_warning("%u names led to no file", recovery.names);
+		log_warning("%u names led to no file, or were those of a commit", recovery.names);
 	return 0;
 }

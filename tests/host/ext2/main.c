@@ -816,6 +816,40 @@ static void test_leaked_blocks(unsigned shape)
 	machine_free(&machine);
 }
 
+/* ---- names in lost+found that a commit has left: no count of links knows of them ---- */
+
+static void check_parked_names(void *argument)
+{
+	struct machine *machine = argument;
+	struct fs_attributes folder, found;
+
+	CHECK(lookup(machine, FS_ROOT_INODE, "lost+found", &folder) == 0);
+	CHECK(lookup(machine, FS_ROOT_INODE, "one", &found) == 0 && found.inode == 101);
+	CHECK(lookup(machine, (uint32_t)folder.inode, "#101", &found) == ENOENT);
+	CHECK(lookup(machine, (uint32_t)folder.inode, "#102", &found) == 0 && found.inode == 102);
+	CHECK(lookup(machine, (uint32_t)folder.inode, "#103", &found) == 0 && found.links == 2);
+}
+
+/* 101 has a name of its own, 102 none, 103 is a link that somebody made. debugfs counts no links. */
+static void test_parked_names(unsigned shape)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[shape], NULL, "16M", POOL_SIZE));
+	machine_free(&machine);
+	CHECK(shell("cd %s && { for i in 101 102 103; do echo \"seti <$i>\"; echo \"sif <$i> mode 0100644\"; "
+	            "echo \"sif <$i> links_count $((i / 103 + 1))\"; echo \"ln <$i> lost+found/#$i\"; done; "
+	            "echo 'ln <101> one'; echo 'ln <103> three'; echo 'ssv state 0'; } >park && "
+	            "debugfs -wf park image >/dev/null 2>&1",
+	            work_folder) == 0);
+	CHECK(machine_load(&machine, machine_image(), POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, check_parked_names, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+}
+
 /* ---- broken disks ---- */
 
 /* Walks and changes whatever is there. Only that it ends is asked. */
@@ -1016,7 +1050,8 @@ int main(int argc, char **argv)
 		test_power_cut(seed);
 	/* A directory in a new directory. */
 	test_power_cut(433);
-	/* A replaced file, dead on the disk, whose block the next commit writes before it is dead in memory. */
+	/* A replaced file, dead on the disk, whose block the next commit writes before it is dead in memory.
+	 */
 	test_power_cut(121);
 	test_lying_disk();
 	for (uint64_t seed = 1; seed <= 8 * effort; seed++)
@@ -1028,8 +1063,10 @@ int main(int argc, char **argv)
 	test_commit_states(193, STATES_RANDOM);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);
-	for (unsigned shape = 0; shape < SHAPES; shape++)
+	for (unsigned shape = 0; shape < SHAPES; shape++) {
 		test_leaked_blocks(shape);
+		test_parked_names(shape);
+	}
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);
