@@ -170,7 +170,7 @@ bool signal_dequeue(struct thread *thread, sigset_bits set, struct linux_siginfo
 		ready &= SYNCHRONOUS;
 	signal = __builtin_ctzl(ready) + 1;
 	queue_take(own->pending & SIGNAL_BIT(signal) ? own : shared, signal, info);
-	if (info->code == SI_TIMER)
+	if (info->code == SI_TIMER || signal == SIGALRM)
 		timer_signal_taken(thread->process, info);
 	return true;
 }
@@ -191,7 +191,14 @@ bool signal_pending(struct thread *thread)
 	       (private->pending.pending | state->pending.pending) & ~deaf_to(thread);
 }
 
-static bool ignored(const struct process *process, int signal)
+bool signal_is_queued(const struct process *process, const struct thread *thread, int signal)
+{
+	const struct signal_queue *queue = thread ? &thread->private->pending : &process->signals->pending;
+
+	return signal && queue->pending & SIGNAL_BIT(signal);
+}
+
+bool signal_is_ignored(const struct process *process, int signal)
 {
 	const struct signal_action *action = &process->signals->actions[signal - 1];
 
@@ -257,7 +264,7 @@ bool signal_post(struct process *process, struct thread *thread, const struct li
 		process_continue(process);
 	else if (signal_stops(signal))
 		signal_queue_flush(&process->signals->pending, SIGNAL_BIT(SIGCONT));
-	if (ignored(process, signal) && !blocked_everywhere(process, thread, signal))
+	if (signal_is_ignored(process, signal) && !blocked_everywhere(process, thread, signal))
 		return true;
 	/* That one has come is told even where the queue is full, but not with a value. */
 	if (signal >= FIRST_REALTIME && queue_length(queue) >= process->limits[RLIMIT_SIGPENDING].current) {

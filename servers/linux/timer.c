@@ -17,6 +17,7 @@
 #define POSIX_TIMERS     512
 #define MICROSECOND      1000ul
 #define SECOND           1000000000ul
+#define TICK             1000000ul /* ns */
 #define SIGEV_SIGNAL_    0
 #define SIGEV_NONE_      1
 #define SIGEV_THREAD_ID_ 4
@@ -51,18 +52,36 @@ static bool base_now(const struct timer *timer, uint64_t *now)
 	return true;
 }
 
-/* So that it is looked at in time. false: no memory; it is not armed. */
-static bool schedule(struct timer *timer)
+/* So that it is looked at in time, though not before `hold` has passed. false: no memory; it is not armed. */
+static bool schedule(struct timer *timer, uint64_t hold)
 {
-	deadline_t when;
+	deadline_t when, earliest = time_now() + hold;
 
 	if (timer->base >= 0)
 		when = clock_deadline(timer->base, timer->expires);
 	else
 		when = cpu_clock_deadline(timer->base, timer->expires);
+	if (hold && when < earliest)
+		when = earliest;
 	if (!deadline_set(&timer->deadline, when))
 		timer->expires = 0;
 	return timer->expires;
+}
+
+/*
+ * Nobody may keep this server busy with short intervals: where nobody took the last signal yet, or takes any,
+ * or the time passes only while a process runs, a timer comes back no sooner than after a tick. What that
+ * leaves out is counted as missed.
+ */
+static uint64_t hold_of(const struct timer *timer)
+{
+	struct thread *target = timer->notify & SIGEV_THREAD_ID_ ? thread_find(timer->tid) : NULL;
+
+	return timer->base < 0 || timer->notify == SIGEV_NONE_ ||
+	                       signal_is_queued(timer->process, target, timer->signal) ||
+	                       signal_is_ignored(timer->process, timer->signal)
+	               ? TICK
+	               : 0;
 }
 
 static void fire(struct deadline *deadline)
@@ -75,13 +94,13 @@ static void fire(struct deadline *deadline)
 		return;
 	}
 	if (now < timer->expires) {
-		schedule(timer);
+		schedule(timer, timer->base < 0 ? TICK : 0);
 		return;
 	}
 	if (timer->interval) {
 		missed = (now - timer->expires) / timer->interval;
 		timer->expires += (missed + 1) * timer->interval;
-		schedule(timer);
+		schedule(timer, hold_of(timer));
 	} else {
 		timer->expires = 0;
 	}
@@ -193,7 +212,7 @@ void process_timers_limit(struct process *process)
 		return;
 	timers->limit.expires = (seconds ? seconds : 1) * SECOND;
 	timers->limit.interval = SECOND;
-	schedule(&timers->limit);
+	schedule(&timers->limit, 0);
 }
 
 void process_timers_wall_set(struct process *process)
@@ -202,7 +221,7 @@ void process_timers_wall_set(struct process *process)
 		struct timer *timer = process->timers->posix[i];
 
 		if (timer && timer->expires && timer->base == CLOCK_REALTIME)
-			schedule(timer);
+			schedule(timer, 0);
 	}
 }
 
@@ -231,7 +250,7 @@ static bool timer_start(struct timer *timer, int base, bool absolute, uint64_t v
 	if (!absolute)
 		base_now(timer, &now);
 	timer->expires = value < INT64_MAX - now ? now + value : INT64_MAX;
-	return schedule(timer);
+	return schedule(timer, 0);
 }
 
 long sys_alarm(struct thread *thread, const uint64_t arguments[6])
@@ -436,7 +455,15 @@ long sys_timer_delete(struct thread *thread, const uint64_t arguments[6])
 void timer_signal_taken(struct process *process, const struct linux_siginfo *info)
 {
 	struct process_timers *timers = process->timers;
+	struct timer *timer = NULL;
 
-	if (timers && info->timer >= 0 && info->timer < POSIX_TIMERS && timers->posix[info->timer])
-		timers->posix[info->timer]->overrun = info->overrun;
+	if (timers && info->code != SI_TIMER)
+		timer = &timers->interval[ITIMER_REAL];
+	else if (timers && info->timer >= 0 && info->timer < POSIX_TIMERS)
+		timer = timers->posix[info->timer];
+	if (!timer)
+		return;
+	timer->overrun = info->overrun;
+	if (timer->expires && timer->interval)
+		schedule(timer, timer->base < 0 ? TICK : 0);
 }

@@ -75,3 +75,9 @@ def test_who_lives_on_calls_loses_turns_too():
               "while kill -0 $! 2>/dev/null; do /bin/busybox true; i=$((i + 1)); done; echo $i")
     turns = int(shell(script, options=["--icount"], timeout=120).ok().stdout)
     check(turns >= 12, "programs that ran beside it", turns)
+
+
+def test_timers_of_the_shortest_intervals():
+    """Whatever comes back every nanosecond: others sleep and wake, and those who asked for it can be ended."""
+    tenths = int(pith("/ticks", add=[os.path.join(GUEST, "ticks")], timeout=100).ok().stdout)
+    check(20 <= tenths < 200, "forty naps (tenths of a second)", tenths)
