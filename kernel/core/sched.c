@@ -82,12 +82,14 @@ static void slice_ends(struct cpu *cpu, struct sched_context *context)
 		context->thread->late = true;
 }
 
-/* Nothing is left, or was before what is due by now came back. */
+/* Nothing is left, or was before what is due by now came back. What has just been used may be due itself, when
+ * the timer was later than a period: it does not pay for itself. */
 static void budget_ends(struct sched_context *context, uint64_t used, uint64_t now)
 {
-	sched_context_collect(context, now);
+	sched_context_collect(context, now, 1);
 	if (context->left < 0)
 		sched_context_overrun(context, used);
+	sched_context_collect(context, now, 0);
 	if (context->left > 0)
 		deadline_disarm(&context->refill);
 	else if (!deadline_armed(&context->refill))

@@ -37,9 +37,9 @@ uint64_t sched_context_next_refill(const struct sched_context *context)
 	return first_refill((struct sched_context *)context)->time;
 }
 
-void sched_context_collect(struct sched_context *context, uint64_t now)
+void sched_context_collect(struct sched_context *context, uint64_t now, unsigned keep)
 {
-	while (context->coming && first_refill(context)->time <= now) {
+	while (context->coming > keep && first_refill(context)->time <= now) {
 		context->left += (int64_t)first_refill(context)->amount;
 		context->coming--;
 	}
@@ -64,7 +64,7 @@ void sched_context_post(struct sched_context *context, uint64_t since, uint64_t 
 {
 	uint64_t grain = grain_of(context);
 
-	sched_context_collect(context, since);
+	sched_context_collect(context, since, 0);
 	kernel_assert(context->coming < REFILLS);
 	context->last = (context->last + 1) % REFILLS;
 	context->coming++;
@@ -85,7 +85,7 @@ void sched_context_overrun(struct sched_context *context, uint64_t used)
 
 void sched_context_refill(struct sched_context *context)
 {
-	sched_context_collect(context, arch_time());
+	sched_context_collect(context, arch_time(), 0);
 	if (context->left <= 0)
 		deadline_arm(&context->refill, sched_context_next_refill(context));
 	else if (context->thread)
@@ -103,7 +103,7 @@ void sched_context_setup(struct sched_context *context, uint64_t budget, uint64_
 
 	sched_context_consumed(context);
 	if (context->budget < context->period) {
-		sched_context_collect(context, now);
+		sched_context_collect(context, now, 0);
 		left = context->left < (int64_t)budget ? context->left : (int64_t)budget;
 	}
 	missing = budget - (uint64_t)left;

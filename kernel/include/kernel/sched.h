@@ -67,8 +67,8 @@ bool sched_context_approach_time(struct sched_context *context);
 void sched_context_unconfigure(struct sched_context *context);
 /* When the next amount comes back; some is to come. */
 uint64_t sched_context_next_refill(const struct sched_context *context);
-/* Take back what is due. */
-void sched_context_collect(struct sched_context *context, uint64_t now);
+/* Take back what is due, but for the last `keep` amounts. */
+void sched_context_collect(struct sched_context *context, uint64_t now, unsigned keep);
 /* `used` from `since` on comes back later. */
 void sched_context_post(struct sched_context *context, uint64_t since, uint64_t used);
 /*

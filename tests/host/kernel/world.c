@@ -353,7 +353,7 @@ void pass(uint64_t nanoseconds)
 void budget_set(struct sched_context *context, uint64_t budget, uint64_t period)
 {
 	sched_context_setup(context, budget, period);
-	sched_context_collect(context, DEADLINE_NEVER);
+	sched_context_collect(context, DEADLINE_NEVER, 0);
 	context->refills[context->last].time = 0;
 	deadline_disarm(&context->refill);
 	sched_context_refill(context);
