@@ -538,6 +538,115 @@ static void test_flags(void)
 	WAIT_FOR(touched > 2 && counter && other_counter);
 }
 
+/* ---- who comes first when the ways are short: each leaves its letter ---- */
+
+static char trail[8];
+static volatile cptr_t order_endpoint, order_reply, order_signal;
+
+static void leave(char letter)
+{
+	for (unsigned i = 0; i < sizeof(trail) - 1; i++)
+		if (!trail[i]) {
+			trail[i] = letter;
+			return;
+		}
+}
+
+static bool trail_is(const char *letters)
+{
+	unsigned i = 0;
+
+	while (trail[i] && trail[i] == letters[i])
+		i++;
+	return trail[i] == letters[i];
+}
+
+static void order_begin(void)
+{
+	for (unsigned i = 0; i < sizeof(trail); i++)
+		trail[i] = 0;
+	order_endpoint = new_endpoint();
+	order_reply = new_reply();
+	order_signal = derived(new_notification(), FULL, 1, 0);
+}
+
+static void signaler(void)
+{
+	struct registers registers = {.cap = order_signal};
+
+	system_call(SYS_SIGNAL, &registers);
+	leave('s');
+	worker_rest();
+}
+
+static void waiter(void)
+{
+	struct registers registers = {.cap = order_signal, .deadline = DEADLINE_NEVER};
+
+	system_call(SYS_WAIT, &registers);
+	leave('w');
+	worker_rest();
+}
+
+static void answerer(void)
+{
+	struct registers call = {.cap = order_endpoint, .reply = order_reply, .deadline = DEADLINE_NEVER};
+	struct registers registers = {.cap = order_signal};
+
+	system_call(SYS_RECV, &call);
+	system_call(SYS_SIGNAL, &registers);
+	leave('a');
+	call = (struct registers){
+	        .cap = order_endpoint, .reply = REPLY_PAIR(order_reply, 0), .deadline = DEADLINE_NEVER};
+	system_call(SYS_REPLY_RECV, &call);
+	worker_rest();
+}
+
+static void asker(void)
+{
+	struct registers registers = {.cap = order_endpoint, .deadline = DEADLINE_NEVER};
+
+	system_call(SYS_CALL, &registers);
+	leave('c');
+	worker_rest();
+}
+
+/* Who signals somebody of higher priority does not go on before him. */
+static void test_signal_order(void)
+{
+	for (unsigned higher = 0; higher < 2; higher++) {
+		struct worker w, s;
+
+		order_begin();
+		w = worker_new(0, waiter, higher ? LOW + 1 : LOW - 1);
+		s = worker_new(1, signaler, LOW);
+		worker_start(&w);
+		settle();
+		worker_start(&s);
+		settle();
+		CHECK(trail_is(higher ? "ws" : "sw"));
+	}
+}
+
+/* Who is answered does not go on before one of higher priority who was waked meanwhile. */
+static void test_answer_order(void)
+{
+	for (unsigned higher = 0; higher < 2; higher++) {
+		struct worker a, w, c;
+
+		order_begin();
+		a = worker_new(0, answerer, LOW + 10);
+		w = worker_new(1, waiter, higher ? LOW + 1 : LOW - 1);
+		c = worker_new(2, asker, LOW);
+		worker_start(&a);
+		worker_start(&w);
+		settle();
+		worker_start(&c);
+		settle();
+		CHECK(trail_is(higher ? "awc" : "acw"));
+	}
+}
+
 static void test_round_robin(void)
 {
 	struct worker a = worker_new(0, spin, LOW), b = worker_new(1, spin_other, LOW);
@@ -668,6 +777,10 @@ const struct test tests_threads[] = {
         {"thread.trap-forgotten", "but not if the thread has got other registers", test_trap_forgotten},
         {"thread.suspend", "suspending cancels a wait", test_suspend},
         {"thread.flags", "a thread that sets NT, AC and DF harms nobody", test_flags},
+        {"sched.signal-order", "a signal wakes a higher thread at once, and a lower one later",
+         test_signal_order},
+        {"sched.answer-order", "an answer does not come before a thread that is higher than who gets it",
+         test_answer_order},
         {"sched.round-robin", "equals take turns", test_round_robin},
         {"sched.budget", "a budget limits a thread of higher priority", test_budget},
         {"sched.renewed", "a budget that is configured again and again is not renewed", test_renewed},
