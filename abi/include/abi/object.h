@@ -83,17 +83,21 @@ enum object_type {
 	OPERATION(THREAD_BIND, 0x30)                                                                          \
 	/* w0 = CpuTime, w1 = priority (at most the CpuTime's maximum). REMOTE: the CpuTime is another CPU's */       \
 	OPERATION(THREAD_SET_PRIORITY, 0x31)                                                                  \
+	/* A stopped one goes on; no change for others. STATE: it has no VSpace */                                    \
 	OPERATION(THREAD_RESUME, 0x32)                                                                        \
-	/* Stop it; a wait that it was in is canceled (ERR_CANCELED when it is resumed) */                            \
+	/* Stop it; a wait that it was in is canceled (ERR_CANCELED when it is resumed). A call that is on its way to */ \
+	/* another CPU, and what the kernel says of it, is made again then */                                         \
 	OPERATION(THREAD_SUSPEND, 0x33)                                                                       \
-	/* -> IPC buffer words 0.. = struct thread_registers. STATE while it runs or is ready */                     \
+	/* -> IPC buffer words 0.. = struct thread_registers. STATE while it runs, is ready or travels */                     \
 	OPERATION(THREAD_READ_REGISTERS, 0x34)                                                                \
-	/* IPC buffer words 0.. = struct thread_registers; reserved flags are masked; RANGE: non-canonical address */ \
+	/* IPC buffer words 0.. = struct thread_registers; reserved flags are masked; RANGE: non-canonical address. */ \
+	/* STATE if it is not stopped. It begins anew: the caller that it worked for hears PEER_DIED */               \
 	OPERATION(THREAD_WRITE_REGISTERS, 0x35)                                                               \
 	/* -> IPC buffer data = XSAVE area; w0 = bytes (0: the thread has none). STATE while it runs */               \
 	OPERATION(THREAD_READ_VECTOR, 0x36)                                                                   \
 	/* w0 = bytes in IPC buffer data (0: reset to the initial state); ARGUMENT: malformed */                     \
 	OPERATION(THREAD_WRITE_VECTOR, 0x37)                                                                  \
+	/* A foreign one (STATE: it is native) sends LABEL_INTERRUPTED before it goes on in user mode */              \
 	OPERATION(THREAD_POKE, 0x38)                                                                          \
 	/* w0 = 1: foreign, 0: native */                                                                             \
 	OPERATION(THREAD_SET_FOREIGN, 0x39)                                                                   \
@@ -121,8 +125,9 @@ enum object_type {
 	/* SchedContext -> w0 = consumed (ns), w1 = budget, w2 = period */                                           \
 	OPERATION(SCHED_CONTEXT_INFO, 0x41)                                                                   \
                                                                                                               \
-	/* Endpoint: fail queued and later calls with ERR_CLOSED; open again */                                      \
+	/* Endpoint: fail queued and later calls with ERR_CLOSED */                                      \
 	OPERATION(ENDPOINT_CLOSE, 0x50)                                                                       \
+	/* It takes calls again */                                                                                    \
 	OPERATION(ENDPOINT_OPEN, 0x51)                                                                        \
                                                                                                               \
 	/* VSpace, IoSpace: w0 = Untyped, w1 = size_bits: cut one chunk of that size out of it for page-table pages. */           \
@@ -169,8 +174,9 @@ enum object_type {
 	OPERATION(IO_PORTS_IN, 0xa0)                                                                          \
 	/* w0 = port, w1 = width, w2 = value. Needs WRITE */                                                          \
 	OPERATION(IO_PORTS_OUT, 0xa1)                                                                         \
-	/* w0 = port, w1 = count (at most 3072): bytes to / from one port, in IPC buffer data */                        \
+	/* w0 = port, w1 = count (at most 3072): bytes from one port into IPC buffer data */                          \
 	OPERATION(IO_PORTS_IN_STRING, 0xa2)                                                                   \
+	/* w0 = port, w1 = count (at most 3072): bytes from IPC buffer data to one port. Needs WRITE */                \
 	OPERATION(IO_PORTS_OUT_STRING, 0xa3)                                                                  \
                                                                                                               \
 	/* IoSpace (also the operations of a VSpace): w0 = IoSpaceControl (MANAGE), w1 = requester (bus << 8 | device << 3 | */ \
