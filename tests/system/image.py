@@ -94,8 +94,10 @@ def test_command():
         f.seek(0x8001)
         check(head[510:] == b"\x55\xaa", "a boot sector, for USB sticks")
         check(f.read(5) == b"CD001", "an ISO 9660 volume, for CDs")
-    for output, reason in (("/proc/none.iso", "No such file or directory"), (FOLDER, "Is a directory")):
+    for output, reason in (("/proc/none.iso", "No such file or directory"), (FOLDER, "Is a directory"),
+                           ("/dev/null", "it is no file; make one, and copy that")):
         result = run([PITH, "image", "-o", output])
         equal(result.status, 1, output)
         lines = [line for line in result.stderr.decode().splitlines() if not line.startswith("pith: building")]
         equal(lines, [f"pith: {output} cannot be made: {reason}"], output)
+    check(os.path.exists("/dev/null") and not os.path.isfile("/dev/null"), "the device is still one")

@@ -39,6 +39,9 @@ def make(output, modules, kernel=boot.KERNEL, append=""):
     try:
         if os.path.isdir(output):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        # The rename would put a file where the device was.
+        if os.path.exists(output) and not os.path.isfile(output):
+            raise OSError(errno.EINVAL, "it is no file; make one, and copy that")
         open(temporary, "xb").close()
     except OSError as error:
         raise Failure(f"{output} cannot be made: {error.strerror}") from None
