@@ -439,6 +439,22 @@ static void test_protect_several(void)
 	CHECK(last.words[0] == AREA + 3 * PAGE_SIZE && protect_steps == 2);
 }
 
+/* What a Window gave rights to goes with it, whoever mapped it. */
+static void test_protect_of_another(void)
+{
+	cptr_t memory = object_new(OBJECT_MEMORY, PAGE_BITS), narrow = object_new(OBJECT_WINDOW, 0),
+	       wide = object_new(OBJECT_WINDOW, 0);
+
+	OK(op(narrow, WINDOW_BIND, memory, INIT_SLOT_VSPACE, RIGHT_READ));
+	OK(op(wide, WINDOW_BIND, memory, INIT_SLOT_VSPACE, RIGHT_READ | RIGHT_WRITE));
+	OK(op(narrow, WINDOW_MAP, AREA, 0, 1, RIGHT_READ));
+	OK(op(wide, WINDOW_PROTECT, AREA, 1, RIGHT_READ | RIGHT_WRITE));
+	*(volatile uint64_t *)AREA = 5;
+	OK(op(INIT_SLOT_CNODE, CNODE_DELETE, wide));
+	OK(op(INIT_SLOT_VSPACE, VSPACE_UNMAP, AREA, 1));
+	CHECK(last.words[0] == 0);
+}
+
 const struct test tests_memory[] = {
         {"untyped.errors", "impossible retypes are refused and change nothing", test_retype_errors},
         {"untyped.again", "a chunk that is free again is cut again, and is zero", test_retype_again},
@@ -458,5 +474,7 @@ const struct test tests_memory[] = {
         {"vspace.harvest", "harvesting as many pages as the buffer has room for", test_harvest_big},
         {"irq", "interrupts are handed out, bound and taken back", test_irq},
         {"ports", "port accesses stay in their range", test_ports},
+        {"window.protect-of-another", "a page that a Window made writable goes with it",
+         test_protect_of_another},
         {0},
 };
