@@ -26,17 +26,17 @@ struct parked {
 };
 
 struct recovery {
-	uint32_t inodes, blocks; /* that were in use and marked free */
-	uint32_t bad;            /* pointers to what cannot be a file's */
-	uint32_t names;          /* that led nowhere, or of which no count knows */
-	uint32_t lost_found;     /* the directory's inode; 0: none */
-	struct parked *parked;   /* by number */
-	uint32_t parked_count;
+	uint32_t inodes, blocks;        /* that were in use and marked free */
+	uint32_t bad;                   /* pointers to what cannot be a file's */
+	uint32_t names;                 /* that led nowhere, or of which no count knows */
 	uint32_t leaked, leaked_inodes; /* blocks and inodes that are free again */
+	uint32_t lost_found;            /* the directory's inode; 0: none */
+	struct parked *parked;          /* by number */
+	uint32_t parked_count;
+	uint8_t *orphans; /* a bit for each inode; NULL: no memory for so many */
 	/* A bit for each block from the first data block on: an inode has it. NULL: no memory for so many. */
 	uint8_t *claims;
-	bool claims_only; /* of an inode that owns blocks, but whose bits in the bitmaps are not for us to set
-	                   */
+	bool claims_only; /* see claim_blocks() */
 };
 
 static int mark_block(struct filesystem *fs, struct recovery *recovery, uint32_t block)
@@ -129,37 +129,38 @@ static int mark_inode(struct filesystem *fs, struct recovery *recovery, uint32_t
 	return mark_blocks(fs, recovery, raw);
 }
 
-static int is_orphan(struct filesystem *fs, uint32_t wanted, bool *orphan)
+/* Which inodes are on the disk's list; it may be a circle. */
+static int orphans_find(struct filesystem *fs, struct recovery *recovery)
 {
 	uint32_t number = fs->super->last_orphan;
 	struct inode *inode;
 
-	for (uint32_t count = 0; number && number != wanted && count < fs->inodes_count; count++) {
+	recovery->orphans = calloc(1, fs->inodes_count / 8 + 1);
+	while (recovery->orphans && number && number <= fs->inodes_count &&
+	       !bit_test(recovery->orphans, number)) {
 		int error = inode_get(fs, number, INODE_ANY, &inode);
 
 		if (error)
 			return error == ESTALE ? 0 : error;
+		bit_set(recovery->orphans, number);
 		number = inode->raw->dtime;
 		inode_put(fs, inode);
 	}
-	*orphan = number == wanted;
 	return 0;
 }
 
 /* An inode without links that is in the bitmap. Orphans are for later; what was open before a restart keeps
- * its blocks; everything else was made or removed by half. */
+ * its blocks; everything else was made or removed by half, if the disk has no errors. */
 static int linkless_recover(struct filesystem *fs, struct recovery *recovery, uint32_t number,
                             struct buffer *buffer, struct ext2_inode *raw)
 {
 	struct buffer *bitmap;
-	bool orphan = false;
 	int error;
 
-	if (inode_may_be_open(fs, number))
+	if (inode_may_be_open(fs, number) || !recovery->orphans || fs->super->state & EXT2_STATE_ERRORS)
 		return claim_blocks(fs, recovery, raw);
-	error = is_orphan(fs, number, &orphan);
-	if (error || orphan)
-		return error;
+	if (bit_test(recovery->orphans, number))
+		return 0;
 	error = group_inode_bitmap(fs, (number - 1) / fs->inodes_per_group, &bitmap);
 	if (error)
 		return error;
@@ -475,7 +476,10 @@ int disk_recover(struct filesystem *fs)
 
 	if (claims <= CLAIMS_MAX)
 		recovery.claims = calloc(1, claims);
-	error = tables_visit(fs, &recovery, mark_table_block);
+	error = orphans_find(fs, &recovery);
+	if (!error)
+		error = tables_visit(fs, &recovery, mark_table_block);
+	free(recovery.orphans);
 	if (!error)
 		error = mark_orphans(fs, &recovery);
 	if (!error)
