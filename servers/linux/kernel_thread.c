@@ -16,8 +16,9 @@
 #define FIFO_SLICE_NS  1000000000ul
 /* One nice step is one priority; those of SCHED_FIFO and SCHED_RR are above, all of them below this server's.
  */
-#define PRIORITY_NICE     21 /* of nice 0 */
-#define PRIORITY_REALTIME 40
+#define PRIORITY_NICE      21 /* of nice 0 */
+#define PRIORITY_REALTIME  40
+#define PRIORITY_THROTTLED 1 /* below nice 19 */
 
 static struct {
 	struct kernel_thread **table; /* by number, from 1 */
@@ -47,9 +48,12 @@ static bool check(enum error error, const char *what)
 
 unsigned thread_priority(const struct thread *thread)
 {
-	unsigned realtime = thread->private->priority;
-	unsigned own =
-	        realtime ? PRIORITY_REALTIME + realtime : (unsigned)(PRIORITY_NICE - thread->process->nice);
+	unsigned own = (unsigned)(PRIORITY_NICE - thread->process->nice);
+
+	if (thread->private->priority)
+		own = realtime_throttled(thread->private->kernel->cpu)
+		              ? PRIORITY_THROTTLED
+		              : PRIORITY_REALTIME + (unsigned)thread->private->priority;
 
 	return own > thread->private->lent ? own : thread->private->lent;
 }
@@ -73,6 +77,8 @@ void kernel_thread_schedule(struct thread *thread)
 	unsigned priority = thread_priority(thread);
 	uint64_t slice = slice_of(thread);
 
+	if (thread->private->priority)
+		realtime_watch();
 	if (kernel->priority != priority &&
 	    check(thread_set_priority(kernel->object, time, priority), "priority"))
 		kernel->priority = priority;

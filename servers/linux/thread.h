@@ -73,6 +73,7 @@ struct thread_private {
 	uint32_t fault_trap, fault_code;
 	uint64_t affinity; /* bit n: it may run on CPU n */
 	uint8_t policy, priority; /* SCHED_*; 1 to 99 of SCHED_FIFO and SCHED_RR, else 0 */
+	uint64_t realtime_mark, realtime_period; /* realtime.c: its time at the beginning of that period */
 	bool reset_on_fork;       /* its children begin with SCHED_OTHER */
 	uint16_t memory_policy;   /* mempolicy.c */
 	uint64_t timer_slack;     /* PR_SET_TIMERSLACK, ns; 0: the default */
@@ -96,6 +97,10 @@ void kernel_thread_schedule(struct thread *thread);
 void kernel_thread_yield(struct kernel_thread *kernel);
 uint64_t kernel_thread_time(const struct kernel_thread *kernel);
 void kernel_threads_init(cptr_t service);
+
+/* ---- realtime.c ---- */
+bool realtime_throttled(unsigned cpu); /* threads of real-time policies come last there */
+void realtime_watch(void);             /* there is one */
 
 /* ---- thread.c ---- */
 /* A thread of the process, not running yet. tid 0: a new one. NULL: no memory. */

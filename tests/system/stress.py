@@ -81,3 +81,10 @@ def test_timers_of_the_shortest_intervals():
     """Whatever comes back every nanosecond: others sleep and wake, and those who asked for it can be ended."""
     tenths = int(pith("/ticks", add=[os.path.join(GUEST, "ticks")], timeout=100).ok().stdout)
     check(20 <= tenths < 200, "forty naps (tenths of a second)", tenths)
+
+
+def test_loops_of_real_time_policies():
+    """More of them than CPUs leave the others time enough to end them."""
+    result = shell("for i in 1 2 3 4 5; do busybox chrt -f $((i * 10)) busybox sh -c 'while :; do :; done' & done; sleep 1; echo on; kill $(jobs -p); wait; echo over",
+                   timeout=100)
+    equal(result.ok().stdout, b"on\nover\n")
