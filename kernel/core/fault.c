@@ -51,18 +51,6 @@ void thread_send_again(struct thread *thread)
 	thread_stop(thread);
 }
 
-void thread_unanswered(struct thread *thread)
-{
-	const struct thread_fault *fault = &thread->fault;
-
-	if (thread->message == MESSAGE_FOREIGN)
-		context_restart(&thread->context);
-	else if (fault->label == LABEL_INTERRUPTED)
-		thread->poked = true;
-	else if (fault->label == LABEL_EXCEPTION)
-		thread->unsaid = arch_exception_is_trap(fault->word[0]);
-}
-
 static void thread_send_message(struct thread *thread, enum message_kind kind)
 {
 	thread->message = (uint8_t)kind;

@@ -2,7 +2,6 @@
 /* Threads: their states and bindings. The operations on their capability are in thread_invoke.c. */
 #include <kernel/cpu.h>
 #include <kernel/endpoint.h>
-#include <kernel/fault.h>
 #include <kernel/notification.h>
 #include <kernel/reply.h>
 #include <kernel/sched.h>
@@ -97,6 +96,18 @@ static bool thread_sends_for_kernel(const struct thread *thread)
 {
 	return (thread->state == THREAD_STATE_BLOCKED_SEND || thread->state == THREAD_STATE_BLOCKED_REPLY) &&
 	       (thread->message == MESSAGE_FAULT || thread->message == MESSAGE_FOREIGN);
+}
+
+void thread_unanswered(struct thread *thread)
+{
+	const struct thread_fault *fault = &thread->fault;
+
+	if (thread->message == MESSAGE_FOREIGN)
+		context_restart(&thread->context);
+	else if (fault->label == LABEL_INTERRUPTED)
+		thread->poked = true;
+	else if (fault->label == LABEL_EXCEPTION)
+		thread->unsaid = arch_exception_is_trap(fault->word[0]);
 }
 
 /* It waits no more. True: it asked for something that can return this status. */

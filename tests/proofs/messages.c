@@ -91,6 +91,12 @@ bool preempt_wanted(void)
 	return nondet_bool();
 }
 
+bool arch_exception_is_trap(uint64_t vector)
+{
+	(void)vector;
+	return nondet_bool();
+}
+
 void arch_vector_drop(struct thread *thread)
 {
 	(void)thread;

@@ -8,7 +8,4 @@ void foreign_syscall(struct thread *thread);
 /* It has arrived where its message (message, fault) is to be sent. */
 void thread_send_again(struct thread *thread);
 void thread_send_interrupted(struct thread *thread);
-/* Nobody will answer the kernel's message that it waits with, or is under way with: resumed it makes its system
- * call again, or faults again; what would not happen again is said again (`poked`, `unsaid`). */
-void thread_unanswered(struct thread *thread);
-void thread_say_again(struct thread *thread);
+void thread_say_again(struct thread *thread); /* what was unsaid */

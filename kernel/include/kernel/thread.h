@@ -161,6 +161,9 @@ deadline_t thread_deadline(const struct thread *thread);
 /* An armed deadline has come. */
 void thread_expire(struct thread *thread, uint64_t now);
 void thread_arm(struct thread *thread, deadline_t deadline);
+/* Nobody will answer the kernel's message that it waits with, or is under way with: resumed it makes its system
+ * call again, or faults again; what would not happen again is said again (`poked`, `unsaid`). */
+void thread_unanswered(struct thread *thread);
 
 static inline bool thread_is_armed_for(const struct thread *thread, deadline_t deadline)
 {
