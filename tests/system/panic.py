@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the kernel says when it fails: each way to fail is made by a debugger, on the first CPU and on another."""
 
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -27,11 +28,13 @@ def crash(*commands):
     boot.make(boot.KERNEL, IMAGE)
     socket = f"build/tmp/panic.{os.getpid()}"
     command = machine.command_line(boot.KERNEL, IMAGE, memory="128M", cpus=CPUS)
-    with machine.Machine(command, debugger=socket) as emulator:
+    with machine.Machine(command, debugger=socket) as emulator, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        # Read meanwhile: the line keeps some 300 bytes.
+        log = pool.submit(bench.collect, emulator, 90, [HALTED])
         gdb = subprocess.run([*debug.gdb(socket, *commands, "detach"), "-batch"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, timeout=60 * PATIENCE)
         try:
-            return bench.collect(emulator, 30, [HALTED])[1].replace("\r", "")
+            return log.result()[1].replace("\r", "")
         except bench.Failure as failure:
             raise AssertionError(f"{failure}\n{gdb.stdout}") from None
 
