@@ -149,18 +149,19 @@ static int orphans_find(struct filesystem *fs, struct recovery *recovery)
 	return 0;
 }
 
-/* An inode without links that is in the bitmap. Orphans are for later; what was open before a restart keeps
- * its blocks; everything else was made or removed by half, if the disk has no errors. */
+/* An inode without links that is in the bitmap. Orphans are still whole: until they are freed, their blocks
+ * are theirs. What was open before a restart keeps its blocks; everything else was made or removed by half,
+ * if the disk has no errors. */
 static int linkless_recover(struct filesystem *fs, struct recovery *recovery, uint32_t number,
                             struct buffer *buffer, struct ext2_inode *raw)
 {
 	struct buffer *bitmap;
 	int error;
 
-	if (inode_may_be_open(fs, number) || !recovery->orphans || fs->super->state & EXT2_STATE_ERRORS)
+	if (!recovery->orphans || bit_test(recovery->orphans, number))
+		return mark_inode(fs, recovery, number, raw);
+	if (inode_may_be_open(fs, number) || fs->super->state & EXT2_STATE_ERRORS)
 		return claim_blocks(fs, recovery, raw);
-	if (bit_test(recovery->orphans, number))
-		return 0;
 	error = group_inode_bitmap(fs, (number - 1) / fs->inodes_per_group, &bitmap);
 	if (error)
 		return error;
@@ -199,27 +200,6 @@ static int mark_table_block(struct filesystem *fs, struct recovery *recovery, ui
 			error = linkless_recover(fs, recovery, number, buffer, raw);
 	}
 	buffer_put(&fs->cache, buffer);
-	return error;
-}
-
-/* Orphans have no links, but are still whole: until they are freed, their blocks are theirs. */
-static int mark_orphans(struct filesystem *fs, struct recovery *recovery)
-{
-	uint32_t number = fs->super->last_orphan;
-	int error = 0;
-
-	for (uint32_t count = 0; number && !error && count < fs->inodes_count; count++) {
-		struct inode *inode;
-		bool used;
-
-		if (inode_get(fs, number, INODE_ANY, &inode))
-			break;
-		error = inode_number_is_used(fs, number, &used);
-		if (!error && used)
-			error = mark_inode(fs, recovery, number, inode->raw);
-		number = used ? inode->raw->dtime : 0;
-		inode_put(fs, inode);
-	}
 	return error;
 }
 
@@ -480,8 +460,6 @@ int disk_recover(struct filesystem *fs)
 	if (!error)
 		error = tables_visit(fs, &recovery, mark_table_block);
 	free(recovery.orphans);
-	if (!error)
-		error = mark_orphans(fs, &recovery);
 	if (!error)
 		error = leaked_free(fs, &recovery);
 	free(recovery.claims);
