@@ -97,7 +97,7 @@ static bool statement_dma(struct manifest *manifest, struct manifest_component *
                           const struct manifest_line *line)
 {
 	uint64_t size;
-	if (!page_size(line->words[1], 4096, 64ul << 20, &size) || (size & (size - 1)))
+	if (!page_size(line->words[1], 4096, 64ul << 20, &size) || !manifest_power_of_two(size))
 		return bad(manifest, line, "a power of two from 4K to 64M");
 	component->dma = size;
 	return true;
@@ -114,7 +114,8 @@ static bool statement_slots(struct manifest *manifest, struct manifest_component
                             const struct manifest_line *line)
 {
 	uint64_t value;
-	if (!manifest_size(line->words[1], &value) || value < 128 || value > 1 << 20 || (value & (value - 1)))
+	if (!manifest_size(line->words[1], &value) || value < 128 || value > 1 << 20 ||
+	    !manifest_power_of_two(value))
 		return bad(manifest, line, "a power of two from 128 to 1M");
 	component->slots = value;
 	return true;

@@ -147,6 +147,10 @@ bool manifest_size(const char *word, uint64_t *value);
 bool manifest_time(const char *word, uint64_t *value);
 bool manifest_number(const char *word, uint64_t limit, uint64_t *value);
 bool manifest_name(const char *word);
+static inline bool manifest_power_of_two(uint64_t value) /* or 0 */
+{
+	return (value & (value - 1)) == 0;
+}
 /* The line's words from the second on: SIZE (1 word), or 1/N MIN..MAX (2), a share of RAM; whole pages. */
 bool manifest_amount(const struct manifest_line *line, unsigned words, uint64_t least, uint64_t most,
                      struct manifest_amount *amount);

@@ -147,11 +147,6 @@ static bool pool_grant(struct parser *parser, struct manifest_pool *pool, unsign
 	return true;
 }
 
-static bool power_of_two(uint64_t value)
-{
-	return (value & (value - 1)) == 0;
-}
-
 /* pool rest|SIZE|1/N MIN..MAX to GRANT, GRANT ... */
 static bool pool_statement(struct parser *parser)
 {
@@ -166,9 +161,10 @@ static bool pool_statement(struct parser *parser)
 		return manifest_fail(manifest, line->number, "more than %d pools", MANIFEST_POOLS);
 	struct manifest_pool *pool = &manifest->pools[manifest->pool_count];
 	pool->rest = word == 2 && strcmp(line->words[1], "rest") == 0;
-	if (!pool->rest && (!manifest_amount(line, word - 1, 65536, 1ul << 40, &pool->amount) ||
-	                    !power_of_two(pool->amount.size) || !power_of_two(pool->amount.minimum) ||
-	                    !power_of_two(pool->amount.maximum)))
+	if (!pool->rest &&
+	    (!manifest_amount(line, word - 1, 65536, 1ul << 40, &pool->amount) ||
+	     !manifest_power_of_two(pool->amount.size) || !manifest_power_of_two(pool->amount.minimum) ||
+	     !manifest_power_of_two(pool->amount.maximum)))
 		return statement_fail(parser,
 		                      "rest, a power of two of at least 64K, or 1/N MIN..MAX of such");
 	pool->line = line->number;
