@@ -9,6 +9,7 @@
 #include <pith/slots.h>
 #include <pith/startup.h>
 #include "space.h"
+#include "realtime.h"
 #include "thread.h"
 
 #define SLICE_NS       10000000ul /* round robin */

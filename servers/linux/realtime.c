@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads of SCHED_FIFO and SCHED_RR leave a twentieth of each CPU to everybody else, as on Linux: where they
- * have used nearly all of RUNTIME, they come after all others until the PERIOD is over. Else a loop in one of
- * them could not even be ended.
+ * have used nearly all of REALTIME_RUNTIME, they come after all others until the REALTIME_PERIOD is over.
+ * Else a loop in one of them could not even be ended.
  */
+#include "realtime.h"
 #include <pith/startup.h>
 #include "balance.h"
 #include "thread.h"
-
-#define PERIOD  1000000000ull /* ns */
-#define RUNTIME 950000000ull
 
 static struct {
 	struct deadline deadline; /* set while there are such threads */
@@ -86,15 +84,15 @@ static void fire(struct deadline *deadline)
 			deadline_cancel(deadline);
 			return;
 		}
-		deadline_set(deadline, time_now() + RUNTIME);
+		deadline_set(deadline, time_now() + REALTIME_RUNTIME);
 		return;
 	}
 	visit_all(add, used);
 	for (unsigned cpu = 0; cpu < BALANCE_CPUS; cpu++)
-		if (used[cpu] >= RUNTIME / 10 * 9)
+		if (used[cpu] >= REALTIME_RUNTIME / 10 * 9)
 			cpus |= 1ull << cpu;
 	throttle(cpus);
-	deadline_set(deadline, time_now() + PERIOD - RUNTIME);
+	deadline_set(deadline, time_now() + REALTIME_PERIOD - REALTIME_RUNTIME);
 }
 
 void realtime_watch(void)

@@ -77,9 +77,10 @@ void signal_state_exec(struct signal_state *state);
 
 /* thread NULL: any thread of the process. false: it has too many on their way already. */
 bool signal_post(struct process *process, struct thread *thread, const struct linux_siginfo *info);
-/* A timer's; if one of the same timer is still on its way, that one's overrun is counted up instead. */
-bool signal_is_queued(const struct process *process, const struct thread *thread, int signal); /* thread NULL: of all */
+/* thread NULL: in the queue of all threads. */
+bool signal_is_queued(const struct process *process, const struct thread *thread, int signal);
 bool signal_is_ignored(const struct process *process, int signal);
+/* A timer's; if one of the same timer is still on its way, that one's overrun is counted up instead. */
 void signal_post_timer(struct process *process, struct thread *thread, const struct linux_siginfo *info);
 /* A fault of its own: cannot be blocked or ignored. */
 void signal_force(struct thread *thread, const struct linux_siginfo *info);

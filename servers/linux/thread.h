@@ -98,10 +98,6 @@ void kernel_thread_yield(struct kernel_thread *kernel);
 uint64_t kernel_thread_time(const struct kernel_thread *kernel);
 void kernel_threads_init(cptr_t service);
 
-/* ---- realtime.c ---- */
-bool realtime_throttled(unsigned cpu); /* threads of real-time policies come last there */
-void realtime_watch(void);             /* there is one */
-
 /* ---- thread.c ---- */
 /* A thread of the process, not running yet. tid 0: a new one. NULL: no memory. */
 struct thread *thread_create(struct process *process, int tid);

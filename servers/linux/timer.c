@@ -73,15 +73,19 @@ static bool schedule(struct timer *timer, uint64_t hold)
  * or the time passes only while a process runs, a timer comes back no sooner than after a tick. What that
  * leaves out is counted as missed.
  */
+static uint64_t base_hold(const struct timer *timer)
+{
+	return timer->base < 0 ? TICK : 0;
+}
+
 static uint64_t hold_of(const struct timer *timer)
 {
 	struct thread *target = timer->notify & SIGEV_THREAD_ID_ ? thread_find(timer->tid) : NULL;
 
-	return timer->base < 0 || timer->notify == SIGEV_NONE_ ||
-	                       signal_is_queued(timer->process, target, timer->signal) ||
+	return timer->notify == SIGEV_NONE_ || signal_is_queued(timer->process, target, timer->signal) ||
 	                       signal_is_ignored(timer->process, timer->signal)
 	               ? TICK
-	               : 0;
+	               : base_hold(timer);
 }
 
 static void fire(struct deadline *deadline)
@@ -94,7 +98,7 @@ static void fire(struct deadline *deadline)
 		return;
 	}
 	if (now < timer->expires) {
-		schedule(timer, timer->base < 0 ? TICK : 0);
+		schedule(timer, base_hold(timer));
 		return;
 	}
 	if (timer->interval) {
@@ -465,5 +469,5 @@ void timer_signal_taken(struct process *process, const struct linux_siginfo *inf
 		return;
 	timer->overrun = info->overrun;
 	if (timer->expires && timer->interval)
-		schedule(timer, timer->base < 0 ? TICK : 0);
+		schedule(timer, base_hold(timer));
 }

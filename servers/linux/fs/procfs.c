@@ -7,6 +7,7 @@
 #include "ipc/ipc.h"
 #include "load.h"
 #include "random.h"
+#include "realtime.h"
 #include <pith/startup.h>
 #include <cpuid.h>
 #include <stdio.h>
@@ -426,9 +427,9 @@ static const struct pseudo_node sys_kernel_files[] = {
         TEXT_FILE("ostype", show_ostype),
         TEXT_FILE("pid_max", show_pid_max),
         {.name = "random", .mode = S_IFDIR | 0555, .children = random_files},
-        NUMBER_FILE("randomize_va_space", 0),       /* load addresses are fixed */
-        NUMBER_FILE("sched_rt_period_us", 1000000), /* realtime.c */
-        NUMBER_FILE("sched_rt_runtime_us", 950000),
+        NUMBER_FILE("randomize_va_space", 0), /* load addresses are fixed */
+        NUMBER_FILE("sched_rt_period_us", REALTIME_PERIOD / 1000),
+        NUMBER_FILE("sched_rt_runtime_us", REALTIME_RUNTIME / 1000),
         TEXT_FILE("sem", show_sem_limits),
         TEXT_FILE("shmall", show_ipc_limit),
         TEXT_FILE("shmmax", show_ipc_limit),
