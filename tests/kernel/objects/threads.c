@@ -570,22 +570,28 @@ static void order_begin(void)
 	order_signal = derived(new_notification(), FULL, 1, 0);
 }
 
+static _Noreturn void call_and_leave(unsigned call, cptr_t capability, char letter)
+{
+	struct registers registers = {.cap = capability, .deadline = DEADLINE_NEVER};
+
+	system_call(call, &registers);
+	leave(letter);
+	worker_rest();
+}
+
 static void signaler(void)
 {
-	struct registers registers = {.cap = order_signal};
-
-	system_call(SYS_SIGNAL, &registers);
-	leave('s');
-	worker_rest();
+	call_and_leave(SYS_SIGNAL, order_signal, 's');
 }
 
 static void waiter(void)
 {
-	struct registers registers = {.cap = order_signal, .deadline = DEADLINE_NEVER};
+	call_and_leave(SYS_WAIT, order_signal, 'w');
+}
 
-	system_call(SYS_WAIT, &registers);
-	leave('w');
-	worker_rest();
+static void asker(void)
+{
+	call_and_leave(SYS_CALL, order_endpoint, 'c');
 }
 
 static void answerer(void)
@@ -599,15 +605,6 @@ static void answerer(void)
 	call = (struct registers){
 	        .cap = order_endpoint, .reply = REPLY_PAIR(order_reply, 0), .deadline = DEADLINE_NEVER};
 	system_call(SYS_REPLY_RECV, &call);
-	worker_rest();
-}
-
-static void asker(void)
-{
-	struct registers registers = {.cap = order_endpoint, .deadline = DEADLINE_NEVER};
-
-	system_call(SYS_CALL, &registers);
-	leave('c');
 	worker_rest();
 }
 
