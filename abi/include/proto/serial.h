@@ -3,7 +3,8 @@
  * Serial lines: two byte rings in the shared memory of a channel, server = driver, client = whoever reads and writes the line.
  * Positions run freely; byte i is data[i % size]. Writers publish with release, readers with acquire order. A reader that
  * finds the ring empty sets reader_waits and looks again before it sleeps; the writer signals if it was set (and likewise a writer
- * that finds it full). Bytes taken out of the ring by a driver that dies may be lost, bytes in it never are.
+ * that finds it full, or that waits until all has been sent). Bytes taken out of the ring by a driver that dies may be lost, bytes in it
+ * never are.
  */
 #pragma once
 
@@ -16,6 +17,7 @@
 struct serial_ring {
 	_Alignas(64) _Atomic uint32_t written;
 	_Alignas(64) _Atomic uint32_t read;
+	_Atomic uint32_t sent; /* of the output: what has left the line. Behind `read` by what the UART still has. */
 	_Alignas(64) _Atomic uint32_t reader_waits;
 	_Atomic uint32_t writer_waits;
 	_Alignas(64) uint8_t data[SERIAL_RING_SIZE];

@@ -38,9 +38,9 @@ int main(void)
 		uint64_t bits = 0;
 		if (uart_work(&uart))
 			continue;
-		enum error error = notification_wait(events, &bits, DEADLINE_NEVER);
+		enum error error = notification_wait(events, &bits, uart_deadline(&uart));
 		counters->events += !error;
-		if (error && error != ERR_CANCELED)
+		if (error && error != ERR_CANCELED && error != ERR_TIMEOUT)
 			fatal("waiting for events: %s", error_text(error));
 		if (bits & 1ull << uart.irq_bit)
 			uart_interrupt(&uart);

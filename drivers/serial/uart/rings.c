@@ -9,9 +9,9 @@ void rings_attach(struct uart *uart)
 	/* The driver's own positions outlive it in the channel; after this they are only written. */
 	uart->input_written = atomic_load_explicit(&uart->channel->input.written, memory_order_relaxed);
 	uart->output_read = atomic_load_explicit(&uart->channel->output.read, memory_order_relaxed);
+	uart->output_sent = atomic_load_explicit(&uart->channel->output.sent, memory_order_relaxed);
 	/* A predecessor may have died between moving bytes and saying so. */
-	uart->input_told = uart->input_written - 1;
-	uart->output_told = uart->output_read - 1;
+	uart->input_moved = uart->output_moved = true;
 }
 
 uint32_t input_room(struct uart *uart)
@@ -29,6 +29,7 @@ void input_put(struct uart *uart, const uint8_t *bytes, uint32_t count)
 	memcpy(ring->data + at, bytes, first);
 	memcpy(ring->data, bytes + first, count - first);
 	uart->input_written += count;
+	uart->input_moved = true;
 	atomic_store_explicit(&ring->written, uart->input_written, memory_order_release);
 }
 
@@ -53,7 +54,20 @@ uint32_t output_peek(struct uart *uart, uint8_t *bytes, uint32_t most)
 void output_take(struct uart *uart, uint32_t count)
 {
 	uart->output_read += count;
+	uart->output_moved = true;
 	atomic_store_explicit(&uart->channel->output.read, uart->output_read, memory_order_release);
+}
+
+void output_finish(struct uart *uart)
+{
+	uart->output_sent = uart->output_read;
+	uart->output_moved = true;
+	atomic_store_explicit(&uart->channel->output.sent, uart->output_sent, memory_order_release);
+}
+
+bool output_finished(const struct uart *uart)
+{
+	return uart->output_sent == uart->output_read;
 }
 
 /* The flag is read after the position was published, in an order that the peer's set-then-look-again can rely
@@ -67,12 +81,11 @@ static bool flag_take(_Atomic uint32_t *waits)
 void rings_signal(struct uart *uart)
 {
 	bool signal = false;
-	if (uart->input_told != uart->input_written)
+	if (uart->input_moved)
 		signal |= flag_take(&uart->channel->input.reader_waits);
-	if (uart->output_told != uart->output_read)
+	if (uart->output_moved)
 		signal |= flag_take(&uart->channel->output.writer_waits);
-	uart->input_told = uart->input_written;
-	uart->output_told = uart->output_read;
+	uart->input_moved = uart->output_moved = false;
 	if (signal)
 		notification_signal(uart->signal);
 }

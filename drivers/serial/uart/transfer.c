@@ -12,10 +12,13 @@
 
 #include <pith/log.h>
 #include <pith/object.h>
+#include <pith/startup.h>
 
 /* A cause that this many looks did not take away is a broken device. */
 #define FRUITLESS_MAX 64
 #define STATUS_GONE   0xff
+
+#define LOOK_AGAIN_NS 1000000
 
 static bool input_open(const struct uart *uart)
 {
@@ -50,7 +53,8 @@ static void input_drain(struct uart *uart)
 		input_move(uart, 1);
 }
 
-/* Sends until the output ring is empty or the FIFO full; input that comes meanwhile is taken along. */
+/* Sends until the output ring is empty or the FIFO full; input that comes meanwhile is taken along. A client
+ * may switch the machine off as soon as it reads that all has left the line. */
 static void output_send(struct uart *uart)
 {
 	uint8_t bytes[UART_FIFO];
@@ -68,7 +72,14 @@ static void output_send(struct uart *uart)
 		uart_send(uart, bytes, count);
 		output_take(uart, count);
 	}
-	uart_interrupt_enable(uart, UART_INTERRUPT_TRANSMIT, false);
+	if (output_finished(uart)) {
+		uart_interrupt_enable(uart, UART_INTERRUPT_TRANSMIT, false);
+		return;
+	}
+	uint8_t status = uart_status(uart);
+	if (status & UART_STATUS_IDLE)
+		output_finish(uart);
+	uart_interrupt_enable(uart, UART_INTERRUPT_TRANSMIT, !(status & UART_STATUS_EMPTY));
 }
 
 /* One cause; true if that moved something. */
@@ -121,4 +132,10 @@ bool uart_work(struct uart *uart)
 	bool sending = uart->enabled & UART_INTERRUPT_TRANSMIT;
 	bool more = !sending && !output_prepare_sleep(uart);
 	return more || (!input_open(uart) && !input_prepare_sleep(uart));
+}
+
+deadline_t uart_deadline(const struct uart *uart)
+{
+	bool last_byte = !output_finished(uart) && !(uart->enabled & UART_INTERRUPT_TRANSMIT);
+	return last_byte ? time_now() + LOOK_AGAIN_NS : DEADLINE_NEVER;
 }

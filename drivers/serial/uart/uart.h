@@ -16,9 +16,9 @@ struct uart {
 	struct serial_channel *channel;
 	cptr_t signal;          /* Notification of the client */
 	uint32_t input_written; /* our positions: what the channel says of them is not read back */
-	uint32_t output_read;
-	uint32_t input_told, output_told; /* positions that the client has been signalled for */
-	uint64_t overruns;                /* times that the line was faster than us */
+	uint32_t output_read, output_sent;
+	bool input_moved, output_moved; /* and the client was not signalled yet */
+	uint64_t overruns;              /* times that the line was faster than us */
 };
 
 /* hardware.c */
@@ -36,6 +36,7 @@ void uart_modem_status(struct uart *uart);
 #define UART_STATUS_DATA    0x01
 #define UART_STATUS_OVERRUN 0x02
 #define UART_STATUS_EMPTY   0x20 /* the transmit FIFO takes UART_FIFO bytes */
+#define UART_STATUS_IDLE    0x40 /* and the shift register has none */
 
 #define UART_INTERRUPT_RECEIVE  0x01
 #define UART_INTERRUPT_TRANSMIT 0x02
@@ -59,6 +60,9 @@ void input_put(struct uart *uart, const uint8_t *bytes, uint32_t count);
 /* The next bytes to send, at most `most`: copied, not taken. */
 uint32_t output_peek(struct uart *uart, uint8_t *bytes, uint32_t most);
 void output_take(struct uart *uart, uint32_t count);
+/* All that was taken has left the line. */
+void output_finish(struct uart *uart);
+bool output_finished(const struct uart *uart);
 /* Tell the client what changed since the last time, if it sleeps on it. */
 void rings_signal(struct uart *uart);
 /* Before sleeping until the client has written, or (for input) has made room: true if it will signal, false
@@ -69,6 +73,8 @@ bool input_prepare_sleep(struct uart *uart);
 /* transfer.c */
 /* The interrupt came: serves the UART until it has no cause for one left. */
 void uart_interrupt(struct uart *uart);
-/* Moves what can be moved both ways, tells the client. false: wait for events; true: there is more work
- * already. */
+/* Moves what can be moved both ways, tells the client. false: wait for events, until uart_deadline; true:
+ * there is more work already. */
 bool uart_work(struct uart *uart);
+/* When to look again if no event comes: no interrupt tells that the last byte has left. */
+deadline_t uart_deadline(const struct uart *uart);

@@ -11,7 +11,8 @@
 
 static struct serial_channel *channel;
 static cptr_t driver_signal;
-static uint32_t read_seen;  /* the output ring's mark when serial_output_moved() last looked */
+static uint32_t read_seen;  /* the output ring's marks when serial_output_moved() last looked */
+static uint32_t sent_seen;
 static uint32_t output_end; /* of what was written; the ring's own mark is behind until it is handed over */
 
 bool serial_attach(void)
@@ -38,9 +39,19 @@ static uint32_t input_filled(void)
 	               atomic_load_explicit(&ring->read, memory_order_relaxed));
 }
 
+static uint32_t output_read(void)
+{
+	return atomic_load_explicit(&channel->output.read, memory_order_acquire);
+}
+
+static uint32_t output_sent(void)
+{
+	return atomic_load_explicit(&channel->output.sent, memory_order_acquire);
+}
+
 static uint32_t output_filled(void)
 {
-	return bounded(output_end - atomic_load_explicit(&channel->output.read, memory_order_acquire));
+	return bounded(output_end - output_read());
 }
 
 static void wake(_Atomic uint32_t *waits)
@@ -91,21 +102,21 @@ static void output_hand_over(void)
 
 bool serial_output_empty(void)
 {
-	return channel == NULL || output_filled() == 0;
+	return channel == NULL || output_sent() == output_end;
 }
 
-static uint32_t output_read(void)
+static bool output_moved(void)
 {
-	return atomic_load_explicit(&channel->output.read, memory_order_acquire);
+	return output_read() != read_seen || output_sent() != sent_seen;
 }
 
 bool serial_output_moved(void)
 {
-	uint32_t before = read_seen;
-
-	if (channel)
-		read_seen = output_read();
-	return read_seen != before;
+	if (channel == NULL || !output_moved())
+		return false;
+	read_seen = output_read();
+	sent_seen = output_sent();
+	return true;
 }
 
 void serial_discard_output(void)
@@ -121,7 +132,7 @@ bool serial_prepare_sleep(bool input_wanted, bool room_wanted)
 	if (room_wanted) {
 		atomic_store_explicit(&channel->output.writer_waits, 1, memory_order_seq_cst);
 		/* Nobody signals for what the driver took before it saw that, so as it was handed over. */
-		if (output_read() != read_seen)
+		if (output_moved())
 			return false;
 	}
 	if (!input_wanted)

@@ -12,6 +12,7 @@
 static struct serial_channel channel;
 static unsigned told; /* how often the driver was signalled */
 static bool takes_at_once;
+static uint32_t still_there; /* of what the driver took, what has not left the line */
 
 const struct startup_entry *startup_find(const char *name, uint32_t kind, unsigned index)
 {
@@ -25,6 +26,7 @@ const struct startup_entry *startup_find(const char *name, uint32_t kind, unsign
 static void driver_takes(uint32_t bytes)
 {
 	channel.output.read += bytes;
+	channel.output.sent = channel.output.read - still_there;
 	if (channel.output.writer_waits)
 		channel.output.writer_waits = 0; /* and a signal */
 }
@@ -79,6 +81,17 @@ int serial_tests(void)
 	driver_takes(5);
 	CHECK(!serial_prepare_sleep(true, true));
 	CHECK(serial_output_moved());
+
+	/* Taken is not sent, and whoever waits for the end is told of that, too. */
+	still_there = 2;
+	begin(false);
+	CHECK(serial_prepare_sleep(true, true));
+	driver_takes(5);
+	CHECK(serial_room() == SERIAL_RING_SIZE && serial_output_moved() && !serial_output_empty());
+	CHECK(serial_prepare_sleep(true, true));
+	still_there = 0;
+	driver_takes(0);
+	CHECK(!serial_prepare_sleep(true, true) && serial_output_moved() && serial_output_empty());
 
 	/* Nobody waits for room: that it moved is nobody's news. Input is, if it is wanted. */
 	begin(true);

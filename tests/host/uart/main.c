@@ -104,7 +104,44 @@ static void test_output(bool instant, size_t size, bool restarts)
 	CHECK(model.sent_count == size && !memcmp(model.sent, bytes, size));
 	CHECK(!model.lost);
 	CHECK(atomic_load(&channel.output.read) == size);
+	driver_run(true);
+	CHECK(atomic_load(&channel.output.sent) == size);
 	free(bytes);
+}
+
+/* The client is told when all has left the line, not before; nothing but the time tells the driver of the last byte. */
+static void test_output_end(void)
+{
+	bool signal;
+
+	setup(false);
+	driver_run(true);
+	CHECK(uart_deadline(&uart) == DEADLINE_NEVER);
+	CHECK(client_write((const uint8_t *)"abcd", 4, &signal) == 4);
+	driver_run(signal);
+	CHECK(atomic_load(&channel.output.read) == 4 && atomic_load(&channel.output.sent) == 0);
+	CHECK(uart_deadline(&uart) == DEADLINE_NEVER); /* the FIFO will tell */
+	atomic_store(&channel.output.writer_waits, 1);
+	model_transmit(3);
+	driver_run(false);
+	CHECK(model.sent_count == 3 && model.shifting && atomic_load(&channel.output.sent) == 0);
+	CHECK(uart_deadline(&uart) != DEADLINE_NEVER);
+	model_transmit(1);
+	CHECK(!model.edge && atomic_load(&channel.output.writer_waits));
+	driver_run(true);
+	CHECK(atomic_load(&channel.output.sent) == 4 && !atomic_load(&channel.output.writer_waits));
+	CHECK(uart_deadline(&uart) == DEADLINE_NEVER);
+
+	/* A successor knows no more than the status tells it. */
+	CHECK(client_write((const uint8_t *)"e", 1, &signal) == 1);
+	driver_run(signal);
+	model_transmit(0);
+	driver_start();
+	driver_run(true);
+	CHECK(model.shifting && atomic_load(&channel.output.sent) == 4);
+	model_transmit(1);
+	driver_run(true);
+	CHECK(atomic_load(&channel.output.sent) == 5);
 }
 
 static void test_input(size_t size, bool restarts)
@@ -289,6 +326,7 @@ int main(void)
 	test_output(true, 300000, false);
 	test_output(false, 300000, false);
 	test_output(false, 100000, true);
+	test_output_end();
 	test_input(300000, false);
 	test_input(100000, true);
 	test_backpressure();

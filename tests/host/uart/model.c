@@ -68,22 +68,35 @@ void model_pause(void)
 	line_update();
 }
 
-void model_transmit(unsigned count)
+static void line_takes(uint8_t byte)
 {
-	if (count > model.transmitting)
-		count = model.transmitting;
-	if (model.sent_count + count > model.sent_capacity) {
-		model.sent_capacity = (model.sent_capacity + count) * 2;
+	if (model.sent_count == model.sent_capacity) {
+		model.sent_capacity = (model.sent_capacity + 1) * 2;
 		model.sent = realloc(model.sent, model.sent_capacity);
 	}
-	if (!count)
+	model.sent[model.sent_count++] = byte;
+}
+
+/* The next byte of the FIFO goes to the shift register. */
+static void shift_load(void)
+{
+	model.shifting = model.transmitting;
+	if (!model.transmitting)
 		return;
-	memcpy(model.sent + model.sent_count, model.transmit, count);
-	model.sent_count += count;
-	memmove(model.transmit, model.transmit + count, model.transmitting - count);
-	model.transmitting -= count;
+	model.shift = model.transmit[0];
+	memmove(model.transmit, model.transmit + 1, --model.transmitting);
 	if (!model.transmitting)
 		model.transmit_pending = true;
+}
+
+void model_transmit(unsigned count)
+{
+	if (!model.shifting)
+		shift_load();
+	while (count-- && model.shifting) {
+		line_takes(model.shift);
+		shift_load();
+	}
 	line_update();
 }
 
@@ -127,7 +140,7 @@ static uint8_t register_read(unsigned offset)
 		return value | 0xc0;
 	case 5:
 		return (uint8_t)((model.received || model.always_data ? 0x01 : 0) |
-		                 (model.transmitting ? 0 : 0x60));
+		                 (model.transmitting ? 0 : model.shifting ? 0x20 : 0x60));
 	case 6:
 		return 0xb0;
 	default:
@@ -227,6 +240,11 @@ enum error notification_signal(cptr_t notification)
 	(void)notification;
 	model.signals++;
 	return ERR_NONE;
+}
+
+uint64_t time_now(void)
+{
+	return 1;
 }
 
 const char *error_text(enum error error)

@@ -17,6 +17,8 @@ struct model {
 	uint8_t registers[8], divisor[2];
 	uint8_t receive[16], transmit[16];
 	unsigned received, transmitting; /* bytes in the FIFOs */
+	bool shifting;                   /* and one that has left the transmit FIFO, but not the line */
+	uint8_t shift;
 	bool timeout;                    /* a few bytes wait and no more come */
 	bool transmit_pending;
 	bool line; /* level of the interrupt output */
@@ -39,5 +41,5 @@ void model_reset(bool instant);
 size_t model_feed(const uint8_t *bytes, size_t count);
 /* Nothing came for four character times. */
 void model_pause(void);
-/* Up to count bytes leave the transmit FIFO. */
+/* Up to count bytes leave the line. */
 void model_transmit(unsigned count);
