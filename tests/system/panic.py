@@ -73,6 +73,12 @@ def test_stack_overflow():
     check_report(log, r"exception 8 \(double fault\)", r"\w+")
 
 
+def test_nobody_listens():
+    """Nobody reads the line before all has been said: nothing is lost of it."""
+    log = crash(*BUSY, "set $rdi = 0x10", "hbreak arch_halt thread 1", "continue")
+    check_report(log, r"exception 14 \(page fault\) in the kernel, error 0", "invoke")
+
+
 def test_nmi_and_machine_check():
     # Both CPUs get it; one reports, and the other one's comes too late.
     log = crash(*BUSY, "monitor nmi")

@@ -75,21 +75,18 @@ def command_line(kernel, initrd=None, append="", memory="512M", disks=(), accel=
     return command + list(extra)
 
 
-class Line:
-    """Our end of the console, a pipe each way; .writer is the end that poll() tells to be writable.
+class Output:
+    """Our end of what a serial line says, a pipe.
 
-    QEMU writes each byte of a serial line by itself and reads 14 at a time. A pipe puts bytes together again; a socket keeps some
-    300 writes at most and wakes the reader for each, which makes output five times slower.
+    QEMU writes each byte of a serial line by itself. A pipe puts bytes together again, and has room for 64 KiB of them while nobody
+    reads; a socket keeps some 300 writes at most, after which bytes are lost, and wakes the reader for each.
     """
 
     def __init__(self):
-        self.reader, self.their_output = os.pipe()
-        self.their_input, writer = os.pipe()
-        self.writer = open(writer, "wb", buffering=0)
+        self.reader, self.theirs = os.pipe()
 
     def theirs_close(self):
-        os.close(self.their_input)
-        os.close(self.their_output)
+        os.close(self.theirs)
 
     def fileno(self):
         return self.reader
@@ -99,30 +96,50 @@ class Line:
         time.sleep(GATHER)
         return os.read(self.reader, size)
 
-    def send(self, data):
-        return os.write(self.writer.fileno(), data)
-
     def setblocking(self, blocking):
         os.set_blocking(self.reader, blocking)
-        os.set_blocking(self.writer.fileno(), blocking)
 
     def close(self):
         if self.reader >= 0:
             os.close(self.reader)
         self.reader = -1
+
+
+class Line(Output):
+    """Our end of the console, a pipe each way; .writer is the end that poll() tells to be writable. QEMU reads 14 bytes at a time."""
+
+    def __init__(self):
+        super().__init__()
+        self.their_input, writer = os.pipe()
+        self.writer = open(writer, "wb", buffering=0)
+
+    def theirs_close(self):
+        super().theirs_close()
+        os.close(self.their_input)
+
+    def send(self, data):
+        return os.write(self.writer.fileno(), data)
+
+    def setblocking(self, blocking):
+        super().setblocking(blocking)
+        os.set_blocking(self.writer.fileno(), blocking)
+
+    def close(self):
+        super().close()
         self.writer.close()
 
 
 class Machine:
-    """A running QEMU: .console is a Line, .log a socket, .process the emulator. debugger: the name of a socket where it waits for gdb
+    """A running QEMU: .console is a Line, .log an Output, .process the emulator. debugger: the name of a socket where it waits for gdb
     before its first instruction. It listens before QEMU begins, so nobody comes too early."""
 
     def __init__(self, command, control=False, debugger=None, stderr=subprocess.PIPE):
         os.makedirs(build("tmp"), exist_ok=True)
         self.console = Line()
-        self.log, log = socket.socketpair()
-        inherited = [log]
-        command = [*command, "-chardev", f"socket,id=log,fd={log.fileno()}", "-serial", "chardev:log",
+        self.log = Output()
+        inherited = []
+        # QEMU has no name for a descriptor that is only written to; the kernel has.
+        command = [*command, "-chardev", f"file,id=log,path=/proc/self/fd/{self.log.theirs}", "-serial", "chardev:log",
                    "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         self.control = None
         if control:
@@ -139,12 +156,13 @@ class Machine:
         try:
             # snapshot=on puts what is written into an unlinked file in TMPDIR.
             self.process = subprocess.Popen(command, stdin=self.console.their_input,
-                                            stdout=self.console.their_output, stderr=stderr, pass_fds=[s.fileno() for s in inherited],
+                                            stdout=self.console.theirs, stderr=stderr, pass_fds=[self.log.theirs, *(s.fileno() for s in inherited)],
                                             preexec_fn=die_with_parent, cwd=ROOT, env={**os.environ, "TMPDIR": build("tmp")})
         except FileNotFoundError:
             raise Failure(f"{QEMU} is not installed") from None
         finally:
             self.console.theirs_close()
+            self.log.theirs_close()
             for their_end in inherited:
                 their_end.close()
 
