@@ -12,14 +12,15 @@
 #include "realtime.h"
 #include "thread.h"
 
-#define SLICE_NS       10000000ul /* round robin */
+#define SLICE_NS       4000000ul /* of nice 0 */
+#define SLICE_MAX_NS   100000000ul
 #define ROUND_SLICE_NS 100000000ul
 #define FIFO_SLICE_NS  1000000000ul
-/* One nice step is one priority; those of SCHED_FIFO and SCHED_RR are above, all of them below this server's.
- */
-#define PRIORITY_NICE      21 /* of nice 0 */
+#define NICE_MAX       19
+/* Those of SCHED_FIFO and SCHED_RR are above all others, and below this server. */
+#define PRIORITY_NORMAL    21
 #define PRIORITY_REALTIME  40
-#define PRIORITY_THROTTLED 1 /* below nice 19 */
+#define PRIORITY_THROTTLED 1
 
 static struct {
 	struct kernel_thread **table; /* by number, from 1 */
@@ -49,7 +50,7 @@ static bool check(enum error error, const char *what)
 
 unsigned thread_priority(const struct thread *thread)
 {
-	unsigned own = (unsigned)(PRIORITY_NICE - thread->process->nice);
+	unsigned own = PRIORITY_NORMAL;
 
 	if (thread->private->priority)
 		own = realtime_throttled(thread->private->kernel->cpu)
@@ -59,6 +60,21 @@ unsigned thread_priority(const struct thread *thread)
 	return own > thread->private->lent ? own : thread->private->lent;
 }
 
+/*
+ * All take turns, so a turn's length is its weight: 5/4 for each nice step, as with Linux. Who waits for a
+ * turn is not to wait long, so the weights of the last few negative steps are one.
+ */
+static uint64_t slice_of_nice(int nice)
+{
+	uint64_t slice = SLICE_NS;
+
+	for (; nice > 0; nice--)
+		slice = slice * 4 / 5;
+	for (; nice < 0 && slice < SLICE_MAX_NS; nice++)
+		slice = slice * 5 / 4;
+	return slice < SLICE_MAX_NS ? slice : SLICE_MAX_NS;
+}
+
 static uint64_t slice_of(const struct thread *thread)
 {
 	switch (thread->private->policy) {
@@ -66,8 +82,10 @@ static uint64_t slice_of(const struct thread *thread)
 		return FIFO_SLICE_NS;
 	case SCHED_RR:
 		return ROUND_SLICE_NS;
+	case SCHED_IDLE:
+		return slice_of_nice(NICE_MAX);
 	default:
-		return SLICE_NS;
+		return slice_of_nice(thread->process->nice);
 	}
 }
 
@@ -133,7 +151,7 @@ static bool configure(struct kernel_thread *kernel)
 {
 	cptr_t time = kernel_threads.cpu_time[kernel->cpu];
 
-	kernel->priority = PRIORITY_NICE;
+	kernel->priority = PRIORITY_NORMAL;
 	kernel->slice = SLICE_NS;
 	return check(cpu_time_configure(time, kernel->sched_context, SLICE_NS, SLICE_NS), "slice") &&
 	       check(thread_bind(kernel->object, BIND_SCHED_CONTEXT, kernel->sched_context), "bind slice") &&

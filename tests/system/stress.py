@@ -83,6 +83,14 @@ def test_timers_of_the_shortest_intervals():
     check(20 <= tenths < 200, "forty naps (tenths of a second)", tenths)
 
 
+def test_shares_of_nice_levels():
+    """What three loops get beside each other on one CPU, the last: the shell is on the first. A step is a factor of 1.25, as with Linux."""
+    begin = "".join(f"""nice -n {level} taskset -c $(($(nproc) - 1)) busybox sh -c 'while :; do :; done' & all="$all $!"; """ for level in (-5, 0, 5))
+    result = shell(begin + "sleep 3; for p in $all; do cut -d' ' -f14 /proc/$p/stat; done; kill $all", options=["--icount"], timeout=100)
+    first, usual, last = (int(ticks) for ticks in result.ok().stdout.split())
+    check(2 < first / usual < 4 and 2 < usual / last < 4, "levels -5, 0, 5 (hundredths of a second)", first, usual, last)
+
+
 def test_loops_of_real_time_policies():
     """More of them than CPUs leave the others time enough to end them."""
     result = shell("for i in 1 2 3 4 5; do busybox chrt -f $((i * 10)) busybox sh -c 'while :; do :; done' & done; sleep 1; echo on; kill $(jobs -p); wait; echo over",
