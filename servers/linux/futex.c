@@ -373,9 +373,10 @@ static int wait_deadline(struct thread *thread, const uint64_t arguments[6], uns
 	return 0;
 }
 
-static bool has_timeout(unsigned command)
+/* Those whose timeout is a time of a clock that the caller chooses. */
+static bool chooses_clock(unsigned command)
 {
-	return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI2;
+	return command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI2;
 }
 
 long sys_futex(struct thread *thread, const uint64_t arguments[6])
@@ -386,7 +387,7 @@ long sys_futex(struct thread *thread, const uint64_t arguments[6])
 	deadline_t deadline;
 	int error;
 
-	if (operation & FUTEX_CLOCK_REALTIME && !has_timeout(operation & FUTEX_CMD_MASK))
+	if (operation & FUTEX_CLOCK_REALTIME && !chooses_clock(operation & FUTEX_CMD_MASK))
 		return -ENOSYS;
 	switch (operation & FUTEX_CMD_MASK) {
 	case FUTEX_WAIT:

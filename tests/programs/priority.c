@@ -6,12 +6,16 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#define FUTEX_LOCK_PI    6
-#define FUTEX_UNLOCK_PI  7
-#define FUTEX_TRYLOCK_PI 8
-#define FUTEX_WAITERS    0x80000000u
-#define FUTEX_OWNER_DIED 0x40000000u
-#define FUTEX_TID_MASK   0x3fffffffu
+#define FUTEX_WAIT           0
+#define FUTEX_WAKE           1
+#define FUTEX_WAIT_BITSET    9
+#define FUTEX_CLOCK_REALTIME 256
+#define FUTEX_LOCK_PI        6
+#define FUTEX_UNLOCK_PI      7
+#define FUTEX_TRYLOCK_PI     8
+#define FUTEX_WAITERS        0x80000000u
+#define FUTEX_OWNER_DIED     0x40000000u
+#define FUTEX_TID_MASK       0x3fffffffu
 
 /* The calls themselves: musl does not offer all of them. */
 static int set_policy(pid_t pid, int policy, int priority)
@@ -91,6 +95,18 @@ static long lock(uint32_t *at, const struct timespec *until)
 static long unlock(uint32_t *at)
 {
 	return syscall(SYS_futex, at, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
+}
+
+static void test_clocks(void)
+{
+	static const struct timespec past = {1, 0}, short_while = {0, 1000};
+
+	SHOW(syscall(SYS_futex, &word, FUTEX_WAIT, word, &short_while, NULL, 0));
+	SHOW(syscall(SYS_futex, &word, FUTEX_WAIT | FUTEX_CLOCK_REALTIME, word, &short_while, NULL, 0));
+	SHOW(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, word, &past, NULL, ~0u));
+	SHOW(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, word, &past, NULL, ~0u));
+	SHOW(syscall(SYS_futex, &word, FUTEX_LOCK_PI | FUTEX_CLOCK_REALTIME, 0, &past, NULL, 0));
+	SHOW(syscall(SYS_futex, &word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0));
 }
 
 static void test_errors(void)
@@ -283,6 +299,7 @@ int main(void)
 {
 	test_policies();
 	show_child("another user", as_another_user);
+	test_clocks();
 	test_errors();
 	test_handing_over();
 	test_owner_dies();
