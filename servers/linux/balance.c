@@ -8,6 +8,9 @@
  * is possible while the server holds the thread's call; a thread that makes none is poked and comes in with
  * INTERRUPTED.
  *
+ * Threads of SCHED_FIFO and SCHED_RR are to run at once, not after a while: from the first they are spread
+ * over the CPUs, however often they call.
+ *
  * While anybody is in user mode the server looks at all threads every TICK. With one CPU nothing of this
  * happens.
  */
@@ -68,6 +71,27 @@ static unsigned least_loaded(const struct thread *thread)
 	return best;
 }
 
+/* Where the fewest others of these policies are, or are going. */
+static unsigned choose_realtime(const struct thread *thread)
+{
+	unsigned others[BALANCE_CPUS] = {0}, best = thread->private->balance.target;
+
+	for (struct process *process = process_first(); process; process = process_next(process))
+		for (struct thread *other = process->threads; other; other = other->next_in_process)
+			if (other != thread && other->private->priority && !other->private->exiting)
+				others[other->private->balance.target]++;
+	for (unsigned cpu = 0; cpu < balance.cpus; cpu++)
+		if (allowed(thread, cpu) && (!allowed(thread, best) || others[cpu] < others[best]))
+			best = cpu;
+	return best;
+}
+
+void balance_realtime(struct thread *thread)
+{
+	if (balance.cpus > 1 && thread->private->priority)
+		thread->private->balance.target = (uint8_t)choose_realtime(thread);
+}
+
 /* Where it should be. Two on one CPU and none on another: worth a move; one that shares only with the server:
  * too. */
 static unsigned choose(const struct thread *thread)
@@ -75,6 +99,8 @@ static unsigned choose(const struct thread *thread)
 	const struct thread_balance *state = &thread->private->balance;
 	unsigned cpu = thread_cpu(thread), best = least_loaded(thread);
 
+	if (thread->private->priority)
+		return choose_realtime(thread);
 	if (!allowed(thread, cpu))
 		return best;
 	if (cpu != balance.own && state->calls >= TALKATIVE && allowed(thread, balance.own))

@@ -7,6 +7,8 @@
 void balance_init(void);
 /* A thread begins in user mode. */
 void balance_note_user(void);
+/* Its policy is SCHED_FIFO or SCHED_RR from now on, or from its beginning: it goes to a CPU of its own, if there is one. */
+void balance_realtime(struct thread *thread);
 /* Its answer is due: take it to the CPU that was chosen for it. True: it runs there, and the old kernel thread's call is answered. */
 bool balance_return(struct thread *thread);
 bool anybody_in_user_mode(void);

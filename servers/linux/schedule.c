@@ -123,6 +123,7 @@ static void set_policy(struct thread *target, int policy, int priority, bool res
 	target->private->policy = (uint8_t)policy;
 	target->private->priority = (uint8_t)priority;
 	target->private->reset_on_fork = reset;
+	balance_realtime(target);
 	kernel_thread_schedule(target);
 }
 

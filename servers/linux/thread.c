@@ -109,6 +109,7 @@ void thread_begin(struct thread *thread, const struct thread_registers *register
 
 	kernel_thread_bind(kernel, thread->process->mm->space);
 	kernel_thread_schedule(thread);
+	balance_realtime(thread);
 	thread_tell_name(thread);
 	error = thread_write_registers(kernel->object, registers);
 	if (error == ERR_NONE)

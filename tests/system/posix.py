@@ -25,6 +25,11 @@ EXPLAINED = {
     "fork/19-1": "POSIX message queues are not there",
     "mmap/24-1": "it makes 65,530 mappings one by one, and each takes longer with so many: it does not end within its time",
 }
+# The same where there are several CPUs: tests that take it for granted that another thread gets far in a moment, since it has a CPU for itself.
+RACES = {
+    "pthread_cond_signal/1-1": "who was woken has 100 us for a dozen calls; threads that mostly wait share the server's CPU",
+    "sem_post/8-1": "children are to wait for a semaphore by when their parent, which does not wait for them, has made two more calls",
+}
 PASSED = re.compile(r"^(\S+/\S+) PASS$", re.M)
 
 
@@ -47,9 +52,10 @@ def passed_here(names, jobs, limit):
 
 def compare(names):
     there = passed_on_linux(names)
-    check(len(there) > len(names) / 2, "tests that pass on Linux", len(there), len(names))
+    check(len(there) > len(names) / 4, "tests that pass on Linux", len(there), len(names))
     here, _ = passed_here(names, JOBS, LIMIT)
-    missing = sorted(there - here - set(EXPLAINED))
+    explained = EXPLAINED if machine.CPUS == 1 else EXPLAINED | RACES
+    missing = sorted(there - here - set(explained))
     if missing:
         # Many measure time or take it: what failed beside others has a second try by itself.
         here, text = passed_here(missing, 1, PATIENT_LIMIT)
@@ -65,6 +71,11 @@ def all_tests():
 @seconds(600)
 def test_a_sample():
     compare(random.Random(SEED).sample(all_tests(), SAMPLE))
+
+
+@seconds(600)
+def test_policies():
+    compare([name for name in all_tests() if name.startswith("sched_set")])
 
 
 @full
