@@ -316,7 +316,7 @@ def test_wrong_use_is_refused():
         equal(result.status, 125, f"the status of {arguments}")
         check(word in result.stderr and result.stderr.count(b"\n") == 1, f"{arguments}: the message, in one line", result.stderr)
         equal(result.stdout, b"")
-    for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["nonsense"], ["run", "--cpus", "0"],
+    for arguments in (["run", "--bogus"], ["test", "--bogus"], ["bench", "nothing"], ["bench", "kernel", "ipc"], ["nonsense"], ["run", "--cpus", "0"],
                       ["bench", "linux", "--icount", "--cpus", "2"], ["graph", "--disks", "0"],
                       ["fuzz", "host", "--cpus", "3"], ["fuzz", "ext2", "--cpus", "3"], ["fuzz", "elf", "--debug"]):
         result = run([PITH, *arguments])

@@ -166,6 +166,8 @@ def test_graph_of_what_is_no_manifest():
     empty = write_file("empty", b"")
     result = run([PITH, "graph", "-o", file_path("none.svg"), empty])
     equal((result.status, result.stderr.decode()), (1, f"pith: {empty}:1: no component\n"), "an empty one")
+    result = run([PITH, "graph", "-o", file_path("none.svg"), "/dev/zero"])
+    check(result.status == 1 and b"/dev/zero: larger than" in result.stderr, "one without end", result.status, result.stderr)
 
 
 def test_the_build_checks_manifests():

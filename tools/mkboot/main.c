@@ -83,14 +83,21 @@ void buffer_align(struct buffer *buffer, size_t alignment)
 	buffer_append(buffer, zeros, (alignment - buffer->size % alignment) % alignment);
 }
 
+/* More is a mistake, such as a device that never ends. */
+#define FILE_MAX (256u << 20)
+
 void buffer_read_file(struct buffer *buffer, const char *path)
 {
+	size_t before = buffer->size;
 	uint8_t block[65536];
 	FILE *file = fopen(path, "rb");
 	if (!file)
 		die("%s: %s", path, strerror(errno));
-	for (size_t size; (size = fread(block, 1, sizeof(block), file)) > 0;)
+	for (size_t size; (size = fread(block, 1, sizeof(block), file)) > 0;) {
 		buffer_append(buffer, block, size);
+		if (buffer->size - before > FILE_MAX)
+			die("%s: larger than %u MiB", path, FILE_MAX >> 20);
+	}
 	if (ferror(file))
 		die("%s: cannot be read", path);
 	fclose(file);

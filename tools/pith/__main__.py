@@ -248,6 +248,8 @@ def parse(arguments):
         names = [a for i, a in enumerate(before) if not a.startswith("-") and before[i - 1] not in ("--cpus", "--seed", "--profile")]
         before = names[:1] + [a for a in before if a not in names] + names[1:]
     options = parser.parse_args(before)
+    if options.action == "bench" and options.what != "linux" and options.group:
+        parser.error(f"bench {options.what} has no groups: {' '.join(options.group)}")
     if options.action is None:
         parser.print_help(sys.stderr)
         sys.exit(2)

@@ -228,7 +228,7 @@ def optional_pins(name):
     path = os.path.join(OPTIONAL, f"{name}.txt")
     if os.path.basename(path) not in os.listdir(OPTIONAL):
         known = ", ".join(sorted(file_name[:-4] for file_name in os.listdir(OPTIONAL)))
-        raise Failure(f"--package {name}: not pinned (`tools/pith/fetch.py pin {name}` does that); those that are: {known}")
+        raise Failure(f"--package {name}: not pinned (`python3 tools/pith/fetch.py pin {name}` does that); those that are: {known}")
     return path
 
 
