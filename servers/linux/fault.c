@@ -29,10 +29,10 @@ static struct vma *stack_grow(struct mm *mm, uint64_t address)
 
 	if (index == mm->regions.count)
 		return NULL;
-	vma = mm->regions.items[index];
+	vma = vma_at(&mm->regions, index);
 	if (!(vma->flags & VMA_GROWS_DOWN) || vma->end - start > mm->stack_limit)
 		return NULL;
-	if (index && mm->regions.items[index - 1]->end + STACK_GUARD > start)
+	if (index && vma_at(&mm->regions, index - 1)->end + STACK_GUARD > start)
 		return NULL;
 	mm_account(mm, vma, (int64_t)((vma->start - start) >> PAGE_BITS));
 	vma->start = start;

@@ -55,7 +55,7 @@ void memory_figures(const struct process *process, struct memory_figures *out)
 
 	*out = (struct memory_figures){.locked = mm ? mm_locked_pages(mm) : 0};
 	for (unsigned i = 0; mm && i < mm->regions.count; i++) {
-		struct vma *vma = mm->regions.items[i];
+		struct vma *vma = vma_at(&mm->regions, i);
 		size_t pages = (vma->end - vma->start) >> PAGE_BITS;
 		bool shared = vma->flags & VMA_SHARED;
 
@@ -137,7 +137,7 @@ void memory_regions(const struct process *process, emit_text_t *emit, void *cont
 	const struct mm *mm = process->mm;
 
 	for (unsigned i = 0; mm && i < mm->regions.count; i++) {
-		struct vma *vma = mm->regions.items[i];
+		struct vma *vma = vma_at(&mm->regions, i);
 		size_t pages = (vma->end - vma->start) >> PAGE_BITS;
 		const struct line sizes[] = {{"Size", pages * 4}, {"KernelPageSize", 4}, {"MMUPageSize", 4}};
 		struct resident sum = {0};
@@ -163,13 +163,13 @@ void memory_rollup(const struct process *process, emit_text_t *emit, void *conte
 	for (unsigned i = 0; i < count; i++) {
 		size_t before = sum.pages;
 
-		add_region(&sum, mm->regions.items[i]);
-		if (mm->regions.items[i]->flags & VMA_LOCKED)
+		add_region(&sum, vma_at(&mm->regions, i));
+		if (vma_at(&mm->regions, i)->flags & VMA_LOCKED)
 			locked += sum.pages - before;
 	}
 	int length = snprintf(line, sizeof(line),
 	                      "%08lx-%08lx ---p 00000000 00:00 0                          [rollup]\n",
-	                      mm->regions.items[0]->start, mm->regions.items[count - 1]->end);
+	                      vma_at(&mm->regions, 0)->start, vma_at(&mm->regions, count - 1)->end);
 
 	emit(context, line, (size_t)length);
 	show_resident(&sum, locked, emit, context);

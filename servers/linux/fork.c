@@ -55,7 +55,7 @@ static bool copy_region(struct mm *child, struct mm *mm, struct vma *vma)
 		return false;
 	copy->mm = child;
 	copy->flags &= ~(uint32_t)VMA_LOCKED;
-	child->regions.items[child->regions.count++] = copy; /* in order, and there is room */
+	vma_insert(&child->regions, copy); /* there is room */
 	mm_account(child, copy, (int64_t)((copy->end - copy->start) >> PAGE_BITS));
 	mm_region_link(copy);
 	if (vma->flags & VMA_WIPEONFORK)
@@ -79,9 +79,9 @@ struct mm *mm_fork(struct mm *mm)
 	if (!vma_reserve(&child->regions, mm->regions.count))
 		goto fail;
 	for (unsigned i = 0; i < mm->regions.count; i++) {
-		if (mm->regions.items[i]->flags & VMA_DONTFORK)
+		if (vma_at(&mm->regions, i)->flags & VMA_DONTFORK)
 			continue;
-		if (!copy_region(child, mm, mm->regions.items[i]))
+		if (!copy_region(child, mm, vma_at(&mm->regions, i)))
 			goto fail;
 	}
 	return child;

@@ -55,7 +55,7 @@ void mm_put(struct mm *mm)
 		mm->next->link = mm->link;
 	mm_drop_pages(mm, 0, USER_END);
 	for (unsigned i = 0; i < mm->regions.count; i++)
-		mm_region_free(mm->regions.items[i]);
+		mm_region_free(vma_at(&mm->regions, i));
 	free(mm->regions.items);
 	file_put(mm->exe);
 	page_map_destroy(&mm->pages);
@@ -236,8 +236,8 @@ size_t mm_locked_pages(const struct mm *mm)
 	size_t pages = 0;
 
 	for (unsigned i = 0; i < mm->regions.count; i++)
-		if (mm->regions.items[i]->flags & VMA_LOCKED)
-			pages += (mm->regions.items[i]->end - mm->regions.items[i]->start) >> PAGE_BITS;
+		if (vma_at(&mm->regions, i)->flags & VMA_LOCKED)
+			pages += (vma_at(&mm->regions, i)->end - vma_at(&mm->regions, i)->start) >> PAGE_BITS;
 	return pages;
 }
 
@@ -286,5 +286,5 @@ void process_maps(struct process *process, void (*emit)(void *, const char *, si
 	struct mm *mm = process->mm;
 
 	for (unsigned i = 0; mm && i < mm->regions.count; i++)
-		mm_region_line(mm->regions.items[i], emit, context);
+		mm_region_line(vma_at(&mm->regions, i), emit, context);
 }

@@ -360,7 +360,7 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 static bool private_memory(struct mm *mm, uint64_t start, uint64_t end)
 {
 	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
-		const struct vma *vma = mm->regions.items[i];
+		const struct vma *vma = vma_at(&mm->regions, i);
 
 		if (vma->start >= end)
 			break;
@@ -527,7 +527,7 @@ long sys_munlock(struct thread *thread, const uint64_t arguments[6])
 static void lock_all(struct mm *mm, bool lock, bool populate)
 {
 	for (unsigned i = 0; i < mm->regions.count; i++) {
-		struct vma *vma = mm->regions.items[i];
+		struct vma *vma = vma_at(&mm->regions, i);
 		uint64_t start = vma->start, end = vma->end;
 
 		vma->flags = lock ? vma->flags | VMA_LOCKED : vma->flags & ~(uint32_t)VMA_LOCKED;

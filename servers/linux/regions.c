@@ -83,14 +83,39 @@ struct vma *mm_region_copy(const struct vma *vma)
 	return copy;
 }
 
-static bool merge_below(struct mm *mm, const struct vma *region)
+static void merge_region(struct mm *mm, struct vma *vma)
+{
+	unsigned index = vma_first(&mm->regions, vma->start);
+	struct vma *below = index ? vma_at(&mm->regions, index - 1) : NULL;
+
+	if (!below || !vma_mergeable(below, vma))
+		return;
+	vma_remove(&mm->regions, vma);
+	below->end = vma->end;
+	mm_region_free(vma);
+}
+
+/* A new region, whose range is free: makes one of those beside it larger, if it can. */
+static bool merge_new(struct mm *mm, const struct vma *region)
 {
 	unsigned index = vma_first(&mm->regions, region->start);
-	struct vma *below = index ? mm->regions.items[index - 1] : NULL;
+	struct vma *below = index ? vma_at(&mm->regions, index - 1) : NULL;
+	struct vma *above = index < mm->regions.count ? vma_at(&mm->regions, index) : NULL;
 
-	if (!below || !vma_mergeable(below, region))
+	if (below && vma_mergeable(below, region)) {
+		below->end = region->end;
+		if (above)
+			merge_region(mm, above);
+	} else if (above && vma_mergeable(region, above)) {
+		above->start = region->start;
+		above->offset = region->offset;
+	} else {
 		return false;
-	below->end = region->end;
+	}
+	if (region->file)
+		file_put(region->file);
+	if (region->shared)
+		shared_memory_put(region->shared);
 	return true;
 }
 
@@ -111,7 +136,7 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
 		return -ENOMEM;
 	if (mm->lock_future)
 		region.flags |= VMA_LOCKED;
-	if (!merge_below(mm, &region)) {
+	if (!merge_new(mm, &region)) {
 		vma = malloc(sizeof(*vma));
 		if (!vma || mm->regions.count >= REGIONS_MAX || !vma_reserve(&mm->regions, 1)) {
 			free(vma);
@@ -167,15 +192,15 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t end)
 	unsigned index = vma_first(&mm->regions, start);
 	int error;
 
-	if (index == mm->regions.count || mm->regions.items[index]->start >= end)
+	if (index == mm->regions.count || vma_at(&mm->regions, index)->start >= end)
 		return 0;
 	error = split_at_ends(mm, start, end);
 	if (error)
 		return error;
 	mm_drop_pages(mm, start, end);
 	index = vma_first(&mm->regions, start);
-	while (index < mm->regions.count && mm->regions.items[index]->start < end) {
-		struct vma *vma = mm->regions.items[index];
+	while (index < mm->regions.count && vma_at(&mm->regions, index)->start < end) {
+		struct vma *vma = vma_at(&mm->regions, index);
 
 		mm_account(mm, vma, -(int64_t)region_pages(vma));
 		vma_remove(&mm->regions, vma);
@@ -226,9 +251,9 @@ static bool range_is_mapped(struct mm *mm, uint64_t start, uint64_t end)
 	unsigned index = vma_first(&mm->regions, start);
 
 	for (; start < end; index++) {
-		if (index == mm->regions.count || mm->regions.items[index]->start > start)
+		if (index == mm->regions.count || vma_at(&mm->regions, index)->start > start)
 			return false;
-		start = mm->regions.items[index]->end;
+		start = vma_at(&mm->regions, index)->end;
 	}
 	return true;
 }
@@ -241,24 +266,13 @@ static bool may_write(const struct vma *vma)
 	return !vma->file || !(vma->flags & VMA_SHARED) || (vma->file->flags & 3) == 2;
 }
 
-static void merge_region(struct mm *mm, struct vma *vma)
-{
-	unsigned index = vma_first(&mm->regions, vma->start);
-	struct vma *below = index ? mm->regions.items[index - 1] : NULL;
-
-	if (!below || !vma_mergeable(below, vma))
-		return;
-	vma_remove(&mm->regions, vma);
-	below->end = vma->end;
-	mm_region_free(vma);
-}
-
+/* And with what begins at `end`. */
 static void merge_range(struct mm *mm, uint64_t start, uint64_t end)
 {
 	unsigned index;
 
-	while (start < end && (index = vma_first(&mm->regions, start)) < mm->regions.count) {
-		struct vma *vma = mm->regions.items[index];
+	while (start <= end && (index = vma_first(&mm->regions, start)) < mm->regions.count) {
+		struct vma *vma = vma_at(&mm->regions, index);
 
 		start = vma->end;
 		merge_region(mm, vma);
@@ -273,7 +287,7 @@ int mm_change_flags(struct mm *mm, uint64_t start, uint64_t end, uint32_t clear,
 	if (error)
 		return error;
 	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
-		struct vma *vma = mm->regions.items[i];
+		struct vma *vma = vma_at(&mm->regions, i);
 
 		if (vma->start >= end)
 			break;
@@ -296,7 +310,7 @@ static uint64_t new_data(const struct mm *mm, uint64_t start, uint64_t end, uint
 	uint64_t pages = 0;
 
 	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
-		const struct vma *vma = mm->regions.items[i];
+		const struct vma *vma = vma_at(&mm->regions, i);
 		uint64_t first = vma->start > start ? vma->start : start,
 		         last = vma->end < end ? vma->end : end;
 
@@ -316,9 +330,9 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 
 	if (!range_is_mapped(mm, start, end))
 		return -ENOMEM;
-	for (; prot & PROT_WRITE && index < mm->regions.count && mm->regions.items[index]->start < end;
+	for (; prot & PROT_WRITE && index < mm->regions.count && vma_at(&mm->regions, index)->start < end;
 	     index++)
-		if (!may_write(mm->regions.items[index]))
+		if (!may_write(vma_at(&mm->regions, index)))
 			return -EACCES;
 	pages = new_data(mm, start, end, prot);
 	if (pages && mm->data_pages + pages > mm->data_limit >> PAGE_BITS)
@@ -327,7 +341,7 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 	if (error)
 		return error;
 	for (index = vma_first(&mm->regions, start); index < mm->regions.count; index++) {
-		struct vma *vma = mm->regions.items[index];
+		struct vma *vma = vma_at(&mm->regions, index);
 
 		if (vma->start >= end)
 			break;

@@ -41,17 +41,28 @@ static inline bool vma_is_data(uint32_t prot, uint32_t flags)
 }
 
 struct vma_set {
-	struct vma **items; /* by address, disjoint */
-	unsigned count, capacity;
+	/* By address, disjoint: the first `below` at the beginning of the array, all others at its end. What is free lies
+	 * between, where the last one came or went, as the next one mostly does. */
+	struct vma **items;
+	unsigned count, capacity, below;
 	unsigned last; /* where the last search ended */
+	/* The last search for a gap below `high` has seen that none between `from` and there has `size` bytes. */
+	struct {
+		uint64_t high, from, size;
+	} gap;
 };
+
+static inline struct vma *vma_at(const struct vma_set *set, unsigned index)
+{
+	return set->items[index < set->below ? index : index + set->capacity - set->count];
+}
 
 struct vma *vma_search(struct vma_set *set, uint64_t address);
 /* The region that holds address, or NULL. Mostly it is the one of last time. */
 static inline struct vma *vma_find(struct vma_set *set, uint64_t address)
 {
 	if (set->last < set->count) {
-		struct vma *vma = set->items[set->last];
+		struct vma *vma = vma_at(set, set->last);
 
 		if (address - vma->start < vma->end - vma->start)
 			return vma;
@@ -67,7 +78,7 @@ void vma_insert(struct vma_set *set, struct vma *vma);
 void vma_remove(struct vma_set *set, struct vma *vma);
 /* Nothing in [start, end) */
 bool vma_range_free(const struct vma_set *set, uint64_t start, uint64_t end);
-/* Highest free range of that size in [low, high); 0: none. */
-uint64_t vma_gap_below(const struct vma_set *set, uint64_t low, uint64_t high, uint64_t size);
+/* Highest free range of that size in [low, high); 0: none. Begins where the last search with this `high` has ended, if it can. */
+uint64_t vma_gap_below(struct vma_set *set, uint64_t low, uint64_t high, uint64_t size);
 /* May the two, b starting where a ends, be one region? */
 bool vma_mergeable(const struct vma *a, const struct vma *b);

@@ -87,7 +87,7 @@ int mm_clear(struct mm *mm, uint64_t to, size_t size)
 	return -EFAULT;
 }
 
-uint64_t vma_gap_below(const struct vma_set *set, uint64_t low, uint64_t high, uint64_t size)
+uint64_t vma_gap_below(struct vma_set *set, uint64_t low, uint64_t high, uint64_t size)
 {
 	uint64_t end = high & ~(PAGE_SIZE - 1);
 	unsigned i = 0;

@@ -191,6 +191,93 @@ static void direct(void)
 	close(other);
 }
 
+static unsigned char *area; /* 16 pages, alone among pages that nobody may touch */
+
+/* Which regions it is made of, in pages. */
+static void show_regions(const char *what)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned char *start, *end;
+	char line[512], rights[5];
+
+	printf("%s:", what);
+	while (fgets(line, sizeof line, maps))
+		if (sscanf(line, "%p-%p %4s", (void **)&start, (void **)&end, rights) == 3 && start >= area &&
+		    end <= area + 16 * PAGE)
+			printf(" %d-%d %s", (int)((start - area) / PAGE), (int)((end - area) / PAGE), rights);
+	printf("\n");
+	fclose(maps);
+}
+
+static void put(size_t page, size_t pages, int flags, int fd, size_t offset)
+{
+	if (mmap(area + page * PAGE, pages * PAGE, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd,
+	         (off_t)(offset * PAGE)) == MAP_FAILED)
+		printf("mmap: %s\n", strerrorname(errno));
+}
+
+static void clear(void)
+{
+	mmap(area, 16 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+static void split_and_join(const char *what)
+{
+	SHOW(madvise(area + 3 * PAGE, PAGE, MADV_DONTFORK));
+	SHOW(mprotect(area + 5 * PAGE, 2 * PAGE, PROT_READ));
+	show_regions(what);
+	SHOW(madvise(area + 3 * PAGE, PAGE, MADV_DOFORK));
+	show_regions(what);
+	SHOW(mprotect(area + 5 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE));
+	show_regions(what);
+	for (size_t page = 0; page < 8; page++)
+		printf("%d ", area[page * PAGE]);
+	printf("\n");
+	clear();
+}
+
+/* What lies side by side and is alike is one region. */
+static void joining(void)
+{
+	int fd = fresh("mapped.5", 8);
+
+	area = map(-1, 48 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	mprotect(area + 15 * PAGE, PAGE, PROT_READ); /* apart from what is beside the area */
+	mprotect(area + 32 * PAGE, PAGE, PROT_READ);
+	area += 16 * PAGE;
+	put(0, 8, MAP_PRIVATE, fd, 0);
+	split_and_join("a file's, private");
+	put(0, 8, MAP_SHARED, fd, 0);
+	split_and_join("a file's, shared");
+	put(0, 8, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	split_and_join("shared memory");
+	put(0, 8, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	split_and_join("memory");
+
+	put(2, 1, MAP_PRIVATE, fd, 2);
+	put(1, 1, MAP_PRIVATE, fd, 1);
+	put(3, 1, MAP_PRIVATE, fd, 3);
+	put(5, 1, MAP_PRIVATE, fd, 5);
+	put(4, 1, MAP_PRIVATE, fd, 4);
+	put(0, 1, MAP_PRIVATE, fd, 1);
+	put(6, 1, MAP_SHARED, fd, 6);
+	show_regions("pages of a file");
+	for (size_t page = 0; page < 7; page++)
+		printf("%c ", area[page * PAGE]);
+	printf("\n");
+	clear();
+	for (size_t page = 12; page > 4; page -= 2)
+		put(page, 1, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	show_regions("pages of memory");
+	for (size_t page = 11; page > 3; page -= 2)
+		put(page, 1, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	show_regions("pages of memory");
+	SHOW(munmap(area + 7 * PAGE, PAGE));
+	show_regions("pages of memory");
+	close(fd);
+	unlink("mapped.5");
+}
+
 /* A hole is filled through a mapping until the disk is full: SIGBUS, and what was filled stays. */
 static int fill(const char *path)
 {
@@ -222,6 +309,7 @@ int main(int argc, char **argv)
 	ends();
 	syncing();
 	direct();
+	joining();
 	for (char name[] = "mapped.1"; name[7] <= '4'; name[7]++)
 		unlink(name);
 	return 0;

@@ -23,7 +23,6 @@ PATIENT_LIMIT = 600  # by itself: some make millions of calls
 # What passes on Linux and not here, and why (docs/testing.md).
 EXPLAINED = {
     "fork/19-1": "POSIX message queues are not there",
-    "mmap/24-1": "it makes 65,530 mappings one by one, and each takes longer with so many: it does not end within its time",
 }
 # The same where there are several CPUs: tests that take it for granted that another thread gets far in a moment, since it has a CPU for itself.
 RACES = {

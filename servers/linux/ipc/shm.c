@@ -160,7 +160,7 @@ long sys_shmdt(struct thread *thread, const uint64_t arguments[6])
 		return -EINVAL;
 	/* All that is left of the attachment that began there. */
 	while (i < mm->regions.count) {
-		const struct vma *vma = mm->regions.items[i];
+		const struct vma *vma = vma_at(&mm->regions, i);
 		bool ours = vma->shared && vma->shared->segment &&
 		            vma->start - (vma->offset << PAGE_BITS) == address &&
 		            (!memory || memory == vma->shared);
