@@ -83,6 +83,15 @@ def test_timers_of_the_shortest_intervals():
     check(20 <= tenths < 200, "forty naps (tenths of a second)", tenths)
 
 
+def test_many_cost_no_more_than_few():
+    """Eight times as many files, descriptors, watches and mappings: one more takes as long, in counted time. (Where a disk is waited for, that is counted, too.)"""
+    result = pith("/scaling", "/dev/shm", add=[os.path.join(GUEST, "scaling")], options=["--icount", "--memory", "1G"], timeout=200).ok()
+    lines = [line.split() for line in result.stdout.decode().splitlines()]
+    equal(len(lines), 14, "what was measured")
+    for name, ratio in lines:
+        check(int(ratio) < 200, f"{name} (hundredths)", ratio, result.stdout.decode())
+
+
 def test_shares_of_nice_levels():
     """What three loops get beside each other on one CPU, the last: the shell is on the first. A step is a factor of 1.25, as with Linux."""
     begin = "".join(f"""nice -n {level} taskset -c $(($(nproc) - 1)) busybox sh -c 'while :; do :; done' & all="$all $!"; """ for level in (-5, 0, 5))

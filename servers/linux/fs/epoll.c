@@ -22,8 +22,8 @@ struct epoll_event_ {
 } __attribute__((packed));
 
 struct epoll_item {
-	struct epoll_item *next;       /* of the set */
-	struct epoll_item *next_watch; /* of the file */
+	struct epoll_item *next, **link; /* of the set */
+	struct epoll_item *next_watch;   /* of the file */
 	struct epoll *set;
 	struct file *file; /* no reference: epoll_file_released takes the item away */
 	int fd;
@@ -72,14 +72,13 @@ static const struct file_operations epoll_operations;
 
 static void item_free(struct epoll_item *item)
 {
-	struct epoll_item **link = &item->set->items;
-	while (*link != item)
-		link = &(*link)->next;
-	*link = item->next;
-	if (item->set->end == &item->next)
-		item->set->end = link;
+	struct epoll_item **link = &item->file->watches;
+	*item->link = item->next;
+	if (item->next != NULL)
+		item->next->link = item->link;
+	else
+		item->set->end = item->link;
 	item->set->item_count--;
-	link = &item->file->watches;
 	while (*link != item)
 		link = &(*link)->next_watch;
 	*link = item->next_watch;
@@ -142,8 +141,10 @@ static int collect(struct epoll *set, struct report *report, struct poll_table *
 	visit_end();
 	if (item != NULL && ready > 0) {
 		*set->end = set->items;
+		set->items->link = set->end;
 		set->end = link;
 		set->items = item;
+		item->link = &set->items;
 		*link = NULL;
 	}
 	return (int)ready;
@@ -233,9 +234,9 @@ long sys_epoll_pwait2(struct thread *thread, const uint64_t arguments[6])
 
 static struct epoll_item *item_find(struct epoll *set, struct file *file, int fd)
 {
-	struct epoll_item *item = set->items;
-	while (item != NULL && (item->file != file || item->fd != fd))
-		item = item->next;
+	struct epoll_item *item = file->watches;
+	while (item != NULL && (item->set != set || item->fd != fd))
+		item = item->next_watch;
 	return item;
 }
 
@@ -244,7 +245,8 @@ static int item_add(struct epoll *set, struct file *file, int fd, const struct e
 	struct epoll_item *item = calloc(1, sizeof(*item));
 	if (item == NULL)
 		return -ENOMEM;
-	*item = (struct epoll_item){.next_watch = file->watches,
+	*item = (struct epoll_item){.link = set->end,
+	                            .next_watch = file->watches,
 	                            .set = set,
 	                            .file = file,
 	                            .fd = fd,

@@ -9,7 +9,9 @@
 
 struct file_table {
 	uint32_t references;
-	unsigned size;
+	unsigned size;   /* of the arrays */
+	unsigned end;    /* behind the last one that is open */
+	unsigned lowest; /* there is none below that is free */
 	struct file **files;
 	bool *close_on_exec;
 };
@@ -54,11 +56,13 @@ static int table_grow(struct file_table *table, unsigned size)
 struct file_table *file_table_copy(struct file_table *table)
 {
 	struct file_table *copy = file_table_create();
-	if (copy == NULL || table_grow(copy, table->size) != 0) {
+	if (copy == NULL || table_grow(copy, table->end) != 0) {
 		file_table_put(copy);
 		return NULL;
 	}
-	for (unsigned fd = 0; fd < table->size; fd++) {
+	copy->end = table->end;
+	copy->lowest = table->lowest;
+	for (unsigned fd = 0; fd < table->end; fd++) {
 		if (table->files[fd] == NULL)
 			continue;
 		copy->files[fd] = file_get(table->files[fd]);
@@ -71,7 +75,7 @@ void file_table_put(struct file_table *table)
 {
 	if (table == NULL || --table->references > 0)
 		return;
-	for (unsigned fd = 0; fd < table->size; fd++) {
+	for (unsigned fd = 0; fd < table->end; fd++) {
 		struct file *file = table->files[fd];
 		table->files[fd] = NULL;
 		file_put(file);
@@ -81,14 +85,31 @@ void file_table_put(struct file_table *table)
 	free(table);
 }
 
+static void slot_set(struct file_table *table, unsigned fd, struct file *file, bool close_on_exec)
+{
+	table->files[fd] = file;
+	table->close_on_exec[fd] = close_on_exec;
+	if (fd >= table->end)
+		table->end = fd + 1;
+}
+
+static void slot_clear(struct file_table *table, unsigned fd)
+{
+	table->files[fd] = NULL;
+	table->close_on_exec[fd] = false;
+	if (fd < table->lowest)
+		table->lowest = fd;
+	while (table->end > 0 && table->files[table->end - 1] == NULL)
+		table->end--;
+}
+
 /* Takes the descriptor out and closes it, with the effect on the process's POSIX locks. */
 static int close_descriptor(struct file_table *table, struct process *process, unsigned fd)
 {
 	if (fd >= table->size || table->files[fd] == NULL)
 		return -EBADF;
 	struct file *file = table->files[fd];
-	table->files[fd] = NULL;
-	table->close_on_exec[fd] = false;
+	slot_clear(table, fd);
 	directory_notify_closed(file, table);
 	if (process != NULL)
 		file_locks_closed(file, process);
@@ -99,7 +120,7 @@ static int close_descriptor(struct file_table *table, struct process *process, u
 void file_table_close_on_exec(struct file_table *table)
 {
 	struct thread *thread = current_thread();
-	for (unsigned fd = 0; fd < table->size; fd++) {
+	for (unsigned fd = 0; fd < table->end; fd++) {
 		if (table->files[fd] != NULL && table->close_on_exec[fd])
 			close_descriptor(table, thread != NULL ? thread->process : NULL, fd);
 	}
@@ -108,16 +129,17 @@ void file_table_close_on_exec(struct file_table *table)
 int file_table_install(struct file_table *table, struct file *file, unsigned lowest, bool close_on_exec,
                        uint64_t limit)
 {
-	unsigned fd = lowest;
-	while (fd < table->size && table->files[fd] != NULL)
+	unsigned fd = lowest > table->lowest ? lowest : table->lowest;
+	while (fd < table->end && table->files[fd] != NULL)
 		fd++;
 	if (fd >= limit)
 		return -EMFILE;
 	int error = table_grow(table, fd + 1);
 	if (error != 0)
 		return error;
-	table->files[fd] = file_get(file);
-	table->close_on_exec[fd] = close_on_exec;
+	slot_set(table, fd, file_get(file), close_on_exec);
+	if (lowest <= table->lowest)
+		table->lowest = fd + 1;
 	return (int)fd;
 }
 
@@ -153,9 +175,14 @@ int file_install(struct thread *thread, struct file *file, bool close_on_exec)
 	return fd;
 }
 
-unsigned file_table_size(struct file_table *table)
+unsigned file_table_size(const struct file_table *table)
 {
 	return table->size;
+}
+
+unsigned file_table_end(const struct file_table *table)
+{
+	return table->end;
 }
 
 struct file *file_table_at(struct file_table *table, unsigned fd)
@@ -185,7 +212,7 @@ long sys_close_range(struct thread *thread, const uint64_t arguments[6])
 		thread->process->files = copy;
 	}
 	struct file_table *table = thread->process->files;
-	for (uint64_t fd = first; fd <= last && fd < table->size; fd++) {
+	for (uint64_t fd = first; fd <= last && fd < table->end; fd++) {
 		if (table->files[fd] == NULL)
 			continue;
 		if (flags & CLOEXEC)
@@ -219,8 +246,7 @@ static long duplicate_to(struct thread *thread, int from, unsigned to, bool clos
 	if (error != 0)
 		return error;
 	struct file *old = table->files[to];
-	table->files[to] = file_get(file);
-	table->close_on_exec[to] = close_on_exec;
+	slot_set(table, to, file_get(file), close_on_exec);
 	if (old != NULL) {
 		directory_notify_closed(old, table);
 		file_locks_closed(old, thread->process);

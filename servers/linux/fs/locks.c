@@ -183,7 +183,7 @@ void file_locks_released(struct file *file)
 void file_locks_exit(struct process *process)
 {
 	struct file_table *table = process->files;
-	for (unsigned fd = 0; table != NULL && fd < file_table_size(table); fd++) {
+	for (unsigned fd = 0; table != NULL && fd < file_table_end(table); fd++) {
 		struct file *file = file_table_at(table, fd);
 		if (file != NULL)
 			drop(file->inode, process);

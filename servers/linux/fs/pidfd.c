@@ -104,7 +104,7 @@ void pidfd_keep(struct file *file, struct process *process)
 void pidfd_break(struct thread *thread, struct file *file)
 {
 	struct file_table *table = thread->process->files;
-	for (unsigned fd = 0; fd < file_table_size(table); fd++) {
+	for (unsigned fd = 0; fd < file_table_end(table); fd++) {
 		const uint64_t close[6] = {fd};
 		if (file_table_at(table, fd) == file)
 			sys_close(thread, close);

@@ -488,10 +488,10 @@ static bool descriptor_next(const struct pseudo *directory, unsigned *number, ch
 	struct process *process = process_of(directory);
 	if (process == NULL || process->files == NULL || may_inspect(process) != 0)
 		return false;
-	while (*number < file_table_size(process->files) && file_table_at(process->files, *number) == NULL)
+	while (*number < file_table_end(process->files) && file_table_at(process->files, *number) == NULL)
 		++*number;
 	snprintf(name, PSEUDO_NAME, "%u", *number);
-	return *number < file_table_size(process->files);
+	return *number < file_table_end(process->files);
 }
 
 /* ---- threads ---- */

@@ -1,24 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files in memory: tmpfs, and the base of /dev. A directory holds a list of names, each with a reference to
- * its inode; file data are pages of the page cache that have no store. What the names refer to lives until
- * its last name and its last user are gone.
+ * its inode, and a hash table of them if they are many; file data are pages of the page cache that have no
+ * store. What the names refer to lives until its last name and its last user are gone.
  */
 #include "fs/internal.h"
 #include <stdio.h>
 
+#define BUCKETS_MIN 32 /* names, from which on there is a table */
+
 struct name {
-	struct name *next;
-	struct inode *inode; /* a reference */
-	uint64_t cookie;     /* for readdir: grows */
+	struct name *next, **link;
+	struct name *next_alike; /* of its bucket */
+	struct inode *inode;     /* a reference */
+	uint32_t hash;
+	uint64_t cookie; /* for readdir: grows */
 	size_t length;
 	char text[];
 };
 
 struct directory {
 	struct name *names, **end;
+	struct name **buckets;        /* NULL: the list is searched */
+	uint32_t count, bucket_count; /* a power of two; 0 without a table */
 	uint64_t next_cookie;
-	uint64_t parent; /* inode number of .. */
+	uint64_t changes; /* of the list */
+	uint64_t parent;  /* inode number of .. */
 };
 
 static const struct inode_operations tmpfs_file_inode, tmpfs_directory_inode, tmpfs_link_inode;
@@ -71,13 +78,63 @@ static int make_inode(struct superblock *superblock, const struct new_inode *wha
 	return 0;
 }
 
-static struct name **name_find(struct inode *inode, const char *text, size_t length)
+static uint32_t name_hash(const char *text, size_t length)
+{
+	uint32_t hash = 2166136261; /* FNV-1a */
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (uint8_t)text[i]) * 16777619;
+	return hash ^ hash >> 16;
+}
+
+static struct name **bucket_of(const struct directory *directory, uint32_t hash)
+{
+	return &directory->buckets[hash & (directory->bucket_count - 1)];
+}
+
+static bool name_is(const struct name *name, const char *text, size_t length)
+{
+	return name->length == length && memcmp(name->text, text, length) == 0;
+}
+
+static struct name *name_find(struct inode *inode, const char *text, size_t length)
 {
 	struct directory *directory = inode->private;
-	struct name **link = &directory->names;
-	while (*link != NULL && ((*link)->length != length || memcmp((*link)->text, text, length) != 0))
-		link = &(*link)->next;
-	return link;
+	bool hashed = directory->buckets != NULL;
+	struct name *name = hashed ? *bucket_of(directory, name_hash(text, length)) : directory->names;
+	while (name != NULL && !name_is(name, text, length))
+		name = hashed ? name->next_alike : name->next;
+	return name;
+}
+
+static void bucket_add(struct directory *directory, struct name *name)
+{
+	struct name **bucket = bucket_of(directory, name->hash);
+	name->next_alike = *bucket;
+	*bucket = name;
+}
+
+static void bucket_remove(struct directory *directory, struct name *name)
+{
+	struct name **link = bucket_of(directory, name->hash);
+	while (*link != name)
+		link = &(*link)->next_alike;
+	*link = name->next_alike;
+}
+
+/* Room for one more name. Without memory it goes on with what it has. */
+static void buckets_grow(struct directory *directory)
+{
+	uint32_t count = directory->bucket_count != 0 ? directory->bucket_count * 2 : BUCKETS_MIN;
+	if (directory->count + 1 < count)
+		return;
+	struct name **buckets = calloc(count * 2, sizeof(struct name *));
+	if (buckets == NULL)
+		return;
+	free(directory->buckets);
+	directory->buckets = buckets;
+	directory->bucket_count = count * 2;
+	for (struct name *name = directory->names; name != NULL; name = name->next)
+		bucket_add(directory, name);
 }
 
 static int name_add(struct inode *inode, const char *text, size_t length, struct inode *target)
@@ -86,32 +143,45 @@ static int name_add(struct inode *inode, const char *text, size_t length, struct
 	struct name *name = malloc(sizeof(*name) + length);
 	if (name == NULL)
 		return -ENOSPC;
+	buckets_grow(directory);
+	name->hash = name_hash(text, length);
 	name->next = NULL;
+	name->link = directory->end;
 	name->inode = inode_get(target);
 	name->cookie = directory->next_cookie++;
 	name->length = length;
 	memcpy(name->text, text, length);
 	*directory->end = name;
 	directory->end = &name->next;
+	if (directory->buckets != NULL)
+		bucket_add(directory, name);
+	directory->count++;
+	directory->changes++;
 	return 0;
 }
 
 static void name_remove(struct inode *inode, const char *text, size_t length)
 {
 	struct directory *directory = inode->private;
-	struct name **link = name_find(inode, text, length), *name = *link;
+	struct name *name = name_find(inode, text, length);
 	if (name == NULL)
 		return;
-	*link = name->next;
-	if (directory->end == &name->next)
-		directory->end = link;
+	*name->link = name->next;
+	if (name->next != NULL)
+		name->next->link = name->link;
+	else
+		directory->end = name->link;
+	if (directory->buckets != NULL)
+		bucket_remove(directory, name);
+	directory->count--;
+	directory->changes++;
 	inode_put(name->inode);
 	free(name);
 }
 
 static int tmpfs_lookup(struct inode *directory, const char *text, size_t length, struct inode **out)
 {
-	struct name *name = *name_find(directory, text, length);
+	struct name *name = name_find(directory, text, length);
 	if (name == NULL)
 		return -ENOENT;
 	*out = inode_get(name->inode);
@@ -191,10 +261,10 @@ static int tmpfs_rename(struct inode *from, const char *text, size_t length, str
 		return -ENOTEMPTY;
 	if (target != NULL) {
 		/* the new name is taken over where it is */
-		struct name *name = *name_find(to, new_text, new_length);
+		struct name *name = name_find(to, new_text, new_length);
 		name->inode = inode_get(inode);
 		if (flags & FS_RENAME_EXCHANGE) {
-			struct name *old = *name_find(from, text, length);
+			struct name *old = name_find(from, text, length);
 			inode_put(old->inode);
 			old->inode = target; /* the reference of the new name */
 		} else {
@@ -253,15 +323,15 @@ static int tmpfs_readdir(struct file *file, struct io_buffer *buffer)
 			name = name->next;
 			continue;
 		}
-		uint64_t cookie = name->cookie;
+		uint64_t cookie = name->cookie, changes = directory->changes;
 		size = dirent_emit(buffer, name->inode->attributes.inode, cookie + 1, entry_type(name->inode),
 		                   name->text, name->length);
 		if (size < 0)
 			break;
 		total += size;
 		file->position = cookie + 1;
-		/* copying may have waited: the list may be another one */
-		name = directory->names;
+		name = changes == directory->changes ? name->next
+		                                     : directory->names; /* copying may have waited */
 		while (name != NULL && name->cookie <= cookie)
 			name = name->next;
 	}
@@ -338,6 +408,8 @@ static void tmpfs_evict(struct inode *inode)
 			inode_put(name->inode);
 			free(name);
 		}
+		if (directory != NULL)
+			free(directory->buckets);
 	}
 	free(inode->private);
 }
