@@ -12,7 +12,7 @@
 #include "realtime.h"
 #include "thread.h"
 
-#define SLICE_NS       4000000ul /* of nice 0 */
+#define SLICE_NS       10000000ul /* of nice 0 */
 #define SLICE_MAX_NS   100000000ul
 #define ROUND_SLICE_NS 100000000ul
 #define FIFO_SLICE_NS  1000000000ul
