@@ -30,6 +30,7 @@ from paths import Failure, ROOT, build, root
 WORKERS = 2
 SEVERAL = 4          # CPUs of the @4 tests
 SAMPLE = 16          # of the system tests with several CPUs
+VARIANTS = 2         # of the kernel's tests with several CPUs on its other builds
 # They count instructions with one CPU's clock, which with several counts those of all together; limits boots with several itself.
 ONE_CPU = ("kernel/irqs-off", "kernel/costs", "kernel/limits", "system/tools.linux_benchmark")
 DOUBTS = 5           # so many failed system tests are run again, alone; more are no accident
@@ -121,19 +122,26 @@ def on_cpus(tests, cpus):
     return [test.with_cpus(cpus) for test in tests if cpus == 1 or test.name not in ONE_CPU]
 
 
+def keep_sample(tests, count, seed):
+    """All but that many of them are for --full."""
+    quick = [test for test in tests if not test.full and test.seconds <= SECONDS]
+    random.Random(seed).shuffle(quick)
+    for test in tests:
+        test.full = test not in quick[:count]
+
+
 def discover(options):
     kernel, system = kernel_tests(), system_tests()
     if options.cpus:
         return on_cpus(kernel + system, options.cpus)
     several = on_cpus(kernel, SEVERAL)
-    for test in several:
+    variants = [test for test in several if "-kpti@" in test.name or "-invariants@" in test.name]
+    for test in variants:
         # CPUs that wait for the debug kernel's one lock while others check all invariants: minutes.
         test.full = test.full or test.name.startswith("kernel/fuzz-invariants@")
+    keep_sample(variants, VARIANTS, options.seed)
     others = on_cpus(system, SEVERAL)
-    sample = [test for test in others if not test.full and test.seconds <= SECONDS]
-    random.Random(options.seed).shuffle(sample)
-    for test in others:
-        test.full = test not in sample[:SAMPLE]
+    keep_sample(others, SAMPLE, options.seed)
     return host_tests() + tool_tests() + fuzz_tests() + kernel + system + several + others
 
 
