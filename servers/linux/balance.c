@@ -97,10 +97,11 @@ void balance_realtime(struct thread *thread)
 static unsigned choose(const struct thread *thread)
 {
 	const struct thread_balance *state = &thread->private->balance;
-	unsigned cpu = thread_cpu(thread), best = least_loaded(thread);
+	unsigned cpu = thread_cpu(thread), best;
 
 	if (thread->private->priority)
 		return choose_realtime(thread);
+	best = least_loaded(thread);
 	if (!allowed(thread, cpu))
 		return best;
 	if (cpu != balance.own && state->calls >= TALKATIVE && allowed(thread, balance.own))

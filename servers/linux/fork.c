@@ -55,7 +55,7 @@ static bool copy_region(struct mm *child, struct mm *mm, struct vma *vma)
 		return false;
 	copy->mm = child;
 	copy->flags &= ~(uint32_t)VMA_LOCKED;
-	vma_insert(&child->regions, copy); /* there is room */
+	vma_append(&child->regions, copy); /* in order, and there is room */
 	mm_account(child, copy, (int64_t)((copy->end - copy->start) >> PAGE_BITS));
 	mm_region_link(copy);
 	if (vma->flags & VMA_WIPEONFORK)

@@ -60,11 +60,21 @@ static void free_move(struct vma_set *set, unsigned index)
 	set->below = index;
 }
 
-void vma_insert(struct vma_set *set, struct vma *vma)
+static void insert_at(struct vma_set *set, unsigned index, struct vma *vma)
 {
-	free_move(set, vma_first(set, vma->start));
+	free_move(set, index);
 	set->items[set->below++] = vma;
 	set->count++;
+}
+
+void vma_insert(struct vma_set *set, struct vma *vma)
+{
+	insert_at(set, vma_first(set, vma->start), vma);
+}
+
+void vma_append(struct vma_set *set, struct vma *vma)
+{
+	insert_at(set, set->count, vma);
 }
 
 void vma_remove(struct vma_set *set, struct vma *vma)

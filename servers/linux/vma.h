@@ -75,6 +75,8 @@ unsigned vma_first(const struct vma_set *set, uint64_t address);
 bool vma_reserve(struct vma_set *set, unsigned more);
 /* Needs room (vma_reserve) and a free range. */
 void vma_insert(struct vma_set *set, struct vma *vma);
+/* The same for one that lies above all others. */
+void vma_append(struct vma_set *set, struct vma *vma);
 void vma_remove(struct vma_set *set, struct vma *vma);
 /* Nothing in [start, end) */
 bool vma_range_free(const struct vma_set *set, uint64_t start, uint64_t end);

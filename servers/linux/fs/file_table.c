@@ -53,6 +53,14 @@ static int table_grow(struct file_table *table, unsigned size)
 	return 0;
 }
 
+static void slot_set(struct file_table *table, unsigned fd, struct file *file, bool close_on_exec)
+{
+	table->files[fd] = file;
+	table->close_on_exec[fd] = close_on_exec;
+	if (fd >= table->end)
+		table->end = fd + 1;
+}
+
 struct file_table *file_table_copy(struct file_table *table)
 {
 	struct file_table *copy = file_table_create();
@@ -60,14 +68,10 @@ struct file_table *file_table_copy(struct file_table *table)
 		file_table_put(copy);
 		return NULL;
 	}
-	copy->end = table->end;
 	copy->lowest = table->lowest;
-	for (unsigned fd = 0; fd < table->end; fd++) {
-		if (table->files[fd] == NULL)
-			continue;
-		copy->files[fd] = file_get(table->files[fd]);
-		copy->close_on_exec[fd] = table->close_on_exec[fd];
-	}
+	for (unsigned fd = 0; fd < table->end; fd++)
+		if (table->files[fd] != NULL)
+			slot_set(copy, fd, file_get(table->files[fd]), table->close_on_exec[fd]);
 	return copy;
 }
 
@@ -83,14 +87,6 @@ void file_table_put(struct file_table *table)
 	free(table->files);
 	free(table->close_on_exec);
 	free(table);
-}
-
-static void slot_set(struct file_table *table, unsigned fd, struct file *file, bool close_on_exec)
-{
-	table->files[fd] = file;
-	table->close_on_exec[fd] = close_on_exec;
-	if (fd >= table->end)
-		table->end = fd + 1;
 }
 
 static void slot_clear(struct file_table *table, unsigned fd)
