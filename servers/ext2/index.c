@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pith/hash.h>
+
 #include "ext2.h"
 
 #define INDEXES     12
@@ -40,15 +42,6 @@ struct directory_indexes {
 	uint32_t slots_all;
 	struct directory_index index[INDEXES];
 };
-
-static uint32_t name_hash(const char *name, unsigned length)
-{
-	uint32_t hash = 2166136261u;
-
-	for (unsigned i = 0; i < length; i++)
-		hash = (hash ^ (uint8_t)name[i]) * 16777619u;
-	return hash ^ hash >> 15;
-}
 
 static void index_free(struct directory_indexes *all, struct directory_index *index)
 {
@@ -147,7 +140,7 @@ static bool index_add_name(struct directory_indexes *all, struct directory_index
 {
 	if (!index_grow(all, index))
 		return false;
-	slot_put(index, name_hash(name, length), block);
+	slot_put(index, hash_name(name, length), block);
 	return true;
 }
 
@@ -236,7 +229,7 @@ unsigned index_candidates(struct filesystem *fs, const struct inode *directory, 
                           unsigned length, uint32_t *blocks, unsigned limit)
 {
 	struct directory_index *index = index_of(fs, directory);
-	uint32_t hash = name_hash(name, length), i;
+	uint32_t hash = hash_name(name, length), i;
 	unsigned count = 0;
 
 	if (!index || index->building)
@@ -301,7 +294,7 @@ void index_removed(struct filesystem *fs, struct inode *directory, const char *n
                    const struct buffer *buffer, uint32_t block)
 {
 	struct directory_index *index = index_of(fs, directory);
-	uint32_t hash = name_hash(name, length), i;
+	uint32_t hash = hash_name(name, length), i;
 
 	if (!index)
 		return;

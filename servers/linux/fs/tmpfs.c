@@ -5,6 +5,7 @@
  * store. What the names refer to lives until its last name and its last user are gone.
  */
 #include "fs/internal.h"
+#include <pith/hash.h>
 #include <stdio.h>
 
 #define BUCKETS_MIN 32 /* names, from which on there is a table */
@@ -78,14 +79,6 @@ static int make_inode(struct superblock *superblock, const struct new_inode *wha
 	return 0;
 }
 
-static uint32_t name_hash(const char *text, size_t length)
-{
-	uint32_t hash = 2166136261; /* FNV-1a */
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (uint8_t)text[i]) * 16777619;
-	return hash ^ hash >> 16;
-}
-
 static struct name **bucket_of(const struct directory *directory, uint32_t hash)
 {
 	return &directory->buckets[hash & (directory->bucket_count - 1)];
@@ -100,7 +93,7 @@ static struct name *name_find(struct inode *inode, const char *text, size_t leng
 {
 	struct directory *directory = inode->private;
 	bool hashed = directory->buckets != NULL;
-	struct name *name = hashed ? *bucket_of(directory, name_hash(text, length)) : directory->names;
+	struct name *name = hashed ? *bucket_of(directory, hash_name(text, length)) : directory->names;
 	while (name != NULL && !name_is(name, text, length))
 		name = hashed ? name->next_alike : name->next;
 	return name;
@@ -144,7 +137,7 @@ static int name_add(struct inode *inode, const char *text, size_t length, struct
 	if (name == NULL)
 		return -ENOSPC;
 	buckets_grow(directory);
-	name->hash = name_hash(text, length);
+	name->hash = hash_name(text, length);
 	name->next = NULL;
 	name->link = directory->end;
 	name->inode = inode_get(target);
