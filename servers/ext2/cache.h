@@ -15,6 +15,8 @@
  */
 #pragma once
 
+#include <proto/ring.h>
+
 #include "device.h"
 
 /* What a block is for: which phase of a commit writes it. */
@@ -54,6 +56,21 @@ struct drop_record {
 };
 #define DROP_RECORDS 512
 
+/* What a request has begun to do to names (one for each slot of the client's): a successor that is asked the
+ * same again can tell how far it had come. */
+enum change_state {
+	CHANGE_NONE,
+	CHANGE_BEGUN,
+	CHANGE_EXCHANGES, /* between its two steps */
+	CHANGE_EXCHANGED,
+};
+struct change {
+	uint32_t state;
+	uint32_t source; /* the inode whose name is made, removed or moved */
+	uint32_t target; /* of an exchange */
+};
+#define CHANGES_MAX (RING_SLOTS_MAX / 2)
+
 struct cache_header {
 	uint64_t magic; /* CACHE_MAGIC once a file system is mounted from this pool */
 	uint32_t block_size;
@@ -64,10 +81,12 @@ struct cache_header {
 	uint32_t
 	        opens_unknown; /* more were opened than there are records, or a predecessor's are not known */
 	uint32_t drop_count;
-	uint8_t reserved[512 - 48];
+	uint32_t cut_off; /* the disk lost something before it was mounted, and recovery from that is under way */
+	uint8_t reserved[512 - 52];
 	uint8_t scratch[1024]; /* where the superblock is read before anything is known */
 	struct open_record opens[OPEN_RECORDS];
 	struct drop_record drops[DROP_RECORDS];
+	struct change changes[CHANGES_MAX];
 	struct buffer_record records[];
 };
 _Static_assert(offsetof(struct cache_header, scratch) == 512, "whole sectors for the scratch area");

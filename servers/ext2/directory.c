@@ -189,13 +189,28 @@ static void directory_changed(struct filesystem *fs, struct inode *directory, st
 	inode_touch(fs, directory, FS_SET_MTIME | FS_SET_CTIME);
 }
 
+/* All that is not the name, in one store: whoever is killed here leaves the old entry or the new one. */
+static void entry_store(const struct filesystem *fs, struct ext2_dirent *entry, uint32_t number,
+                        unsigned name_length, unsigned mode)
+{
+	struct ext2_dirent head = {.inode = number,
+	                           .record_size = entry->record_size,
+	                           .name_length = (uint8_t)name_length,
+	                           .type = fs->filetype ? type_of_mode[mode >> 12 & 15] : 0};
+	uint64_t value;
+
+	_Static_assert(sizeof(head) == sizeof(value), "one store");
+	memcpy(&value, &head, sizeof(value));
+	atomic_signal_fence(memory_order_seq_cst);
+	memcpy(entry, &value, sizeof(value));
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static void entry_fill(const struct filesystem *fs, struct ext2_dirent *entry, const char *name,
                        unsigned length, uint32_t number, unsigned mode)
 {
-	entry->inode = number;
-	entry->name_length = (uint8_t)length;
-	entry->type = fs->filetype ? type_of_mode[mode >> 12 & 15] : 0;
 	memcpy(entry->name, name, length);
+	entry_store(fs, entry, number, length, mode);
 }
 
 /* One more block at the end, holding one unused record. */
@@ -321,8 +336,7 @@ int directory_replace(struct filesystem *fs, struct inode *directory, const stru
 		return error;
 	entry = directory_entry_at(fs, buffer, place->offset);
 	if (entry) {
-		entry->inode = number;
-		entry->type = fs->filetype ? type_of_mode[mode >> 12 & 15] : 0;
+		entry_store(fs, entry, number, entry->name_length, mode);
 		directory_changed(fs, directory, buffer);
 	}
 	buffer_put(&fs->cache, buffer);

@@ -68,7 +68,7 @@ struct filesystem {
 	uint32_t backup_groups[2]; /* with copies of the superblock, if two_backups */
 	uint32_t first_meta_group; /* so many blocks of descriptors lie together; meta_bg spreads the others */
 	bool was_clean; /* the disk, before it was mounted */
-	bool restored;  /* taken over whole from a predecessor */
+	bool inherited; /* taken over from a predecessor */
 	uint32_t generation;
 	struct inode *inodes[INODE_HASH];
 	struct inode *orphans; /* newest first, as on the disk */
@@ -158,6 +158,7 @@ void parks_init(struct filesystem *fs);
 uint32_t lost_found(struct filesystem *fs); /* the inode of lost+found, 0: there is none */
 /* What commits that have ended allow. */
 int drops_apply(struct filesystem *fs);
+void drop_record_add(struct filesystem *fs, struct drop_record record); /* there is room */
 /* What a predecessor had dropped. */
 int drops_restore(struct filesystem *fs);
 
@@ -231,6 +232,7 @@ int opens_restore(struct filesystem *fs);
 int orphans_recover(struct filesystem *fs);
 int orphans_free_all(struct filesystem *fs);
 uint64_t inode_size(const struct inode *inode);
+uint64_t raw_size(const struct ext2_inode *raw);
 void inode_set_size(struct filesystem *fs, struct inode *inode, uint64_t size);
 bool inode_is_fast_symlink(const struct filesystem *fs, const struct inode *inode);
 bool inode_has_blocks(const struct filesystem *fs,
@@ -333,7 +335,7 @@ void index_removed(struct filesystem *fs, struct inode *directory, const char *n
 void index_drop(struct filesystem *fs, const struct inode *directory);
 void indexes_free(struct filesystem *fs);
 
-/* ---- namespace.c ---- */
+/* ---- namespace.c: change is the request's, CHANGE_NONE or as a predecessor left it ---- */
 struct name {
 	const char *text;
 	unsigned length;
@@ -341,22 +343,28 @@ struct name {
 int namespace_lookup(struct filesystem *fs, uint32_t directory, struct name name, struct fs_attributes *out);
 /* *attributes in: what to make; out: what was made. target: of a symlink. */
 int namespace_create(struct filesystem *fs, uint32_t directory, struct name name, const char *target,
-                     unsigned target_length, struct fs_attributes *attributes);
+                     unsigned target_length, struct fs_attributes *attributes, struct change *change);
 int namespace_link(struct filesystem *fs, uint32_t directory, struct name name, uint32_t file,
-                   struct fs_attributes *out);
-int namespace_unlink(struct filesystem *fs, uint32_t directory, struct name name, struct fs_attributes *out);
-int namespace_rmdir(struct filesystem *fs, uint32_t directory, struct name name);
+                   struct fs_attributes *out, struct change *change);
+int namespace_unlink(struct filesystem *fs, uint32_t directory, struct name name, struct fs_attributes *out,
+                     struct change *change);
+int namespace_rmdir(struct filesystem *fs, uint32_t directory, struct name name, struct change *change);
 int namespace_rename(struct filesystem *fs, uint32_t old_directory, struct name old_name,
-                     uint32_t new_directory, struct name new_name, unsigned flags);
+                     uint32_t new_directory, struct name new_name, unsigned flags, struct change *change);
+/* Is one of its names under way from or to another file? */
+bool is_exchanged(const struct filesystem *fs, uint32_t number);
 int namespace_readlink(struct filesystem *fs, uint32_t number, char *out, uint32_t capacity,
                        uint32_t *length);
 
 /* ---- recover.c: after an unclean stop ---- */
 /* Marks in the bitmaps everything that files use, so that nothing in use is given out again; makes all counts
- * agree with the bitmaps; removes names that lead to no file. */
-int disk_recover(struct filesystem *fs);
+ * agree with the bitmaps; removes names that lead to no file. killed: in memory all is there that a
+ * predecessor knew, and some of it is half done; what is not ended now can be done again. */
+int disk_recover(struct filesystem *fs, bool killed);
 
 /* ---- serve.c: one request of the protocol ---- */
-/* The slot is shared with the client: read once, checked, and written at the end. repeated: a predecessor may
- * have done it already. */
-void filesystem_serve(struct filesystem *fs, struct fs_request *slot, bool repeated);
+/* The slot, of this number, is shared with the client: read once, checked, and written at the end. repeated: a
+ * predecessor may have done it already. */
+void filesystem_serve(struct filesystem *fs, struct fs_request *slot, uint32_t number, bool repeated);
+/* The client has the answer: no successor will be asked the same again. */
+void filesystem_answered(struct filesystem *fs, uint32_t number);

@@ -234,13 +234,18 @@ int inode_replaces(struct filesystem *fs, struct inode *inode)
 
 /* ---- fields ---- */
 
+uint64_t raw_size(const struct ext2_inode *raw)
+{
+	uint64_t size = raw->size;
+
+	if (S_ISREG(raw->mode))
+		size |= (uint64_t)raw->size_high << 32;
+	return size;
+}
+
 uint64_t inode_size(const struct inode *inode)
 {
-	uint64_t size = inode->raw->size;
-
-	if (inode_type(inode) == S_IFREG)
-		size |= (uint64_t)inode->raw->size_high << 32;
-	return size;
+	return raw_size(inode->raw);
 }
 
 /* A feature of the disk, and features are of revision 1: Linux makes the same of a disk of revision 0. */

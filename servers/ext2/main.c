@@ -142,9 +142,10 @@ static void request_fiber(void *argument)
 	bool repeated = ext2.repeated[number / 64] & bit;
 
 	ext2.repeated[number / 64] &= ~bit;
-	filesystem_serve(&ext2.fs, ring_slot(&ext2.fs_ring, number), repeated);
+	filesystem_serve(&ext2.fs, ring_slot(&ext2.fs_ring, number), number, repeated);
 	ext2.serving--;
 	ring_complete(&ext2.fs_ring, number);
+	filesystem_answered(&ext2.fs, number);
 }
 
 static void channel_attach(void)

@@ -291,6 +291,16 @@ static void truncation_add(struct truncation *truncation, uint32_t block, bool c
 	truncation->count = 1;
 }
 
+/* What holds the entry is dirty: once the block is forgotten, no commit and no successor may come to it. */
+static void entry_free(struct truncation *truncation, uint32_t *entry, bool cached)
+{
+	uint32_t block = *entry;
+
+	*entry = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	truncation_add(truncation, block, cached);
+}
+
 static bool is_empty(const uint32_t *table, uint32_t count)
 {
 	while (count && !table[count - 1])
@@ -298,24 +308,25 @@ static bool is_empty(const uint32_t *table, uint32_t count)
 	return !count;
 }
 
-/* Frees what `*entry` (a tree of that depth ≥ 1) maps of its blocks [from, to), and the tree's own block if
- * nothing is left. Recursion: at most three levels, since depth falls. */
-static void free_tree(struct truncation *truncation, uint32_t *entry, unsigned depth, uint64_t from,
+/* Frees what a tree of depth ≥ 1 maps of its blocks [from, to). true: nothing is left, and its own block can
+ * go. Recursion: at most three levels, since depth falls. */
+static bool free_tree(struct truncation *truncation, uint32_t block, unsigned depth, uint64_t from,
                       uint64_t to)
 {
 	struct filesystem *fs = truncation->fs;
 	uint64_t span = 1;
 	struct buffer *buffer;
 	uint32_t *table;
+	bool empty;
 	int error;
 
-	if (!*entry || truncation->error)
-		return;
-	error = blocks_are_data(fs, *entry, 1) ? buffer_get(&fs->cache, *entry, &buffer)
-	                                       : bad_pointer(fs, truncation->inode, *entry);
+	if (!block || truncation->error)
+		return false;
+	error = blocks_are_data(fs, block, 1) ? buffer_get(&fs->cache, block, &buffer)
+	                                      : bad_pointer(fs, truncation->inode, block);
 	if (error) {
 		truncation->error = error;
-		return;
+		return false;
 	}
 	for (unsigned i = 1; i < depth; i++)
 		span *= fs->pointers;
@@ -323,43 +334,41 @@ static void free_tree(struct truncation *truncation, uint32_t *entry, unsigned d
 	for (uint64_t i = from / span; i < fs->pointers && i * span < to && !truncation->error; i++) {
 		uint64_t start = i * span;
 
-		if (depth > 1) {
-			free_tree(truncation, &table[i], depth - 1, from > start ? from - start : 0,
-			          to - start);
-		} else if (table[i]) {
-			truncation_add(truncation, table[i], truncation->cached);
-			table[i] = 0;
+		if (depth == 1 ? table[i] != 0
+		               : free_tree(truncation, table[i], depth - 1, from > start ? from - start : 0,
+		                           to - start)) {
+			buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS);
+			entry_free(truncation, &table[i], depth > 1 || truncation->cached);
 		}
 	}
-	if (truncation->error || !is_empty(table, fs->pointers)) {
-		buffer_dirty(&fs->cache, buffer, BUFFER_POINTERS);
-		buffer_put(&fs->cache, buffer);
-		return;
-	}
+	empty = !truncation->error && is_empty(table, fs->pointers);
 	buffer_put(&fs->cache, buffer);
-	truncation_add(truncation, *entry, true);
-	*entry = 0;
+	return empty;
 }
 
 int map_free(struct filesystem *fs, struct inode *inode, uint64_t first, uint64_t end)
 {
 	struct truncation truncation = {.fs = fs, .inode = inode};
+	uint32_t *entries = inode->raw->block;
 	uint64_t start = EXT2_DIRECT, span = fs->pointers;
 
 	truncation.cached = (inode->raw->mode & 0xf000) != 0x8000;
 	for (uint64_t i = first; i < EXT2_DIRECT && i < end; i++) {
-		truncation_add(&truncation, inode->raw->block[i], truncation.cached);
-		inode->raw->block[i] = 0;
+		inode_dirty(fs, inode);
+		entry_free(&truncation, &entries[i], truncation.cached);
 	}
 	for (unsigned depth = 1; depth <= 3 && !truncation.error; depth++) {
-		if (first < start + span && start < end)
-			free_tree(&truncation, &inode->raw->block[EXT2_DIRECT + depth - 1], depth,
-			          first > start ? first - start : 0, end - start);
+		uint32_t *entry = &entries[EXT2_DIRECT + depth - 1];
+
+		if (first < start + span && start < end &&
+		    free_tree(&truncation, *entry, depth, first > start ? first - start : 0, end - start)) {
+			inode_dirty(fs, inode);
+			entry_free(&truncation, entry, true);
+		}
 		start += span;
 		span *= fs->pointers;
 	}
 	truncation_flush(&truncation);
 	inode->allocated = 0;
-	inode_dirty(fs, inode);
 	return truncation.error;
 }

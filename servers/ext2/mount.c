@@ -224,8 +224,9 @@ static void release_all(struct filesystem *fs)
 }
 
 /* From here on the disk says that it is in use; it is repaired enough first that nothing gets worse. */
-static int begin_writing(struct filesystem *fs, bool clean)
+static int begin_writing(struct filesystem *fs, bool recover)
 {
+	bool killed = !fs->cache.header->cut_off;
 	int error;
 
 	fs->super->state &= (uint16_t)~EXT2_STATE_CLEAN;
@@ -235,9 +236,11 @@ static int begin_writing(struct filesystem *fs, bool clean)
 	error = cache_commit(&fs->cache);
 	if (error)
 		return refuse(error, "the superblock cannot be written");
-	if (!clean) {
-		log_warning("was not unmounted cleanly: checking bitmaps and names");
-		error = disk_recover(fs);
+	if (recover) {
+		log_warning(
+		        killed ? "the predecessor was killed in the middle of a change: checking everything"
+		               : "was not unmounted cleanly: checking bitmaps and names");
+		error = disk_recover(fs, killed);
 		if (error)
 			return error;
 		count_free(fs);
@@ -273,8 +276,9 @@ static int load(struct filesystem *fs, const struct mount_options *options,
 	fs->cache.inode_size = fs->inode_size;
 	if (recover)
 		log_info("restarted: %u blocks of the predecessor recovered", cache_recover(&fs->cache));
-	fs->restored = recover && !fs->cache.header->changing;
+	fs->inherited = recover;
 	if (!recover) {
+		memset(fs->cache.header->changes, 0, sizeof(fs->cache.header->changes));
 		memset(fs->cache.header->opens, 0, sizeof(fs->cache.header->opens));
 		fs->cache.header->drop_count = 0;
 		fs->cache.header->opens_unknown = options->restarted;
@@ -290,7 +294,8 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 {
 	struct ext2_superblock super;
 	struct pool pools[POOLS_MAX];
-	bool clean;
+	struct cache_header *header;
+	bool clean, whole;
 	int error;
 
 	memcpy(pools, fs->pools, sizeof(pools));
@@ -315,15 +320,22 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	set_size_max(fs);
 	count_free(fs);
 	fs->generation = (uint32_t)environment_now().seconds ^ (uint32_t)environment_now().nanoseconds;
-	/* A predecessor that died between two requests has lost nothing: what it knew is in the pool. */
+	/* A predecessor that died between two requests has lost nothing: what it knew is in the pool. But of
+	 * links that it was to subtract it is not known whether the disk, or a block of it in the pool, has
+	 * them. */
 	clean = (fs->super->state & (EXT2_STATE_CLEAN | EXT2_STATE_ERRORS)) == EXT2_STATE_CLEAN;
-	fs->was_clean = clean || (fs->restored && fs->cache.header->was_clean);
-	fs->cache.header->was_clean = fs->was_clean;
-	fs->cache.header->changing = 0;
+	header = fs->cache.header;
+	whole = clean || (fs->inherited && !header->changing && !header->drop_count);
+	fs->was_clean = clean || (fs->inherited && header->was_clean);
+	header->was_clean = fs->was_clean;
+	if (!fs->inherited)
+		header->cut_off = !clean;
+	/* Whoever dies now leaves it to his successor to recover once more. */
+	header->changing = 1;
 	if (fs->super->state & EXT2_STATE_ERRORS)
 		log_warning("has errors: run e2fsck");
 	if (!fs->read_only)
-		error = begin_writing(fs, clean || fs->restored);
+		error = begin_writing(fs, !whole);
 	fs->mounted = !error;
 	if (!error)
 		error = opens_restore(fs);
@@ -340,6 +352,9 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 		release_all(fs);
 		return error;
 	}
+	header->was_clean = fs->was_clean;
+	header->cut_off = 0;
+	header->changing = 0;
 	log_info("mounted%s: %u blocks of %u bytes, %llu free, %u inodes, %llu free",
 	         fs->read_only ? " read-only" : "", fs->blocks_count, fs->block_size,
 	         (unsigned long long)fs->free_blocks, fs->inodes_count, (unsigned long long)fs->free_inodes);

@@ -92,6 +92,23 @@ int namespace_lookup(struct filesystem *fs, uint32_t number, struct name name, s
 	return 0;
 }
 
+void change_begin(struct change *change, enum change_state state, uint32_t source, uint32_t target)
+{
+	change->state = CHANGE_NONE;
+	atomic_signal_fence(memory_order_seq_cst);
+	change->source = source;
+	change->target = target;
+	atomic_signal_fence(memory_order_seq_cst);
+	change->state = state;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+void change_end(struct change *change)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	change->state = CHANGE_EXCHANGED;
+}
+
 /* ---- creation ---- */
 
 static int symlink_init(struct filesystem *fs, struct inode *inode, const char *target, unsigned length)
@@ -169,8 +186,25 @@ static int inode_create(struct filesystem *fs, struct inode *directory,
 	return error;
 }
 
+/* There is a file of that name: is it what a predecessor made for this very request? */
+static int created_before(struct filesystem *fs, uint32_t number, struct fs_attributes *attributes,
+                          const struct change *change)
+{
+	struct fs_attributes found;
+	struct inode *inode;
+
+	if (change->state != CHANGE_BEGUN || change->source != number || entry_inode_get(fs, number, &inode))
+		return EEXIST;
+	inode_attributes(fs, inode, &found);
+	inode_put(fs, inode);
+	if (found.mode != attributes->mode || found.uid != attributes->uid || found.gid != attributes->gid)
+		return EEXIST;
+	*attributes = found;
+	return 0;
+}
+
 static int create_in(struct filesystem *fs, struct inode *directory, struct name name, const char *target,
-                     unsigned target_length, struct fs_attributes *attributes)
+                     unsigned target_length, struct fs_attributes *attributes, struct change *change)
 {
 	struct directory_place place;
 	struct inode *inode;
@@ -180,12 +214,13 @@ static int create_in(struct filesystem *fs, struct inode *directory, struct name
 		return ENOENT;
 	error = directory_find(fs, directory, name.text, name.length, &place);
 	if (error != ENOENT)
-		return error ? error : EEXIST;
+		return error ? error : created_before(fs, place.inode, attributes, change);
 	error = creation_check(fs, directory, attributes->mode, target_length);
 	if (!error)
 		error = inode_create(fs, directory, attributes, target, target_length, &inode);
 	if (error)
 		return error;
+	change_begin(change, CHANGE_BEGUN, inode->number, 0);
 	error = directory_add(fs, directory, &place, name.text, name.length, inode->number, attributes->mode);
 	if (error) {
 		inode_unlinked(fs, inode);
@@ -202,7 +237,7 @@ static int create_in(struct filesystem *fs, struct inode *directory, struct name
 }
 
 int namespace_create(struct filesystem *fs, uint32_t number, struct name name, const char *target,
-                     unsigned target_length, struct fs_attributes *attributes)
+                     unsigned target_length, struct fs_attributes *attributes, struct change *change)
 {
 	struct inode *directory;
 	int error;
@@ -215,7 +250,7 @@ int namespace_create(struct filesystem *fs, uint32_t number, struct name name, c
 	error = directory_get_locked(fs, number, name, &directory);
 	if (error)
 		return error;
-	error = create_in(fs, directory, name, target, target_length, attributes);
+	error = create_in(fs, directory, name, target, target_length, attributes, change);
 	directory_put_locked(fs, directory);
 	return error;
 }
@@ -232,7 +267,8 @@ static void link_record(struct filesystem *fs, struct inode *directory, const st
 	buffer_put(&fs->cache, buffer);
 }
 
-static int link_in(struct filesystem *fs, struct inode *directory, struct name name, struct inode *file)
+static int link_in(struct filesystem *fs, struct inode *directory, struct name name, struct inode *file,
+                   struct change *change)
 {
 	struct directory_place place;
 	int error;
@@ -240,6 +276,8 @@ static int link_in(struct filesystem *fs, struct inode *directory, struct name n
 	if (!inode_links(directory))
 		return ENOENT;
 	error = directory_find(fs, directory, name.text, name.length, &place);
+	if (!error && change->state == CHANGE_BEGUN && place.inode == file->number)
+		return 0;
 	if (error != ENOENT)
 		return error ? error : EEXIST;
 	if (!inode_links(file))
@@ -247,6 +285,7 @@ static int link_in(struct filesystem *fs, struct inode *directory, struct name n
 	if (inode_links(file) >= EXT2_LINKS_MAX)
 		return EMLINK;
 	/* The count goes up first: if the disk is cut off in between, a link too many is harmless. */
+	change_begin(change, CHANGE_BEGUN, file->number, 0);
 	file->raw->links++;
 	inode_touch(fs, file, FS_SET_CTIME);
 	error = directory_add(fs, directory, &place, name.text, name.length, file->number, file->raw->mode);
@@ -260,7 +299,7 @@ static int link_in(struct filesystem *fs, struct inode *directory, struct name n
 }
 
 int namespace_link(struct filesystem *fs, uint32_t number, struct name name, uint32_t file,
-                   struct fs_attributes *out)
+                   struct fs_attributes *out, struct change *change)
 {
 	struct inode *directory, *inode;
 	int error = inode_get(fs, file, INODE_LIVE, &inode);
@@ -274,7 +313,7 @@ int namespace_link(struct filesystem *fs, uint32_t number, struct name name, uin
 	error = directory_get_locked(fs, number, name, &directory);
 	if (!error) {
 		fiber_rwlock_write(&inode->lock);
-		error = link_in(fs, directory, name, inode);
+		error = link_in(fs, directory, name, inode, change);
 		if (!error)
 			inode_attributes(fs, inode, out);
 		fiber_rwlock_unlock_write(&inode->lock);
@@ -286,12 +325,14 @@ int namespace_link(struct filesystem *fs, uint32_t number, struct name name, uin
 
 /* ---- removal ---- */
 
-/* Finds the entry and takes a locked reference to its file. */
+/* Finds the entry and takes a locked reference to its file. EALREADY: a predecessor has removed it. */
 static int entry_get_locked(struct filesystem *fs, struct inode *directory, struct name name,
-                            struct directory_place *place, struct inode **out)
+                            struct directory_place *place, struct inode **out, const struct change *change)
 {
 	int error = directory_find(fs, directory, name.text, name.length, place);
 
+	if (change->state == CHANGE_BEGUN && (error == ENOENT || place->inode != change->source))
+		return EALREADY;
 	if (!error && place->inode == directory->number)
 		error = filesystem_error(fs, "directory inode %u contains itself", directory->number);
 	if (!error)
@@ -335,7 +376,8 @@ static int unlinked_put(struct filesystem *fs, struct inode *inode, uint32_t lin
 	return error;
 }
 
-int namespace_unlink(struct filesystem *fs, uint32_t number, struct name name, struct fs_attributes *out)
+int namespace_unlink(struct filesystem *fs, uint32_t number, struct name name, struct fs_attributes *out,
+                     struct change *change)
 {
 	struct directory_place place;
 	struct inode *directory, *inode;
@@ -343,12 +385,19 @@ int namespace_unlink(struct filesystem *fs, uint32_t number, struct name name, s
 
 	if (error)
 		return error;
-	error = name_is_dot(name) ? EISDIR : entry_get_locked(fs, directory, name, &place, &inode);
+	error = name_is_dot(name) ? EISDIR : entry_get_locked(fs, directory, name, &place, &inode, change);
 	if (error) {
 		directory_put_locked(fs, directory);
-		return error;
+		if (error != EALREADY)
+			return error;
+		*out = (struct fs_attributes){0};
+		return 0;
 	}
-	error = inode_type(inode) == S_IFDIR ? EISDIR : entry_remove(fs, directory, &place, inode);
+	error = inode_type(inode) == S_IFDIR ? EISDIR : 0;
+	if (!error) {
+		change_begin(change, CHANGE_BEGUN, inode->number, 0);
+		error = entry_remove(fs, directory, &place, inode);
+	}
 	directory_put_locked(fs, directory);
 	if (error) {
 		fiber_rwlock_unlock_write(&inode->lock);
@@ -358,7 +407,7 @@ int namespace_unlink(struct filesystem *fs, uint32_t number, struct name name, s
 	return unlinked_put(fs, inode, 1, out);
 }
 
-int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name)
+int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name, struct change *change)
 {
 	struct directory_place place;
 	struct inode *directory, *inode;
@@ -366,16 +415,18 @@ int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name)
 
 	if (error)
 		return error;
-	error = !name_is_dot(name) ? entry_get_locked(fs, directory, name, &place, &inode)
+	error = !name_is_dot(name) ? entry_get_locked(fs, directory, name, &place, &inode, change)
 	        : name.length == 1 ? EINVAL
 	                           : ENOTEMPTY;
 	if (error) {
 		directory_put_locked(fs, directory);
-		return error;
+		return error == EALREADY ? 0 : error;
 	}
 	error = inode_type(inode) != S_IFDIR ? ENOTDIR : directory_is_empty(fs, inode);
-	if (!error)
+	if (!error) {
+		change_begin(change, CHANGE_BEGUN, inode->number, 0);
 		error = inode_dies(fs, inode, directory->number);
+	}
 	if (!error)
 		error = directory_remove(fs, directory, &place);
 	if (!error) {

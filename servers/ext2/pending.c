@@ -154,6 +154,15 @@ int inode_gone(struct filesystem *fs, struct inode *inode)
 	return links_subtract(fs, inode, inode->raw->links);
 }
 
+void drop_record_add(struct filesystem *fs, struct drop_record record)
+{
+	struct cache_header *header = fs->cache.header;
+
+	header->drops[header->drop_count] = record;
+	atomic_signal_fence(memory_order_seq_cst);
+	header->drop_count++;
+}
+
 int inode_dropped(struct filesystem *fs, struct inode *inode, uint32_t links)
 {
 	struct cache_header *header = fs->cache.header;
@@ -167,8 +176,7 @@ int inode_dropped(struct filesystem *fs, struct inode *inode, uint32_t links)
 	}
 	if (header->drop_count == DROP_RECORDS)
 		return links_subtract(fs, inode, links);
-	header->drops[header->drop_count++] =
-	        (struct drop_record){inode->number, links, fs->cache.commits + 1};
+	drop_record_add(fs, (struct drop_record){inode->number, links, fs->cache.commits + 1});
 	return 0;
 }
 

@@ -4,6 +4,9 @@
  * that" means something, and the directories are locked ancestor first. Sequence of changes: the new name,
  * then the old one, then the "..", and the disk sees them in this order: whatever is cut off in between, the
  * file keeps a name. (A directory that moves to another block may be seen there twice: e2fsck asks.)
+ *
+ * A successor finds names and counts of links as recover_names.c leaves them. When it is asked the same
+ * again, it removes the old one of two names, and does not undo an exchange.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +25,7 @@ struct rename {
 	/* Across directories: the child of one on the way to the other (0: not below it), neither of which
 	 * may be moved into itself. */
 	uint32_t new_below_old, old_below_new;
+	struct change *change;
 };
 
 /* *child: the directory right below `ancestor` on the way from `number` up to it; 0 if `number` is not below
@@ -99,6 +103,13 @@ static bool is_directory(const struct inode *inode)
 	return inode_type(inode) == S_IFDIR;
 }
 
+/* Both names lead to it, since a predecessor has given it the new one. */
+static bool is_half_moved(const struct rename *r)
+{
+	return r->change->state == CHANGE_BEGUN && r->change->source == r->old_place.inode &&
+	       r->change->source == r->new_place.inode;
+}
+
 static int find_both(struct rename *r)
 {
 	int error;
@@ -106,12 +117,14 @@ static int find_both(struct rename *r)
 	if (!inode_links(r->old_directory) || !inode_links(r->new_directory))
 		return ENOENT;
 	error = directory_find(r->fs, r->old_directory, r->old_name.text, r->old_name.length, &r->old_place);
+	if (r->change->state == CHANGE_BEGUN && (error == ENOENT || r->old_place.inode != r->change->source))
+		return EALREADY;
 	if (error)
 		return error;
 	error = directory_find(r->fs, r->new_directory, r->new_name.text, r->new_name.length, &r->new_place);
 	if (error && (error != ENOENT || r->flags & FS_RENAME_EXCHANGE))
 		return error;
-	if (!error && r->flags & FS_RENAME_NOREPLACE)
+	if (!error && r->flags & FS_RENAME_NOREPLACE && !is_half_moved(r))
 		return EEXIST;
 	/* Before any lock on them is taken: moving into itself, or over an ancestor of where it comes from.
 	 */
@@ -193,6 +206,17 @@ static int order_blocks(struct rename *r)
 	return error;
 }
 
+bool is_exchanged(const struct filesystem *fs, uint32_t number)
+{
+	const struct change *changes = fs->cache.header->changes;
+
+	for (unsigned i = 0; i < CHANGES_MAX; i++)
+		if (changes[i].state == CHANGE_EXCHANGES &&
+		    (changes[i].source == number || changes[i].target == number))
+			return true;
+	return false;
+}
+
 static int new_name_put(struct rename *r)
 {
 	struct inode *source = r->source;
@@ -243,6 +267,7 @@ static int rename_replace(struct rename *r)
 		error = inode_dies(fs, r->target, r->new_directory->number);
 	if (error)
 		return error;
+	change_begin(r->change, CHANGE_BEGUN, r->source->number, 0);
 	r->source->raw->links = (uint16_t)(r->source->raw->links + twice);
 	r->source->drops += twice;
 	inode_dirty(fs, r->source);
@@ -264,6 +289,72 @@ static int rename_replace(struct rename *r)
 	return error ? error : drop_error;
 }
 
+/* Where `..` leads, for a directory whose directories' counts are right already. */
+static int parent_settle(struct rename *r, struct inode *moved, const struct inode *to)
+{
+	uint32_t parent;
+	int error;
+
+	if (!is_directory(moved))
+		return 0;
+	error = directory_parent(r->fs, moved, &parent);
+	return error || parent == to->number ? error : directory_set_parent(r->fs, moved, to->number);
+}
+
+/* A predecessor had given it its new name; counts of links know of both. */
+static int rename_finish(struct rename *r)
+{
+	int error = old_name_remove(r);
+
+	if (error)
+		return error;
+	if (is_directory(r->source)) {
+		links_add(r->fs, r->old_directory, -1);
+		error = parent_settle(r, r->source, r->new_directory);
+	} else {
+		error = inode_drop(r->fs, r->source, 1);
+	}
+	return error;
+}
+
+/* A predecessor had put the source in the target's place, which has no name since. */
+static int exchange_finish(struct rename *r)
+{
+	struct filesystem *fs = r->fs;
+	struct inode *target;
+	int error = entry_inode_get(fs, r->change->target, &target);
+
+	if (error)
+		return error;
+	error = directory_replace(fs, r->old_directory, &r->old_place, target->number, target->raw->mode);
+	if (!error) {
+		links_add(fs, r->old_directory, is_directory(target) - is_directory(r->source));
+		error = parent_settle(r, r->source, r->new_directory);
+	}
+	if (!error)
+		error = parent_settle(r, target, r->old_directory);
+	change_end(r->change);
+	inode_put(fs, target);
+	return error;
+}
+
+/* Both names lead to the same file: POSIX says that nothing happens, if it was so before. */
+static int rename_same(struct rename *r)
+{
+	if (is_half_moved(r))
+		return rename_finish(r);
+	return r->change->state == CHANGE_EXCHANGES && r->change->source == r->source->number
+	               ? exchange_finish(r)
+	               : 0;
+}
+
+/* Has a predecessor done it? */
+static bool is_exchanged_already(const struct rename *r)
+{
+	return r->change->state >= CHANGE_EXCHANGES && r->change->source == r->target->number &&
+	       r->change->target == r->source->number;
+}
+
 static int rename_exchange(struct rename *r)
 {
 	struct filesystem *fs = r->fs;
@@ -275,6 +366,14 @@ static int rename_exchange(struct rename *r)
 	               (is_directory(r->target) && !is_directory(r->source) &&
 	                r->old_directory->raw->links >= EXT2_LINKS_MAX)))
 		return EMLINK;
+	if (is_exchanged_already(r)) {
+		error = parent_settle(r, r->target, r->new_directory);
+		if (!error)
+			error = parent_settle(r, r->source, r->old_directory);
+		change_end(r->change);
+		return error;
+	}
+	change_begin(r->change, CHANGE_EXCHANGES, r->source->number, r->target->number);
 	error = directory_replace(fs, r->new_directory, &r->new_place, r->source->number,
 	                          r->source->raw->mode);
 	if (!error)
@@ -286,6 +385,7 @@ static int rename_exchange(struct rename *r)
 		error = move_parent(r, r->target, r->new_directory, r->old_directory);
 	inode_touch(fs, r->source, FS_SET_CTIME);
 	inode_touch(fs, r->target, FS_SET_CTIME);
+	change_end(r->change);
 	return error;
 }
 
@@ -294,14 +394,14 @@ static int rename_locked(struct rename *r)
 	int error = find_both(r);
 
 	if (error)
-		return error;
+		return error == EALREADY ? 0 : error;
 	lock_files(r);
 	/* A name in a new directory comes to the disk after all others have gone from there. */
 	if (r->old_directory != r->new_directory && inode_is_new(r->fs, r->new_directory) &&
 	    !inode_is_new(r->fs, r->source))
 		error = cache_commit(&r->fs->cache);
 	if (r->target == r->source)
-		error = 0; /* two names of one file: POSIX says nothing happens */
+		error = rename_same(r);
 	else if (!error)
 		error = r->flags & FS_RENAME_EXCHANGE ? rename_exchange(r) : rename_replace(r);
 	if (r->target && r->target != r->source)
@@ -314,9 +414,10 @@ static int rename_locked(struct rename *r)
 }
 
 int namespace_rename(struct filesystem *fs, uint32_t old_directory, struct name old_name,
-                     uint32_t new_directory, struct name new_name, unsigned flags)
+                     uint32_t new_directory, struct name new_name, unsigned flags, struct change *change)
 {
-	struct rename r = {.fs = fs, .old_name = old_name, .new_name = new_name, .flags = flags};
+	struct rename r = {
+	        .fs = fs, .old_name = old_name, .new_name = new_name, .flags = flags, .change = change};
 	int error = filesystem_writable(fs);
 
 	if (!error)

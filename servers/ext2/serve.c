@@ -16,7 +16,9 @@
 struct job {
 	struct filesystem *fs;
 	struct fs_request *slot;
+	uint32_t number;
 	bool repeated;
+	struct change *change;
 	union {
 		struct fs_request request; /* fixed part and as much of data as the operation uses */
 		uint8_t bytes[sizeof(struct fs_request)];
@@ -151,61 +153,40 @@ static int serve_readdir(struct job *job)
 	return error;
 }
 
-/* Is the existing file what a predecessor made for this very request? The client's times are exact enough to
- * tell. */
-static int created_before(struct job *job, struct name name, const struct fs_attributes *wanted)
-{
-	struct fs_attributes found;
-	int error = namespace_lookup(job->fs, number_of(job->request.inode), name, &found);
-
-	if (error || found.mode != wanted->mode || found.uid != wanted->uid || found.gid != wanted->gid ||
-	    found.ctime.seconds != wanted->ctime.seconds)
-		return EEXIST;
-	job->request.attributes = found;
-	return 0;
-}
-
 static int serve_create(struct job *job)
 {
-	struct fs_attributes *attributes = &job->request.attributes, wanted = *attributes;
+	struct fs_attributes *attributes = &job->request.attributes;
 	struct name name;
 	int error = fetch_names(job, &name, NULL);
 
 	if (!error && S_ISLNK(attributes->mode))
 		error = EINVAL;
-	if (!error)
-		error = namespace_create(job->fs, number_of(job->request.inode), name, NULL, 0, attributes);
-	return error == EEXIST && job->repeated ? created_before(job, name, &wanted) : error;
+	return error ? error
+	             : namespace_create(job->fs, number_of(job->request.inode), name, NULL, 0, attributes,
+	                                job->change);
 }
 
 static int serve_symlink(struct job *job)
 {
-	struct fs_attributes *attributes = &job->request.attributes, wanted;
+	struct fs_attributes *attributes = &job->request.attributes;
 	struct name name, target;
 	int error = fetch_names(job, &name, &target);
 
 	attributes->mode = S_IFLNK | 0777;
-	wanted = *attributes;
-	if (!error)
-		error = namespace_create(job->fs, number_of(job->request.inode), name, target.text,
-		                         target.length, attributes);
-	return error == EEXIST && job->repeated ? created_before(job, name, &wanted) : error;
+	return error ? error
+	             : namespace_create(job->fs, number_of(job->request.inode), name, target.text,
+	                                target.length, attributes, job->change);
 }
 
 static int serve_link(struct job *job)
 {
 	struct fs_request *request = &job->request;
-	uint32_t file = number_of(request->other_inode);
 	struct name name;
 	int error = fetch_names(job, &name, NULL);
 
-	if (!error)
-		error = namespace_link(job->fs, number_of(request->inode), name, file, &request->attributes);
-	if (error == EEXIST && job->repeated &&
-	    !namespace_lookup(job->fs, number_of(request->inode), name, &request->attributes) &&
-	    request->attributes.inode == file)
-		error = 0;
-	return error;
+	return error ? error
+	             : namespace_link(job->fs, number_of(request->inode), name,
+	                              number_of(request->other_inode), &request->attributes, job->change);
 }
 
 static int serve_unlink(struct job *job)
@@ -213,14 +194,9 @@ static int serve_unlink(struct job *job)
 	struct name name;
 	int error = fetch_names(job, &name, NULL);
 
-	if (!error)
-		error = namespace_unlink(job->fs, number_of(job->request.inode), name,
-		                         &job->request.attributes);
-	if (error == ENOENT && job->repeated) {
-		memset(&job->request.attributes, 0, sizeof(job->request.attributes));
-		error = 0;
-	}
-	return error;
+	return error ? error
+	             : namespace_unlink(job->fs, number_of(job->request.inode), name,
+	                                &job->request.attributes, job->change);
 }
 
 static int serve_rmdir(struct job *job)
@@ -228,27 +204,19 @@ static int serve_rmdir(struct job *job)
 	struct name name;
 	int error = fetch_names(job, &name, NULL);
 
-	if (!error)
-		error = namespace_rmdir(job->fs, number_of(job->request.inode), name);
-	return error == ENOENT && job->repeated ? 0 : error;
+	return error ? error : namespace_rmdir(job->fs, number_of(job->request.inode), name, job->change);
 }
 
 static int serve_rename(struct job *job)
 {
 	struct fs_request *request = &job->request;
 	struct name old_name, new_name;
-	struct fs_attributes there;
 	int error = fetch_names(job, &old_name, &new_name);
 
-	if (!error)
-		error = namespace_rename(job->fs, number_of(request->inode), old_name,
-		                         number_of(request->other_inode), new_name, request->flags);
-	/* Repeated: the old name is gone and the new one is there. (An exchange cannot be told from one not
-	 * done, and is done again.) */
-	if (error == ENOENT && job->repeated &&
-	    !namespace_lookup(job->fs, number_of(request->other_inode), new_name, &there))
-		error = 0;
-	return error;
+	return error ? error
+	             : namespace_rename(job->fs, number_of(request->inode), old_name,
+	                                number_of(request->other_inode), new_name, request->flags,
+	                                job->change);
 }
 
 static int serve_readlink(struct job *job)
@@ -453,6 +421,9 @@ static int job_run(struct job *job)
 		       : job->fs->mount_error                          ? job->fs->mount_error
 		                                                       : EIO;
 	job->request.length = 0;
+	job->change = &job->fs->cache.header->changes[job->number % CHANGES_MAX];
+	if (!job->repeated)
+		filesystem_answered(job->fs, job->number);
 	*changing += operations[operation].changes;
 	error = operations[operation].serve(job);
 	*changing -= operations[operation].changes;
@@ -460,12 +431,18 @@ static int job_run(struct job *job)
 	return error;
 }
 
-void filesystem_serve(struct filesystem *fs, struct fs_request *slot, bool repeated)
+void filesystem_answered(struct filesystem *fs, uint32_t number)
+{
+	fs->cache.header->changes[number % CHANGES_MAX].state = CHANGE_NONE;
+}
+
+void filesystem_serve(struct filesystem *fs, struct fs_request *slot, uint32_t number, bool repeated)
 {
 	struct job job;
 
 	job.fs = fs;
 	job.slot = slot;
+	job.number = number;
 	job.repeated = repeated;
 	memcpy(&job.request, slot, FIXED_SIZE);
 	job.request.error = (uint32_t)job_run(&job);

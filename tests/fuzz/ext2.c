@@ -203,7 +203,7 @@ static void client_fiber(void *argument)
 		index++;
 	for (steps[index] = 1 + draw(STEPS_MAX); steps[index] > 1; steps[index]--) {
 		fill_request(&slots[index]);
-		filesystem_serve(&machine->fs, &slots[index], !draw(16));
+		filesystem_serve(&machine->fs, &slots[index], index, !draw(16));
 		operations++;
 		/* A client that writes into what is not its own any more. */
 		if (!draw(4))

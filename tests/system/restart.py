@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Components that are killed while programs use them: nothing stops, nothing gets lost."""
 
+import hashlib
 import os
 import re
 
@@ -154,6 +155,20 @@ def test_file_system_while_files_are_replaced():
               "[ $i -gt 20 ] && rm -r n$((i - 20)); done; ls lost+found; rm -r n*; cat R")
     equal(under_fire("ext2.1", script, pause="sleep 0.1", disk=[disk], timeout=360), b"150\n")
     fsck(disk)
+
+
+@seconds(400)
+def test_file_system_while_names_change():
+    """Killed in the middle of any change of names, ext2 brings it to an end: each name is where it was put, and no e2fsck is needed."""
+    disk = make_disk("disk.img", "24M")
+    script = ("cd /mnt; for i in $(seq 80); do mkdir a$i a$i/b a$i/b/e; echo $i >a$i/f; ln a$i/f a$i/g; ln -s f a$i/s; mv a$i/f a$i/b/h; mv a$i/b c$i; "
+              "echo $i >a$i/y; rm a$i/s a$i/g; mv a$i/y c$i/h; rmdir a$i || echo a$i is not empty; done; find . ! -path '*lost*' | sort | md5sum; cat c*/h | md5sum; stat -c %h c*/h c* | md5sum; rm -r c*; ls")
+    output = under_fire("ext2.1", script, pause="usleep 30000", disk=[disk], timeout=360)
+    fsck(disk)
+    names = sorted([".", *(name for i in range(1, 81) for name in (f"./c{i}", f"./c{i}/e", f"./c{i}/h"))])
+    order = sorted(range(1, 81), key=lambda i: f"c{i}/h")
+    texts = ["".join(f"{name}\n" for name in names), "".join(f"{i}\n" for i in order), "1\n" * 80 + "3\n" * 80]
+    equal(output.decode().split(), [word for text in texts for word in (hashlib.md5(text.encode()).hexdigest(), "-")] + ["lost+found"])
 
 
 @full

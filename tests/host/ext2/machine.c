@@ -195,6 +195,61 @@ static void transfer(struct machine *machine, struct block_request *request)
 	}
 }
 
+/* ---- a file system that is killed ---- */
+
+static struct machine *victim;
+static uint64_t blocks_left;
+
+/* The driver lives on: what was submitted is written. */
+static void submitted_write(struct machine *machine, const struct block_request *request)
+{
+	uint64_t position = request->sector * BLOCK_SECTOR;
+
+	for (uint32_t i = 0; i < request->segment_count; i++) {
+		memcpy(machine->left_disk + position, segment_address(machine, &request->segments[i]),
+		       request->segments[i].length);
+		position += request->segments[i].length;
+	}
+}
+
+static void die(struct machine *machine)
+{
+	machine->left_pool0 = malloc(machine->pool0_size);
+	memcpy(machine->left_pool0, machine->pool0, machine->pool0_size);
+	machine->left_disk = malloc(machine->size);
+	memcpy(machine->left_disk, machine->disk, machine->size);
+	for (uint32_t i = 0; i < MACHINE_SLOTS; i++)
+		if (machine->submitted[i] && machine->slots[i].operation == BLOCK_WRITE)
+			submitted_write(machine, &machine->slots[i]);
+	victim = NULL;
+}
+
+void machine_lives(void)
+{
+	if (victim && fiber_current() && !--blocks_left)
+		die(victim);
+}
+
+void machine_kill_in(struct machine *machine, uint64_t blocks)
+{
+	victim = machine;
+	blocks_left = blocks;
+}
+
+static void take_over(struct machine *machine)
+{
+	memcpy(machine->pool0, machine->left_pool0, machine->pool0_size);
+	memcpy(machine->disk, machine->left_disk, machine->size);
+	free(machine->left_pool0);
+	free(machine->left_disk);
+	machine->left_pool0 = machine->left_disk = NULL;
+}
+
+void machine_revived(struct machine *machine)
+{
+	wait_queue_wake_all(&machine->bereft, 0);
+}
+
 static bool fails(struct machine *machine, uint32_t one_in)
 {
 	return one_in && !random_below(&machine->random, one_in);
@@ -302,6 +357,8 @@ void machine_free(struct machine *machine)
 	free(machine->stable);
 	free(machine->cut);
 	free(machine->cached);
+	free(machine->left_pool0);
+	free(machine->left_disk);
 	free(machine->pool0);
 	free(machine->pool1);
 }
@@ -438,10 +495,16 @@ static void filesystem_discard(struct filesystem *fs)
 int machine_mount(struct machine *machine, bool restarted)
 {
 	struct mounting mounting = {machine, restarted, 0};
+	unsigned waiting = fibers_total - fiber_pool_free();
 
-	filesystem_discard(&machine->fs);
-	if (!machine_run(machine, mount_fiber, &mounting))
-		fatal("mount hangs");
+	do {
+		filesystem_discard(&machine->fs);
+		if (machine->left_pool0)
+			take_over(machine);
+		machine_run(machine, mount_fiber, &mounting);
+		if (fibers_total - fiber_pool_free() != waiting)
+			fatal("mount hangs");
+	} while (machine->left_pool0);
 	if (mounting.error)
 		filesystem_discard(&machine->fs);
 	return mounting.error;
@@ -459,6 +522,22 @@ int machine_unmount(struct machine *machine)
 
 int machine_call(struct machine *machine, struct fs_request *request)
 {
-	filesystem_serve(&machine->fs, request, false);
+	struct fs_request asked = *request;
+	uint32_t number = (uint32_t)__builtin_ctzl(~machine->calls);
+	bool repeated = false;
+
+	machine->calls |= 1ull << number;
+	while (machine->left_pool0)
+		wait_queue_wait(&machine->bereft);
+	for (;;) {
+		filesystem_serve(&machine->fs, request, number, repeated);
+		if (!machine->left_pool0)
+			break;
+		*request = asked;
+		wait_queue_wait(&machine->bereft);
+		repeated = true;
+	}
+	filesystem_answered(&machine->fs, number);
+	machine->calls &= ~(1ull << number);
 	return (int)request->error;
 }

@@ -42,6 +42,11 @@ struct machine {
 	                                        whose cache a test reads as the log of all writes */
 	uint64_t cut_in;                     /* completions until the power is cut; 0: it stays */
 	uint8_t *cut;                        /* the disk as it was then; NULL: not yet */
+	/* A file system that is killed: what it left in memory and on the disk (NULL: it lives), and the
+	 * clients that wait for its successor. */
+	uint8_t *left_pool0, *left_disk;
+	struct wait_queue bereft;
+	uint64_t calls; /* slots of requests under way */
 	struct filesystem fs;
 };
 
@@ -79,6 +84,12 @@ int machine_fsck(struct machine *machine, const char *options, int most);
 void machine_cache_writes(struct machine *machine, uint64_t cut_in);
 /* The power is back: the disk is what the cut left, and takes all writes for good. */
 void machine_power_on(struct machine *machine);
+/* It dies after so many more basic blocks of its code, counted also while it mounts. What runs on after that is
+ * not real: when all fibers wait, the successor mounts (machine_mount) what was there at the moment of its death. */
+void machine_kill_in(struct machine *machine, uint64_t blocks);
+void machine_lives(void); /* each of them */
+/* The clients go on with it; what they had asked is asked again. */
+void machine_revived(struct machine *machine);
 /* One request, on the current fiber. Returns its error. */
 int machine_call(struct machine *machine, struct fs_request *request);
 extern const char *work_folder; /* for image files */

@@ -14,8 +14,9 @@
 #include "model.h"
 #include "states.h"
 
-#define POOL_SIZE (1024 * 1024)
-#define CLIENTS   4
+#define POOL_SIZE   (1024 * 1024)
+#define CLIENTS     4
+#define KILL_BLOCKS 100000 /* basic blocks of the file system until it is killed, at most */
 
 static unsigned effort = 1;
 static char content_folder[256];
@@ -791,6 +792,49 @@ static void test_restart(unsigned shape, uint64_t seed)
 	machine_free(&machine);
 }
 
+/* The compiler calls it in each basic block of the file system (test.mk). */
+void __sanitizer_cov_trace_pc(void);
+void __sanitizer_cov_trace_pc(void)
+{
+	machine_lives();
+}
+
+/* It is killed at any moment, also while it takes over from one that was. Whatever was under way is asked
+ * again; then all is as if nothing had been. */
+static void test_killed(unsigned shape, uint64_t seed)
+{
+	static struct group_run run;
+	struct machine machine;
+	uint64_t random = seed * 0x9e3779b97f4a7c15ull + 1;
+	unsigned failed = checks_failed;
+
+	CHECK(machine_make(&machine, shapes[shape], NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	models_init(&run, &machine, seed, 40);
+	for (unsigned i = 0; i < 5; i++) {
+		for (unsigned client = 0; client < CLIENTS; client++)
+			fiber_start(model_fiber, &run.models[client]);
+		do {
+			machine_kill_in(&machine, 1 + random_below(&random, KILL_BLOCKS));
+			if (machine.left_pool0) {
+				CHECK(machine_mount(&machine, true) == 0);
+				machine_revived(&machine);
+			}
+		} while (!machine_drain(&machine));
+		machine_kill_in(NULL, 0);
+		models_run(&run, model_verify_fiber);
+		CHECK(orphans_count(&machine.fs) == unlinked_count(&run));
+	}
+	CHECK(!machine.fs.failed);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	if (checks_failed != failed)
+		printf("killed: shape %u, seed %lu\n", shape, seed);
+	forget_unlinked(&run);
+	models_free(&run);
+	machine_free(&machine);
+}
+
 /* ---- blocks that nobody has: a disk that was not unmounted gets them back ---- */
 
 static void test_leaked_blocks(unsigned shape)
@@ -1002,12 +1046,14 @@ static void hang(int signal_number)
 	abort();
 }
 
-/* Of power cuts, or of the states of commits. */
-static void test_seeds(uint64_t from, uint64_t to, bool states)
+/* Of power cuts, the states of commits, or kills. */
+static void test_seeds(uint64_t from, uint64_t to, const char *what)
 {
 	for (uint64_t seed = from; seed < to; seed++) {
-		if (states)
+		if (!strcmp(what, "states"))
 			test_commit_states(seed, STATES_RANDOM);
+		else if (!strcmp(what, "kills"))
+			test_killed((unsigned)(seed % SHAPES), seed);
 		else
 			test_power_cut(seed);
 	}
@@ -1029,7 +1075,7 @@ int main(int argc, char **argv)
 	make_content();
 	if (argc > 2) {
 		alarm(0);
-		test_seeds((uint64_t)atoi(argv[1]), (uint64_t)atoi(argv[2]), argc > 3);
+		test_seeds((uint64_t)atoi(argv[1]), (uint64_t)atoi(argv[2]), argc > 3 ? argv[3] : "cuts");
 		shell("rm -rf %s", work_folder);
 		return checks_report();
 	}
@@ -1063,6 +1109,8 @@ int main(int argc, char **argv)
 	test_commit_states(193, STATES_RANDOM);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
 		test_restart((unsigned)(seed % 2), seed);
+	for (uint64_t seed = 1; seed <= 6 * effort; seed++)
+		test_killed((unsigned)(seed % SHAPES), seed);
 	for (unsigned shape = 0; shape < SHAPES; shape++) {
 		test_leaked_blocks(shape);
 		test_parked_names(shape);
