@@ -808,14 +808,17 @@ static void test_killed(unsigned shape, uint64_t seed)
 	uint64_t random = seed * 0x9e3779b97f4a7c15ull + 1;
 	unsigned failed = checks_failed;
 
-	CHECK(machine_make(&machine, shapes[shape], NULL, "16M", POOL_SIZE));
+	/* The smaller the pool, the more is forgotten and read again. */
+	CHECK(machine_make(&machine, shapes[shape], NULL, seed % 5 ? "16M" : "4M",
+	                   seed % 2 ? POOL_SIZE : 600 * 1024));
 	CHECK(machine_mount(&machine, false) == 0);
 	models_init(&run, &machine, seed, 40);
 	for (unsigned i = 0; i < 5; i++) {
 		for (unsigned client = 0; client < CLIENTS; client++)
 			fiber_start(model_fiber, &run.models[client]);
 		do {
-			machine_kill_in(&machine, 1 + random_below(&random, KILL_BLOCKS));
+			machine_kill_in(&machine,
+			                1 + random_below(&random, KILL_BLOCKS >> random_below(&random, 4)));
 			if (machine.left_pool0) {
 				CHECK(machine_mount(&machine, true) == 0);
 				machine_revived(&machine);
