@@ -801,6 +801,20 @@ void __sanitizer_cov_trace_pc(void)
 
 /* It is killed at any moment, also while it takes over from one that was. Whatever was under way is asked
  * again; then all is as if nothing had been. */
+static void run_killed(struct group_run *run, struct machine *machine, uint64_t *random)
+{
+	for (unsigned client = 0; client < CLIENTS; client++)
+		fiber_start(model_fiber, &run->models[client]);
+	do {
+		machine_kill_in(machine, 1 + random_below(random, KILL_BLOCKS >> random_below(random, 4)));
+		if (machine->left_pool0) {
+			CHECK(machine_mount(machine, true) == 0);
+			machine_revived(machine);
+		}
+	} while (!machine_drain(machine));
+	machine_kill_in(NULL, 0);
+}
+
 static void test_killed(unsigned shape, uint64_t seed)
 {
 	static struct group_run run;
@@ -814,17 +828,7 @@ static void test_killed(unsigned shape, uint64_t seed)
 	CHECK(machine_mount(&machine, false) == 0);
 	models_init(&run, &machine, seed, 40);
 	for (unsigned i = 0; i < 5; i++) {
-		for (unsigned client = 0; client < CLIENTS; client++)
-			fiber_start(model_fiber, &run.models[client]);
-		do {
-			machine_kill_in(&machine,
-			                1 + random_below(&random, KILL_BLOCKS >> random_below(&random, 4)));
-			if (machine.left_pool0) {
-				CHECK(machine_mount(&machine, true) == 0);
-				machine_revived(&machine);
-			}
-		} while (!machine_drain(&machine));
-		machine_kill_in(NULL, 0);
+		run_killed(&run, &machine, &random);
 		models_run(&run, model_verify_fiber);
 		CHECK(orphans_count(&machine.fs) == unlinked_count(&run));
 	}
@@ -833,6 +837,35 @@ static void test_killed(unsigned shape, uint64_t seed)
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	if (checks_failed != failed)
 		printf("killed: shape %u, seed %lu\n", shape, seed);
+	forget_unlinked(&run);
+	models_free(&run);
+	machine_free(&machine);
+}
+
+/* A directory is broken: what it held has no name that can be read, and is not taken for what was removed. */
+static void test_killed_on_broken_disk(uint64_t seed)
+{
+	static struct group_run run;
+	struct machine machine;
+	uint64_t random = seed;
+
+	CHECK(machine_make(&machine, shapes[0], content_folder, "16M", POOL_SIZE));
+	machine_free(&machine);
+	CHECK(shell("cd %s && debugfs -R 'stat sub/sparse' image 2>/dev/null | sed -n 's/^Inode: "
+	            "\\([0-9]*\\).*/\\1/p' >number && "
+	            "printf '\\0\\0' | dd of=image bs=1 conv=notrunc status=none "
+	            "seek=$(($(debugfs -R 'blocks sub' image 2>/dev/null | cut -d' ' -f1) * 1024 + 28))",
+	            work_folder) == 0);
+	CHECK(machine_load(&machine, machine_image(), POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	models_init(&run, &machine, seed, 100);
+	run_killed(&run, &machine, &random);
+	CHECK(!machine.fs.was_clean);
+	CHECK(machine_unmount(&machine) == 0);
+	machine_save(&machine, machine_image());
+	CHECK(shell("cd %s && debugfs -R \"stat <$(cat number)>\" image 2>/dev/null | grep -q 'Links: 1'",
+	            work_folder) == 0);
+	CHECK(machine_fsck(&machine, "-fy", 3) <= 3);
 	forget_unlinked(&run);
 	models_free(&run);
 	machine_free(&machine);
@@ -1114,6 +1147,8 @@ int main(int argc, char **argv)
 		test_restart((unsigned)(seed % 2), seed);
 	for (uint64_t seed = 1; seed <= 6 * effort; seed++)
 		test_killed((unsigned)(seed % SHAPES), seed);
+	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
+		test_killed_on_broken_disk(seed);
 	for (unsigned shape = 0; shape < SHAPES; shape++) {
 		test_leaked_blocks(shape);
 		test_parked_names(shape);
