@@ -3,11 +3,12 @@
 
 import difflib
 import os
+import random
 import resource
 import shutil
 
 import fetch
-from support import (GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, run,
+from support import (GUEST, SEED, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, run,
                      seconds, shell, write_file)
 
 # Programs that say by themselves whether what they saw is right (tests/programs).
@@ -116,25 +117,31 @@ def test_hammer():
     same("hammer")
 
 
-def others(variant):
-    """Programs that came later than this list."""
-    listed = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices", "watches", "rights", "holes", "spread", "running", "mounted"}
+# Those that have tests of their own here.
+LISTED = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv", "special", "local", "calls", "splices", "watches", "rights", "holes", "spread", "running", "mounted"}
+
+
+def others():
+    """Programs that came later than this list, with their builds."""
+    programs = {}
     for name in CHECKED:
-        program, _, kind = name.partition("-")
-        if program not in listed and kind == variant:
-            same(name)
+        programs.setdefault(name.partition("-")[0], []).append(name)
+    return [builds for program, builds in programs.items() if program not in LISTED]
 
 
 def test_others():
-    others("")
+    """Each in one of its builds."""
+    generator = random.Random(SEED)
+    for builds in others():
+        same(generator.choice(builds))
 
 
-def test_others_with_glibc():
-    others("glibc")
-
-
-def test_others_static_pie():
-    others("pie")
+@full
+@seconds(600)
+def test_others_in_all_builds():
+    for builds in others():
+        for name in builds:
+            same(name)
 
 
 def test_clocks():
