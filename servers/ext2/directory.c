@@ -423,6 +423,14 @@ int directory_set_parent(struct filesystem *fs, struct inode *directory, uint32_
 	return directory_replace(fs, directory, &place, parent, S_IFDIR);
 }
 
+int directory_correct_parent(struct filesystem *fs, struct inode *directory, uint32_t parent)
+{
+	uint32_t found;
+	int error = directory_parent(fs, directory, &found);
+
+	return error || found == parent ? error : directory_set_parent(fs, directory, parent);
+}
+
 /* ---- reading for the client ---- */
 
 /* false: no room for this entry */

@@ -308,6 +308,8 @@ int directory_is_empty(struct filesystem *fs, struct inode *directory); /* 0 or 
 int directory_init(struct filesystem *fs, struct inode *directory, uint32_t parent);
 int directory_parent(struct filesystem *fs, struct inode *directory, uint32_t *parent);
 int directory_set_parent(struct filesystem *fs, struct inode *directory, uint32_t parent);
+int directory_correct_parent(struct filesystem *fs, struct inode *directory,
+                             uint32_t parent); /* sets it if it is another one */
 int directory_read(struct filesystem *fs, struct inode *directory, uint64_t offset, uint8_t *out,
                    uint32_t capacity, uint32_t *length, uint64_t *next);
 

@@ -167,15 +167,12 @@ static int parked_check(struct filesystem *fs, struct recovery *recovery, uint32
 static int parent_settle(struct filesystem *fs, uint32_t number, uint32_t directory)
 {
 	struct inode *inode;
-	uint32_t parent;
 	int error = directory_get(fs, number, &inode);
 
-	if (error)
-		return error == EIO || error == ENOMEM ? error : 0;
-	error = directory_parent(fs, inode, &parent);
-	if (!error && parent != directory)
-		error = directory_set_parent(fs, inode, directory);
-	inode_put(fs, inode);
+	if (!error) {
+		error = directory_correct_parent(fs, inode, directory);
+		inode_put(fs, inode);
+	}
 	return error == EIO || error == ENOMEM ? error : 0;
 }
 

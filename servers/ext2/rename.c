@@ -289,16 +289,10 @@ static int rename_replace(struct rename *r)
 	return error ? error : drop_error;
 }
 
-/* Where `..` leads, for a directory whose directories' counts are right already. */
-static int parent_settle(struct rename *r, struct inode *moved, const struct inode *to)
+/* move_parent() where both directories' counts are right already. */
+static int settle_parent(struct rename *r, struct inode *moved, const struct inode *to)
 {
-	uint32_t parent;
-	int error;
-
-	if (!is_directory(moved))
-		return 0;
-	error = directory_parent(r->fs, moved, &parent);
-	return error || parent == to->number ? error : directory_set_parent(r->fs, moved, to->number);
+	return is_directory(moved) ? directory_correct_parent(r->fs, moved, to->number) : 0;
 }
 
 /* A predecessor had given it its new name; counts of links know of both. */
@@ -310,7 +304,7 @@ static int rename_finish(struct rename *r)
 		return error;
 	if (is_directory(r->source)) {
 		links_add(r->fs, r->old_directory, -1);
-		error = parent_settle(r, r->source, r->new_directory);
+		error = settle_parent(r, r->source, r->new_directory);
 	} else {
 		error = inode_drop(r->fs, r->source, 1);
 	}
@@ -329,10 +323,10 @@ static int exchange_finish(struct rename *r)
 	error = directory_replace(fs, r->old_directory, &r->old_place, target->number, target->raw->mode);
 	if (!error) {
 		links_add(fs, r->old_directory, is_directory(target) - is_directory(r->source));
-		error = parent_settle(r, r->source, r->new_directory);
+		error = settle_parent(r, r->source, r->new_directory);
 	}
 	if (!error)
-		error = parent_settle(r, target, r->old_directory);
+		error = settle_parent(r, target, r->old_directory);
 	change_end(r->change);
 	inode_put(fs, target);
 	return error;
@@ -367,9 +361,9 @@ static int rename_exchange(struct rename *r)
 	                r->old_directory->raw->links >= EXT2_LINKS_MAX)))
 		return EMLINK;
 	if (is_exchanged_already(r)) {
-		error = parent_settle(r, r->target, r->new_directory);
+		error = settle_parent(r, r->target, r->new_directory);
 		if (!error)
-			error = parent_settle(r, r->source, r->old_directory);
+			error = settle_parent(r, r->source, r->old_directory);
 		change_end(r->change);
 		return error;
 	}
