@@ -293,20 +293,40 @@ static int group_recount(struct filesystem *fs, uint32_t group)
 	if (error)
 		return error;
 	descriptor->free_inodes = (uint16_t)bits_count_zero(bitmap->data, fs->inodes_per_group);
+	descriptor->directories = 0; /* directories_visit() counts them */
 	buffer_put(&fs->cache, bitmap);
 	group_dirty(fs, group);
 	return 0;
 }
 
-int tables_visit(struct filesystem *fs, struct recovery *recovery, table_visit *visit)
+static int table_is_used(struct filesystem *fs, uint32_t group, uint32_t first_index, bool *used)
 {
-	uint32_t per_block = fs->block_size / fs->inode_size;
+	uint32_t end = first_index + fs->block_size / fs->inode_size;
+	struct buffer *bitmap;
+	int error = group_inode_bitmap(fs, group, &bitmap);
+
+	if (error)
+		return error;
+	*used = bits_next_one(bitmap->data, first_index, end) < end;
+	buffer_put(&fs->cache, bitmap);
+	return 0;
+}
+
+int tables_visit(struct filesystem *fs, struct recovery *recovery, bool all, table_visit *visit)
+{
+	uint32_t per_block = fs->block_size / fs->inode_size, count = fs->group_count * fs->table_blocks;
 	int error = 0;
 
-	for (uint32_t group = 0; group < fs->group_count && !error; group++)
-		for (uint32_t i = 0; i < fs->table_blocks && !error; i++)
+	for (uint32_t n = 0; n < count && !error; n++) {
+		uint32_t group = n / fs->table_blocks, i = n % fs->table_blocks;
+		bool used = true;
+
+		if (!all)
+			error = table_is_used(fs, group, i * per_block, &used);
+		if (!error && used)
 			error = visit(fs, recovery, group_descriptor(fs, group)->inode_table + i,
 			              group * fs->inodes_per_group + i * per_block + 1);
+	}
 	return error;
 }
 
@@ -319,8 +339,9 @@ int disk_recover(struct filesystem *fs, bool killed)
 	if (claims <= CLAIMS_MAX)
 		recovery.claims = calloc(1, claims);
 	error = killed ? 0 : orphans_find(fs, &recovery);
+	/* Who was killed had marked an inode as used before it was one, and until it was none any more. */
 	if (!error)
-		error = tables_visit(fs, &recovery, mark_table_block);
+		error = tables_visit(fs, &recovery, !killed, mark_table_block);
 	free(recovery.orphans);
 	if (!error && killed) {
 		fs->super->last_orphan = recovery.first_orphan;

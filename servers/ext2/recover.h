@@ -41,8 +41,8 @@ struct recovery {
 
 typedef int table_visit(struct filesystem *fs, struct recovery *recovery, uint32_t block,
                         uint32_t first_number);
-/* Every block of the inode tables. */
-int tables_visit(struct filesystem *fs, struct recovery *recovery, table_visit *visit);
+/* Blocks of the inode tables: all, or those with an inode that is marked as used. */
+int tables_visit(struct filesystem *fs, struct recovery *recovery, bool all, table_visit *visit);
 
 /* Removes names that lead to no file, counts directories, and, if killed, makes links and `..` agree with the
  * names: files that have lost the last one are dropped. */

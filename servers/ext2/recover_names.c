@@ -225,8 +225,6 @@ static int directories_visit(struct filesystem *fs, struct recovery *recovery, u
 			directories |= 1u << i;
 	}
 	buffer_put(&fs->cache, buffer);
-	if ((first_number - 1) % fs->inodes_per_group == 0)
-		descriptor->directories = 0;
 	descriptor->directories += (uint16_t)__builtin_popcount(directories);
 	group_dirty(fs, group);
 	for (uint32_t i = 0; i < per_block && !error; i++)
@@ -349,11 +347,11 @@ int names_recover(struct filesystem *fs, struct recovery *recovery)
 	if (!error && recovery->counts)
 		drops_count(fs, recovery);
 	if (!error)
-		error = tables_visit(fs, recovery, directories_visit);
+		error = tables_visit(fs, recovery, false, directories_visit);
 	if (!error && recovery->parked_count)
 		error = directory_visit(fs, recovery, recovery->lost_found, parked_check);
 	if (!error && links_are_known(fs, recovery))
-		error = tables_visit(fs, recovery, links_visit);
+		error = tables_visit(fs, recovery, false, links_visit);
 	if (!error && recovery->killed)
 		error = drops_purge(fs);
 	if (recovery->killed && !links_are_known(fs, recovery)) {
