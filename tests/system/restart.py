@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 
-from support import BUSYBOX, check, dump, equal, file_path, fsck, full, host_shell, make_disk, run, seconds, shell, write_file
+from support import BUSYBOX, GUEST, SEED, check, dump, equal, file_path, fsck, full, host_shell, make_disk, run, seconds, shell, write_file
 
 # Kills the component of this name again and again, until the file /tmp/stop is there; meanwhile the script runs at
 # least once, and until five have died. It must print the same each time.
@@ -169,6 +169,19 @@ def test_file_system_while_names_change():
     order = sorted(range(1, 81), key=lambda i: f"c{i}/h")
     texts = ["".join(f"{name}\n" for name in names), "".join(f"{i}\n" for i in order), "1\n" * 80 + "3\n" * 80]
     equal(output.decode().split(), [word for text in texts for word in (hashlib.md5(text.encode()).hexdigest(), "-")] + ["lost+found"])
+
+
+@seconds(400)
+def test_everything_below_while_files_change():
+    """File systems, disk drivers and the bus die in turns under programs that know what must be there (tests/stress/tree.c)."""
+    disk = make_disk("disk.img", "64M")
+    program = os.path.join(GUEST, "tree")
+    result = shell("for i in 1 2 3; do (/tree /mnt/$i 15 %d$i; echo $i $?) & done; sleep 0.5; set -- ext2.1 virtio-blk.1 ext2.1 pci ext2.1 ext2 virtio-blk; "
+                   "while pidof tree >/dev/null; do for c; do echo 1 >/pith/components/$c/kill; usleep 200000; done; done; wait; "
+                   "grep -h kills /pith/components/ext2.1/status" % SEED, add=[f"{program}:/tree"], disk=[disk], timeout=360).ok()
+    lines = sorted(result.stdout.decode().splitlines())
+    check(lines[:3] == ["1 0", "2 0", "3 0"] and len(lines) == 4 and int(lines[3].split()[1]) >= 5, "what the programs found, and kills", *lines)
+    fsck(disk)
 
 
 @full
