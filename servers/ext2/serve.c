@@ -433,7 +433,8 @@ static int job_run(struct job *job)
 
 void filesystem_answered(struct filesystem *fs, uint32_t number)
 {
-	fs->cache.header->changes[number % CHANGES_MAX].state = CHANGE_NONE;
+	if (fs->mounted)
+		fs->cache.header->changes[number % CHANGES_MAX].state = CHANGE_NONE;
 }
 
 void filesystem_serve(struct filesystem *fs, struct fs_request *slot, uint32_t number, bool repeated)
