@@ -159,6 +159,7 @@ uint32_t lost_found(struct filesystem *fs); /* the inode of lost+found, 0: there
 /* What commits that have ended allow. */
 int drops_apply(struct filesystem *fs);
 void drop_record_add(struct filesystem *fs, struct drop_record record); /* there is room */
+void drop_record_remove(struct filesystem *fs, uint32_t index);         /* the last one takes its place */
 /* What a predecessor had dropped. */
 int drops_restore(struct filesystem *fs);
 

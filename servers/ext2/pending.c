@@ -139,13 +139,20 @@ static void count_dropped(struct filesystem *fs, struct inode *inode)
 	fs->dropped_inodes += inode->dropped_blocks != 0;
 }
 
+void drop_record_remove(struct filesystem *fs, uint32_t index)
+{
+	struct cache_header *header = fs->cache.header;
+
+	header->drops[index] = header->drops[--header->drop_count];
+}
+
 int inode_gone(struct filesystem *fs, struct inode *inode)
 {
 	struct cache_header *header = fs->cache.header;
 
 	for (uint32_t i = 0; i < header->drop_count && inode->drops;) {
 		if (header->drops[i].inode == inode->number)
-			header->drops[i] = header->drops[--header->drop_count];
+			drop_record_remove(fs, i);
 		else
 			i++;
 	}
@@ -249,7 +256,7 @@ int drops_apply(struct filesystem *fs)
 			continue;
 		}
 		links = header->drops[i].links;
-		header->drops[i] = header->drops[--header->drop_count];
+		drop_record_remove(fs, i);
 		error = links_subtract(fs, inode, links);
 		result = result ? result : error;
 		fiber_rwlock_unlock_write(&inode->lock);

@@ -323,7 +323,7 @@ static int drops_purge(struct filesystem *fs)
 			inode_put(fs, inode);
 		}
 		if (gone)
-			header->drops[i] = header->drops[--header->drop_count];
+			drop_record_remove(fs, i);
 		else
 			i++;
 	}
