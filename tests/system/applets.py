@@ -4,7 +4,7 @@
 import os
 import re
 
-from support import BUSYBOX, check, equal, file_path, fsck, make_disk, pith, run, seconds, write_file
+from support import BUSYBOX, check, equal, file_path, fsck, make_disk, pith, run, sampled, seconds, write_file
 
 # Each begins in an empty folder. What a script shows may not depend on time, numbers of inodes and processes, or the order in a directory.
 TREE = "mkdir -p t/a/b t/c; for i in 1 2 3 4 5 6 7 8 9; do seq $i$i >t/a/f$i; done; cp t/a/f3 t/a/b/g; ln -s ../a/f1 t/c/l; echo end >t/c/z; "
@@ -92,6 +92,7 @@ def sections(output):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
+@sampled
 @seconds(600)
 def test_on_a_disk():
     names = sorted(SCRIPTS)

@@ -3,7 +3,7 @@
 
 import re
 
-from support import check, equal, file_path, fsck, make_disk, on_machine
+from support import check, equal, file_path, fsck, make_disk, on_machine, sampled
 
 SCRIPT = "find /usr /bin -type f | xargs md5sum | md5sum; cat /pith/components/*/log | grep -aE 'requests of|functions|BAR' 1>&2"
 READ = {}
@@ -39,6 +39,7 @@ def test_switch():
                            "xio3130-downstream,id=down,bus=up,chassis=2"), ["msi\n"])
 
 
+@sampled
 def test_conventional_bridges():
     reads("one bridge", behind("bridge", "pci-bridge,id=bridge,chassis_nr=1", extra=",addr=7", chipset="pc"), ["msi\n"])
     reads("three bridges", behind("third", "pci-bridge,id=first,chassis_nr=1", "pci-bridge,id=second,chassis_nr=2,bus=first,addr=3",
@@ -49,6 +50,7 @@ def test_bridge_from_express_to_conventional():
     reads("pcie-pci-bridge", behind("bridge", "pcie-root-port,id=root,chassis=1", "pcie-pci-bridge,id=bridge,bus=root", extra=",addr=3"), ["msi\n"])
 
 
+@sampled
 def test_interrupt_lines_behind_bridges():
     """Each bridge turns the lines by the device's number; the firmware has followed them."""
     reads("line behind a root port", behind("root", "pcie-root-port,id=root,chassis=1", extra=",vectors=0"), ["intx\n"])

@@ -7,7 +7,7 @@ import re
 import shutil
 import struct
 
-from support import SEED, check, equal, file_path, fsck, full, make_disk, pith, run, seconds, shell, write_file
+from support import SEED, check, equal, file_path, fsck, full, make_disk, pith, run, sampled, seconds, shell, write_file
 
 DISKS, DISKS_OF_A_SAMPLE = 12, 6  # that one machine works on
 
@@ -156,6 +156,7 @@ def damaged_disks(seed, count=DISKS):
     equal(run(["e2fsck", "-fn", good]).status, 0, "the good disk")
 
 
+@sampled
 @seconds(300)
 def test_random_damage():
     damaged_disks(SEED, DISKS_OF_A_SAMPLE)

@@ -6,7 +6,7 @@ import random
 import re
 
 from debian import on_linux
-from support import SEED, check, full, pith, seconds, write_file
+from support import SEED, check, full, pith, sampled, seconds, write_file
 
 PACKAGE = "libpython3.11-testsuite"
 
@@ -61,6 +61,7 @@ def compare(modules, in_memory, limit):
     check(not missing, "passes on Linux and not here", *missing, texts[1][-10000:])
 
 
+@sampled
 @seconds(600)
 def test_a_sample():
     """Some that are short, on the disk or in memory."""

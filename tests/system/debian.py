@@ -8,7 +8,7 @@ import bench
 import linux_guest
 import machine
 import rootfs
-from support import check, pith, seconds, write_file
+from support import check, pith, sampled, seconds, write_file
 
 START = "unset LANG; umask 022; export TZ=UTC; rm -rf /tmp/w; mkdir /tmp/w; cd /tmp/w\n"
 
@@ -41,6 +41,7 @@ def same(*snippets, packages=()):
     check(not wrong, "differences", *wrong[:200])
 
 
+@sampled
 @seconds(600)
 def test_files():
     """coreutils and findutils on files: names, attributes, times, links, copies."""
@@ -66,6 +67,7 @@ def test_files():
          "findmnt -n -o FSTYPE /mnt; umount /mnt; ls /mnt; umount /mnt; mount --bind /etc /mnt && ls /mnt/hostname && umount /mnt; mount -t bogus none /mnt")
 
 
+@sampled
 @seconds(600)
 def test_text():
     """Filters of coreutils, grep, sed, awk, diff; archives."""
@@ -95,6 +97,7 @@ def test_kernel_log():
     same("dmesg | head -c 1 | wc -c; runuser -u nobody -- dmesg; echo $?; runuser -u nobody -- busybox dmesg; busybox dmesg | head -c 1 | wc -c; dmesg -C; dmesg; busybox dmesg; cat /proc/sys/kernel/dmesg_restrict")
 
 
+@sampled
 @seconds(600)
 def test_processes():
     """Shells, jobs, signals, limits, scheduling."""
@@ -118,6 +121,7 @@ def test_processes():
 USER = "$) = '1000 1000'; $( = 1000; $< = 1000; $> = 1000;"
 
 
+@sampled
 @seconds(600)
 def test_refused():
     """What asks for single capabilities, and is not the same on every Linux: by system call number."""

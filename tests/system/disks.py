@@ -10,8 +10,8 @@ import subprocess
 import bench
 import linux_guest
 import machine
-from support import (GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, pith_command, run, seconds, shell,
-                     write_file)
+from support import (GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, pith_command, run, sampled, seconds,
+                     shell, write_file)
 
 
 def work_on(disk, source):
@@ -81,6 +81,7 @@ def with_features(options, source):
     return disk
 
 
+@sampled
 def test_features():
     source = source_tree()
     for options in ("ext_attr,^dir_index,^large_file", "^sparse_super,^resize_inode", "^filetype,^ext_attr"):
@@ -93,6 +94,7 @@ def revision(disk):
     return re.search(r"revision #: +(.*)", run(["dumpe2fs", "-h", disk]).ok().stdout.decode()).group(1)
 
 
+@sampled
 def test_revision_0():
     """The format of 1993: no features, inodes of 128 bytes. A file of 2 GiB makes it revision 1, as on Linux."""
     source = source_tree()
@@ -204,6 +206,7 @@ def test_hole_in_what_is_not_written_yet():
     check(len(tail) == 300000 and tail[200000:] == bytes(100000) and tail[:1000] != bytes(1000), "the other", len(tail))
 
 
+@sampled
 @seconds(600)
 def test_mapping_larger_than_memory():
     """Three processes change each page of a file of three times the memory through mappings: none is killed, and nothing is lost."""
@@ -258,6 +261,7 @@ def test_out_of_inodes():
     fsck(path)
 
 
+@sampled
 def test_64_mib_of_memory():
     result = shell("grep MemTotal /proc/meminfo; echo; seq 1 100000 | sort -rn | tail -n 1; md5sum /bin/busybox; "
                    "dd if=/dev/zero of=/tmp/f bs=1M count=100 2>/dev/null; wc -c </tmp/f; cat /tmp/f | md5sum",

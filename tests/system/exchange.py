@@ -11,7 +11,7 @@ import time
 
 import linux_guest
 import machine
-from support import PATIENCE, SEED, check, equal, file_path, fsck, full, make_disk, run, seconds, shell, write_file
+from support import PATIENCE, SEED, check, equal, file_path, fsck, full, make_disk, run, sampled, seconds, shell, write_file
 
 
 # ---- trees of many files, by the host ----
@@ -44,6 +44,7 @@ def exchange_tree(files, size):
     equal(checksums(file_path("back")), expected, "what debugfs reads of what was written here")
 
 
+@sampled
 @seconds(200)
 def test_tree_of_1000_files():
     exchange_tree(1000, "64M")
@@ -111,6 +112,7 @@ def exchange_with_linux(block_size, inode_size):
         os.unlink(disk)
 
 
+@sampled
 @seconds(200)
 def test_with_linux():
     exchange_with_linux(*random.Random(SEED).choice([(1024, 256), (4096, 256), (2048, 128)]))

@@ -8,8 +8,8 @@ import subprocess
 import threading
 import time
 
-from support import (PATIENCE, PITH, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, pith_command, run, seconds,
-                     shell, write_file)
+from support import (PATIENCE, PITH, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, pith_command, run, sampled,
+                     seconds, shell, write_file)
 
 
 def test_status_and_streams():
@@ -181,6 +181,7 @@ def test_killed_command_leaves_no_emulator():
             time.sleep(0.05)
 
 
+@sampled
 def test_timeout():
     disk = make_disk("disk.img", "16M")
     result = pith("sh", "-c", "echo kept >/mnt/f; echo started; sleep 1000", timeout=20, disk=[disk], exact=True)
@@ -189,6 +190,7 @@ def test_timeout():
     equal(dump(disk, "/f"), b"kept\n")
 
 
+@sampled
 def test_program_that_does_not_end_on_sigterm():
     """It is killed, and what it wrote is kept: one that ignores the signal, and one that is stopped and does not take it."""
     disk = make_disk("disk.img", "16M")
@@ -282,6 +284,7 @@ def test_in_parallel():
     equal({n: (r.status, r.stdout) for n, r in results.items()}, {n: (n, f"{n} 300\n".encode()) for n in range(4)})
 
 
+@sampled
 def test_instruction_clock_repeats():
     """A measured loop takes the same number of instructions each time, whatever the host does meanwhile.
 

@@ -13,7 +13,7 @@ import kernel_test
 import machine
 import rootfs
 from paths import build
-from support import PITH, check, equal, file_path, run
+from support import PITH, check, equal, file_path, run, sampled
 
 KERNEL = build("kernel-probe", "pith.elf")
 HALTED = re.compile(rb"^halted", re.M)
@@ -47,6 +47,7 @@ def log_of(probe, cpu="max,-la57", cpus=2, image=None):
         return bench.collect(emulator, 60, [HALTED])[1]
 
 
+@sampled
 def test_forbidden():
     for probe, message in PROBES.items():
         log = log_of(probe)
@@ -69,6 +70,7 @@ def test_one_panic_at_a_time():
         check(not line.strip() or re.fullmatch(r"probe: a line of some length that one of the CPUs writes, number \d+", line), line)
 
 
+@sampled
 def test_breakpoint_in_the_kernel():
     """A debug exception at the kernel's first instruction, on user mode's stack and GS base, is passed over: the kernel's tests pass with
     one at each system call. The emulator, which never delays a breakpoint until there, gets no stack of its own for it, and dies."""

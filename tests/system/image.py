@@ -12,7 +12,7 @@ import iso
 import machine
 import rootfs
 from paths import build
-from support import FOLDER, PATIENCE, PITH, SEED, check, equal, full, run, seconds
+from support import FOLDER, PATIENCE, PITH, SEED, check, equal, full, run, sampled, seconds
 
 OVMF = "/usr/share/OVMF/OVMF_{}.fd"
 UEFI = ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF.format('CODE')}",
@@ -66,6 +66,7 @@ def matrix():
             for memory in (least, *MEMORY)]
 
 
+@sampled
 @seconds(600)
 def test_boots():
     """Some of the matrix: corners, with the least and the most memory and all CPUs, and a sample."""

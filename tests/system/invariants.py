@@ -5,7 +5,7 @@ import sys
 
 import boot
 from paths import build
-from support import check, equal, run, seconds
+from support import check, equal, run, sampled, seconds
 
 KERNEL = build("kernel-debug", "pith.elf")
 # exec's options have no name for this on the command line.
@@ -17,6 +17,7 @@ sys.exit(execute.execute(execute.Options(kernel=sys.argv[1], accel="tcg", timeou
 """
 
 
+@sampled
 @seconds(400)
 def test_a_shell_and_its_programs():
     boot.make(KERNEL)

@@ -2,7 +2,7 @@
 """Debian's interpreters, SQLite, make and compilers, dynamically linked as users have them: what they print is what they print on Debian's kernel."""
 
 from debian import same
-from support import Shell, equal, full, seconds
+from support import Shell, equal, full, sampled, seconds
 
 PACKAGES = ("lua5.4", "make", "perl", "python3", "sqlite3")
 
@@ -218,6 +218,7 @@ E
 perl -pe 's/root/ROOT/' /etc/passwd | head -1; seq 5 | perl -ne '$s += $_; END { print "$s\n" }'; echo ab >g; perl -i.bak -pe 's/a/b/' g; cat g g.bak; { perl -e 'kill 9, $$'; } 2>/dev/null; echo $?; perl -e 'exit 300'; echo $?; perl -e 'die "x"'; echo $?; perl -e 'my @a = map { [$_] } 1..200000; print scalar @a, "\n"'""")
 
 
+@sampled
 @seconds(600)
 def test_sample():
     """Some of each: threads, processes, local sockets, pipes, a jobserver, a write-ahead log."""

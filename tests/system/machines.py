@@ -11,7 +11,7 @@ import execute
 import kernel_test
 import machine
 from paths import build
-from support import PATIENCE, SEED, check, equal, file_path, full, run, seconds
+from support import PATIENCE, SEED, check, equal, file_path, full, run, sampled, seconds
 
 IMAGE = build("tests", "kernel.img")
 USER_MODE = re.compile(rb"^CPUs: .*\n", re.M)
@@ -87,6 +87,7 @@ def test_signals_on_a_simple_cpu():
         equal((status, out.read().decode()), (here.status, here.stdout.decode()))
 
 
+@sampled
 def test_several_cpus():
     """All are there, in turn (icount) and at the same time; with FXSAVE too, which each sets up for itself."""
     for cpus in (2, 4, 8):

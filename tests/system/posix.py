@@ -12,7 +12,7 @@ import linux_guest
 import machine
 from bench import collect
 
-from support import GUEST, PATIENCE, SEED, check, full, make_disk, pith, run, seconds
+from support import GUEST, PATIENCE, SEED, check, full, make_disk, pith, run, sampled, seconds
 
 PROGRAM = os.path.join(GUEST, "posix")
 SAMPLE = 40
@@ -67,11 +67,13 @@ def all_tests():
     return names
 
 
+@sampled
 @seconds(600)
 def test_a_sample():
     compare(random.Random(SEED).sample(all_tests(), SAMPLE))
 
 
+@sampled
 @seconds(600)
 def test_policies():
     compare([name for name in all_tests() if name.startswith("sched_set")])

@@ -19,7 +19,7 @@ import boot
 import execute
 import machine
 from session import Session
-from support import GUEST, PATIENCE, SEED, check, equal, file_path, full, make_disk, pith, pith_command, run, seconds
+from support import GUEST, PATIENCE, SEED, check, equal, file_path, full, make_disk, pith, pith_command, run, sampled, seconds
 
 NAMES, WORKERS, SIZE_MAX = 8, 4, 60000
 BLOCK = 1024
@@ -200,6 +200,7 @@ def kills(count, by_pith_every):
     check(sum(done) > 10 * count, "the load worked", done)
 
 
+@sampled
 @seconds(120)
 def test_killed():
     kills(3, 3)
@@ -300,6 +301,7 @@ def cuts(count, by_pith_every, load_steps):
     check(any(lies), "losses were noticed")
 
 
+@sampled
 @seconds(200)
 def test_replayed():
     cuts(16, 8, 60)

@@ -5,7 +5,8 @@ import hashlib
 import os
 import re
 
-from support import BUSYBOX, GUEST, SEED, check, dump, equal, file_path, fsck, full, host_shell, make_disk, run, seconds, shell, write_file
+from support import (BUSYBOX, GUEST, SEED, check, dump, equal, file_path, fsck, full, host_shell, make_disk, run, sampled, seconds, shell,
+                     write_file)
 
 # Kills the component of this name again and again, until the file /tmp/stop is there; meanwhile the script runs at
 # least once, and until five have died. It must print the same each time.
@@ -133,6 +134,7 @@ def test_disk_driver_during_a_copy():
     check(dump(disk, "/a") == data and dump(disk, "/b") == data, "both copies, as the host reads them")
 
 
+@sampled
 @seconds(400)
 def test_file_system_while_its_disk_is_full():
     """What a killed ext2 had taken for writes that are done again is free afterwards: all that was accepted has room."""
@@ -147,6 +149,7 @@ def test_file_system_while_its_disk_is_full():
     fsck(disk)
 
 
+@sampled
 @seconds(400)
 def test_file_system_while_files_are_replaced():
     """A commit gives what is replaced a name in lost+found for its moment; an ext2 that is killed in it does not leave it there."""
@@ -157,6 +160,7 @@ def test_file_system_while_files_are_replaced():
     fsck(disk)
 
 
+@sampled
 @seconds(400)
 def test_file_system_while_names_change():
     """Killed in the middle of any change of names, ext2 brings it to an end: each name is where it was put, and no e2fsck is needed."""

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import machine
-from support import PATIENCE, ROOT, Shell, check, file_path, seconds, shell
+from support import PATIENCE, ROOT, Shell, check, file_path, sampled, seconds, shell
 
 KERNEL = os.path.join(ROOT, "build/kernel/pith.elf")
 
@@ -148,6 +148,7 @@ def under_fire(name):
     check(status["state"] == "running" and int(status["kills"]) >= 3, "it was killed and lives", text)
 
 
+@sampled
 @seconds(600)
 def test_file_system_under_fire():
     under_fire("ext2")

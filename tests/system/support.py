@@ -30,6 +30,11 @@ def full(function):
     return function
 
 
+def sampled(function):
+    """Marks a test that takes long: the default run has half of these, chosen by --seed."""
+    return function
+
+
 def seconds(limit):
     """Sets a test's time limit."""
     return lambda function: function

@@ -11,7 +11,7 @@ import xml.etree.ElementTree
 import boot
 import debug
 import machine
-from support import PITH, ROOT, Shell, check, equal, file_path, run, write_file
+from support import PITH, ROOT, Shell, check, equal, file_path, run, sampled, write_file
 
 
 def test_debugger_knows_kernel_and_components():
@@ -77,6 +77,7 @@ def test_debugger_on_four_cpus():
         gdb.__exit__(None)
 
 
+@sampled
 def test_kernel_benchmark():
     result = run([PITH, "bench", "kernel"], timeout=120).ok()
     lines = dict(line.split()[:2] for line in result.stdout.decode().splitlines())
@@ -105,6 +106,7 @@ def test_linux_benchmark():
     check(float(rows["ipc_pipe_rt"][5]) >= 2, "a pipe between processes on Linux", result.stdout)
 
 
+@sampled
 def test_linux_profile():
     text = run([PITH, "bench", "linux", "--profile", "sys_null"], timeout=250).ok().stdout.decode()
     counts = {name: float(count) for count, name in re.findall(r"^ +([0-9.]+)  (kernel|linux|lbench)$", text, re.M)}

@@ -5,7 +5,7 @@ import json
 import os
 import re
 
-from support import PATIENCE, PITH, check, equal, file_path, run
+from support import PATIENCE, PITH, check, equal, file_path, run, sampled
 
 
 def trace(*command, options=()):
@@ -61,6 +61,7 @@ def test_status_and_window():
     check(any("init" in line.split()[2] for line in booting[:20]), "init comes first", *booting[:20])
 
 
+@sampled
 def test_failure_is_traced_too():
     """A command line that is wrong says so; a system that fails leaves its trace."""
     result, _, _ = trace("true", options=["--disk", "/no/such.img"])

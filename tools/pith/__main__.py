@@ -167,7 +167,7 @@ def test_parser(parsers):
     parser.add_argument("--full", action="store_true", help="also the tests that take long")
     parser.add_argument("--list", action="store_true", help="only list them")
     parser.add_argument("--cpus", type=cpu_count, metavar="N", help="only what boots Pith, all of it with N CPUs")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="chooses the sample of tests with 4 CPUs, and of machines to boot on")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="chooses other samples: of long tests, of tests with 4 CPUs, and of what tests choose by chance")
 
 
 def verify_parser(parsers):

@@ -9,6 +9,7 @@ system/FILE.NAME   function test_NAME of tests/system/FILE.py, in a process of i
 
 A system test that failed has a second chance after all others, alone, and is named at the end: the host's load may have been to blame.
 What boots Pith is run with one CPU and, as NAME@4, with four: all kernel tests, and of the system tests a sample (all of them with --full).
+Each commit has samples of its own, so that what one leaves out another runs; --seed chooses others.
 """
 
 import ast
@@ -49,13 +50,16 @@ getattr(module, sys.argv[2])()
 class Test:
     def __init__(self, name, command, full=False, seconds=SECONDS, cpus=1):
         self.name, self.command, self.full, self.seconds, self.cpus = name, command, full, seconds, cpus
+        self.sampled = False  # long: the default run has some of these
 
     def uses_wall_time(self):
         """A busy host can make it fail. The others count instructions or nothing."""
         return self.name.startswith("system/")
 
     def with_cpus(self, cpus):
-        return Test(f"{self.name}@{cpus}", self.command, self.full, self.seconds, cpus)
+        test = Test(f"{self.name}@{cpus}", self.command, self.full, self.seconds, cpus)
+        test.sampled = self.sampled
+        return test
 
 
 def host_tests():
@@ -97,7 +101,7 @@ def kernel_tests():
 
 
 def system_tests():
-    """Found without importing: @full and @seconds(N) of support.py are read off the source."""
+    """Found without importing: @full, @sampled and @seconds(N) of support.py are read off the source."""
     tests = []
     for path in sorted(glob.glob(root("tests/system/*.py"))):
         name = os.path.basename(path)[:-3]
@@ -109,8 +113,9 @@ def system_tests():
             test = Test(f"system/{name}.{node.name[5:]}",
                         [sys.executable, "-B", "-c", RUN_SYSTEM, path, node.name])
             for mark in node.decorator_list:
-                if isinstance(mark, ast.Name) and mark.id == "full":
-                    test.full = True
+                if isinstance(mark, ast.Name):
+                    test.full |= mark.id == "full"
+                    test.sampled |= mark.id == "sampled"
                 if isinstance(mark, ast.Call) and mark.func.id == "seconds":
                     test.seconds = mark.args[0].value
             tests.append(test)
@@ -122,26 +127,38 @@ def on_cpus(tests, cpus):
     return [test.with_cpus(cpus) for test in tests if cpus == 1 or test.name not in ONE_CPU]
 
 
-def keep_sample(tests, count, seed):
+def commit():
+    """The checkout's, if it is one and this machine has git."""
+    if not shutil.which("git"):
+        return ""
+    command = ["git", "-C", ROOT, "rev-parse", "HEAD"]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode().strip()
+
+
+def keep_sample(tests, count, generator):
     """All but that many of them are for --full."""
-    quick = [test for test in tests if not test.full and test.seconds <= SECONDS]
-    random.Random(seed).shuffle(quick)
+    kept = generator.sample(tests, count)
     for test in tests:
-        test.full = test not in quick[:count]
+        test.full = test.full or test not in kept
 
 
 def discover(options):
     kernel, system = kernel_tests(), system_tests()
     if options.cpus:
         return on_cpus(kernel + system, options.cpus)
+    generator = random.Random(f"{commit()} {options.seed}")
     several = on_cpus(kernel, SEVERAL)
-    variants = [test for test in several if "-kpti@" in test.name or "-invariants@" in test.name]
-    for test in variants:
+    for test in several:
         # CPUs that wait for the debug kernel's one lock while others check all invariants: minutes.
-        test.full = test.full or test.name.startswith("kernel/fuzz-invariants@")
-    keep_sample(variants, VARIANTS, options.seed)
+        test.full |= test.name in ("kernel/fuzz-invariants@4", "kernel/objects-invariants@4")
+    keep_sample([test for test in several if not test.full and ("-kpti@" in test.name or "-invariants@" in test.name)], VARIANTS, generator)
     others = on_cpus(system, SEVERAL)
-    keep_sample(others, SAMPLE, options.seed)
+    quick = [test for test in others if not test.full and not test.sampled and test.seconds <= SECONDS]
+    keep_sample(quick, SAMPLE, generator)
+    for test in others:
+        test.full |= test not in quick
+    long = [test for test in system if test.sampled]
+    keep_sample(long, len(long) // 2, generator)
     return host_tests() + tool_tests() + fuzz_tests() + kernel + system + several + others
 
 
