@@ -212,7 +212,7 @@ static void take_over(struct exec *exec)
 static int exec_run(struct exec *exec)
 {
 	struct process *process = exec->thread->process;
-	uint64_t arguments[4] = {process->arg_start, process->arg_end, process->env_start, process->env_end};
+	struct program_start start = process->start;
 	int error = find_program(exec);
 
 	if (!error)
@@ -223,10 +223,7 @@ static int exec_run(struct exec *exec)
 	if (!error && process->thread_count > 1 && !thread_become_only(exec->thread))
 		error = -EAGAIN;
 	if (error) {
-		process->arg_start = arguments[0];
-		process->arg_end = arguments[1];
-		process->env_start = arguments[2];
-		process->env_end = arguments[3];
+		process->start = start;
 		return error;
 	}
 	take_over(exec);

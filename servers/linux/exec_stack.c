@@ -94,15 +94,15 @@ static void fill_pointers(uint64_t *out, const struct exec_strings *strings, uin
 	*out = 0;
 }
 
-static void note_arguments(struct process *process, const struct exec_strings *strings, uint64_t base)
+static void note_strings(struct program_start *start, const struct exec_strings *strings, uint64_t base)
 {
 	const char *at = strings->data;
 
 	for (unsigned i = 0; i < strings->argument_count; i++)
 		at += strlen(at) + 1;
-	process->arg_start = base;
-	process->arg_end = process->env_start = base + (uint64_t)(at - strings->data);
-	process->env_end = base + strings->size;
+	start->arg_start = base;
+	start->arg_end = start->env_start = base + (uint64_t)(at - strings->data);
+	start->env_end = base + strings->size;
 }
 
 int exec_stack_build(struct mm *mm, const struct exec_strings *strings, const char *path,
@@ -132,10 +132,11 @@ int exec_stack_build(struct mm *mm, const struct exec_strings *strings, const ch
 	fill_pointers(pointers, strings, base);
 	/* The stack pointer must end on a multiple of 16. */
 	builder.position = (builder.position & ~15ul) - ((words & 1) ? 8 : 0);
-	push(&builder, auxv.pairs, auxv.count * 16);
+	process->start.auxv_start = push(&builder, auxv.pairs, auxv.count * 16);
+	process->start.auxv_end = process->start.auxv_start + auxv.count * 16;
 	push(&builder, pointers, words * sizeof(*pointers));
 	free(pointers);
-	note_arguments(process, strings, base);
+	note_strings(&process->start, strings, base);
 	*out = builder.position;
 	return builder.error;
 }

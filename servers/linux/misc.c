@@ -16,8 +16,9 @@
 #include "syscall.h"
 #include "thread.h"
 
-#define TICK        10000000ul /* ns: 100 a second */
-#define TIMER_SLACK 50000      /* ns */
+#define TICK         10000000ul /* ns: 100 a second */
+#define TIMER_SLACK  50000      /* ns */
+#define IDENTITY_MAX 64
 
 /* ---- names and figures ---- */
 
@@ -35,18 +36,25 @@ long sys_uname(struct thread *thread, const uint64_t arguments[6])
 	return copy_to_user(thread, arguments[0], &linux_identity, sizeof(linux_identity));
 }
 
-static long set_name(struct thread *thread, char *name, uint64_t address, uint64_t length)
+long identity_set(struct thread *thread, char *name, const char *new, size_t length)
 {
-	char new[65] = {0};
-
 	if (!capable(thread, CAP_SYS_ADMIN))
 		return -EPERM;
-	if (length > 64)
+	if (length > IDENTITY_MAX)
 		return -EINVAL;
-	if (copy_from_user(thread, new, address, length))
-		return -EFAULT;
-	memcpy(name, new, sizeof(new));
+	memset(name, 0, IDENTITY_MAX + 1);
+	memcpy(name, new, length);
 	return 0;
+}
+
+static long set_name(struct thread *thread, char *name, uint64_t address, uint64_t length)
+{
+	char new[IDENTITY_MAX];
+
+	if (length <= sizeof(new) && capable(thread, CAP_SYS_ADMIN) &&
+	    copy_from_user(thread, new, address, length))
+		return -EFAULT;
+	return identity_set(thread, name, new, length);
 }
 
 long sys_sethostname(struct thread *thread, const uint64_t arguments[6])
@@ -138,10 +146,7 @@ static long set_comm(struct thread *thread, uint64_t address)
 	if (length == -EFAULT)
 		return -EFAULT;
 	name[COMM_SIZE - 1] = 0;
-	memcpy(thread->comm, name, COMM_SIZE);
-	if (thread->tid == thread->process->pid)
-		memcpy(thread->process->comm, name, COMM_SIZE);
-	thread_tell_name(thread);
+	thread_set_name(thread, name);
 	return 0;
 }
 

@@ -86,10 +86,7 @@ struct process *process_create(struct process *parent)
 	process->not_dumpable = parent->not_dumpable;
 	process->oom_adjust = parent->oom_adjust;
 	process->oom_adjust_least = parent->oom_adjust_least;
-	process->arg_start = parent->arg_start;
-	process->arg_end = parent->arg_end;
-	process->env_start = parent->env_start;
-	process->env_end = parent->env_end;
+	process->start = parent->start;
 	memcpy(process->comm, parent->comm, sizeof(process->comm));
 	memcpy(process->limits, parent->limits, sizeof(process->limits));
 	process->exe = parent->exe ? strdup(parent->exe) : NULL;

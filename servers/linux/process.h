@@ -48,6 +48,11 @@ struct usage {
 	size_t peak_pages; /* in memory at once, of the one who had most */
 };
 
+/* What execve left on the stack, as user addresses: for /proc/PID/cmdline, environ, auxv. */
+struct program_start {
+	uint64_t arg_start, arg_end, env_start, env_end, auxv_start, auxv_end;
+};
+
 struct process {
 	struct process *next_all;   /* process_first(), process_next() */
 	int pid, pgid, sid;
@@ -66,7 +71,7 @@ struct process {
 	int stop_signal;
 	char comm[COMM_SIZE];
 	char *exe;                  /* path of the executable, malloc'd */
-	uint64_t arg_start, arg_end, env_start, env_end; /* user addresses, for /proc/PID/cmdline, environ */
+	struct program_start start;
 	uint64_t start_time;        /* ns since boot */
 	struct usage used, children_used; /* of what has ended: its threads and programs; children that were waited for */
 	struct rlimit64_pair limits[16];
@@ -152,9 +157,10 @@ bool signal_ignored_or_blocked(struct thread *thread, int signal);
 bool process_group_orphaned(int pgid);
 bool process_group_exists(int pgid, int sid);
 
-/* What uname says; sethostname and setdomainname change it. */
+/* What uname says; sethostname, setdomainname and /proc/sys/kernel change it. */
 struct utsname;
 extern struct utsname linux_identity;
+long identity_set(struct thread *thread, char *name, const char *new, size_t length); /* 0, -EPERM, -EINVAL */
 
 /* ---- starting and ending the system (start.c, linux-proc; exec_channel.c, linux-fs) ---- */
 /* First process in run mode (pid 1) or the program of `exec` (parent: the server itself). files already hold 0, 1, 2. -errno. */

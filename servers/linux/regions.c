@@ -6,8 +6,6 @@
 #include "address_space.h"
 #include "vfs.h"
 
-#define REGIONS_MAX 65530 /* of an address space, as Linux's vm.max_map_count */
-
 static size_t region_pages(const struct vma *vma)
 {
 	return (vma->end - vma->start) >> PAGE_BITS;

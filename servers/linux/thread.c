@@ -102,6 +102,14 @@ void thread_tell_name(struct thread *thread)
 	thread_name(thread->private->kernel->object, thread->comm, (unsigned)thread->tid);
 }
 
+void thread_set_name(struct thread *thread, const char name[COMM_SIZE])
+{
+	memcpy(thread->comm, name, COMM_SIZE);
+	if (thread->tid == thread->process->pid)
+		memcpy(thread->process->comm, name, COMM_SIZE);
+	thread_tell_name(thread);
+}
+
 void thread_begin(struct thread *thread, const struct thread_registers *registers)
 {
 	struct kernel_thread *kernel = thread->private->kernel;

@@ -103,6 +103,7 @@ void kernel_threads_init(cptr_t service);
 struct thread *thread_create(struct process *process, int tid);
 /* Its name, for traces. */
 void thread_tell_name(struct thread *thread);
+void thread_set_name(struct thread *thread, const char name[COMM_SIZE]);
 void thread_end(struct thread *thread); /* all but its record, which free() takes */
 /* First run: from these registers. */
 void thread_begin(struct thread *thread, const struct thread_registers *registers);

@@ -56,6 +56,7 @@ struct inode {
 	struct dentry *aliases;          /* dentries that name it, by alias_next */
 	/* locks.c, pipe.c */
 	struct file_lock *locks;
+	struct inode *locked_next, **locked_link; /* of those that have locks; NULL: it has none */
 	struct waitq locks_wait;
 	struct pipe *pipe;
 	uint32_t seals; /* memfd: SEALABLE and F_SEAL_* */

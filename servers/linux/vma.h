@@ -40,6 +40,8 @@ static inline bool vma_is_data(uint32_t prot, uint32_t flags)
 	return prot & PROT_WRITE && !(flags & (VMA_SHARED | VMA_GROWS_DOWN));
 }
 
+#define REGIONS_MAX 65530 /* of an address space, as Linux's vm.max_map_count */
+
 struct vma_set {
 	/* By address, disjoint: the first `below` at the beginning of the array, all others at its end. What is free lies
 	 * between, where the last one came or went, as the next one mostly does. */

@@ -86,6 +86,8 @@ ssize_t buffer_read_text(struct io_buffer *buffer, uint64_t *position, const cha
 
 /* ---- open files ---- */
 
+static size_t open_files;
+
 struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags,
                          const struct file_operations *operations)
 {
@@ -98,7 +100,13 @@ struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned fl
 	file->dentry = dentry != NULL ? dentry_get(dentry) : NULL;
 	file->operations = operations;
 	file_errors_begin(file);
+	open_files++;
 	return file;
+}
+
+size_t files_open(void)
+{
+	return open_files;
 }
 
 int file_claim(struct file *file, int share)
@@ -139,6 +147,7 @@ void file_put(struct file *file)
 	inode_put(file->inode);
 	free(file->owner);
 	free(file);
+	open_files--;
 }
 
 static const struct inode_operations anonymous_inode_operations;

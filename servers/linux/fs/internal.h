@@ -481,6 +481,8 @@ struct text {
 	bool failed;
 };
 void text_add(struct text *text, const char *data, size_t length);
+void locks_text(struct text *text); /* /proc/locks */
+size_t files_open(void);
 bool cpus_share_package(void);
 void cpu_list(struct text *text, uint64_t cpus); /* "0-3,5" */
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -15,6 +15,24 @@ struct lock_sleeper { /* a process in F_SETLKW */
 	const struct file_lock *wanted;
 };
 static struct lock_sleeper *sleepers;
+static struct inode *locked; /* inodes with locks */
+
+/* Keeps `locked`, after each change of an inode's locks. */
+static void note_locks(struct inode *inode)
+{
+	if (inode->locks != NULL && inode->locked_link == NULL) {
+		inode->locked_next = locked;
+		inode->locked_link = &locked;
+		if (locked != NULL)
+			locked->locked_link = &inode->locked_next;
+		locked = inode;
+	} else if (inode->locks == NULL && inode->locked_link != NULL) {
+		*inode->locked_link = inode->locked_next;
+		if (inode->locked_next != NULL)
+			inode->locked_next->locked_link = inode->locked_link;
+		inode->locked_link = NULL;
+	}
+}
 
 /* Would `owner` wait for itself in the end? */
 static bool deadlock(const void *owner, struct inode *inode, const struct file_lock *wanted)
@@ -64,6 +82,7 @@ static int apply(struct inode *inode, const struct file_lock *wanted, bool unloc
 			return error;
 	}
 	int error = lock_set(&inode->locks, wanted, unlock);
+	note_locks(inode);
 	waitq_wake_all(&inode->locks_wait); /* less may be locked than before */
 	return error == -ENOMEM ? -ENOLCK : error;
 }
@@ -155,6 +174,7 @@ long sys_flock(struct thread *thread, const uint64_t arguments[6])
 	long result = -EINVAL;
 	if (operation == SHARED || operation == EXCLUSIVE || operation == UNLOCK) {
 		struct file_lock wanted = {.owner = file,
+		                           .pid = thread->process->pid,
 		                           .last = LOCK_END,
 		                           .exclusive = operation == EXCLUSIVE,
 		                           .whole_file = true};
@@ -166,8 +186,10 @@ long sys_flock(struct thread *thread, const uint64_t arguments[6])
 
 static void drop(struct inode *inode, const void *owner)
 {
-	if (inode->locks != NULL && lock_drop_owner(&inode->locks, owner))
-		waitq_wake_all(&inode->locks_wait);
+	if (inode->locks == NULL || !lock_drop_owner(&inode->locks, owner))
+		return;
+	note_locks(inode);
+	waitq_wake_all(&inode->locks_wait);
 }
 
 void file_locks_closed(struct file *file, struct process *process)
@@ -187,5 +209,31 @@ void file_locks_exit(struct process *process)
 		struct file *file = file_table_at(table, fd);
 		if (file != NULL)
 			drop(file->inode, process);
+	}
+}
+
+static void lock_line(struct text *text, unsigned number, bool waits, const struct inode *inode,
+                      const struct file_lock *lock)
+{
+	const char *kind = lock->whole_file ? "FLOCK" : lock->pid < 0 ? "OFDLCK" : "POSIX";
+	uint64_t device = inode->superblock->device;
+	text_print(text, "%u:%s %-6s ADVISORY  %-5s %d %02x:%02x:%lu %lu ", number, waits ? " ->" : "", kind,
+	           lock->exclusive ? "WRITE" : "READ", lock->pid, device_major(device), device_minor(device),
+	           inode->attributes.inode, lock->first);
+	text_print(text, lock->last == LOCK_END ? "EOF\n" : "%lu\n", lock->last);
+}
+
+void locks_text(struct text *text)
+{
+	unsigned number = 0;
+	for (struct inode *inode = locked; inode != NULL; inode = inode->locked_next) {
+		for (struct file_lock *lock = inode->locks; lock != NULL; lock = lock->next) {
+			lock_line(text, ++number, false, inode, lock);
+			for (struct lock_sleeper *sleeper = sleepers; sleeper != NULL;
+			     sleeper = sleeper->next)
+				if (sleeper->inode == inode &&
+				    lock_conflict(inode->locks, sleeper->wanted) == lock)
+					lock_line(text, number, true, inode, sleeper->wanted);
+		}
 	}
 }

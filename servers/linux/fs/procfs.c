@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
+#define _GNU_SOURCE /* utsname.domainname */
 #include "capability.h"
 #include "fs/notify.h"
 #include "fs/pipe.h"
@@ -8,6 +9,7 @@
 #include "load.h"
 #include "random.h"
 #include "realtime.h"
+#include "vma.h"
 #include <pith/startup.h>
 #include <cpuid.h>
 #include <stdio.h>
@@ -155,10 +157,37 @@ static int show_kernel_version(struct text *text, const struct pseudo *file)
 	return 0;
 }
 
-static int show_hostname(struct text *text, const struct pseudo *file)
+static char *name_of(const struct pseudo *file)
+{
+	return strcmp(file->node->name, "hostname") == 0 ? linux_identity.nodename
+	                                                 : linux_identity.domainname;
+}
+
+static int show_name(struct text *text, const struct pseudo *file)
+{
+	text_print(text, "%s\n", name_of(file));
+	return 0;
+}
+
+/* Up to the first line's end. */
+static int store_name(const struct pseudo *file, char *data, size_t length)
+{
+	(void)length;
+	return (int)identity_set(current_thread(), name_of(file), data, strcspn(data, "\n"));
+}
+
+static int show_locks(struct text *text, const struct pseudo *file)
 {
 	(void)file;
-	text_print(text, "%s\n", linux_identity.nodename);
+	locks_text(text);
+	return 0;
+}
+
+/* In use, free, at most. */
+static int show_file_numbers(struct text *text, const struct pseudo *file)
+{
+	(void)file;
+	text_print(text, "%zu\t0\t%lu\n", files_open(), INT64_MAX);
 	return 0;
 }
 
@@ -348,6 +377,11 @@ static ssize_t mounts_target(const struct pseudo *file, char *out, size_t size)
 		.name = name_, .mode = S_IFREG | 0444, .show = show_number, .number = number_ \
 	}
 
+#define NAME_FILE(name_)                                                                      \
+	{                                                                                     \
+		.name = name_, .mode = S_IFREG | 0644, .show = show_name, .store = store_name \
+	}
+
 static const struct pseudo_node random_files[] = {
         TEXT_FILE("boot_id", show_boot_id),
         TEXT_FILE("entropy_avail", show_entropy),
@@ -417,8 +451,9 @@ static int show_sem_limits(struct text *text, const struct pseudo *file)
 
 static const struct pseudo_node sys_kernel_files[] = {
         NUMBER_FILE("cap_last_cap", CAPABILITY_LAST),
+        NAME_FILE("domainname"),
         NUMBER_FILE("dmesg_restrict", 1),
-        TEXT_FILE("hostname", show_hostname),
+        NAME_FILE("hostname"),
         TEXT_FILE("msgmax", show_ipc_limit),
         TEXT_FILE("msgmnb", show_ipc_limit),
         TEXT_FILE("msgmni", show_ipc_limit),
@@ -457,6 +492,7 @@ static int store_drop_caches(const struct pseudo *file, char *data, size_t lengt
 
 static const struct pseudo_node sys_vm_files[] = {
         {.name = "drop_caches", .mode = S_IFREG | 0200, .store = store_drop_caches},
+        NUMBER_FILE("max_map_count", REGIONS_MAX),
         NUMBER_FILE("overcommit_memory", 0),
         {.name = NULL},
 };
@@ -467,9 +503,12 @@ static const struct pseudo_node inotify_files[] = {
         {.name = NULL},
 };
 static const struct pseudo_node sys_fs_files[] = {
+        NUMBER_FILE("file-max", INT64_MAX), /* memory is the limit */
+        TEXT_FILE("file-nr", show_file_numbers),
         {.name = "inotify", .mode = S_IFDIR | 0555, .children = inotify_files},
         NUMBER_FILE("nr_open", FILE_TABLE_MAX),
         NUMBER_FILE("pipe-max-size", PIPE_SIZE_USERS),
+        NUMBER_FILE("protected_hardlinks", 1),
         {.name = NULL},
 };
 static const struct pseudo_node sys_folders[] = {
@@ -484,7 +523,9 @@ static const struct pseudo_node proc_files[] = {
         TEXT_FILE("diskstats", show_nothing),
         TEXT_FILE("filesystems", show_filesystems),
         TEXT_FILE("loadavg", show_loadavg),
+        TEXT_FILE("locks", show_locks),
         TEXT_FILE("meminfo", show_meminfo),
+        TEXT_FILE("modules", show_nothing), /* drivers are components: pithctl shows them */
         {.name = "mounts", .mode = S_IFLNK | 0777, .target = mounts_target},
         TEXT_FILE("partitions", show_partitions),
         {.name = "self", .mode = S_IFLNK | 0777, .target = self_target},

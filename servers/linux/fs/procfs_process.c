@@ -80,8 +80,8 @@ static int show_stat(struct text *text, const struct pseudo *file, struct proces
 	           process_resident_pages(process), UINT64_MAX);
 	/* startcode … kstkeip, signals, wchan … policy, delays, data and arguments */
 	text_print(text, "0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %d\n",
-	           process->arg_start, process->arg_end, process->env_start, process->env_end,
-	           process->exit_status);
+	           process->start.arg_start, process->start.arg_end, process->start.env_start,
+	           process->start.env_end, process->exit_status);
 	return 0;
 }
 
@@ -191,6 +191,21 @@ static int show_comm(struct text *text, const struct pseudo *file, struct proces
 	return 0;
 }
 
+/* By a thread of the process only, as on Linux; what is too long for a name is cut off. */
+static int store_comm(const struct pseudo *file, char *data, size_t length)
+{
+	struct process *process = process_of(file);
+	struct thread *thread = process != NULL ? thread_of(file, process) : NULL;
+	char name[COMM_SIZE] = {0};
+	if (thread == NULL)
+		return -ESRCH;
+	if (current_thread() == NULL || current_thread()->process != process)
+		return -EINVAL;
+	memcpy(name, data, length < COMM_SIZE ? length : COMM_SIZE - 1);
+	thread_set_name(thread, name);
+	return 0;
+}
+
 /* [start, end) of the process's memory, as far as it is there. */
 static int show_memory(struct text *text, const struct pseudo *file, uint64_t start, uint64_t end)
 {
@@ -210,12 +225,17 @@ static int show_memory(struct text *text, const struct pseudo *file, uint64_t st
 
 static int show_cmdline(struct text *text, const struct pseudo *file, struct process *process)
 {
-	return show_memory(text, file, process->arg_start, process->arg_end);
+	return show_memory(text, file, process->start.arg_start, process->start.arg_end);
 }
 
 static int show_environ(struct text *text, const struct pseudo *file, struct process *process)
 {
-	return show_memory(text, file, process->env_start, process->env_end);
+	return show_memory(text, file, process->start.env_start, process->start.env_end);
+}
+
+static int show_auxv(struct text *text, const struct pseudo *file, struct process *process)
+{
+	return show_memory(text, file, process->start.auxv_start, process->start.auxv_end);
 }
 
 static void emit_text(void *context, const char *data, size_t length)
@@ -280,6 +300,24 @@ static int store_oom_adjust(const struct pseudo *file, char *data, size_t length
 	process->oom_adjust = (int)value;
 	if (may)
 		process->oom_adjust_least = (int)value;
+	return 0;
+}
+
+/* On the CPU and waiting for one, in ns; the waits that ended. */
+static int show_schedstat(struct text *text, const struct pseudo *file, struct process *process)
+{
+	struct thread *thread = thread_of(file, process);
+	uint64_t time = thread != NULL ? kernel_thread_time(thread->private->kernel) : 0;
+	text_print(text, "%lu 0 %lu\n", time, process->used.waits);
+	return 0;
+}
+
+/* There is one user namespace, of all numbers. */
+static int show_id_map(struct text *text, const struct pseudo *file, struct process *process)
+{
+	(void)file;
+	(void)process;
+	text_print(text, "%10u %10u %10u\n", 0, 0, UINT32_MAX);
 	return 0;
 }
 
@@ -357,9 +395,12 @@ static int place_of(const struct pseudo *file, bool root, struct dentry **out)
 	int error = may_inspect(process);
 	if (error != 0)
 		return error;
-	if (process->fs == NULL)
+	if (process->fs != NULL)
+		*out = dentry_get(root ? process->fs->root : process->fs->cwd);
+	else if (process->pid == 1) /* init is a component: its place is where it puts programs */
+		*out = dentry_get(thread_root(NULL));
+	else
 		return -ENOENT;
-	*out = dentry_get(root ? process->fs->root : process->fs->cwd);
 	return 0;
 }
 
@@ -571,14 +612,6 @@ static int show_of_process(struct text *text, const struct pseudo *file)
 #define PROCESS_FILE(name_, mode_, show_) PROCESS_FILE_OF(name_, mode_, show_, false)
 #define PRIVATE_FILE(name_, mode_, show_) PROCESS_FILE_OF(name_, mode_, show_, true)
 
-static const struct pseudo_node task_files[] = {
-        PROCESS_FILE("comm", 0444, show_comm),
-        PROCESS_FILE("stat", 0444, show_stat),
-        PROCESS_FILE("status", 0444, show_status),
-        {.name = NULL},
-};
-static const struct pseudo_node task_member = {
-        .name = "TID", .mode = S_IFDIR | 0555, .children = task_files, .owner = process_owner};
 static const struct pseudo_node descriptor_member = {.name = "N",
                                                      .mode = S_IFLNK | 0700,
                                                      .target = descriptor_target,
@@ -586,10 +619,23 @@ static const struct pseudo_node descriptor_member = {.name = "N",
                                                      .owner = process_owner,
                                                      .describe = descriptor_describe};
 static const struct pseudo_node descriptor_info_member = {
-        .name = "N", .mode = S_IFREG | 0400, .show = show_descriptor, .owner = process_owner};
+        .name = "N", .mode = S_IFREG | 0444, .show = show_descriptor, .owner = process_owner};
+static const struct pseudo_node task_member;
 static const struct pseudo_node process_files[] = {
+        {.name = "task",
+         .mode = S_IFDIR | 0555,
+         .member = &task_member,
+         .find = task_find,
+         .next = task_next,
+         .owner = process_owner},
+        PRIVATE_FILE("auxv", 0400, show_auxv),
         PROCESS_FILE("cmdline", 0444, show_cmdline),
-        PROCESS_FILE("comm", 0444, show_comm),
+        {.name = "comm",
+         .mode = S_IFREG | 0644,
+         .show = show_of_process,
+         .process = &(const struct process_show){show_comm, false},
+         .store = store_comm,
+         .owner = process_owner},
         {.name = "cwd",
          .mode = S_IFLNK | 0777,
          .target = cwd_target,
@@ -604,11 +650,12 @@ static const struct pseudo_node process_files[] = {
          .next = descriptor_next,
          .owner = process_owner},
         {.name = "fdinfo",
-         .mode = S_IFDIR | 0500,
+         .mode = S_IFDIR | 0555,
          .member = &descriptor_info_member,
          .find = descriptor_find,
          .next = descriptor_next,
          .owner = process_owner},
+        PROCESS_FILE("gid_map", 0644, show_id_map),
         PROCESS_FILE("limits", 0444, show_limits),
         PRIVATE_FILE("maps", 0444, show_maps),
         PROCESS_FILE("mountinfo", 0444, show_mountinfo),
@@ -626,18 +673,17 @@ static const struct pseudo_node process_files[] = {
          .target = root_target,
          .follow = root_follow,
          .owner = process_owner},
+        PROCESS_FILE("schedstat", 0444, show_schedstat),
         PRIVATE_FILE("smaps", 0444, show_smaps),
         PRIVATE_FILE("smaps_rollup", 0444, show_smaps_rollup),
         PROCESS_FILE("stat", 0444, show_stat),
         PROCESS_FILE("statm", 0444, show_statm),
         PROCESS_FILE("status", 0444, show_status),
-        {.name = "task",
-         .mode = S_IFDIR | 0555,
-         .member = &task_member,
-         .find = task_find,
-         .next = task_next,
-         .owner = process_owner},
+        PROCESS_FILE("uid_map", 0644, show_id_map),
         {.name = NULL},
 };
+/* A thread has all that its process has, but for the first: the threads. */
+static const struct pseudo_node task_member = {
+        .name = "TID", .mode = S_IFDIR | 0555, .children = process_files + 1, .owner = process_owner};
 const struct pseudo_node process_node = {
         .name = "PID", .mode = S_IFDIR | 0555, .children = process_files, .owner = process_owner};

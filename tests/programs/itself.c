@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* What a process finds of itself below /proc: names of threads, the auxiliary vector, what a thread's folder
+ * has, locks. */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static pthread_barrier_t barrier;
+static pid_t other_tid;
+
+static void *other_main(void *unused)
+{
+	char name[16];
+	(void)unused;
+	other_tid = (pid_t)syscall(SYS_gettid);
+	pthread_barrier_wait(&barrier); /* it has begun */
+	pthread_barrier_wait(&barrier); /* it has been named */
+	prctl(PR_GET_NAME, name);
+	printf("the other's name: %s\n", name);
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+static void show(const char *path)
+{
+	char text[256] = "";
+	int fd = open(path, O_RDONLY);
+	ssize_t length = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	text[length > 0 ? length : 0] = 0;
+	printf("%s", length >= 0 ? text : "unreadable\n");
+	close(fd);
+}
+
+static void store(const char *path, const char *text)
+{
+	int fd = open(path, O_RDWR);
+	ssize_t length = fd >= 0 ? write(fd, text, strlen(text)) : -1;
+	printf("write: %zd %s\n", length, length < 0 ? strerror(errno) : "");
+	close(fd);
+}
+
+static void names(void)
+{
+	pthread_t other;
+	char path[64];
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_create(&other, NULL, other_main, NULL);
+	pthread_barrier_wait(&barrier);
+	printf("pthread_setname_np: %d\n", pthread_setname_np(other, "worker"));
+	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", other_tid);
+	show(path);
+	store(path, "a name that is too long");
+	show(path);
+	store("/proc/thread-self/comm", "first\n");
+	show("/proc/self/comm");
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	pthread_join(other, NULL);
+	snprintf(path, sizeof(path), "/proc/%d/comm", getppid());
+	store(path, "not mine");
+}
+
+static void folder_of_a_thread(void)
+{
+	static const char *const files[] = {
+	        "auxv",   "cmdline", "comm",      "cwd",  "environ",   "exe",     "fd/0",       "fdinfo/0",
+	        "limits", "maps",    "mountinfo", "root", "schedstat", "gid_map", "smaps",      "stat",
+	        "statm",  "status",  "uid_map",   "task", "oom_score", "mounts",  "personality"};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char path[64];
+		struct stat status;
+		snprintf(path, sizeof(path), "/proc/thread-self/%s", files[i]);
+		int result = lstat(path, &status);
+		printf("%s: %d %o\n", files[i], result, result == 0 ? status.st_mode & (S_IFMT | 0444) : 0);
+	}
+	show("/proc/self/uid_map");
+}
+
+static void auxiliary_vector(void)
+{
+	Elf64_auxv_t vector[64] = {0};
+	int fd = open("/proc/self/auxv", O_RDONLY);
+	ssize_t length = read(fd, vector, sizeof(vector));
+	int equal = 0, others = 0;
+	for (int i = 0; i < length / (ssize_t)sizeof(vector[0]) && vector[i].a_type != AT_NULL; i++)
+		*(getauxval(vector[i].a_type) == vector[i].a_un.a_val ? &equal : &others) += 1;
+	printf("auxv: %d differ, %s, page size %lu\n", others, equal > 10 ? "many are equal" : "few",
+	       getauxval(AT_PAGESZ));
+	close(fd);
+}
+
+/* The lines of /proc/locks that are of this process's file. */
+static void locks(void)
+{
+	char path[] = "lockedXXXXXX", line[256], inode[32];
+	int fd = mkstemp(path), again = open(path, O_RDWR);
+	struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 10, .l_len = 20},
+	             rest = {.l_type = F_RDLCK, .l_start = 100};
+	struct stat status;
+	fstat(fd, &status);
+	snprintf(inode, sizeof(inode), ":%lu ", (unsigned long)status.st_ino);
+	printf("locks: %d %d %d\n", fcntl(fd, F_SETLK, &range), fcntl(again, F_OFD_SETLK, &rest),
+	       flock(fd, LOCK_SH));
+	for (int pass = 0; pass < 2; pass++) {
+		FILE *file = fopen("/proc/locks", "r");
+		char kind[16], mode[16], first[24], last[24];
+		int pid, kinds[2] = {0};
+		while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+			if (strstr(line, inode) == NULL ||
+			    sscanf(line, "%*s %15s ADVISORY %15s %d %*s %23s %23s", kind, mode, &pid, first,
+			           last) != 5)
+				continue;
+			kinds[kind[0] == 'F']++;
+			if (kind[0] == 'P')
+				printf("%s %s %s %s %s\n", kind, mode, pid == getpid() ? "mine" : "another's",
+				       first, last);
+		}
+		printf("of this file: %d of ranges, %d of the whole\n", kinds[0], kinds[1]);
+		if (file != NULL)
+			fclose(file);
+		close(again);
+		close(fd);
+	}
+	unlink(path);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IONBF, 0);
+	names();
+	folder_of_a_thread();
+	auxiliary_vector();
+	locks();
+	return 0;
+}
