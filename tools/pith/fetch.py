@@ -287,15 +287,31 @@ def closure(wanted, left_out):
     return re.findall(r"^Inst (\S+)", plan.stdout, re.M)
 
 
-def needs(name):
-    """The names in the package's own dependencies."""
-    return re.findall(r"^ [ |](?:Pre)?Depends: (\S+)", apt_cache("depends", name), re.M)
+def needs(*names):
+    """The names in the packages' own dependencies."""
+    return set(re.findall(r"^ [ |](?:Pre)?Depends: (\S+)", apt_cache("depends", *names), re.M))
+
+
+def parts(name, always):
+    """The packages that what the package brings asks for in exactly one version: they are one thing in several packages."""
+    found, seen, new = set(), set(always), {name} - always
+    while new:
+        seen |= new
+        found |= {part for line in re.findall(r"^(?:Pre-)?Depends: (.*)", show(*new), re.M) for part in re.findall(r"(\S+) \(= ", line)}
+        new = needs(*new) - seen
+    return found
+
+
+def show(*names):
+    """The packages' stanzas as the archive serves them now, whatever this machine has installed."""
+    nothing = os.path.join(APT, "status")
+    return apt_cache("-o", f"Dir::State::status={nothing}", "show", "--no-all-versions", *names)
 
 
 def write_pins(path, names, origin):
     """The packages as the archive serves them now."""
     lines = [f"# Made by `tools/pith/fetch.py pin` from {origin}; the columns are those of tools/sources.txt."]
-    shown = apt_cache("show", "--no-all-versions", *names) if names else ""
+    shown = show(*names) if names else ""
     for stanza in sorted(re.split(r"\n\n(?=Package: )", shown)):
         fields = dict(re.findall(r"^(\S+): (.*)", stanza, re.M))
         version = fields["Version"]
@@ -312,12 +328,12 @@ def pin_root(new=()):
     for name in new:
         if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) or not apt_cache("show", name):
             raise Failure(f"the system's package sources have no package {name}")
-    always = closure(wanted, left_out)
-    write_pins(ROOT_PINS, always, "packages.txt")
+    always = set(closure(wanted, left_out))
+    write_pins(ROOT_PINS, sorted(always), "packages.txt")
     for name in {*new, *(file_name[:-4] for file_name in os.listdir(OPTIONAL))}:
         # What only maintainer scripts use may be the very thing that somebody names, or part of it: perl has its interpreter in perl-base.
-        asked_for = {name, *needs(name)}
-        added = set(closure([*wanted, name], [other for other in left_out if other not in asked_for])) - set(always)
+        asked_for = {name} | needs(name) | parts(name, always)
+        added = set(closure([*wanted, name], [other for other in left_out if other not in asked_for])) - always
         write_pins(os.path.join(OPTIONAL, f"{name}.txt"), sorted(added), f"what {name} needs")
 
 
