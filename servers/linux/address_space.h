@@ -58,7 +58,7 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot);
 int mm_change_flags(struct mm *mm, uint64_t start, uint64_t end, uint32_t clear, uint32_t set);
 /* mlock: the range is mapped throughout, or ENOMEM. */
 int mm_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock);
-size_t mm_locked_pages(const struct mm *mm);
+size_t mm_locked_pages(const struct mm *mm, uint64_t start, uint64_t end);
 /* Whether the limits leave room for so many pages more. */
 bool mm_may_grow(const struct mm *mm, uint32_t prot, uint32_t flags, uint64_t pages);
 /* The region has so many pages more, or fewer. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* User and group identities. */
 #include <errno.h>
+#include <stdlib.h>
 #include <signal.h>
 #include <string.h>
 #include "capability.h"
@@ -263,6 +264,13 @@ long sys_getgroups(struct thread *thread, const uint64_t arguments[6])
 	return credentials->group_count;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *left = a, *right = b;
+
+	return *left < *right ? -1 : *left > *right;
+}
+
 long sys_setgroups(struct thread *thread, const uint64_t arguments[6])
 {
 	struct credentials *credentials = own(thread);
@@ -274,6 +282,7 @@ long sys_setgroups(struct thread *thread, const uint64_t arguments[6])
 		return -EINVAL;
 	if (copy_from_user(thread, groups, arguments[1], arguments[0] * sizeof(uint32_t)))
 		return -EFAULT;
+	qsort(groups, arguments[0], sizeof(groups[0]), by_number); /* as getgroups shows them on Linux */
 	memcpy(credentials->groups, groups, arguments[0] * sizeof(uint32_t));
 	credentials->group_count = (uint32_t)arguments[0];
 	return 0;

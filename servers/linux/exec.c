@@ -196,6 +196,8 @@ static void take_over(struct exec *exec)
 		mm_put(old);
 	waitq_wake_all(&process->vfork_wait);
 	process->executed = true;
+	process->exit_signal = SIGCHLD;
+	process->private_barriers = false;
 	process->not_dumpable = exec->image.unreadable || set_id(&process->credentials);
 	process->credentials = exec->credentials;
 	credentials_changed(process, &old_credentials);

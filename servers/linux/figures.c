@@ -53,7 +53,7 @@ void memory_figures(const struct process *process, struct memory_figures *out)
 {
 	const struct mm *mm = process->mm;
 
-	*out = (struct memory_figures){.locked = mm ? mm_locked_pages(mm) : 0};
+	*out = (struct memory_figures){.locked = mm ? mm_locked_pages(mm, 0, USER_END) : 0};
 	for (unsigned i = 0; mm && i < mm->regions.count; i++) {
 		struct vma *vma = vma_at(&mm->regions, i);
 		size_t pages = (vma->end - vma->start) >> PAGE_BITS;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/sysinfo.h>
 #include <sys/times.h>
@@ -33,7 +34,11 @@ struct utsname linux_identity = {
 
 long sys_uname(struct thread *thread, const uint64_t arguments[6])
 {
-	return copy_to_user(thread, arguments[0], &linux_identity, sizeof(linux_identity));
+	struct utsname identity = linux_identity;
+
+	if ((thread->process->personality & PER_MASK) == PER_LINUX32)
+		strcpy(identity.machine, "i686");
+	return copy_to_user(thread, arguments[0], &identity, sizeof(identity));
 }
 
 long identity_set(struct thread *thread, char *name, const char *new, size_t length)
@@ -207,6 +212,20 @@ long sys_prctl(struct thread *thread, const uint64_t arguments[6])
 		return 0;
 	case PR_GET_SECCOMP:
 		return 0;
+	case PR_GET_TID_ADDRESS:
+		return copy_to_user(thread, arguments[1], &thread->private->clear_child_tid,
+		                    sizeof(thread->private->clear_child_tid));
+	case PR_GET_THP_DISABLE: /* there are no huge pages */
+		return arguments[1] || arguments[2] || arguments[3] || arguments[4] ? -EINVAL
+		                                                                    : process->no_huge_pages;
+	case PR_SET_THP_DISABLE:
+		if (arguments[2] || arguments[3] || arguments[4])
+			return -EINVAL;
+		process->no_huge_pages = arguments[1] != 0;
+		return 0;
+	case PR_MCE_KILL_GET:
+		return arguments[1] || arguments[2] || arguments[3] || arguments[4] ? -EINVAL
+		                                                                    : PR_MCE_KILL_DEFAULT;
 	case PR_GET_TSC:
 		return put_int(thread, arguments[1], PR_TSC_ENABLE);
 	default:
@@ -223,15 +242,54 @@ long sys_restart_syscall(struct thread *thread, const uint64_t arguments[6])
 	return -EINTR;
 }
 
-/* No seccomp, no swapping: asking what is supported is answered, nothing else. */
+/* Asking a CPU about a thread of its own interrupts whatever runs there, which is the barrier; a thread that
+ * does not run passes one when it begins to. */
+static void interrupt_cpus_of(struct process *process, uint64_t *interrupted)
+{
+	for (struct thread *each = process->threads; each; each = each->next_in_process) {
+		struct kernel_thread *kernel = each->private->kernel;
+
+		if (kernel && !(*interrupted >> kernel->cpu & 1)) {
+			*interrupted |= 1ul << kernel->cpu;
+			kernel_thread_time(kernel);
+		}
+	}
+}
+
 long sys_membarrier(struct thread *thread, const uint64_t arguments[6])
 {
-	(void)thread;
-	/* One CPU: every system call is a barrier for all threads. QUERY; the commands GLOBAL, *_EXPEDITED
-	 * and their registration. */
-	if (arguments[0] == 0)
-		return 0x1f;
-	return arguments[0] & ~0x1ful || arguments[1] ? -EINVAL : 0;
+	/* QUERY; GLOBAL, GLOBAL_EXPEDITED and its registration, PRIVATE_EXPEDITED and its */
+	enum {
+		QUERY = 0,
+		PRIVATE = 8,
+		PRIVATE_REGISTER = 16,
+		GLOBAL = 1,
+		GLOBAL_EXPEDITED = 2,
+		COMMANDS = 0x1f
+	};
+	uint64_t interrupted = 0;
+
+	if (arguments[1] || arguments[0] & ~(uint64_t)COMMANDS || arguments[0] & (arguments[0] - 1))
+		return -EINVAL;
+	switch (arguments[0]) {
+	case QUERY:
+		return COMMANDS;
+	case PRIVATE:
+		if (!thread->process->private_barriers)
+			return -EPERM;
+		interrupt_cpus_of(thread->process, &interrupted);
+		return 0;
+	case PRIVATE_REGISTER:
+		thread->process->private_barriers = true;
+		return 0;
+	case GLOBAL:
+	case GLOBAL_EXPEDITED:
+		for (struct process *each = process_first(); each; each = process_next(each))
+			interrupt_cpus_of(each, &interrupted);
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 /* What a kernel without swap space, modules and ports for programs refuses; whoever may not ask is told that.

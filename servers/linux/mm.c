@@ -231,13 +231,19 @@ size_t process_virtual_peak(const struct process *process)
 	return process->mm ? process->mm->virtual_peak : 0;
 }
 
-size_t mm_locked_pages(const struct mm *mm)
+size_t mm_locked_pages(const struct mm *mm, uint64_t start, uint64_t end)
 {
 	size_t pages = 0;
 
-	for (unsigned i = 0; i < mm->regions.count; i++)
-		if (vma_at(&mm->regions, i)->flags & VMA_LOCKED)
-			pages += (vma_at(&mm->regions, i)->end - vma_at(&mm->regions, i)->start) >> PAGE_BITS;
+	for (unsigned i = vma_first(&mm->regions, start); i < mm->regions.count; i++) {
+		const struct vma *vma = vma_at(&mm->regions, i);
+		uint64_t from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
+
+		if (vma->start >= end)
+			break;
+		if (vma->flags & VMA_LOCKED)
+			pages += (to - from) >> PAGE_BITS;
+	}
 	return pages;
 }
 
@@ -259,7 +265,7 @@ void mm_region_name(struct vma *vma, char *out, size_t size)
 		snprintf(out, size, "/SYSV%08x (deleted)", (unsigned)shm_key(vma->shared->segment));
 	else if (vma->shared)
 		snprintf(out, size, "/dev/zero (deleted)");
-	else if (vma->flags & VMA_GROWS_DOWN)
+	else if (vma->end == STACK_TOP)
 		snprintf(out, size, "[stack]");
 	else if (vma->start >= mm->brk_start && vma->end <= ((mm->brk + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)))
 		snprintf(out, size, "[heap]");

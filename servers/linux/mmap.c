@@ -115,13 +115,16 @@ static long map_file(struct mm *mm, struct file *file, uint64_t address, uint64_
 static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigned prot, unsigned flags)
 {
 	struct shared_memory *shared = NULL;
-	uint32_t vma_flags = flags & MAP_NORESERVE ? VMA_NORESERVE : 0;
+	uint32_t vma_flags =
+	        (flags & MAP_NORESERVE ? VMA_NORESERVE : 0) | (flags & MAP_GROWSDOWN ? VMA_GROWS_DOWN : 0);
 	int error;
 
 	/* What can never be kept is refused; otherwise memory is promised freely, as Linux's default does. */
 	if (prot & PROT_WRITE && !(flags & MAP_NORESERVE) && length >> PAGE_BITS > pages_total())
 		return -ENOMEM;
 	if ((flags & MAP_TYPE) == MAP_SHARED) {
+		if (flags & MAP_GROWSDOWN)
+			return -EINVAL;
 		shared = calloc(1, sizeof(*shared));
 		if (!shared)
 			return -ENOMEM;
@@ -191,7 +194,8 @@ long sys_mmap(struct thread *thread, const uint64_t arguments[6])
 
 	if (lock && !may_lock(thread, 0))
 		return -EPERM;
-	if ((lock || mm->lock_future) && !may_lock(thread, mm_locked_pages(mm) + (length >> PAGE_BITS)))
+	if ((lock || mm->lock_future) &&
+	    !may_lock(thread, mm_locked_pages(mm, 0, USER_END) + (length >> PAGE_BITS)))
 		return -EAGAIN;
 	result = map(thread, arguments);
 	if (result < 0)
@@ -382,23 +386,73 @@ static bool mapped_throughout(struct mm *mm, uint64_t start, uint64_t end)
 	return true;
 }
 
+static bool all_allow(struct mm *mm, uint64_t start, uint64_t end, unsigned prot)
+{
+	while (start < end) {
+		struct vma *vma = vma_find(&mm->regions, start);
+
+		if (!vma || !(vma->prot & prot))
+			return false;
+		start = vma->end;
+	}
+	return true;
+}
+
+/* Holes in the files behind the range, which must be shared and writable. */
+static int remove_range(struct thread *thread, uint64_t start, uint64_t end)
+{
+	while (start < end) {
+		struct vma *vma = vma_find(&thread->process->mm->regions, start);
+		uint64_t from = start;
+		struct file *file;
+		int error;
+
+		if (!vma)
+			return -ENOMEM;
+		if (!vma->file || vma->flags & VMA_LOCKED)
+			return -EINVAL;
+		if (!(vma->flags & VMA_SHARED) || !(vma->prot & PROT_WRITE))
+			return -EACCES;
+		start = vma->end < end ? vma->end : end;
+		file = file_get(vma->file);
+		error = file_punch(file, (vma->offset << PAGE_BITS) + (from - vma->start), start - from);
+		file_put(file);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int populate_advised(struct mm *mm, uint64_t start, uint64_t end, unsigned prot)
+{
+	if (!mapped_throughout(mm, start, end))
+		return -ENOMEM;
+	if (!all_allow(mm, start, end, prot))
+		return -EINVAL;
+	return mm_populate(mm, start, end) ? 0 : -EFAULT;
+}
+
 long sys_madvise(struct thread *thread, const uint64_t arguments[6])
 {
 	uint64_t start = arguments[0], end = start + page_align(arguments[1]);
 	struct mm *mm = thread->process->mm;
 	int error = 0;
 
-	if (!range_valid(start, page_align(arguments[1])))
+	if (!range_valid(start, page_align(arguments[1])) || (arguments[1] && end == start))
 		return -EINVAL;
 	switch (arguments[2]) {
 	case MADV_FREE: /* may be dropped at any time, so it may be dropped now */
-		if (!private_memory(mm, start, end))
+		if (!private_memory(mm, start, end) || mm_locked_pages(mm, start, end))
 			return -EINVAL;
 		mm_drop_pages(mm, start, end);
 		break;
 	case MADV_DONTNEED:
+		if (mm_locked_pages(mm, start, end))
+			return -EINVAL;
 		mm_drop_pages(mm, start, end);
 		break;
+	case MADV_REMOVE:
+		return remove_range(thread, start, end);
 	case MADV_NORMAL:
 	case MADV_RANDOM:
 	case MADV_SEQUENTIAL:
@@ -410,11 +464,10 @@ long sys_madvise(struct thread *thread, const uint64_t arguments[6])
 	case 20:
 	case 21:
 		break;
-	case 22: /* MADV_POPULATE_READ, POPULATE_WRITE */
-	case 23:
-		if (!mapped_throughout(mm, start, end))
-			return -ENOMEM;
-		return mm_populate(mm, start, end) ? 0 : -EFAULT;
+	case 22: /* MADV_POPULATE_READ */
+		return populate_advised(mm, start, end, PROT_READ | PROT_WRITE);
+	case 23: /* MADV_POPULATE_WRITE */
+		return populate_advised(mm, start, end, PROT_WRITE);
 	case MADV_DONTFORK:
 		error = mm_change_flags(mm, start, end, 0, VMA_DONTFORK);
 		break;
@@ -498,7 +551,9 @@ static long lock_range(struct thread *thread, const uint64_t arguments[6], bool 
 		return -EINVAL;
 	if (lock && !may_lock(thread, 0))
 		return -EPERM;
-	if (lock && !may_lock(thread, mm_locked_pages(mm) + ((end - start) >> PAGE_BITS)))
+	/* what is locked already is not counted twice */
+	if (lock && !may_lock(thread, mm_locked_pages(mm, 0, USER_END) - mm_locked_pages(mm, start, end) +
+	                                      ((end - start) >> PAGE_BITS)))
 		return -ENOMEM;
 	error = mm_lock(mm, start, end, lock);
 	if (error || !populate)

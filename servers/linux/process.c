@@ -84,6 +84,8 @@ struct process *process_create(struct process *parent)
 	process->personality = parent->personality;
 	process->no_new_privileges = parent->no_new_privileges;
 	process->not_dumpable = parent->not_dumpable;
+	process->no_huge_pages = parent->no_huge_pages;
+	process->private_barriers = parent->private_barriers;
 	process->oom_adjust = parent->oom_adjust;
 	process->oom_adjust_least = parent->oom_adjust_least;
 	process->start = parent->start;

@@ -90,6 +90,8 @@ struct process {
 	bool subreaper;
 	int io_priority;            /* as ioprio_set gave it: class << 13 | level; the disk makes no difference */
 	bool no_new_privileges, not_dumpable;
+	bool no_huge_pages;    /* told, but there are none */
+	bool private_barriers; /* membarrier: registered */
 	int death_signal;           /* PR_SET_PDEATHSIG */
 	int oom_adjust, oom_adjust_least; /* oom_score_adj, and what it can be set to without a capability */
 	uint32_t personality;

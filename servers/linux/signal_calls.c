@@ -31,6 +31,7 @@ long sys_rt_sigaction(struct thread *thread, const uint64_t arguments[6])
 		if (copy_from_user(thread, &new, arguments[1], sizeof(new)))
 			return -EFAULT;
 		new.mask = signal_mask_allowed(new.mask);
+		new.flags &= ACTION_FLAGS; /* who asks which there are reads the rest back as 0 */
 		*action = new;
 		/* What is now ignored does not stay pending. */
 		if (new.handler == HANDLER_IGNORE ||

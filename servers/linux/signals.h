@@ -20,6 +20,8 @@ struct signal_action {
 	sigset_bits mask;
 };
 
+/* Of its flags those that mean something: SA_NOCLDSTOP, NOCLDWAIT, SIGINFO, EXPOSE_TAGBITS, RESTORER, ONSTACK, RESTART, NODEFER, RESETHAND. */
+#define ACTION_FLAGS    0xdc000807ul
 #define HANDLER_DEFAULT 0
 #define HANDLER_IGNORE  1
 

@@ -8,13 +8,17 @@
 #include "thread.h"
 #include "vfs.h"
 
-#define WAIT_KNOWN \
-	(WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | 0x20000000 | 0x40000000 | 0x80000000u)
+#ifndef __WNOTHREAD /* musl */
+#define __WNOTHREAD 0x20000000u
+#define __WALL      0x40000000u
+#define __WCLONE    0x80000000u
+#endif
+#define WAIT_KNOWN (WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | __WNOTHREAD | __WALL | __WCLONE)
 
 struct wait_request {
 	int pid; /* > 0: this child; 0: of the group; -1: any */
 	int pgid;
-	unsigned options; /* WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT */
+	unsigned options; /* WAIT_KNOWN */
 };
 
 struct wait_news {
@@ -24,8 +28,13 @@ struct wait_news {
 	struct usage usage;
 };
 
+/* A child that ends with another signal than SIGCHLD, or none, is a clone: it is waited for only on demand.
+ */
 static bool matches(const struct process *child, const struct wait_request *request)
 {
+	if (!(request->options & __WALL) &&
+	    (child->exit_signal != SIGCHLD) != !!(request->options & __WCLONE))
+		return false;
 	if (request->pid > 0)
 		return child->pid == request->pid;
 	return request->pid < 0 || child->pgid == request->pgid;

@@ -81,6 +81,19 @@ static int change(struct thread *thread, struct file *file, unsigned mode, uint6
 	return allocate(thread, file, mode, offset, end);
 }
 
+int file_punch(struct file *file, uint64_t offset, uint64_t length)
+{
+	int error = check_file(file, false);
+	if (error != 0)
+		return error;
+	fiber_mutex_lock(&file->inode->lock);
+	error = change(NULL, file, PUNCH_HOLE | KEEP_SIZE, offset, length);
+	fiber_mutex_unlock(&file->inode->lock);
+	if (error == 0)
+		notify(file->dentry, file->inode, NOTIFY_MODIFY);
+	return error;
+}
+
 long sys_fallocate(struct thread *thread, const uint64_t arguments[6])
 {
 	int64_t offset = (int64_t)arguments[2], length = (int64_t)arguments[3];

@@ -321,13 +321,14 @@ struct file *file_of_any(struct thread *thread, int fd);
 int file_open_inode(struct thread *thread, struct dentry *dentry, unsigned flags, struct file **out);
 int file_install(struct thread *thread, struct file *file,
                  bool close_on_exec); /* consumes the reference; fd or -errno */
+/* Access mode 3 asks for the right to read and write, and allows neither: for ioctl only. */
 static inline bool file_readable(const struct file *file)
 {
-	return (file->flags & ACCESS_MODE) != O_WRONLY;
+	return (file->flags & ACCESS_MODE) == O_RDONLY || (file->flags & ACCESS_MODE) == O_RDWR;
 }
 static inline bool file_writable(const struct file *file)
 {
-	return (file->flags & ACCESS_MODE) != O_RDONLY;
+	return (file->flags & ACCESS_MODE) == O_WRONLY || (file->flags & ACCESS_MODE) == O_RDWR;
 }
 int io_clear(struct io_buffer *buffer, size_t size); /* zeros to it */
 #define IO_SIZE_MAX   0x7ffff000ul                   /* of one call */
@@ -339,6 +340,7 @@ static inline size_t io_size_once(uint64_t size)
 /* A buffer of the segments in user memory; *out is to be freed in any case. */
 int io_vector_from_user(struct thread *thread, uint64_t address, uint64_t count, struct linux_iovec **out,
                         struct io_buffer *buffer);
+int file_punch(struct file *file, uint64_t offset, uint64_t length); /* FALLOC_FL_PUNCH_HOLE */
 ssize_t file_read(struct file *file, struct io_buffer *buffer, uint64_t *position);
 ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *position);
 unsigned file_poll(struct file *file, struct poll_table *table);

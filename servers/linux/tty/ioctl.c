@@ -13,20 +13,63 @@ static bool usual_flow(const struct line_termios *termios)
 	       termios->characters[LINE_START] == 021;
 }
 
+/* struct termio: the modes of System V, the low halves of today's. */
+struct short_modes {
+	uint16_t input, output, control, local;
+	uint8_t discipline, characters[8];
+};
+
+static long get_short_modes(const struct line_termios *termios, struct thread *thread, uint64_t argument)
+{
+	struct short_modes modes = {
+	        .input = (uint16_t)termios->input,
+	        .output = (uint16_t)termios->output,
+	        .control = (uint16_t)termios->control,
+	        .local = (uint16_t)termios->local,
+	        .discipline = termios->line,
+	};
+	memcpy(modes.characters, termios->characters, sizeof(modes.characters));
+	return copy_to_user(thread, argument, &modes,
+	                    offsetof(struct short_modes, characters) + sizeof(modes.characters));
+}
+
+static int read_modes(struct thread *thread, uint64_t argument, bool is_short, struct line_termios *new)
+{
+	struct short_modes modes;
+	if (!is_short)
+		return copy_from_user(thread, new, argument, sizeof(*new));
+	if (copy_from_user(thread, &modes, argument,
+	                   offsetof(struct short_modes, characters) + sizeof(modes.characters)) != 0)
+		return -EFAULT;
+	new->input = (new->input & ~0xffffu) | modes.input;
+	new->output = (new->output & ~0xffffu) | modes.output;
+	new->control = (new->control & ~0xffffu) | modes.control;
+	new->local = (new->local & ~0xffffu) | modes.local;
+	new->line = modes.discipline;
+	memcpy(new->characters, modes.characters, sizeof(modes.characters));
+	return 0;
+}
+
+/* Commands come in threes: at once, after what was written has gone, and then without what was not read. */
 static long set_modes(struct tty *tty, struct thread *thread, unsigned command, uint64_t argument)
 {
-	struct line_termios new, old = tty->line.termios;
+	bool is_short = command >= TC_SETA;
+	struct line_termios old = tty->line.termios, new = old;
 	int error = tty_check_background(tty, thread, SIGTTOU_);
 	if (error != 0)
 		return error;
-	if (copy_from_user(thread, &new, argument, sizeof(new)) != 0)
+	if (read_modes(thread, argument, is_short, &new) != 0)
 		return -EFAULT;
-	if (command != TC_SETS) {
+	if (tty->driver->pseudo) {
+		new.control &= ~(uint32_t)(LINE_CSIZE | LINE_PARENB);
+		new.control |= LINE_CS8 | LINE_CREAD;
+	}
+	if (command != TC_SETS && command != TC_SETA) {
 		error = tty_drain(tty);
 		if (error != 0)
 			return error;
 	}
-	if (command == TC_SETSF) {
+	if (command == TC_SETSF || command == TC_SETAF) {
 		line_flush_input(&tty->line);
 		tty_changed(tty, TTY_FLUSHED_INPUT);
 	}
@@ -80,8 +123,12 @@ static long give_up(struct tty *tty, struct thread *thread)
 	struct process *process = thread->process;
 	if (process->tty != tty)
 		return -ENOTTY;
-	if (process->session_leader && tty->session == process->sid)
+	if (process->session_leader && tty->session == process->sid && tty->driver->pseudo) {
+		tty_tell_hang_up(tty);
+		tty_detach_session(tty);
+	} else if (process->session_leader && tty->session == process->sid) {
 		tty_hang_up(tty);
+	}
 	process->tty = NULL;
 	return 0;
 }
@@ -168,6 +215,24 @@ static long type_byte(struct tty *tty, struct thread *thread, uint64_t address)
 	return 0;
 }
 
+static long set_discipline(struct thread *thread, uint64_t address)
+{
+	int number;
+	if (copy_from_user(thread, &number, address, sizeof(number)) != 0)
+		return -EFAULT;
+	return number == 0 ? 0 : -EINVAL; /* N_TTY is the only one */
+}
+
+static long set_local(struct tty *tty, struct thread *thread, uint64_t address)
+{
+	int on;
+	if (copy_from_user(thread, &on, address, sizeof(on)) != 0)
+		return -EFAULT;
+	tty->line.termios.control &= ~(uint32_t)LINE_CLOCAL;
+	tty->line.termios.control |= on ? LINE_CLOCAL : 0u;
+	return 0;
+}
+
 long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
 {
 	struct tty *tty = ((struct tty_file *)file->private)->tty;
@@ -177,7 +242,12 @@ long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint6
 	case TC_SETS:
 	case TC_SETSW:
 	case TC_SETSF:
+	case TC_SETA:
+	case TC_SETAW:
+	case TC_SETAF:
 		return set_modes(tty, thread, command, argument);
+	case TC_GETA:
+		return get_short_modes(&tty->line.termios, thread, argument);
 	case TC_SBRK:
 	case TC_SBRKP:
 		return tty_drain(tty);
@@ -187,7 +257,10 @@ long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint6
 		return flush(tty, thread, argument);
 	case TIO_EXCL:
 	case TIO_NXCL:
+		tty->exclusive = command == TIO_EXCL;
 		return 0;
+	case TIO_GEXCL:
+		return put_int(thread, argument, tty->exclusive);
 	case TIO_SCTTY:
 		return take_as_controlling(tty, thread, argument);
 	case TIO_NOTTY:
@@ -210,6 +283,12 @@ long tty_ioctl(struct file *file, struct thread *thread, unsigned command, uint6
 		return put_int(thread, argument, tty->driver->drained(tty) ? 0 : 1);
 	case TIO_GETD:
 		return put_int(thread, argument, 0);
+	case TIO_SETD:
+		return set_discipline(thread, argument);
+	case TIO_GSOFTCAR:
+		return put_int(thread, argument, !!(tty->line.termios.control & LINE_CLOCAL));
+	case TIO_SSOFTCAR:
+		return set_local(tty, thread, argument);
 	default:
 		return -ENOTTY;
 	}

@@ -156,6 +156,17 @@ static bool full(const struct line *line)
 	return line->put - line->taken >= LINE_BUFFER - 1;
 }
 
+static void append(struct line *line, uint8_t byte, enum line_mark mark);
+
+/* A byte of the text. 0xff marks errors of the line where they are asked for, so one that was sent is
+ * doubled. */
+static void append_text(struct line *line, uint8_t byte)
+{
+	if (byte == 0xff && line->termios.input & LINE_PARMRK)
+		append(line, byte, LINE_MARK_NONE);
+	append(line, byte, LINE_MARK_NONE);
+}
+
 static void append(struct line *line, uint8_t byte, enum line_mark mark)
 {
 	if (line->put - line->taken >= LINE_BUFFER) {
@@ -355,7 +366,7 @@ static void add_to_line(struct line *line, uint8_t byte)
 		finish_erasing(line);
 	if (line->put == line->completed)
 		line->line_column = line->column;
-	append(line, byte, LINE_MARK_NONE);
+	append_text(line, byte);
 	echo_if(line, byte);
 }
 
@@ -448,7 +459,7 @@ void line_input(struct line *line, uint8_t byte)
 		line->lost = true;
 		return;
 	}
-	append(line, byte, LINE_MARK_NONE);
+	append_text(line, byte);
 	line->completed = line->put;
 	echo_if(line, byte);
 }

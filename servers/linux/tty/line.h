@@ -37,6 +37,7 @@ enum line_character {
 	LINE_EOL2
 };
 enum line_input_flag {
+	LINE_PARMRK = 010,
 	LINE_ISTRIP = 040,
 	LINE_INLCR = 0100,
 	LINE_IGNCR = 0200,
@@ -60,7 +61,10 @@ enum line_control_flag {
 	LINE_B9600 = 015,
 	LINE_B38400 = 017,
 	LINE_CS8 = 060,
+	LINE_CSIZE = 060,
 	LINE_CREAD = 0200,
+	LINE_PARENB = 0400,
+	LINE_CLOCAL = 04000,
 	LINE_HUPCL = 02000
 };
 enum line_local_flag {

@@ -93,6 +93,7 @@ static const struct tty_driver driver = {
         .input_taken = pty_input_taken,
         .last_close = pty_last_close,
         .changed = pty_changed,
+        .pseudo = true,
 };
 
 /* ---- the master ---- */
@@ -102,6 +103,8 @@ static ssize_t master_read(struct file *file, struct io_buffer *buffer, uint64_t
 	struct pty *pty = file->private;
 	size_t done = 0;
 	(void)position;
+	if (buffer->size == 0)
+		return 0;
 	while (pty->put == pty->taken && pty->changes == 0) {
 		if (pty->slave_seen && pty->tty.open_count == 0)
 			return -EIO;
@@ -110,7 +113,7 @@ static ssize_t master_read(struct file *file, struct io_buffer *buffer, uint64_t
 		if (waitq_wait(&pty->tty.output_wait, true, DEADLINE_NEVER) != 0)
 			return -EINTR_RESTART;
 	}
-	if (pty->packet && buffer->size > 0) {
+	if (pty->packet) {
 		uint8_t changes = pty->changes;
 		if (io_copy_to(buffer, &changes, 1) != 0)
 			return -EFAULT;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Terminal files: opening, reading, writing, polling; controlling terminals and who may use them. */
+#include "capability.h"
 #include "tty/tty.h"
 #include "syscall.h"
 #include <pith/startup.h>
@@ -71,14 +72,19 @@ void tty_detach_session(struct tty *tty)
 	tty->session = tty->group = 0;
 }
 
-void tty_hang_up(struct tty *tty)
+void tty_tell_hang_up(struct tty *tty)
 {
 	int group = tty->group;
-	tty->generation++;
 	if (group != 0) {
 		signal_send_group(group, SIGHUP_, 0x80, 0);
 		signal_send_group(group, SIGCONT_, 0x80, 0);
 	}
+}
+
+void tty_hang_up(struct tty *tty)
+{
+	tty->generation++;
+	tty_tell_hang_up(tty);
 	tty_detach_session(tty);
 	line_flush_input(&tty->line);
 	vfs_stir(); /* there is room for input */
@@ -129,6 +135,8 @@ static bool hung_up(const struct tty_file *handle)
 
 int tty_attach_file(struct tty *tty, struct file *file, struct thread *thread, bool console)
 {
+	if (tty->exclusive && thread != NULL && !capable(thread, CAP_SYS_ADMIN))
+		return -EBUSY;
 	struct tty_file *handle = calloc(1, sizeof(*handle));
 	if (handle == NULL)
 		return -ENOMEM;
@@ -169,8 +177,11 @@ int tty_open(struct file *file, struct thread *thread, uint32_t major, uint32_t 
 static void tty_release(struct file *file)
 {
 	struct tty_file *handle = file->private;
-	if (--handle->tty->open_count == 0 && handle->tty->driver->last_close != NULL)
-		handle->tty->driver->last_close(handle->tty);
+	if (--handle->tty->open_count == 0) {
+		handle->tty->exclusive = false;
+		if (handle->tty->driver->last_close != NULL)
+			handle->tty->driver->last_close(handle->tty);
+	}
 	free(handle);
 }
 

@@ -12,7 +12,11 @@ enum tty_command {
 	TC_SETS,
 	TC_SETSW,
 	TC_SETSF,
-	TC_SBRK = 0x5409,
+	TC_GETA,
+	TC_SETA,
+	TC_SETAW,
+	TC_SETAF,
+	TC_SBRK,
 	TC_XONC,
 	TC_FLSH,
 	TIO_EXCL,
@@ -25,12 +29,15 @@ enum tty_command {
 	TIO_GWINSZ,
 	TIO_SWINSZ,
 	TIO_MGET,
-	TIO_INQ = 0x541b,
+	TIO_GSOFTCAR = 0x5419,
+	TIO_SSOFTCAR,
+	TIO_INQ,
 	TIO_NOTTY = 0x5422,
 	TIO_SETD,
 	TIO_GETD,
 	TC_SBRKP,
 	TIO_GSID = 0x5429,
+	TIO_GEXCL = (int)0x80045440,
 };
 
 /* What the master of a pseudo-terminal in packet mode is told, as Linux numbers it. */
@@ -51,6 +58,7 @@ struct tty_driver {
 	void (*input_taken)(struct tty *tty); /* a reader made room: more input may come */
 	void (*last_close)(struct tty *tty);
 	void (*changed)(struct tty *tty, unsigned changes); /* enum tty_change; or NULL */
+	bool pseudo; /* no line: bytes have eight bits and no parity, and who gives it up does not hang up */
 };
 
 struct window_size {
@@ -65,6 +73,7 @@ struct tty {
 	uint32_t generation; /* grows with every hang-up: files opened before it are dead */
 	unsigned open_count;
 	bool peer_closed; /* pty: the master is gone */
+	bool exclusive;   /* TIOCEXCL: only CAP_SYS_ADMIN opens it once more */
 	uint64_t device;
 	struct waitq input_wait, output_wait;
 };
@@ -82,6 +91,7 @@ int tty_open(struct file *file, struct thread *thread, uint32_t major, uint32_t 
 int tty_attach_file(struct tty *tty, struct file *file, struct thread *thread, bool console);
 void tty_setup(struct tty *tty, const struct tty_driver *driver, uint64_t device);
 void tty_hang_up(struct tty *tty);
+void tty_tell_hang_up(struct tty *tty); /* SIGHUP and SIGCONT for the foreground */
 static inline void tty_changed(struct tty *tty, unsigned changes)
 {
 	if (tty->driver->changed != NULL)

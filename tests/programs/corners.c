@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Corners of system calls that programs rarely come to. */
+#include "check.h"
+#include <grp.h>
+#include <pty.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+#define PAGE 4096l
+
+static char *map(long pages, int prot, int flags, int fd)
+{
+	return mmap(NULL, (size_t)(pages * PAGE), prot, flags, fd, 0);
+}
+
+static void memory(void)
+{
+	int child_status;
+	char *hole = map(512, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	munmap(hole, 512 * PAGE);
+	char *grows = mmap(hole + 500 * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE,
+	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0);
+	printf("a region that grows: %d\n", grows == hole + 500 * PAGE);
+	if (fork() == 0) {
+		for (long page = 1; page <= 20; page++)
+			grows[-page * PAGE] = 1;
+		_exit(7);
+	}
+	wait(&child_status);
+	printf("it grows: status %x\n", (unsigned)child_status);
+	SHOW(mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0) == MAP_FAILED
+	             ? -1
+	             : 0);
+
+	char *data = map(4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	memset(data, 'd', 4 * PAGE);
+	if (fork() == 0) {
+		struct rlimit limit = {2 * PAGE, 2 * PAGE};
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+		if (geteuid() == 0)
+			printf("setuid: %d\n", setuid(65534));
+		printf("mlock: %d", mlock(data, 2 * PAGE));
+		printf(" %d", mlock(data, 2 * PAGE));
+		printf(" %d", mlock(data + PAGE, 2 * PAGE));
+		printf(" %d\n", mlock(data + PAGE, PAGE));
+		SHOW(madvise(data, PAGE, MADV_DONTNEED));
+		SHOW(madvise(data, PAGE, MADV_FREE));
+		SHOW(madvise(data, 3 * PAGE, MADV_DONTNEED));
+		SHOW(madvise(data + 2 * PAGE, PAGE, MADV_DONTNEED));
+		printf("%c %d\n", data[0], data[2 * PAGE]);
+		_exit(0);
+	}
+	wait(&child_status);
+	SHOW(madvise(data, (size_t)-1, MADV_NORMAL));
+	SHOW(madvise(data, PAGE, MADV_REMOVE));
+	mprotect(data, PAGE, PROT_READ);
+	SHOW(madvise(data, 2 * PAGE, 23)); /* POPULATE_WRITE */
+	SHOW(madvise(data, 2 * PAGE, 22)); /* POPULATE_READ */
+	mprotect(data, PAGE, PROT_NONE);
+	SHOW(madvise(data, 2 * PAGE, 22));
+
+	int fd = (int)syscall(SYS_memfd_create, "file", 0);
+	(void)!ftruncate(fd, 3 * PAGE);
+	char *file = map(3, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	memset(file, 'f', 3 * PAGE);
+	SHOW(madvise(file + PAGE, PAGE, MADV_REMOVE));
+	printf("%c %d %c\n", file[0], file[PAGE], file[2 * PAGE]);
+}
+
+static void clones(void)
+{
+	int status;
+	pid_t silent = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
+	if (silent == 0)
+		_exit(3);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(4);
+	printf("without a word of clones: %d", waitpid(-1, &status, 0) == child);
+	printf(" %x\n", (unsigned)status);
+	SHOW(waitpid(silent, &status, 0));
+	SHOW(waitpid(-1, &status, WNOHANG));
+	printf("with __WCLONE: %d", waitpid(-1, &status, (int)__WCLONE) == silent);
+	printf(" %x\n", (unsigned)status);
+	silent = (pid_t)syscall(SYS_clone, SIGUSR2 * 0, 0, 0, 0, 0);
+	if (silent == 0)
+		_exit(5);
+	printf("with __WALL: %d", waitpid(-1, &status, __WALL) == silent);
+	printf(" %x\n", (unsigned)status);
+}
+
+static void processes(void)
+{
+	struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		unsigned long mask;
+	} action = {SIG_IGN, 0x12345678 | 0x400, NULL, 0};
+	syscall(SYS_rt_sigaction, SIGUSR1, &action, NULL, 8);
+	syscall(SYS_rt_sigaction, SIGUSR1, NULL, &action, 8);
+	printf("flags of an action: %lx\n", action.flags);
+
+	gid_t groups[4] = {44, 9, 30, 9};
+	if (geteuid() == 0) {
+		SHOW(setgroups(4, groups));
+		SHOW(getgroups(4, groups));
+		printf("%u %u %u %u\n", groups[0], groups[1], groups[2], groups[3]);
+	}
+	struct utsname name;
+	SHOW(personality(PER_LINUX32));
+	uname(&name);
+	printf("machine: %s\n", name.machine);
+	SHOW(personality(PER_LINUX));
+	SHOW(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0));
+	SHOW(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	SHOW(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0));
+	SHOW(prctl(PR_GET_THP_DISABLE, 1, 0, 0, 0));
+	SHOW(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0));
+	enum { PRIVATE = 8, REGISTER = 16 };
+	SHOW(syscall(SYS_membarrier, PRIVATE, 0));
+	SHOW(syscall(SYS_membarrier, REGISTER, 0));
+	SHOW(syscall(SYS_membarrier, PRIVATE, 0));
+	SHOW(syscall(SYS_membarrier, PRIVATE | REGISTER, 0));
+	SHOW(syscall(SYS_membarrier, 1, 0));
+}
+
+static void files(void)
+{
+	char byte = 0;
+	int fd = open("neither", O_CREAT | 3, 0600);
+	SHOW(write(fd, "x", 1));
+	SHOW(read(fd, &byte, 1));
+	SHOW(fcntl(fd, F_GETFL) & O_ACCMODE);
+	unlink("neither");
+}
+
+static void show_modes(int fd)
+{
+	struct termios modes;
+	tcgetattr(fd, &modes);
+	printf("modes: %o %o %o %o\n", modes.c_iflag, modes.c_oflag, modes.c_cflag, modes.c_lflag);
+}
+
+static void in_a_session(const char *name)
+{
+	setsid();
+	int fd = open(name, O_RDWR);
+	printf("tcgetpgrp: %d", tcgetpgrp(fd) == getpgrp());
+	signal(SIGHUP, SIG_IGN);
+	printf(", TIOCNOTTY: %d\n", ioctl(fd, TIOCNOTTY));
+	SHOW(tcgetpgrp(fd));
+	SHOW(write(fd, "still", 5));
+	_exit(0);
+}
+
+static void terminals(void)
+{
+	int master, slave, value = 5, status;
+	char text[16], name[64];
+	struct termios modes;
+	struct {
+		unsigned short input, output, control, local;
+		unsigned char discipline, characters[8];
+	} shorts;
+	openpty(&master, &slave, name, NULL, NULL);
+	SHOW(read(master, text, 0));
+	SHOW(read(slave, text, 0));
+	SHOW(ioctl(slave, TIOCSETD, &value));
+	value = 0;
+	SHOW(ioctl(slave, TIOCSETD, &value));
+	SHOW(ioctl(slave, 0x80045440, &value)); /* TIOCGEXCL */
+	printf("exclusive: %d\n", value);
+	SHOW(ioctl(slave, TIOCEXCL));
+	SHOW(ioctl(slave, 0x80045440, &value));
+	printf("exclusive: %d\n", value);
+	if (fork() == 0) {
+		if (geteuid() == 0)
+			(void)!setuid(65534);
+		errno = 0;
+		printf("another open: %d\n", open(name, O_RDWR | O_NOCTTY) < 0);
+		_exit(0);
+	}
+	wait(&status);
+	SHOW(ioctl(slave, TIOCNXCL));
+	SHOW(ioctl(slave, TIOCGSOFTCAR, &value));
+	value = 1;
+	SHOW(ioctl(slave, TIOCSSOFTCAR, &value));
+	SHOW(ioctl(slave, TCGETA, &shorts));
+	printf("short modes: %o %o %o %o, %d %d\n", shorts.input, shorts.output, shorts.control, shorts.local,
+	       shorts.characters[0], shorts.characters[2]);
+	shorts.local &= (unsigned short)~ECHO;
+	shorts.characters[0] = 7;
+	SHOW(ioctl(slave, TCSETAF, &shorts));
+	show_modes(slave);
+	tcgetattr(slave, &modes);
+	modes.c_cflag = (modes.c_cflag & ~(tcflag_t)(CSIZE | CREAD)) | CS5 | PARENB;
+	modes.c_iflag |= PARMRK;
+	modes.c_lflag &= ~(tcflag_t)ICANON;
+	tcsetattr(slave, TCSANOW, &modes);
+	show_modes(slave);
+	SHOW(write(master, "a\377b", 3));
+	ssize_t length = read(slave, text, sizeof(text));
+	printf("marked:");
+	for (ssize_t i = 0; i < length; i++)
+		printf(" %02x", text[i] & 0xff);
+	printf("\n");
+	if (fork() == 0)
+		in_a_session(name);
+	wait(&status);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IONBF, 0);
+	memory();
+	clones();
+	processes();
+	files();
+	terminals();
+	return 0;
+}
