@@ -242,17 +242,17 @@ long sys_restart_syscall(struct thread *thread, const uint64_t arguments[6])
 	return -EINTR;
 }
 
-/* Asking a CPU about a thread of its own interrupts whatever runs there, which is the barrier; a thread that
- * does not run passes one when it begins to. */
+/* Asking the CPU where a thread is about it interrupts whatever runs there, which is the barrier; a thread
+ * that does not run passes one when it begins to. One whose call is being served is not where it runs. */
 static void interrupt_cpus_of(struct process *process, uint64_t *interrupted)
 {
 	for (struct thread *each = process->threads; each; each = each->next_in_process) {
 		struct kernel_thread *kernel = each->private->kernel;
+		struct thread_info info;
 
-		if (kernel && !(*interrupted >> kernel->cpu & 1)) {
-			*interrupted |= 1ul << kernel->cpu;
-			kernel_thread_time(kernel);
-		}
+		if (kernel && !(*interrupted >> kernel->cpu & 1) &&
+		    thread_info(kernel->object, &info) == ERR_NONE)
+			*interrupted |= 1ul << info.cpu;
 	}
 }
 
