@@ -303,6 +303,9 @@ def test_instruction_clock_repeats():
 
 
 def test_wrong_use_is_refused():
+    nowhere, fifo = file_path("nowhere"), file_path("fifo")
+    os.symlink("/no/such/file", nowhere)
+    os.mkfifo(fifo)
     for arguments, word in ((["exec", "--bogus", "--", "true"], b"--bogus"), (["exec"], b"no command"),
                             (["exec", "--memory", "lots", "--", "true"], b"--memory"),
                             (["exec", "--memory", "999999999999999999999999T", "--", "true"], b"at most 32T"),
@@ -314,6 +317,9 @@ def test_wrong_use_is_refused():
                             (["exec", "--package", "no-such", "--", "true"], b"not pinned"),
                             (["exec", "--package", "../packages", "--", "true"], b"not pinned"),
                             (["exec", "--package", "make", "--root", "x.img", "--", "true"], b"not for that of --root"),
+                            (["exec", "--add", nowhere, "--", "true"], b"a link to nothing"),
+                            (["exec", "--disk", nowhere, "--", "true"], b"not a file"),
+                            (["exec", "--disk", fifo, "--", "true"], b"not a file"),
                             (["exec", "--disk", "/no/such.img", "--", "true"], b"no such file")):
         result = run([PITH, *arguments])
         equal(result.status, 125, f"the status of {arguments}")

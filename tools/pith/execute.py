@@ -43,7 +43,9 @@ def additions(arguments, points):
     def default(path):
         return "/" + os.path.basename(os.path.abspath(path))
     pairs = [split_path(argument, default) for argument in arguments]
-    for _, guest in pairs:
+    for host, guest in pairs:
+        if not os.path.exists(host):
+            raise Failure(f"--add {host}: a link to nothing", STATUS_FAILED)
         for point in (*MOUNTED, *points):
             if (guest + "/").startswith(point + "/"):
                 raise Failure(f"--add {guest}: another file system is mounted on {point}", STATUS_FAILED)
@@ -67,11 +69,11 @@ def extra_disks(arguments):
         if path == "/":
             raise Failure("--disk at /: --root gives the root image", STATUS_FAILED)
     for image, _ in disks:
-        need_ext2("--disk", image)
         if not os.path.isfile(image):
             raise Failure(f"--disk {image}: not a file", STATUS_FAILED)
         if not os.access(image, os.R_OK | os.W_OK):
             raise Failure(f"--disk {image}: not readable and writable", STATUS_FAILED)
+        need_ext2("--disk", image)
     return disks
 
 
