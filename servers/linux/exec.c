@@ -133,16 +133,11 @@ static void set_names(struct exec *exec)
 {
 	struct process *process = exec->thread->process;
 	const char *base = strrchr(exec->path, '/');
-	char path[PATH_SIZE];
 
 	base = base ? base + 1 : exec->path;
 	snprintf(process->comm, sizeof(process->comm), "%.15s", base);
 	memcpy(exec->thread->comm, process->comm, sizeof(process->comm));
 	thread_tell_name(exec->thread);
-	free(process->exe);
-	process->exe = NULL;
-	if (exec->file->dentry && dentry_path(exec->thread, exec->file->dentry, path, sizeof(path)) >= 0)
-		process->exe = strdup(path);
 }
 
 static void replace_files(struct process *process)

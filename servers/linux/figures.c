@@ -64,13 +64,11 @@ void memory_figures(const struct process *process, struct memory_figures *out)
 			out->stack += pages;
 		else if (vma->prot & PROT_WRITE && !shared)
 			out->data += pages;
-		else if (vma->prot & PROT_EXEC && !shared) {
-			char name[512];
-
-			mm_region_name(vma, name, sizeof(name));
-			*(process->exe && !strcmp(name, process->exe) ? &out->code : &out->libraries) +=
-			        pages;
-		}
+		else if (vma->prot & PROT_EXEC && !shared && mm->exe && vma->file &&
+		         vma->file->inode == mm->exe->inode)
+			out->code += pages;
+		else if (vma->prot & PROT_EXEC && !shared)
+			out->libraries += pages;
 	}
 }
 

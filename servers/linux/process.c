@@ -91,7 +91,6 @@ struct process *process_create(struct process *parent)
 	process->start = parent->start;
 	memcpy(process->comm, parent->comm, sizeof(process->comm));
 	memcpy(process->limits, parent->limits, sizeof(process->limits));
-	process->exe = parent->exe ? strdup(parent->exe) : NULL;
 	return process;
 }
 
@@ -165,7 +164,6 @@ void process_free(struct process *process)
 	if (process->fs)
 		fs_context_put(process->fs);
 	signal_state_free(process->signals);
-	free(process->exe);
 	free(process);
 }
 

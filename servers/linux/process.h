@@ -70,7 +70,6 @@ struct process {
 	int exit_status;            /* as wait4 reports it */
 	int stop_signal;
 	char comm[COMM_SIZE];
-	char *exe;                  /* path of the executable, malloc'd */
 	struct program_start start;
 	uint64_t start_time;        /* ns since boot */
 	struct usage used, children_used; /* of what has ended: its threads and programs; children that were waited for */

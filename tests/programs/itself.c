@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,12 +137,52 @@ static void locks(void)
 	unlink(path);
 }
 
-int main(void)
+/* The program by its link, when its name is gone. */
+static int gone(void)
+{
+	char target[64] = "", *name;
+	struct {
+		uint64_t flags, mode, resolve;
+	} how = {O_RDONLY, 0, 2 /* RESOLVE_NO_MAGICLINKS */};
+	struct stat status;
+	(void)!readlink("/proc/self/exe", target, sizeof(target) - 1);
+	name = strrchr(target, '/');
+	printf("the program: %s\n", name != NULL ? name + 1 : target);
+	printf("opened: %d, %ld bytes\n", open("/proc/self/exe", O_RDONLY) >= 0,
+	       stat("/proc/self/exe", &status) == 0 ? (long)(status.st_size > 0) : -1);
+	printf("to write: %d", open("/proc/self/exe", O_WRONLY));
+	printf(" %s\n", strerror(errno));
+	printf("without such links: %ld",
+	       syscall(SYS_openat2, AT_FDCWD, "/proc/self/exe", &how, sizeof(how)));
+	printf(" %s\n", strerror(errno));
+	return 0;
+}
+
+static void program(const char *self)
+{
+	const char *copy = "copy-of-itself";
+	char command[300];
+	snprintf(command, sizeof(command), "cat <&%d >%s && chmod 755 %s", open(self, O_RDONLY), copy, copy);
+	(void)!system(command);
+	if (fork() == 0) {
+		execl(copy, copy, "gone", copy, NULL);
+		_exit(1);
+	}
+	wait(NULL);
+	unlink(copy);
+}
+
+int main(int count, char **arguments)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	if (count > 1) {
+		unlink(arguments[2]);
+		return gone();
+	}
 	names();
 	folder_of_a_thread();
 	auxiliary_vector();
 	locks();
+	program("/proc/self/exe");
 	return 0;
 }

@@ -249,6 +249,77 @@ static void options(void)
 	SHOW(remount_with(""));
 }
 
+/* The fields of the last mount: where its root is in the file system, and where it is mounted. */
+static void show_last_mount(void)
+{
+	char line[512], root[256] = "", point[256] = "";
+	FILE *file = fopen("/proc/self/mountinfo", "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		sscanf(line, "%*s %*s %*s %255s %255s", root, point);
+	printf("%s on %s\n", root, point);
+	if (file != NULL)
+		fclose(file);
+}
+
+static void bound(void)
+{
+	SHOW(mkdir("outer", 0700));
+	SHOW(mkdir("outer/in ner", 0700));
+	SHOW(mkdir("point", 0700));
+	SHOW(mount("outer", "point", NULL, MS_BIND, NULL));
+	show_last_mount();
+	SHOW(mount("point/in ner", "outer", NULL, MS_BIND, NULL));
+	show_last_mount();
+	SHOW(umount("outer"));
+	SHOW(umount("point"));
+	SHOW(mount(".", "point", NULL, MS_BIND, NULL));
+	show_last_mount();
+	SHOW(umount("point"));
+}
+
+static void fill(const char *path)
+{
+	static char page[4096];
+	long pages = 0;
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+	while (pages < 300 && write(fd, page, sizeof(page)) == sizeof(page))
+		pages++;
+	printf("%ld pages\n", pages);
+	close(fd);
+}
+
+static void in_memory(void)
+{
+	SHOW(mkdir("memory", 0700));
+	SHOW(mount("tmpfs", "memory", "tmpfs", 0, "size=64k"));
+	fill("memory/a");
+	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=256k"));
+	fill("memory/b");
+	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=128k"));
+	SHOW(unlink("memory/b"));
+	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=128k"));
+	fill("memory/b");
+	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=0"));
+	fill("memory/b");
+	SHOW(umount("memory"));
+}
+
+static void left_outside(void)
+{
+	char path[300];
+	int outside = open(".", O_RDONLY | O_DIRECTORY);
+	SHOW(mkdir("jail", 0700));
+	SHOW(chroot("jail"));
+	SHOW(syscall(SYS_getcwd, path, sizeof(path)));
+	printf("%s\n", path);
+	SHOW(chdir("/"));
+	SHOW(syscall(SYS_getcwd, path, sizeof(path)));
+	printf("%s\n", path);
+	SHOW(fchdir(outside));
+	SHOW(syscall(SYS_getcwd, path, sizeof(path)));
+	printf("%s\n", path);
+}
+
 int main(void)
 {
 	show_child("read only", read_only);
@@ -257,5 +328,8 @@ int main(void)
 	show_child("times", times);
 	show_child("access times", access_times);
 	show_child("options", options);
+	show_child("bound", bound);
+	show_child("in memory", in_memory);
+	show_child("left outside", left_outside);
 	return 0;
 }

@@ -465,6 +465,14 @@ long sys_getcwd(struct thread *thread, const uint64_t arguments[6])
 	int length = dentry_path(thread, cwd, path, sizeof(path));
 	if (length < 0)
 		return length;
+	if (!dentry_is_within(thread_root(thread), cwd)) { /* it was left outside when the root changed */
+		static const char prefix[] = "(unreachable)";
+		if ((size_t)length + sizeof(prefix) > sizeof(path))
+			return -ENAMETOOLONG;
+		memmove(path + sizeof(prefix) - 1, path, (size_t)length + 1);
+		memcpy(path, prefix, sizeof(prefix) - 1);
+		length += (int)sizeof(prefix) - 1;
+	}
 	if ((uint64_t)length + 1 > arguments[1])
 		return -ERANGE;
 	int error = copy_to_user(thread, arguments[0], path, (size_t)length + 1);

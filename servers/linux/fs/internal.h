@@ -89,7 +89,8 @@ struct superblock_operations {
 	int (*unmount)(struct superblock *superblock);
 	void (*evict)(struct inode *inode);          /* the inode leaves memory: frees private */
 	int (*keep)(struct inode *inode, bool keep); /* FS_OPEN, FS_CLOSE */
-	int (*check_options)(const char *options);   /* of a remount; NULL: any are taken */
+	/* Other options, at once or not at all; NULL: any are taken, and change nothing. */
+	int (*remount)(struct superblock *superblock, const char *options);
 };
 
 struct superblock {
@@ -183,6 +184,7 @@ size_t dentries_busy(struct mount *mount); /* with references, but for parents o
  * `locked`. */
 int dentry_lookup(struct dentry *parent, const char *name, size_t length, bool locked, struct dentry **out);
 bool dentry_is_ancestor(struct dentry *ancestor, struct dentry *dentry); /* or the same */
+bool dentry_is_within(struct dentry *scope, struct dentry *dentry);       /* the same, through mounts */
 int dentry_path_raw(struct dentry *root, struct dentry *dentry, char *out, size_t size);
 
 /* ---- mount.c ---- */
@@ -191,6 +193,7 @@ struct mount {
 	struct superblock *superblock;
 	struct dentry *root;       /* a reference */
 	struct dentry *mountpoint; /* a reference; NULL: the system's root, or detached */
+	char *within;              /* where its root was in the file system when it was bound; NULL: at the top */
 	unsigned long flags;       /* MS_RDONLY, MS_NOSUID, … */
 	unsigned writers;          /* regular files that are open for writing through it */
 	unsigned in_use;           /* a fiber looks at it; then it may be ended, but not freed */

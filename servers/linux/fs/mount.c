@@ -121,6 +121,8 @@ static int mount_end(struct mount *mount)
 	mount_detach(mount);
 	mount_remove(mount);
 	dentry_put(mount->root);
+	free(mount->within);
+	mount->within = NULL;
 	mount->ended = true;
 	if (mount->in_use == 0)
 		free(mount);
@@ -193,16 +195,51 @@ static int do_remount(struct dentry *target, unsigned long flags, const char *op
 	struct mount *mount = target->mount;
 	if (mount == NULL || target != mount->root)
 		return -EINVAL;
-	int (*check)(const char *) = mount->superblock->operations->check_options;
-	int error = check != NULL && !(flags & LINUX_MS_BIND) ? check(options) : 0;
-	if (error != 0)
-		return error;
 	if (flags & LINUX_MS_RDONLY && !mount_read_only(target) &&
 	    mount_is_written(mount, !(flags & LINUX_MS_BIND)))
 		return -EBUSY;
+	int (*remount)(struct superblock *, const char *) = mount->superblock->operations->remount;
+	int error = remount != NULL && !(flags & LINUX_MS_BIND) ? remount(mount->superblock, options) : 0;
+	if (error != 0)
+		return error;
 	mount->flags = flags & MOUNT_FLAGS_KEPT;
 	if (flags & LINUX_MS_RDONLY)
 		superblock_sync(mount->superblock);
+	return 0;
+}
+
+/* The dentry's path from the top of its file system, whatever part of it is mounted; NULL: it is the top. */
+static int path_within(struct dentry *dentry, char **out)
+{
+	char path[PATH_SIZE];
+	struct mount *mount = dentry->mount;
+	*out = NULL;
+	if (mount == NULL || (dentry == mount->root && mount->within == NULL))
+		return 0;
+	int length = dentry != mount->root ? dentry_path_raw(mount->root, dentry, path, sizeof(path)) : 0;
+	if (length < 0)
+		return length;
+	const char *above = mount->within != NULL ? mount->within : "";
+	*out = malloc(strlen(above) + (size_t)length + 1);
+	if (*out == NULL)
+		return -ENOMEM;
+	sprintf(*out, "%s%.*s", above, length, path);
+	return 0;
+}
+
+static int bind(struct dentry *from, struct dentry *target, unsigned long flags)
+{
+	char *within;
+	int error = path_within(from, &within);
+	if (error != 0)
+		return error;
+	struct mount *mount =
+	        mount_attach(from->inode->superblock, from->inode, target, flags & MOUNT_FLAGS_KEPT);
+	if (mount == NULL) {
+		free(within);
+		return -ENOMEM;
+	}
+	mount->within = within;
 	return 0;
 }
 
@@ -214,8 +251,8 @@ static int do_bind(struct thread *thread, const char *source, struct dentry *tar
 		return error;
 	if (S_ISDIR(from->inode->attributes.mode) != S_ISDIR(target->inode->attributes.mode))
 		error = -ENOTDIR;
-	else if (mount_attach(from->inode->superblock, from->inode, target, flags & MOUNT_FLAGS_KEPT) == NULL)
-		error = -ENOMEM;
+	else
+		error = bind(from, target, flags);
 	dentry_put(from);
 	return error;
 }
@@ -357,9 +394,11 @@ void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
 		if (dentry_path_raw(thread_root(thread), mount->root, path, sizeof(path)) < 0)
 			continue;
 		if (mountinfo) {
-			text_print(text, "%u %u %u:%u / ", id, mount == mounts ? 1 : 20,
+			text_print(text, "%u %u %u:%u ", id, mount == mounts ? 1 : 20,
 			           device_major(mount->superblock->device),
 			           device_minor(mount->superblock->device));
+			escaped(text, mount->within != NULL ? mount->within : "/");
+			text_print(text, " ");
 			escaped(text, path);
 			text_print(text, " ");
 			flags_text(text, mount);

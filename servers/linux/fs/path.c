@@ -99,7 +99,7 @@ static struct dentry *leave_mounts(struct dentry *dentry, struct dentry *root)
 }
 
 /* As dentry_is_ancestor, but through mounts. */
-static bool is_within(struct dentry *scope, struct dentry *dentry)
+bool dentry_is_within(struct dentry *scope, struct dentry *dentry)
 {
 	while (dentry != NULL && dentry != scope) {
 		dentry = leave_mounts(dentry, scope);
@@ -118,7 +118,7 @@ static int walk_up(struct walk *walk)
 		return -EXDEV;
 	if (dentry != root && dentry->parent != NULL)
 		dentry = dentry->parent;
-	if (walk->scope != NULL && !is_within(walk->scope, dentry))
+	if (walk->scope != NULL && !dentry_is_within(walk->scope, dentry))
 		return -EXDEV; /* the directory was moved out of it meanwhile */
 	walk_move(walk, mount_cross(dentry_get(dentry)));
 	return 0;

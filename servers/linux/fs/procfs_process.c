@@ -2,6 +2,7 @@
 /* /proc/PID: one process. Everything is looked up anew by number: the process may have ended since. */
 #include "fs/procfs.h"
 #include "balance.h"
+#include "address_space.h"
 #include "capability.h"
 #include "figures.h"
 #include "oom.h"
@@ -374,7 +375,29 @@ static int show_limits(struct text *text, const struct pseudo *file, struct proc
 
 /* ---- links ---- */
 
-static ssize_t exe_target(const struct pseudo *file, char *out, size_t size)
+/* What an open file's name is; a pipe has none, and neither has a file in memory of its own. */
+static ssize_t file_name(struct file *open, char *out, size_t size)
+{
+	if (open->dentry != NULL)
+		return dentry_path(current_thread(), open->dentry, out, size);
+	if (open->operations->kind != NULL)
+		return snprintf(out, size, "anon_inode:%s", open->operations->kind);
+	const char *kind = S_ISFIFO(open->inode->attributes.mode)   ? "pipe"
+	                   : S_ISSOCK(open->inode->attributes.mode) ? "socket"
+	                                                            : "anon_inode";
+	return snprintf(out, size, "%s:[%lu]", kind, open->inode->attributes.inode);
+}
+
+/* Where a link to an open file leads: to the file, whatever its name means by now; one without a name has a
+ * dentry made for the purpose. */
+static int file_follow(struct file *open, struct dentry **out)
+{
+	*out = open->dentry != NULL ? dentry_get(open->dentry)
+	                            : dentry_create(NULL, NULL, "", 0, open->inode);
+	return *out != NULL ? 0 : -ENOMEM;
+}
+
+static int exe_of(const struct pseudo *file, struct file **out)
 {
 	struct process *process = process_of(file);
 	if (process == NULL)
@@ -382,9 +405,22 @@ static ssize_t exe_target(const struct pseudo *file, char *out, size_t size)
 	int error = may_inspect(process);
 	if (error != 0)
 		return error;
-	if (process->exe == NULL || process->mm == NULL)
-		return -ENOENT;
-	return snprintf(out, size, "%s", process->exe);
+	*out = process->mm != NULL ? process->mm->exe : NULL;
+	return *out != NULL ? 0 : -ENOENT;
+}
+
+static ssize_t exe_target(const struct pseudo *file, char *out, size_t size)
+{
+	struct file *program;
+	int error = exe_of(file, &program);
+	return error != 0 ? error : file_name(program, out, size);
+}
+
+static int exe_follow(const struct pseudo *file, struct dentry **out)
+{
+	struct file *program;
+	int error = exe_of(file, &program);
+	return error != 0 ? error : file_follow(program, out);
 }
 
 static int place_of(const struct pseudo *file, bool root, struct dentry **out)
@@ -455,26 +491,16 @@ static ssize_t descriptor_target(const struct pseudo *file, char *out, size_t si
 	int error = descriptor_of(file, &open);
 	if (error != 0)
 		return error;
-	if (open->dentry != NULL)
-		return dentry_path(current_thread(), open->dentry, out, size);
-	if (open->operations->kind != NULL)
-		return snprintf(out, size, "anon_inode:%s", open->operations->kind);
-	const char *kind = S_ISFIFO(open->inode->attributes.mode)   ? "pipe"
-	                   : S_ISSOCK(open->inode->attributes.mode) ? "socket"
-	                                                            : "anon_inode";
-	return snprintf(out, size, "%s:[%lu]", kind, open->inode->attributes.inode);
+	return file_name(open, out, size);
 }
 
-/* A pipe has no name; the link leads to it all the same, by a dentry made for the purpose. */
 static int descriptor_follow(const struct pseudo *file, struct dentry **out)
 {
 	struct file *open;
 	int error = descriptor_of(file, &open);
 	if (error != 0)
 		return error;
-	*out = open->dentry != NULL ? dentry_get(open->dentry)
-	                            : dentry_create(NULL, NULL, "", 0, open->inode);
-	return *out != NULL ? 0 : -ENOMEM;
+	return file_follow(open, out);
 }
 
 /* The link's permissions are what the descriptor was opened for. */
@@ -642,7 +668,11 @@ static const struct pseudo_node process_files[] = {
          .follow = cwd_follow,
          .owner = process_owner},
         PRIVATE_FILE("environ", 0400, show_environ),
-        {.name = "exe", .mode = S_IFLNK | 0777, .target = exe_target, .owner = process_owner},
+        {.name = "exe",
+         .mode = S_IFLNK | 0777,
+         .target = exe_target,
+         .follow = exe_follow,
+         .owner = process_owner},
         {.name = "fd",
          .mode = S_IFDIR | 0500,
          .member = &descriptor_member,

@@ -558,10 +558,11 @@ static int remote_refresh(struct inode *directory)
 }
 
 /* What is so anyway; the flags of mount(2) are not among them. */
-static int remote_check_options(const char *options)
+static int remote_remount(struct superblock *superblock, const char *options)
 {
 	static const char *const known[] = {"errors=remount-ro", "bsddf", "nogrpid", "sysvgroups",
 	                                    "nouser_xattr",      "noacl", "noquota"};
+	(void)superblock;
 	while (*options != 0) {
 		size_t length = strcspn(options, ","), i = 0;
 		while (i < sizeof(known) / sizeof(known[0]) &&
@@ -611,7 +612,7 @@ static const struct superblock_operations remote_operations = {
         .unmount = remote_unmount,
         .evict = remote_evict,
         .keep = remote_keep,
-        .check_options = remote_check_options,
+        .remount = remote_remount,
 };
 
 static struct client *client_of(unsigned channel)

@@ -413,14 +413,8 @@ static int tmpfs_unmount(struct superblock *superblock)
 	return 0;
 }
 
-static const struct superblock_operations tmpfs_operations = {
-        .statfs = tmpfs_statfs,
-        .unmount = tmpfs_unmount,
-        .evict = tmpfs_evict,
-};
-
 /* size=N[kmg%], mode=OCTAL, uid=, gid= */
-static void parse_options(const char *options, struct superblock *superblock, struct new_inode *root)
+static void parse_options(const char *options, uint64_t *page_limit, struct new_inode *root)
 {
 	const char *p = options != NULL ? options : "";
 	while (*p != 0) {
@@ -433,7 +427,7 @@ static void parse_options(const char *options, struct superblock *superblock, st
 				size <<= *end == 'k' || *end == 'K'   ? 10
 				         : *end == 'm' || *end == 'M' ? 20
 				                                      : 30;
-			superblock->page_limit = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
+			*page_limit = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
 		} else if (strncmp(p, "mode=", 5) == 0) {
 			root->mode = S_IFDIR | ((uint32_t)strtoul(p + 5, NULL, 8) & 07777);
 		} else if (strncmp(p, "uid=", 4) == 0) {
@@ -445,6 +439,25 @@ static void parse_options(const char *options, struct superblock *superblock, st
 		p += *p == ',';
 	}
 }
+
+/* The size only: whose the root is, chmod and chown say. */
+static int tmpfs_remount(struct superblock *superblock, const char *options)
+{
+	uint64_t limit = superblock->page_limit;
+	struct new_inode unused;
+	parse_options(options, &limit, &unused);
+	if (limit != 0 && limit < superblock->page_used)
+		return -EINVAL;
+	superblock->page_limit = limit;
+	return 0;
+}
+
+static const struct superblock_operations tmpfs_operations = {
+        .statfs = tmpfs_statfs,
+        .unmount = tmpfs_unmount,
+        .evict = tmpfs_evict,
+        .remount = tmpfs_remount,
+};
 
 int tmpfs_mount(const char *source, const char *options, struct superblock **out)
 {
@@ -464,7 +477,7 @@ int tmpfs_mount(const char *source, const char *options, struct superblock **out
 	superblock->page_limit = pages_total() / 2;
 	snprintf(superblock->source, sizeof(superblock->source), "%s",
 	         source != NULL && *source != 0 ? source : "tmpfs");
-	parse_options(options, superblock, &root);
+	parse_options(options, &superblock->page_limit, &root);
 	int error = make_inode(superblock, &root, 0, &superblock->root);
 	if (error != 0) {
 		free(both);
