@@ -10,7 +10,7 @@ import select
 import struct
 import termios
 
-from support import PATIENCE, PITH, Shell, check, dump, equal, fsck, full, host_shell, run, seconds, strip_escapes
+from support import PATIENCE, PITH, Shell, check, dump, equal, fsck, full, host_shell, make_disk, run, seconds, strip_escapes, write_file
 
 IMAGE = os.path.join(os.environ.get("PITH_RUN", "build/run"), "root.img")
 UP, LEFT, HOME, DELETE = "\x1b[A", "\x1b[D", "\x01", "\x7f"
@@ -276,6 +276,23 @@ def test_files_are_there_after_a_reboot():
         equal(shell.type("wc -l /root/kept/numbers"), "1000 /root/kept/numbers\n")
         shell.power_off()
     equal(dump(IMAGE, "/root/kept/numbers"), host_shell("seq 1 1000").stdout, "the file as the host reads it")
+
+
+def test_other_disks_and_files():
+    """--disk and --add: of a new disk where something must be put on it, of any where the folder is there."""
+    disk, added = make_disk("other.img", "8M"), write_file("a file", b"brought\n")
+    with Shell("--disk", f"{disk}:/srv/other", "--add", f"{added}:/opt/a file") as shell:
+        equal(shell.type("cat '/opt/a file'; echo kept >/srv/other/f; findmnt -no FSTYPE /srv/other"), "brought\next2\n")
+        shell.power_off()
+    fsck(disk)
+    equal(dump(disk, "/f"), b"kept\n")
+    with Shell("--disk", disk) as shell:
+        equal(shell.type("cat '/opt/a file' /mnt/f"), "brought\nkept\n", "on the disk that was made before")
+        shell.power_off()
+    for options, word in ((("--add", added), b"--fresh"), (("--disk", f"{disk}:/none"), b"no folder /none"), (("--disk", "/none.img"), b"no such file"),
+                          (("--memory", "32M"), b"not enough memory")):
+        result = run([PITH, "run", *options])
+        check(result.status != 0 and word in result.stderr, options, result.status, result.stderr)
 
 
 def test_escape_quits_and_the_disk_is_locked_meanwhile():

@@ -77,6 +77,13 @@ def add_package(parser):
                         help="a Debian package for the root image, with all that it needs (those of tools/rootfs/optional); may be given several times")
 
 
+def add_files(parser, adding):
+    parser.add_argument("--disk", action="append", default=[], metavar="IMG[:PATH]",
+                        help="attach an ext2 image, read/write, at PATH (/mnt); may be given several times")
+    parser.add_argument("--add", action="append", default=[], metavar="HOSTPATH[:PATH]",
+                        help=f"put a file or folder at PATH (/ and its name){adding}; may be given several times")
+
+
 def add_net(parser):
     parser.add_argument("--net", type=no_network, metavar="HOSTFWD", help="network (not built yet)")
 
@@ -90,6 +97,7 @@ def run_parser(parsers):
     add_machine_options(parser)
     add_net(parser)
     add_package(parser)
+    add_files(parser, " of a new disk")
     parser.add_argument("--fresh", action="store_true", help="start with a new disk; what is on the old one is lost")
 
 
@@ -97,10 +105,7 @@ def add_exec_options(parser):
     parser.bad_usage = 125
     parser.add_argument("--root", metavar="IMG", help="the ext2 image to boot from (never changed)")
     add_package(parser)
-    parser.add_argument("--disk", action="append", default=[], metavar="IMG[:PATH]",
-                        help="attach an ext2 image, read/write, at PATH (/mnt); may be given several times")
-    parser.add_argument("--add", action="append", default=[], metavar="HOSTPATH[:PATH]",
-                        help="put a file or folder at PATH (/ and its name); may be given several times")
+    add_files(parser, "")
     add_machine_options(parser)
     add_net(parser)
     parser.add_argument("--icount", action="store_true", help="a clock that counts instructions, not time")

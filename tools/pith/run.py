@@ -14,6 +14,7 @@ import time
 import tty
 
 import boot
+import execute
 import images
 import machine
 import rootfs
@@ -185,27 +186,34 @@ def window_size():
         return {}
 
 
-def prepare_image(fresh, packages):
-    if packages and os.path.exists(IMAGE) and not fresh:
-        raise Failure("--package: the disk was made before; --fresh makes a new one, and what is on the old one is lost")
-    if fresh and os.path.exists(IMAGE):
-        os.unlink(IMAGE)
-    if not os.path.exists(IMAGE):
-        temporary = f"{IMAGE}.new"
-        images.copy_sparse(rootfs.image(packages), temporary)
-        os.rename(temporary, IMAGE)
+def prepare_image(options, points):
+    """points: where disks are mounted."""
+    pairs = execute.additions(options.add, points)
+    if os.path.exists(IMAGE) and not options.fresh:
+        for option, given in (("--package", options.package), ("--add", pairs)):
+            if given:
+                raise Failure(f"{option}: the disk was made before; --fresh makes a new one, and what is on the old one is lost")
+        for folder in images.missing_folders(IMAGE, points):
+            raise Failure(f"--disk: there is no folder {folder} on the disk", STATUS_FAILED)
+        return
+    temporary = f"{IMAGE}.new"
+    images.copy_sparse(rootfs.image(options.package), temporary)
+    if pairs or images.missing_folders(temporary, points):
+        images.add_files(temporary, pairs, points)
+    os.rename(temporary, IMAGE)
 
 
 def run(options):
+    disks = execute.extra_disks(options.disk)
     with disk_lock():
-        prepare_image(options.fresh, options.package)
-        config = {"telnet": 1, **window_size()}
+        prepare_image(options, {path for _, path in disks})
+        config = {"telnet": 1, **window_size(), **{f"mount.{number}": path for number, (_, path) in enumerate(disks, 1)}}
         if os.environ.get("TERM"):
             config["term"] = os.environ["TERM"]
-        image = boot.image("run", config, disks=1)
+        image = boot.image("run", config, disks=1 + len(disks))
         accel = boot.accelerator()
-        command = machine.command_line(boot.KERNEL, image, boot.append(kpti=options.kpti), options.memory, [machine.Disk(IMAGE)], accel,
-                                       cpus=options.cpus)
+        command = machine.command_line(boot.KERNEL, image, boot.append(kpti=options.kpti), options.memory,
+                                       [machine.Disk(host) for host in (IMAGE, *(host for host, _ in disks))], accel, cpus=options.cpus)
         if os.isatty(0):
             print(f"pith: booting; Ctrl-] quits, `poweroff` ends it, the log is in {LOG}", file=sys.stderr)
         with open(LOG, "wb") as log_file, Wakeup((signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)) as wakeup:
@@ -223,7 +231,8 @@ def run(options):
                 break
         if reason == "quit":
             print("\npith: stopped without a shutdown", file=sys.stderr)
-        elif reason != "guest-shutdown":
+        elif reason != "guest-shutdown" or not terminal.said_something:
             tail = terminal.log_tail.decode(errors="replace")
-            raise Failure(f"the system ended by {reason}; the end of its log ({LOG}):\n{tail}", STATUS_FAILED)
+            what = f"ended by {reason}" if reason != "guest-shutdown" else "did not start"
+            raise Failure(f"the system {what}; the end of its log ({LOG}):\n{tail}", STATUS_FAILED)
         return 0
