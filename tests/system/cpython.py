@@ -33,13 +33,20 @@ LIMIT = 600  # seconds a module
 
 # Each module in a process of its own; a line for each test, and where one failed, all that was said.
 RUN = r"""
-import os, subprocess, sys, xml.etree.ElementTree as tree
+import os, signal, subprocess, sys, xml.etree.ElementTree as tree
 limit, *modules = sys.argv[1:]
 for module in modules:
     command = [sys.executable, "-m", "test", "-u", "largefile", "--timeout", limit, "--junit-xml", "results", f"test_{module}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        print(f"---- test_{module}: status {done.returncode}", done.stdout.decode(errors="replace"), sep="\n")
+    with open("said", "w+b") as said:
+        test = subprocess.Popen(command, stdout=said, stderr=said, stdin=subprocess.DEVNULL, start_new_session=True)
+        status = test.wait()
+        try:
+            os.killpg(test.pid, signal.SIGKILL)  # what a test that came to its limit left
+        except ProcessLookupError:
+            pass
+        said.seek(0)
+        if status:
+            print(f"---- test_{module}: status {status}", said.read().decode(errors="replace"), sep="\n")
     if os.path.exists("results"):
         for case in tree.parse("results").iter("testcase"):
             print("==", module, case.get("name"), case.get("status"), *(part.tag for part in case if part.tag in ("error", "failure", "skipped")))
