@@ -15,7 +15,7 @@
 #include "vfs.h"
 
 #define TOP         0x7f0000000000ul
-#define REGIONS_MAX 512
+#define REGIONS_KEPT 512
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,7 +27,7 @@ static struct file file = {.inode = &inode};
 static struct {
 	uint64_t start, end;
 	uint32_t prot;
-} regions[REGIONS_MAX];
+} regions[REGIONS_KEPT];
 static unsigned region_count, references;
 
 static void need(bool condition, const char *what)
@@ -69,7 +69,7 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
 	for (unsigned i = 0; i < region_count; i++)
 		need(regions[i].start == regions[i].end || end <= regions[i].start || start >= regions[i].end,
 		     "a free range");
-	need(region_count < REGIONS_MAX, "not more regions than segments");
+	need(region_count < REGIONS_KEPT, "not more regions than segments");
 	regions[region_count].start = start;
 	regions[region_count].end = end;
 	regions[region_count++].prot = prot;
