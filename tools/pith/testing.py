@@ -31,6 +31,7 @@ from paths import Failure, ROOT, build, root
 WORKERS = 2
 SEVERAL = 4          # CPUs of the @4 tests
 SAMPLE = 16          # of the system tests with several CPUs
+LONG_SHARE = 3       # of the system's long tests a third
 VARIANTS = 2         # of the kernel's tests with several CPUs on its other builds
 # They count instructions with one CPU's clock, which with several counts those of all together; limits boots with several itself.
 ONE_CPU = ("kernel/irqs-off", "kernel/costs", "kernel/limits", "system/tools.linux_benchmark")
@@ -158,7 +159,7 @@ def discover(options):
     for test in others:
         test.full |= test not in quick
     long = [test for test in system if test.sampled]
-    keep_sample(long, len(long) // 2, generator)
+    keep_sample(long, len(long) // LONG_SHARE, generator)
     return host_tests() + tool_tests() + fuzz_tests() + kernel + system + several + others
 
 
