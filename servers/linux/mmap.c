@@ -520,6 +520,23 @@ long sys_msync(struct thread *thread, const uint64_t arguments[6])
 	return 0;
 }
 
+/* Mapped, or in the page cache of the file that is mapped there. */
+static bool in_memory(struct mm *mm, uint64_t address)
+{
+	const struct vma *vma = vma_find(&mm->regions, address);
+	pfn_t pfn;
+
+	if (page_map_get(&mm->pages, address >> PAGE_BITS))
+		return true;
+	if (!vma || !vma->file)
+		return false;
+	pfn = page_cache_peek(vma->file->inode, vma->offset + ((address - vma->start) >> PAGE_BITS));
+	if (pfn == PFN_NONE)
+		return false;
+	page_put(pfn);
+	return true;
+}
+
 long sys_mincore(struct thread *thread, const uint64_t arguments[6])
 {
 	uint64_t start = arguments[0], pages = page_align(arguments[1]) >> PAGE_BITS;
@@ -531,7 +548,7 @@ long sys_mincore(struct thread *thread, const uint64_t arguments[6])
 	    !mapped_throughout(mm, start, start + (pages << PAGE_BITS)))
 		return -ENOMEM;
 	for (uint64_t i = 0; i < pages; i++) {
-		uint8_t resident = page_map_get(&mm->pages, (start >> PAGE_BITS) + i) != 0;
+		uint8_t resident = in_memory(mm, start + (i << PAGE_BITS));
 
 		if (copy_to_user(thread, arguments[2] + i, &resident, 1))
 			return -EFAULT;

@@ -75,6 +75,24 @@ static void memory(void)
 	printf("%c %d %c\n", file[0], file[PAGE], file[2 * PAGE]);
 }
 
+/* Of a file that was written and never touched through the mapping, with a hole behind it. */
+static void in_the_page_cache(void)
+{
+	unsigned char resident[4];
+	static char page[PAGE];
+	int fd = open("cached", O_CREAT | O_RDWR, 0600);
+	SHOW(write(fd, page, PAGE));
+	SHOW(ftruncate(fd, 1000 * PAGE));
+	char *mapped = map(1000, PROT_READ, MAP_SHARED, fd);
+	SHOW(mincore(mapped, PAGE, resident));
+	printf("written: %d", resident[0] & 1);
+	mincore(mapped + 900 * PAGE, PAGE, resident);
+	printf(", hole: %d\n", resident[0] & 1);
+	munmap(mapped, 1000 * PAGE);
+	close(fd);
+	unlink("cached");
+}
+
 static void clones(void)
 {
 	int status;
@@ -222,6 +240,7 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
 	memory();
+	in_the_page_cache();
 	clones();
 	processes();
 	files();

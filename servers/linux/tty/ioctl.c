@@ -188,7 +188,10 @@ static long flow(struct tty *tty, uint64_t action)
 	if (action > 3)
 		return -EINVAL;
 	if (action <= 1 && tty->line.output_stopped != stop) {
-		tty->line.output_stopped = stop;
+		if (stop)
+			tty->line.output_stopped = true;
+		else
+			line_start(&tty->line);
 		tty_changed(tty, stop ? TTY_STOPPED : TTY_STARTED);
 	} else if (action > 1)
 		tty->line.emit(tty, tty->line.termios.characters[action == 2 ? LINE_STOP : LINE_START]);

@@ -42,9 +42,21 @@ void line_init(struct line *line)
 
 /* ---- output ---- */
 
+/* What goes out while output is stopped is echo: programs wait. It waits, too, as far as there is room. */
 static void emit(struct line *line, uint8_t byte)
 {
-	line->emit(line->context, byte);
+	if (!line->output_stopped)
+		line->emit(line->context, byte);
+	else if (line->echo_count < LINE_ECHOES)
+		line->echoes[line->echo_count++] = byte;
+}
+
+void line_start(struct line *line)
+{
+	line->output_stopped = false;
+	for (uint32_t i = 0; i < line->echo_count; i++)
+		line->emit(line->context, line->echoes[i]);
+	line->echo_count = 0;
 }
 
 static bool continues_utf8(const struct line *line, uint8_t byte)
@@ -197,7 +209,7 @@ void line_mode_changed(struct line *line, const struct line_termios *old)
 {
 	bool was = old->local & LINE_ICANON, now = local(line, LINE_ICANON);
 	if (!(line->termios.input & LINE_IXON))
-		line->output_stopped = false;
+		line_start(line);
 	if (was == now)
 		return;
 	line->completed = line->put;
@@ -330,9 +342,11 @@ static bool try_signal(struct line *line, uint8_t byte)
 	else
 		return false;
 	bool flush = !local(line, LINE_NOFLSH);
-	if (flush)
+	if (flush) {
 		line_flush_input(line);
-	line->output_stopped = false;
+		line->echo_count = 0;
+	}
+	line_start(line);
 	line->signal(line->context, signal, flush);
 	echo_if(line, byte);
 	return true;
@@ -344,11 +358,14 @@ static bool try_flow(struct line *line, uint8_t byte)
 		return false;
 	if (is(line, byte, LINE_STOP)) {
 		/* one key for both toggles */
-		line->output_stopped = !(line->output_stopped && is(line, byte, LINE_START));
+		if (line->output_stopped && is(line, byte, LINE_START))
+			line_start(line);
+		else
+			line->output_stopped = true;
 		return true;
 	}
 	if (is(line, byte, LINE_START)) {
-		line->output_stopped = false;
+		line_start(line);
 		return true;
 	}
 	return false;
@@ -448,7 +465,7 @@ void line_input(struct line *line, uint8_t byte)
 	if (try_flow(line, byte))
 		return;
 	if (line->output_stopped && input & LINE_IXANY)
-		line->output_stopped = false;
+		line_start(line);
 	if (try_signal(line, byte))
 		return;
 	if (local(line, LINE_ICANON)) {

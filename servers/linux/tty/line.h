@@ -83,6 +83,7 @@ enum line_local_flag {
 };
 
 #define LINE_BUFFER 4096 /* input kept for readers; a line holds at most one less */
+#define LINE_ECHOES 512  /* bytes of echo kept while output is stopped */
 
 struct line {
 	struct line_termios termios;
@@ -96,6 +97,8 @@ struct line {
 	bool literal_next;    /* VLNEXT was typed */
 	bool erasing;         /* ECHOPRT: a backslash was shown, and what is erased follows it */
 	bool output_stopped;  /* by VSTOP, or TCXONC */
+	uint32_t echo_count;  /* what was to be echoed meanwhile */
+	uint8_t echoes[LINE_ECHOES];
 	bool lost;            /* input is full: bytes were dropped */
 
 	void *context;
@@ -126,5 +129,6 @@ size_t line_read(struct line *line, uint8_t *out, size_t size, bool *end);
 size_t line_readable(const struct line *line);
 bool line_has_line(const struct line *line);
 void line_flush_input(struct line *line);
+void line_start(struct line *line); /* output goes on, with what was to be echoed */
 /* termios was replaced: what is in the queue follows the new mode. */
 void line_mode_changed(struct line *line, const struct line_termios *old);

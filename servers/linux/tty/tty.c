@@ -89,6 +89,7 @@ void tty_hang_up(struct tty *tty)
 	line_flush_input(&tty->line);
 	vfs_stir(); /* there is room for input */
 	tty->line.output_stopped = false;
+	tty->line.echo_count = 0;
 	waitq_wake_all(&tty->input_wait);
 	waitq_wake_all(&tty->output_wait);
 }

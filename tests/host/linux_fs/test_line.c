@@ -143,6 +143,20 @@ static void test_flow_control(void)
 	CHECK(!line.output_stopped);
 	type("\023\003");
 	CHECK(!line.output_stopped);
+	/* echo waits for output to go on; what a signal flushes is not echoed */
+	begin();
+	type("a\023b\nc");
+	CHECK(strcmp(shown, "a") == 0);
+	CHECK(strcmp(take(), "ab\n") == 0);
+	type("\021");
+	CHECK(strcmp(shown, "ab\r\nc") == 0);
+	type("\023gone\003");
+	CHECK(strcmp(shown, "ab\r\nc^C") == 0);
+	type("\023");
+	for (int i = 0; i < 10 * LINE_ECHOES; i++)
+		type("x\b");
+	line_start(&line);
+	CHECK(shown_length <= LINE_ECHOES + 16);
 }
 
 static void test_raw_mode(void)
