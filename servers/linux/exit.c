@@ -167,7 +167,7 @@ static void process_release(struct process *process)
 
 	process_timers_exit(process);
 	sem_exit(process);
-	file_locks_exit(process);
+	files_exit(process);
 	process->files = NULL;
 	file_table_put(files);
 	process->fs = NULL;

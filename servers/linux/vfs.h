@@ -111,6 +111,7 @@ struct file_operations {
 	long (*ioctl)(struct file *file, struct thread *thread, unsigned command, uint64_t argument);
 	int (*readdir)(struct file *file, struct io_buffer *buffer);   /* struct linux_dirent64; bytes or -errno */
 	int (*fsync)(struct file *file);
+	void (*closed)(struct file *file, struct process *process);    /* the process closed a descriptor of it */
 	void (*release)(struct file *file);                            /* last reference gone */
 	/* -ENODEV if NULL. Regular files: the page cache serves the mapping's pages. */
 	int (*mmap)(struct file *file);
@@ -169,7 +170,7 @@ struct fs_context *fs_context_copy(struct fs_context *context);
 struct fs_context *fs_context_get(struct fs_context *context);
 void fs_context_put(struct fs_context *context);
 /* Process exit: its POSIX locks go with its descriptors (before file_table_put). */
-void file_locks_exit(struct process *process);
+void files_exit(struct process *process);
 
 /* pidfd.c: the process has ended, and is gone. */
 void pidfds_exited(struct process *process);

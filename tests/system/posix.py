@@ -20,11 +20,7 @@ JOBS = 8
 LIMIT = 60  # seconds a test
 PATIENT_LIMIT = 600  # by itself: some make millions of calls
 
-# What passes on Linux and not here, and why (docs/testing.md).
-EXPLAINED = {
-    "fork/19-1": "POSIX message queues are not there",
-}
-# The same where there are several CPUs: tests that take it for granted that another thread gets far in a moment, since it has a CPU for itself.
+# What passes on Linux and not here where there are several CPUs, and why: tests that take it for granted that another thread gets far in a moment, since it has a CPU for itself.
 RACES = {
     "pthread_cond_signal/1-1": "who was woken has 100 us for a dozen calls; threads that mostly wait share the server's CPU",
     "sem_post/8-1": "children are to wait for a semaphore by when their parent, which does not wait for them, has made two more calls",
@@ -53,8 +49,7 @@ def compare(names):
     there = passed_on_linux(names)
     check(len(there) > len(names) / 4, "tests that pass on Linux", len(there), len(names))
     here, _ = passed_here(names, JOBS, LIMIT)
-    explained = EXPLAINED if machine.CPUS == 1 else EXPLAINED | RACES
-    missing = sorted(there - here - set(explained))
+    missing = sorted(there - here - (set(RACES) if machine.CPUS > 1 else set()))
     if missing:
         # Many measure time or take it: what failed beside others has a second try by itself.
         here, text = passed_here(missing, 1, PATIENT_LIMIT)

@@ -165,13 +165,12 @@ struct superblock *anonymous_superblock(void)
 	return &superblock;
 }
 
-int anonymous_file(unsigned mode, unsigned flags, const struct file_operations *operations, void *private,
-                   struct file **out)
+struct inode *anonymous_inode(unsigned mode)
 {
 	static uint64_t number;
 	struct inode *inode = inode_create(anonymous_superblock());
 	if (inode == NULL)
-		return -ENOMEM;
+		return NULL;
 	inode->operations = &anonymous_inode_operations;
 	inode->attributes =
 	        (struct fs_attributes){.inode = ++number, .mode = mode, .links = 1, .block_size = 4096};
@@ -181,6 +180,15 @@ int anonymous_file(unsigned mode, unsigned flags, const struct file_operations *
 		inode->attributes.uid = thread->process->credentials.fsuid;
 		inode->attributes.gid = thread->process->credentials.fsgid;
 	}
+	return inode;
+}
+
+int anonymous_file(unsigned mode, unsigned flags, const struct file_operations *operations, void *private,
+                   struct file **out)
+{
+	struct inode *inode = anonymous_inode(mode);
+	if (inode == NULL)
+		return -ENOMEM;
 	*out = file_create(inode, NULL, flags, operations);
 	inode_put(inode);
 	if (*out == NULL)

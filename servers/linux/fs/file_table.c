@@ -108,7 +108,7 @@ static int close_descriptor(struct file_table *table, struct process *process, u
 	slot_clear(table, fd);
 	directory_notify_closed(file, table);
 	if (process != NULL)
-		file_locks_closed(file, process);
+		file_closed(file, process);
 	file_put(file);
 	return 0;
 }
@@ -245,7 +245,7 @@ static long duplicate_to(struct thread *thread, int from, unsigned to, bool clos
 	slot_set(table, to, file_get(file), close_on_exec);
 	if (old != NULL) {
 		directory_notify_closed(old, table);
-		file_locks_closed(old, thread->process);
+		file_closed(old, thread->process);
 		file_put(old);
 	}
 	return (long)to;

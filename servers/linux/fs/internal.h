@@ -317,6 +317,7 @@ struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned fl
 /* A file on an inode of its own in the anonymous file system; mode: S_IFIFO|0600 … */
 int anonymous_file(unsigned mode, unsigned flags, const struct file_operations *operations, void *private,
                    struct file **out);
+struct inode *anonymous_inode(unsigned mode); /* NULL: no memory */
 struct superblock *anonymous_superblock(void);
 int file_claim(struct file *file, int share);        /* inode_claim() until the file is gone */
 struct file *file_of(struct thread *thread, int fd); /* new reference, or NULL; not O_PATH files */
@@ -475,8 +476,7 @@ void epoll_file_released(struct file *file);
 int fifo_open(struct inode *inode, struct file *file, struct thread *thread);
 void pipe_inode_free(struct inode *inode);
 /* locks.c */
-void file_locks_closed(struct file *file,
-                       struct process *process); /* one descriptor of the process was closed */
+void file_closed(struct file *file, struct process *process); /* one descriptor of the process was closed */
 void file_locks_released(struct file *file);     /* the open file is gone */
 
 /* ---- text.c: growing text ---- */

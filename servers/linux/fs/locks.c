@@ -159,7 +159,7 @@ long file_lock_command(struct thread *thread, int fd, int command, uint64_t addr
 		return -EBADF;
 	long result = lock_command(thread, file, command, address);
 	if (result == 0 && command == F_SETLKW && file_table_lookup(thread, fd) != file)
-		file_locks_closed(file, thread->process); /* closed while it waited */
+		file_closed(file, thread->process); /* while it waited */
 	file_put(file);
 	return result;
 }
@@ -192,9 +192,11 @@ static void drop(struct inode *inode, const void *owner)
 	waitq_wake_all(&inode->locks_wait);
 }
 
-void file_locks_closed(struct file *file, struct process *process)
+void file_closed(struct file *file, struct process *process)
 {
 	drop(file->inode, process);
+	if (file->operations != NULL && file->operations->closed != NULL)
+		file->operations->closed(file, process);
 }
 
 void file_locks_released(struct file *file)
@@ -202,13 +204,13 @@ void file_locks_released(struct file *file)
 	drop(file->inode, file);
 }
 
-void file_locks_exit(struct process *process)
+void files_exit(struct process *process)
 {
 	struct file_table *table = process->files;
 	for (unsigned fd = 0; table != NULL && fd < file_table_end(table); fd++) {
 		struct file *file = file_table_at(table, fd);
 		if (file != NULL)
-			drop(file->inode, process);
+			file_closed(file, process);
 	}
 }
 

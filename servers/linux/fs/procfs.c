@@ -2,6 +2,7 @@
 /* /proc: what the system tells of itself. Formats are Linux's, as procps and busybox read them. */
 #define _GNU_SOURCE /* utsname.domainname */
 #include "capability.h"
+#include "fs/mqueue.h"
 #include "fs/notify.h"
 #include "fs/pipe.h"
 #include "fs/procfs.h"
@@ -502,10 +503,28 @@ static const struct pseudo_node inotify_files[] = {
         TEXT_FILE("max_user_watches", show_inotify_limit),
         {.name = NULL},
 };
+static int show_mqueue_limit(struct text *text, const struct pseudo *file)
+{
+	const char *name = file->node->name;
+	text_print(text, "%ld\n",
+	           strcmp(name, "msg_default") == 0       ? mqueue_limits.messages_default
+	           : strcmp(name, "msg_max") == 0         ? mqueue_limits.messages_max
+	           : strcmp(name, "msgsize_default") == 0 ? mqueue_limits.size_default
+	           : strcmp(name, "msgsize_max") == 0     ? mqueue_limits.size_max
+	                                                  : (int64_t)mqueue_limits.queues_max);
+	return 0;
+}
+
+static const struct pseudo_node mqueue_files[] = {
+        TEXT_FILE("msg_default", show_mqueue_limit),     TEXT_FILE("msg_max", show_mqueue_limit),
+        TEXT_FILE("msgsize_default", show_mqueue_limit), TEXT_FILE("msgsize_max", show_mqueue_limit),
+        TEXT_FILE("queues_max", show_mqueue_limit),      {.name = NULL},
+};
 static const struct pseudo_node sys_fs_files[] = {
         NUMBER_FILE("file-max", INT64_MAX), /* memory is the limit */
         TEXT_FILE("file-nr", show_file_numbers),
         {.name = "inotify", .mode = S_IFDIR | 0555, .children = inotify_files},
+        {.name = "mqueue", .mode = S_IFDIR | 0555, .children = mqueue_files},
         NUMBER_FILE("nr_open", FILE_TABLE_MAX),
         NUMBER_FILE("pipe-max-size", PIPE_SIZE_USERS),
         NUMBER_FILE("protected_hardlinks", 1),

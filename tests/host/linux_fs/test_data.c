@@ -273,7 +273,7 @@ static void test_locks(void)
 	fiber_yield();
 	CHECK(finished && beside_result == 0);
 	CHECK(CALL(fcntl, lock_fd, F_SETLK, P(&first)) == -EAGAIN);
-	file_locks_exit(other->process);
+	files_exit(other->process);
 	CHECK(CALL(fcntl, lock_fd, F_SETLK, P(&first)) == 0);
 	/* closing any descriptor of the file gives the process's locks up */
 	long again = CALL(open, P("/lock"), O_RDONLY, 0);
