@@ -263,14 +263,8 @@ long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 	if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES) &&
 	    process->thread_count > 1)
 		return -EINVAL;
-	if (flags & CLONE_FILES) {
-		struct file_table *copy = file_table_copy(process->files);
-
-		if (!copy)
-			return -ENOMEM;
-		file_table_put(process->files);
-		process->files = copy;
-	}
+	if (flags & CLONE_FILES && file_table_unshare(process) != 0)
+		return -ENOMEM;
 	if (flags & CLONE_FS) {
 		struct fs_context *copy = fs_context_copy(process->fs);
 

@@ -3,6 +3,7 @@
  * execve. Everything that can fail happens on a new address space beside the old one, so an error leaves the
  * caller as it was; then the other threads end and the new image takes over.
  */
+#include <pith/log.h>
 #include "capability.h"
 #include "exec_stack.h"
 #include <errno.h>
@@ -142,15 +143,9 @@ static void set_names(struct exec *exec)
 
 static void replace_files(struct process *process)
 {
-	struct file_table *own = file_table_copy(process->files);
-
-	/* The table may be shared with another process (vfork does not share it, CLONE_FILES does). */
-	if (own) {
-		struct file_table *old = process->files;
-
-		process->files = own;
-		file_table_put(old);
-	}
+	/* vfork does not share it, CLONE_FILES does. Locks stay with a table that is shared. */
+	if (file_table_unshare(process) != 0)
+		log_error("process %d: no memory for descriptors of its own", process->pid);
 	file_table_close_on_exec(process->files);
 }
 

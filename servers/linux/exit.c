@@ -162,14 +162,11 @@ static void become_zombie(struct process *process)
  */
 static void process_release(struct process *process)
 {
-	struct file_table *files = process->files;
 	struct fs_context *fs = process->fs;
 
 	process_timers_exit(process);
 	sem_exit(process);
 	files_exit(process);
-	process->files = NULL;
-	file_table_put(files);
 	process->fs = NULL;
 	fs_context_put(fs);
 	if (process->session_leader)

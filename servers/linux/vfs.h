@@ -159,6 +159,7 @@ int anonymous_memory_file(const char *name, struct file **out);
 struct file_table *file_table_create(void);
 struct file_table *file_table_get(struct file_table *table);
 struct file_table *file_table_copy(struct file_table *table); /* fork */
+int file_table_unshare(struct process *process); /* one of its own, if others share it: 0 or -ENOMEM */
 void file_table_put(struct file_table *table);                /* closes everything with the last reference */
 void file_table_close_on_exec(struct file_table *table);
 /* fd or -EMFILE; takes its own reference to the file */
@@ -170,7 +171,7 @@ struct fs_context *fs_context_copy(struct fs_context *context);
 struct fs_context *fs_context_get(struct fs_context *context);
 void fs_context_put(struct fs_context *context);
 /* Process exit: its POSIX locks go with its descriptors (before file_table_put). */
-void files_exit(struct process *process);
+void files_exit(struct process *process); /* it has no descriptors any more */
 
 /* pidfd.c: the process has ended, and is gone. */
 void pidfds_exited(struct process *process);

@@ -161,6 +161,72 @@ static void files(void)
 	unlink("neither");
 }
 
+/* Locks of ranges belong to the table of descriptors, which two processes share here. */
+static int locked_file;
+
+static int with_the_table(void *what)
+{
+	struct flock range = {.l_type = F_WRLCK, .l_len = 10};
+	int again;
+	switch (*(const char *)what) {
+	case 'l':
+		return fcntl(locked_file, F_SETLK, &range) != 0;
+	case 'o':
+		again = open("shared", O_RDWR);
+		return close(again) != 0;
+	default:
+		return close(locked_file) != 0;
+	}
+}
+
+static void show_lock(const char *when)
+{
+	int fd = open("shared", O_RDWR);
+	struct flock range = {.l_type = F_WRLCK, .l_len = 10};
+	printf("%s: %d", when, fcntl(fd, F_OFD_GETLK, &range));
+	printf(" %s\n", range.l_type == F_UNLCK ? "free" : "locked");
+	/* not closed: that would take the table's own locks away */
+}
+
+static void clone_with_table(const char *what)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	int status;
+	pid_t pid =
+	        clone(with_the_table, stack + sizeof(stack), CLONE_FILES | SIGCHLD, (void *)(uintptr_t)what);
+	waitpid(pid, &status, 0);
+	printf("%s: status %x\n", what, (unsigned)status);
+}
+
+static void shared_tables(void)
+{
+	int status;
+	locked_file = open("shared", O_CREAT | O_RDWR, 0600);
+	for (int round = 0; round < 3; round++) {
+		clone_with_table("lock");
+		show_lock("its process has ended");
+		clone_with_table("open and close");
+		show_lock("another process closed one");
+		clone_with_table("lock");
+		if (fork() == 0)
+			_exit(0);
+		wait(&status);
+		show_lock("a copy of the table is gone");
+	}
+	clone_with_table("close");
+	show_lock("all closed");
+	unlink("shared");
+	locked_file = open("shared", O_CREAT | O_RDWR, 0600);
+	clone_with_table("lock");
+	if (fork() == 0) {
+		with_the_table((void *)(uintptr_t) "o");
+		_exit(0);
+	}
+	wait(&status);
+	show_lock("a copy closed its own");
+	unlink("shared");
+}
+
 static void show_modes(int fd)
 {
 	struct termios modes;
@@ -234,6 +300,16 @@ static void terminals(void)
 	if (fork() == 0)
 		in_a_session(name);
 	wait(&status);
+	/* the session's end hangs nothing up */
+	if (fork() == 0) {
+		setsid();
+		_exit(open(name, O_RDWR) < 0);
+	}
+	wait(&status);
+	SHOW(write(slave, "goes on", 7));
+	SHOW(ioctl(slave, FIONREAD, &value));
+	SHOW(write(master, "c", 1));
+	SHOW(read(slave, text, sizeof(text)));
 }
 
 int main(void)
@@ -244,6 +320,7 @@ int main(void)
 	clones();
 	processes();
 	files();
+	shared_tables();
 	terminals();
 	return 0;
 }

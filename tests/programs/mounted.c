@@ -291,6 +291,7 @@ static void fill(const char *path)
 static void in_memory(void)
 {
 	SHOW(mkdir("memory", 0700));
+	SHOW(mkdir("jail", 0700));
 	SHOW(mount("tmpfs", "memory", "tmpfs", 0, "size=64k"));
 	fill("memory/a");
 	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=256k"));
@@ -299,6 +300,11 @@ static void in_memory(void)
 	SHOW(unlink("memory/b"));
 	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=128k"));
 	fill("memory/b");
+	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=junk"));
+	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=1mm"));
+	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "bogus"));
+	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "bogus=1"));
+	SHOW(mount("tmpfs", "jail", "tmpfs", 0, "size=x"));
 	SHOW(mount(NULL, "memory", NULL, MS_REMOUNT, "size=0"));
 	fill("memory/b");
 	SHOW(umount("memory"));
@@ -308,7 +314,6 @@ static void left_outside(void)
 {
 	char path[300];
 	int outside = open(".", O_RDONLY | O_DIRECTORY);
-	SHOW(mkdir("jail", 0700));
 	SHOW(chroot("jail"));
 	SHOW(syscall(SYS_getcwd, path, sizeof(path)));
 	printf("%s\n", path);

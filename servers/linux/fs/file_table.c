@@ -75,13 +75,28 @@ struct file_table *file_table_copy(struct file_table *table)
 	return copy;
 }
 
+int file_table_unshare(struct process *process)
+{
+	if (process->files->references == 1)
+		return 0;
+	struct file_table *copy = file_table_copy(process->files);
+	if (copy == NULL)
+		return -ENOMEM;
+	file_table_put(process->files);
+	process->files = copy;
+	return 0;
+}
+
 void file_table_put(struct file_table *table)
 {
 	if (table == NULL || --table->references > 0)
 		return;
 	for (unsigned fd = 0; fd < table->end; fd++) {
 		struct file *file = table->files[fd];
+		if (file == NULL)
+			continue;
 		table->files[fd] = NULL;
+		file_locks_closed(file, table);
 		file_put(file);
 	}
 	free(table->files);
@@ -99,16 +114,35 @@ static void slot_clear(struct file_table *table, unsigned fd)
 		table->end--;
 }
 
-/* Takes the descriptor out and closes it, with the effect on the process's POSIX locks. */
+/* One descriptor of the file is gone; process NULL: nobody's doing. */
+static void descriptor_closed(struct file *file, struct file_table *table, struct process *process)
+{
+	directory_notify_closed(file, table);
+	file_locks_closed(file, table);
+	if (process != NULL && file->operations != NULL && file->operations->closed != NULL)
+		file->operations->closed(file, process);
+}
+
+void files_exit(struct process *process)
+{
+	struct file_table *table = process->files;
+	for (unsigned fd = 0; table != NULL && fd < table->end; fd++) {
+		struct file *file = table->files[fd];
+		if (file != NULL && file->operations != NULL && file->operations->closed != NULL)
+			file->operations->closed(file, process);
+	}
+	process->files = NULL;
+	file_table_put(table);
+}
+
+/* Takes the descriptor out and closes it, with the effect on the table's POSIX locks. */
 static int close_descriptor(struct file_table *table, struct process *process, unsigned fd)
 {
 	if (fd >= table->size || table->files[fd] == NULL)
 		return -EBADF;
 	struct file *file = table->files[fd];
 	slot_clear(table, fd);
-	directory_notify_closed(file, table);
-	if (process != NULL)
-		file_closed(file, process);
+	descriptor_closed(file, table, process);
 	file_put(file);
 	return 0;
 }
@@ -200,13 +234,8 @@ long sys_close_range(struct thread *thread, const uint64_t arguments[6])
 	         flags = (unsigned)arguments[2];
 	if (first > last || flags & ~(unsigned)(UNSHARE | CLOEXEC))
 		return -EINVAL;
-	if (flags & UNSHARE && thread->process->files->references > 1) {
-		struct file_table *copy = file_table_copy(thread->process->files);
-		if (copy == NULL)
-			return -ENOMEM;
-		file_table_put(thread->process->files);
-		thread->process->files = copy;
-	}
+	if (flags & UNSHARE && file_table_unshare(thread->process) != 0)
+		return -ENOMEM;
 	struct file_table *table = thread->process->files;
 	for (uint64_t fd = first; fd <= last && fd < table->end; fd++) {
 		if (table->files[fd] == NULL)
@@ -244,8 +273,7 @@ static long duplicate_to(struct thread *thread, int from, unsigned to, bool clos
 	struct file *old = table->files[to];
 	slot_set(table, to, file_get(file), close_on_exec);
 	if (old != NULL) {
-		directory_notify_closed(old, table);
-		file_closed(old, thread->process);
+		descriptor_closed(old, table, thread->process);
 		file_put(old);
 	}
 	return (long)to;

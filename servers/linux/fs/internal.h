@@ -476,7 +476,7 @@ void epoll_file_released(struct file *file);
 int fifo_open(struct inode *inode, struct file *file, struct thread *thread);
 void pipe_inode_free(struct inode *inode);
 /* locks.c */
-void file_closed(struct file *file, struct process *process); /* one descriptor of the process was closed */
+void file_locks_closed(struct file *file, const struct file_table *table); /* one of its descriptors was closed */
 void file_locks_released(struct file *file);     /* the open file is gone */
 
 /* ---- text.c: growing text ---- */

@@ -13,7 +13,7 @@
 
 struct file_lock {
 	struct file_lock *next; /* by first */
-	const void *owner;      /* a process (POSIX) or an open file (OFD, flock) */
+	const void *owner;      /* a table of descriptors (POSIX) or an open file (OFD, flock) */
 	uint64_t first, last;   /* inclusive */
 	int pid;                /* as F_GETLK reports it; -1: OFD */
 	bool exclusive;

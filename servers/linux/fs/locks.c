@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fcntl and flock locks. POSIX locks belong to a process and go when it closes any descriptor of the file;
- * OFD and flock locks belong to the open file. F_SETLKW looks for cycles of processes that wait for each
- * other (EDEADLK).
+ * fcntl and flock locks. POSIX locks belong to a table of descriptors, which processes may share, and go when
+ * any of its descriptors of the file is closed; OFD and flock locks belong to the open file. F_SETLKW looks
+ * for cycles of processes that wait for each other (EDEADLK).
  */
 #include "fs/internal.h"
 #include "fs/lock_ranges.h"
@@ -133,7 +133,7 @@ static long lock_command(struct thread *thread, struct file *file, int command, 
 		return -EFAULT;
 	bool ofd = command >= OFD_GET;
 	struct file_lock wanted = {
-	        .owner = ofd ? (const void *)file : (const void *)thread->process,
+	        .owner = ofd ? (const void *)file : (const void *)thread->process->files,
 	        .pid = ofd ? -1 : thread->process->pid,
 	        .exclusive = flock.type == F_WRLCK,
 	};
@@ -157,9 +157,13 @@ long file_lock_command(struct thread *thread, int fd, int command, uint64_t addr
 	struct file *file = file_of(thread, fd);
 	if (file == NULL)
 		return -EBADF;
+	const struct file_table *table = thread->process->files;
 	long result = lock_command(thread, file, command, address);
-	if (result == 0 && command == F_SETLKW && file_table_lookup(thread, fd) != file)
-		file_closed(file, thread->process); /* while it waited */
+	/* The descriptor, or the table, may have gone while this waited for user memory or for somebody
+	 * else's lock: nobody would take the lock away then. */
+	if (result == 0 && (command == F_SETLK || command == F_SETLKW) &&
+	    (thread->process->files != table || file_table_lookup(thread, fd) != file))
+		file_locks_closed(file, table);
 	file_put(file);
 	return result;
 }
@@ -192,26 +196,14 @@ static void drop(struct inode *inode, const void *owner)
 	waitq_wake_all(&inode->locks_wait);
 }
 
-void file_closed(struct file *file, struct process *process)
+void file_locks_closed(struct file *file, const struct file_table *table)
 {
-	drop(file->inode, process);
-	if (file->operations != NULL && file->operations->closed != NULL)
-		file->operations->closed(file, process);
+	drop(file->inode, table);
 }
 
 void file_locks_released(struct file *file)
 {
 	drop(file->inode, file);
-}
-
-void files_exit(struct process *process)
-{
-	struct file_table *table = process->files;
-	for (unsigned fd = 0; table != NULL && fd < file_table_end(table); fd++) {
-		struct file *file = file_table_at(table, fd);
-		if (file != NULL)
-			file_closed(file, process);
-	}
 }
 
 static void lock_line(struct text *text, unsigned number, bool waits, const struct inode *inode,

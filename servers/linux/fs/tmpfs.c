@@ -413,31 +413,58 @@ static int tmpfs_unmount(struct superblock *superblock)
 	return 0;
 }
 
-/* size=N[kmg%], mode=OCTAL, uid=, gid= */
-static void parse_options(const char *options, uint64_t *page_limit, struct new_inode *root)
+static uint64_t in_bytes(uint64_t number, char **end)
+{
+	switch (**end) {
+	case 'k':
+	case 'K':
+		++*end;
+		return number << 10;
+	case 'm':
+	case 'M':
+		++*end;
+		return number << 20;
+	case 'g':
+	case 'G':
+		++*end;
+		return number << 30;
+	case '%':
+		++*end;
+		return pages_total() * PAGE_SIZE / 100 * number;
+	default:
+		return number;
+	}
+}
+
+/* size=N[kmg%], mode=OCTAL, uid=N, gid=N, and what has no meaning here: nr_inodes=N[kmg]; -EINVAL */
+static int parse_options(const char *options, uint64_t *page_limit, struct new_inode *root)
 {
 	const char *p = options != NULL ? options : "";
 	while (*p != 0) {
+		const char *equals = strchr(p, '=');
+		if (equals == NULL || equals[1] < '0' || equals[1] > '9')
+			return -EINVAL;
 		char *end;
+		uint64_t number = strtoull(equals + 1, &end, strncmp(p, "mode=", 5) == 0 ? 8 : 10);
 		if (strncmp(p, "size=", 5) == 0) {
-			uint64_t size = strtoull(p + 5, &end, 10);
-			if (*end == '%')
-				size = pages_total() * PAGE_SIZE / 100 * size;
-			else if (*end != 0 && strchr("kKmMgG", *end) != NULL)
-				size <<= *end == 'k' || *end == 'K'   ? 10
-				         : *end == 'm' || *end == 'M' ? 20
-				                                      : 30;
+			uint64_t size = in_bytes(number, &end);
 			*page_limit = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
 		} else if (strncmp(p, "mode=", 5) == 0) {
-			root->mode = S_IFDIR | ((uint32_t)strtoul(p + 5, NULL, 8) & 07777);
+			root->mode = S_IFDIR | ((uint32_t)number & 07777);
 		} else if (strncmp(p, "uid=", 4) == 0) {
-			root->uid = (uint32_t)strtoul(p + 4, NULL, 10);
+			root->uid = (uint32_t)number;
 		} else if (strncmp(p, "gid=", 4) == 0) {
-			root->gid = (uint32_t)strtoul(p + 4, NULL, 10);
+			root->gid = (uint32_t)number;
+		} else if (strncmp(p, "nr_inodes=", 10) == 0) {
+			in_bytes(number, &end);
+		} else {
+			return -EINVAL;
 		}
-		p += strcspn(p, ",");
-		p += *p == ',';
+		if (*end != 0 && *end != ',')
+			return -EINVAL;
+		p = end + (*end == ',');
 	}
+	return 0;
 }
 
 /* The size only: whose the root is, chmod and chown say. */
@@ -445,7 +472,8 @@ static int tmpfs_remount(struct superblock *superblock, const char *options)
 {
 	uint64_t limit = superblock->page_limit;
 	struct new_inode unused;
-	parse_options(options, &limit, &unused);
+	if (parse_options(options, &limit, &unused) != 0)
+		return -EINVAL;
 	if (limit != 0 && limit < superblock->page_used)
 		return -EINVAL;
 	superblock->page_limit = limit;
@@ -477,8 +505,9 @@ int tmpfs_mount(const char *source, const char *options, struct superblock **out
 	superblock->page_limit = pages_total() / 2;
 	snprintf(superblock->source, sizeof(superblock->source), "%s",
 	         source != NULL && *source != 0 ? source : "tmpfs");
-	parse_options(options, &superblock->page_limit, &root);
-	int error = make_inode(superblock, &root, 0, &superblock->root);
+	int error = parse_options(options, &superblock->page_limit, &root);
+	if (error == 0)
+		error = make_inode(superblock, &root, 0, &superblock->root);
 	if (error != 0) {
 		free(both);
 		return error;

@@ -123,12 +123,8 @@ static long give_up(struct tty *tty, struct thread *thread)
 	struct process *process = thread->process;
 	if (process->tty != tty)
 		return -ENOTTY;
-	if (process->session_leader && tty->session == process->sid && tty->driver->pseudo) {
-		tty_tell_hang_up(tty);
-		tty_detach_session(tty);
-	} else if (process->session_leader && tty->session == process->sid) {
-		tty_hang_up(tty);
-	}
+	if (process->session_leader && tty->session == process->sid)
+		tty_leave(tty, false);
 	process->tty = NULL;
 	return 0;
 }

@@ -72,19 +72,14 @@ void tty_detach_session(struct tty *tty)
 	tty->session = tty->group = 0;
 }
 
-void tty_tell_hang_up(struct tty *tty)
+void tty_hang_up(struct tty *tty)
 {
 	int group = tty->group;
+	tty->generation++;
 	if (group != 0) {
 		signal_send_group(group, SIGHUP_, 0x80, 0);
 		signal_send_group(group, SIGCONT_, 0x80, 0);
 	}
-}
-
-void tty_hang_up(struct tty *tty)
-{
-	tty->generation++;
-	tty_tell_hang_up(tty);
 	tty_detach_session(tty);
 	line_flush_input(&tty->line);
 	vfs_stir(); /* there is room for input */
@@ -94,13 +89,28 @@ void tty_hang_up(struct tty *tty)
 	waitq_wake_all(&tty->output_wait);
 }
 
+/* A line is hung up when the leader ends; a pseudo-terminal, or what was given up, goes on for whoever has it
+ * open. */
+void tty_leave(struct tty *tty, bool ends)
+{
+	if (ends && !tty->driver->pseudo) {
+		tty_hang_up(tty);
+		return;
+	}
+	if (tty->group != 0)
+		signal_send_group(tty->group, SIGHUP_, 0x80, 0);
+	if (tty->group != 0 && !ends)
+		signal_send_group(tty->group, SIGCONT_, 0x80, 0);
+	tty_detach_session(tty);
+}
+
 void tty_session_exit(struct process *leader)
 {
 	struct tty *tty = leader->tty;
 	if (tty == NULL)
 		return;
 	if (leader->session_leader && tty->session == leader->sid)
-		tty_hang_up(tty);
+		tty_leave(tty, true);
 	leader->tty = NULL;
 }
 

@@ -58,7 +58,7 @@ struct tty_driver {
 	void (*input_taken)(struct tty *tty); /* a reader made room: more input may come */
 	void (*last_close)(struct tty *tty);
 	void (*changed)(struct tty *tty, unsigned changes); /* enum tty_change; or NULL */
-	bool pseudo; /* no line: bytes have eight bits and no parity, and who gives it up does not hang up */
+	bool pseudo; /* no line: bytes have eight bits and no parity, and its session's end hangs nothing up */
 };
 
 struct window_size {
@@ -91,7 +91,7 @@ int tty_open(struct file *file, struct thread *thread, uint32_t major, uint32_t 
 int tty_attach_file(struct tty *tty, struct file *file, struct thread *thread, bool console);
 void tty_setup(struct tty *tty, const struct tty_driver *driver, uint64_t device);
 void tty_hang_up(struct tty *tty);
-void tty_tell_hang_up(struct tty *tty); /* SIGHUP and SIGCONT for the foreground */
+void tty_leave(struct tty *tty, bool ends); /* the session's leader gives it up, or ends */
 static inline void tty_changed(struct tty *tty, unsigned changes)
 {
 	if (tty->driver->changed != NULL)
