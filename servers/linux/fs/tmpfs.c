@@ -436,35 +436,58 @@ static uint64_t in_bytes(uint64_t number, char **end)
 	}
 }
 
-/* size=N[kmg%], mode=OCTAL, uid=N, gid=N, and what has no meaning here: nr_inodes=N[kmg]; -EINVAL */
+/* What has no meaning here: there is one size of pages and of inode numbers, and memory limits the inodes. */
+static bool is_ignored(const char *option, size_t length)
+{
+	static const char *const names[] = {"inode32", "inode64", "huge=", "mpol=", "nr_inodes="};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t wanted = strlen(names[i]);
+		bool takes_value = names[i][wanted - 1] == '=';
+		if (strncmp(option, names[i], wanted) == 0 &&
+		    (takes_value ? length > wanted : length == wanted))
+			return true;
+	}
+	return false;
+}
+
+/* size=N[kmg%], nr_blocks=N[kmg], mode=OCTAL, uid=N, gid=N; -EINVAL */
+static int parse_option(const char *option, size_t length, uint64_t *page_limit, struct new_inode *root)
+{
+	if (is_ignored(option, length))
+		return 0;
+	const char *equals = memchr(option, '=', length);
+	if (equals == NULL || equals[1] < '0' || equals[1] > '9')
+		return -EINVAL;
+	char *end;
+	uint64_t number = strtoull(equals + 1, &end, strncmp(option, "mode=", 5) == 0 ? 8 : 10);
+	if (strncmp(option, "size=", 5) == 0) {
+		uint64_t size = in_bytes(number, &end);
+		*page_limit = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
+	} else if (strncmp(option, "nr_blocks=", 10) == 0) {
+		*page_limit = in_bytes(number, &end);
+	} else if (strncmp(option, "mode=", 5) == 0) {
+		root->mode = S_IFDIR | ((uint32_t)number & 07777);
+	} else if (strncmp(option, "uid=", 4) == 0) {
+		root->uid = (uint32_t)number;
+	} else if (strncmp(option, "gid=", 4) == 0) {
+		root->gid = (uint32_t)number;
+	} else {
+		return -EINVAL;
+	}
+	return end == option + length ? 0 : -EINVAL;
+}
+
 static int parse_options(const char *options, uint64_t *page_limit, struct new_inode *root)
 {
-	const char *p = options != NULL ? options : "";
-	while (*p != 0) {
-		const char *equals = strchr(p, '=');
-		if (equals == NULL || equals[1] < '0' || equals[1] > '9')
-			return -EINVAL;
-		char *end;
-		uint64_t number = strtoull(equals + 1, &end, strncmp(p, "mode=", 5) == 0 ? 8 : 10);
-		if (strncmp(p, "size=", 5) == 0) {
-			uint64_t size = in_bytes(number, &end);
-			*page_limit = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
-		} else if (strncmp(p, "mode=", 5) == 0) {
-			root->mode = S_IFDIR | ((uint32_t)number & 07777);
-		} else if (strncmp(p, "uid=", 4) == 0) {
-			root->uid = (uint32_t)number;
-		} else if (strncmp(p, "gid=", 4) == 0) {
-			root->gid = (uint32_t)number;
-		} else if (strncmp(p, "nr_inodes=", 10) == 0) {
-			in_bytes(number, &end);
-		} else {
-			return -EINVAL;
-		}
-		if (*end != 0 && *end != ',')
-			return -EINVAL;
-		p = end + (*end == ',');
+	int error = 0;
+	for (const char *p = options != NULL ? options : ""; *p != 0 && error == 0;) {
+		size_t length = strcspn(p, ",");
+		if (length > 0)
+			error = parse_option(p, length, page_limit, root);
+		p += length;
+		p += *p == ',';
 	}
-	return 0;
+	return error;
 }
 
 /* The size only: whose the root is, chmod and chown say. */
