@@ -14,7 +14,7 @@
 #include "script.h"
 #include "vfs.h"
 
-#define TOP         0x7f0000000000ul
+#define TOP          0x7f0000000000ul
 #define REGIONS_KEPT 512
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
