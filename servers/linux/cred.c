@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* User and group identities. */
 #include <errno.h>
-#include <stdlib.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include "capability.h"
 #include "syscall.h"

@@ -130,15 +130,14 @@ static int build_image(struct exec *exec)
 
 /* ---- the point of no return ---- */
 
-static void set_names(struct exec *exec)
+static void set_name(struct exec *exec)
 {
-	struct process *process = exec->thread->process;
 	const char *base = strrchr(exec->path, '/');
+	char name[COMM_SIZE];
 
 	base = base ? base + 1 : exec->path;
-	snprintf(process->comm, sizeof(process->comm), "%.15s", base);
-	memcpy(exec->thread->comm, process->comm, sizeof(process->comm));
-	thread_tell_name(exec->thread);
+	snprintf(name, sizeof(name), "%.15s", base);
+	thread_set_name(exec->thread, name);
 }
 
 static void replace_files(struct process *process)
@@ -193,7 +192,7 @@ static void take_over(struct exec *exec)
 	credentials_changed(process, &old_credentials);
 	process_timers_exec(process);
 	reset_thread(thread);
-	set_names(exec);
+	set_name(exec);
 	replace_files(process);
 	thread->registers =
 	        (struct thread_registers){.rip = exec->image.start, .rsp = exec->stack, .rflags = 0x202};

@@ -374,28 +374,22 @@ static bool private_memory(struct mm *mm, uint64_t start, uint64_t end)
 	return true;
 }
 
-static bool mapped_throughout(struct mm *mm, uint64_t start, uint64_t end)
+/* Every page is in a region; prot: that allows one of these. */
+static bool all_allow(struct mm *mm, uint64_t start, uint64_t end, unsigned prot)
 {
 	while (start < end) {
 		struct vma *vma = vma_find(&mm->regions, start);
 
-		if (!vma)
+		if (!vma || (prot && !(vma->prot & prot)))
 			return false;
 		start = vma->end;
 	}
 	return true;
 }
 
-static bool all_allow(struct mm *mm, uint64_t start, uint64_t end, unsigned prot)
+static bool mapped_throughout(struct mm *mm, uint64_t start, uint64_t end)
 {
-	while (start < end) {
-		struct vma *vma = vma_find(&mm->regions, start);
-
-		if (!vma || !(vma->prot & prot))
-			return false;
-		start = vma->end;
-	}
-	return true;
+	return all_allow(mm, start, end, 0);
 }
 
 /* Holes in the files behind the range, which must be shared and writable. */

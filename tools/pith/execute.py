@@ -77,6 +77,11 @@ def extra_disks(arguments):
     return disks
 
 
+def mount_points(disks):
+    """What `linux` is told of them."""
+    return {f"mount.{number}": path for number, (_, path) in enumerate(disks, 1)}
+
+
 @contextlib.contextmanager
 def root_disk(options, disks):
     """The root disk, never changed itself; a copy where files or mount points must be added."""
@@ -132,10 +137,7 @@ def execute(options):
     write_log(options.log, b"")  # or it would be lost when all is over
     disks = extra_disks(options.disk)
     with root_disk(options, disks) as root:
-        config = {}
-        for number, (_, path) in enumerate(disks, 1):
-            config[f"mount.{number}"] = path
-        image = boot.image("exec", config, disks=1 + len(disks))
+        image = boot.image("exec", mount_points(disks), disks=1 + len(disks))
         command = machine.command_line(
             options.kernel or boot.KERNEL, image, boot.append(options.icount, options.kpti), options.memory,
             [root] + [machine.Disk(host) for host, _ in disks],

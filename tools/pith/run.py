@@ -207,7 +207,7 @@ def run(options):
     disks = execute.extra_disks(options.disk)
     with disk_lock():
         prepare_image(options, {path for _, path in disks})
-        config = {"telnet": 1, **window_size(), **{f"mount.{number}": path for number, (_, path) in enumerate(disks, 1)}}
+        config = {"telnet": 1, **window_size(), **execute.mount_points(disks)}
         if os.environ.get("TERM"):
             config["term"] = os.environ["TERM"]
         image = boot.image("run", config, disks=1 + len(disks))

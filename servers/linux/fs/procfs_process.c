@@ -630,13 +630,20 @@ static int show_of_process(struct text *text, const struct pseudo *file)
 	return error != 0 ? error : file->node->process->show(text, file, process);
 }
 
-#define PROCESS_FILE_OF(name_, mode_, show_, private_)                                           \
-	{                                                                                        \
-		.name = name_, .mode = S_IFREG | (mode_), .show = show_of_process,               \
-		.process = &(const struct process_show){show_, private_}, .owner = process_owner \
+#define PROCESS_FILE_OF(name_, mode_, show_, private_, store_)                               \
+	{                                                                                    \
+		.name = name_, .mode = S_IFREG | (mode_), .show = show_of_process,           \
+		.process = &(const struct process_show){show_, private_}, .store = (store_), \
+		.owner = process_owner                                                       \
 	}
-#define PROCESS_FILE(name_, mode_, show_) PROCESS_FILE_OF(name_, mode_, show_, false)
-#define PRIVATE_FILE(name_, mode_, show_) PROCESS_FILE_OF(name_, mode_, show_, true)
+#define PROCESS_LINK(name_, target_, follow_)                                                \
+	{                                                                                    \
+		.name = name_, .mode = S_IFLNK | 0777, .target = target_, .follow = follow_, \
+		.owner = process_owner                                                       \
+	}
+#define PROCESS_FILE(name_, mode_, show_) PROCESS_FILE_OF(name_, mode_, show_, false, NULL)
+#define PRIVATE_FILE(name_, mode_, show_) PROCESS_FILE_OF(name_, mode_, show_, true, NULL)
+#define STORED_FILE(name_, show_, store_) PROCESS_FILE_OF(name_, 0644, show_, false, store_)
 
 static const struct pseudo_node descriptor_member = {.name = "N",
                                                      .mode = S_IFLNK | 0700,
@@ -656,23 +663,10 @@ static const struct pseudo_node process_files[] = {
          .owner = process_owner},
         PRIVATE_FILE("auxv", 0400, show_auxv),
         PROCESS_FILE("cmdline", 0444, show_cmdline),
-        {.name = "comm",
-         .mode = S_IFREG | 0644,
-         .show = show_of_process,
-         .process = &(const struct process_show){show_comm, false},
-         .store = store_comm,
-         .owner = process_owner},
-        {.name = "cwd",
-         .mode = S_IFLNK | 0777,
-         .target = cwd_target,
-         .follow = cwd_follow,
-         .owner = process_owner},
+        STORED_FILE("comm", show_comm, store_comm),
+        PROCESS_LINK("cwd", cwd_target, cwd_follow),
         PRIVATE_FILE("environ", 0400, show_environ),
-        {.name = "exe",
-         .mode = S_IFLNK | 0777,
-         .target = exe_target,
-         .follow = exe_follow,
-         .owner = process_owner},
+        PROCESS_LINK("exe", exe_target, exe_follow),
         {.name = "fd",
          .mode = S_IFDIR | 0500,
          .member = &descriptor_member,
@@ -691,18 +685,9 @@ static const struct pseudo_node process_files[] = {
         PROCESS_FILE("mountinfo", 0444, show_mountinfo),
         PROCESS_FILE("mounts", 0444, show_mounts),
         PROCESS_FILE("oom_score", 0444, show_oom_score),
-        {.name = "oom_score_adj",
-         .mode = S_IFREG | 0644,
-         .show = show_of_process,
-         .process = &(const struct process_show){show_oom_adjust, false},
-         .store = store_oom_adjust,
-         .owner = process_owner},
+        STORED_FILE("oom_score_adj", show_oom_adjust, store_oom_adjust),
         PRIVATE_FILE("personality", 0400, show_personality),
-        {.name = "root",
-         .mode = S_IFLNK | 0777,
-         .target = root_target,
-         .follow = root_follow,
-         .owner = process_owner},
+        PROCESS_LINK("root", root_target, root_follow),
         PROCESS_FILE("schedstat", 0444, show_schedstat),
         PRIVATE_FILE("smaps", 0444, show_smaps),
         PRIVATE_FILE("smaps_rollup", 0444, show_smaps_rollup),
