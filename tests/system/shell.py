@@ -305,6 +305,17 @@ def test_escape_quits_and_the_disk_is_locked_meanwhile():
         equal(shell.process.returncode, 0, "the status after Ctrl-]")
 
 
+def test_timeout():
+    """As Ctrl-] quits, with a status of its own; also from a script that waits for nothing more."""
+    with Shell("--timeout", "1e6") as shell:
+        equal(shell.type("echo kept >/root/kept; sync"), "")
+        shell.send("\x1d")
+    result = run([PITH, "run", "--timeout", "15"], b"cat /root/kept; while :; do sleep 1; done\n")
+    equal(result.status, 124, "the status")
+    check(b"kept\r\n" in result.stdout and b"without a shutdown" in result.stderr, result.stdout, result.stderr)
+    equal(run([PITH, "run", "--timeout", "1e9"]).status, 2, "longer than can be counted")
+
+
 def test_input_that_ends():
     """Without a terminal: the commands are typed, and at the end of the input the machine is switched off."""
     equal(run([PITH, "run"]).status, 0, "the status without any input")

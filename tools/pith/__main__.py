@@ -35,8 +35,8 @@ def seconds(text):
         value = float(text)
     except ValueError:
         value = 0
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    if not 0 < value <= 2e6:  # poll() counts milliseconds in 31 bits
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 2000000")
     return value
 
 
@@ -92,12 +92,13 @@ def run_parser(parsers):
     parser = parsers.add_parser(
         "run", help="a shell on this terminal", allow_abbrev=False,
         description="Boot to a shell on this terminal, on a persistent disk (build/run/root.img). Every key goes to "
-                    "the system, Ctrl-C too. `poweroff` ends it, and so does the end of an input that is no terminal; Ctrl-] quits without a shutdown. The log of the "
+                    "the system, Ctrl-C too. `poweroff` ends it, and so does the end of an input that is no terminal; Ctrl-] quits without a shutdown, and so does --timeout, with status 124. The log of the "
                     "kernel and the components is build/run/log.")
     add_machine_options(parser)
     add_net(parser)
     add_package(parser)
     add_files(parser, " of a new disk")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="quit after S seconds, without a shutdown, with status 124")
     parser.add_argument("--fresh", action="store_true", help="start with a new disk; what is on the old one is lost")
 
 

@@ -19,7 +19,7 @@ import images
 import machine
 import rootfs
 from paths import Failure, build
-from session import PANIC, STATUS_FAILED, Wakeup, receive
+from session import PANIC, STATUS_FAILED, STATUS_TIMEOUT, Wakeup, receive
 
 # Tests keep disks of their own: $PITH_RUN is the folder then.
 FOLDER = os.environ.get("PITH_RUN") or build("run")
@@ -62,7 +62,8 @@ def raw_terminal(descriptor):
 class Terminal:
     """The pump between this terminal and the console line, for one boot."""
 
-    def __init__(self, emulator, log_file):
+    def __init__(self, emulator, log_file, deadline):
+        self.deadline = deadline    # by time.monotonic(), or None
         self.emulator = emulator
         self.log_file = log_file
         self.control = machine.ControlReader()
@@ -132,7 +133,9 @@ class Terminal:
             poll.register(1, select.POLLOUT)
         alive = True
         waits = not self.input_open and self.said_something and not self.to_guest
-        events_seen = poll.poll(500 if self.panicked else SILENCE if waits else None)
+        patience = [500 if self.panicked else None, SILENCE if waits else None,
+                    max(0, self.deadline - time.monotonic()) * 1000 if self.deadline else None]
+        events_seen = poll.poll(min((limit for limit in patience if limit is not None), default=None))
         if not events_seen and waits:
             # A command took those keys and reads on: the end of input for it, and again.
             self.to_guest += next(self.endings)
@@ -159,12 +162,14 @@ class Terminal:
         return alive
 
     def run(self, wakeup):
-        """Until the machine ends or the user quits; returns why: "guest-shutdown", "guest-reset", "quit", ..."""
+        """Until the machine ends or the user quits; returns why: "guest-shutdown", "guest-reset", "quit", "timeout", ..."""
         for end in (self.emulator.console, self.emulator.log, self.emulator.control):
             end.setblocking(False)
         while self.step(wakeup):
             if self.quit:
                 return "quit"
+            if self.deadline is not None and time.monotonic() >= self.deadline:
+                return "timeout"
             if self.panicked is not None and time.monotonic() >= self.panicked:
                 return "panic"
         for _ in range(100):
@@ -192,7 +197,7 @@ def prepare_image(options, points):
     if os.path.exists(IMAGE) and not options.fresh:
         for option, given in (("--package", options.package), ("--add", pairs)):
             if given:
-                raise Failure(f"{option}: the disk was made before; --fresh makes a new one, and what is on the old one is lost")
+                raise Failure(f"{option}: the disk was made before; --fresh makes a new one, and what is on the old one is lost", STATUS_FAILED)
         for folder in images.missing_folders(IMAGE, points):
             raise Failure(f"--disk: there is no folder {folder} on the disk", STATUS_FAILED)
         return
@@ -217,10 +222,11 @@ def run(options):
         if os.isatty(0):
             print(f"pith: booting; Ctrl-] quits, `poweroff` ends it, the log is in {LOG}", file=sys.stderr)
         with open(LOG, "wb") as log_file, Wakeup((signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)) as wakeup:
+            deadline = time.monotonic() + options.timeout if options.timeout is not None else None
             while True:
                 with machine.Machine(command, control=True) as emulator:
                     with raw_terminal(0):
-                        terminal = Terminal(emulator, log_file)
+                        terminal = Terminal(emulator, log_file, deadline)
                         terminal.tell_size()  # it may have changed since the image was made
                         reason = terminal.run(wakeup)
                     if reason == "lost":
@@ -229,9 +235,10 @@ def run(options):
                 if reason == "guest-reset" and terminal.said_something:
                     continue
                 break
-        if reason == "quit":
+        if reason in ("quit", "timeout"):
             print("\npith: stopped without a shutdown", file=sys.stderr)
-        elif reason != "guest-shutdown" or not terminal.said_something:
+            return STATUS_TIMEOUT if reason == "timeout" else 0
+        if reason != "guest-shutdown" or not terminal.said_something:
             tail = terminal.log_tail.decode(errors="replace")
             what = f"ended by {reason}" if reason != "guest-shutdown" else "did not start"
             raise Failure(f"the system {what}; the end of its log ({LOG}):\n{tail}", STATUS_FAILED)
