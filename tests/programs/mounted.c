@@ -57,6 +57,7 @@ static void read_only(void)
 	SHOW(umount("bound"));
 }
 
+#define EXCHANGE    2 /* RENAME_EXCHANGE, which musl does not name */
 #define GET_FLAGS   0x80086601
 #define SET_FLAGS   0x40086602
 #define GET_VERSION 0x80087601
@@ -277,6 +278,110 @@ static void bound(void)
 	SHOW(umount("point"));
 }
 
+static void show_made(const char *name)
+{
+	char path[300];
+	int fd = open(name, O_CREAT | O_WRONLY, 0600);
+	SHOW_OK(fd);
+	close(fd);
+	SHOW(mkdir("made", 0700));
+	SHOW(rmdir("made"));
+	SHOW_OK(getcwd(path, sizeof(path)) == NULL ? -1 : 0);
+	printf("%s\n", strrchr(path, '/'));
+}
+
+static void show_link(int fd)
+{
+	char name[64], path[300];
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	ssize_t length = readlink(name, path, sizeof(path) - 1);
+	path[length < 0 ? 0 : length] = 0;
+	printf("%s\n", strrchr(path, '/'));
+}
+
+/* Names that are changed through one mount, for those who stand in the other or have it open. */
+static void names_of_bound(void)
+{
+	struct stat status;
+	SHOW(mkdir("one", 0700));
+	SHOW(mkdir("other", 0700));
+	SHOW(mkdir("one/a", 0700));
+	SHOW(mkdir("one/a/b", 0700));
+	SHOW(mount("one", "other", NULL, MS_BIND, NULL));
+	int top = open(".", O_RDONLY | O_DIRECTORY), fd;
+	SHOW(chdir("other/a/b"));
+	fd = open("file", O_CREAT | O_RDWR, 0600);
+	SHOW(renameat(top, "one/a", top, "one/c"));
+	show_made("after a rename");
+	show_link(fd);
+	SHOW(renameat(top, "one/c/b", top, "one/d"));
+	show_made("after a rename of its own");
+	SHOW(renameat(top, "one/d/file", top, "one/d/renamed"));
+	show_link(fd);
+	SHOW(chdir(".."));
+	SHOW(stat("d/renamed", &status));
+	SHOW(stat("a", &status));
+	/* into itself, by names of two mounts */
+	SHOW(rename("d", "d/in"));
+	SHOW(chdir("d"));
+	SHOW(renameat(top, "one/d", top, "one/e"));
+	SHOW(rename("../e", "in"));
+	SHOW(renameat(top, "other/e", AT_FDCWD, "in"));
+	SHOW(syscall(SYS_renameat2, top, "one/e", top, "one/c", EXCHANGE));
+	show_made("after an exchange");
+	SHOW(stat("../e", &status));
+	SHOW(mkdirat(top, "one/empty", 0700));
+	SHOW(renameat(top, "one/c", top, "one/empty"));
+	show_made("after one replaced another");
+	SHOW(unlinkat(top, "one/empty/renamed", 0));
+	show_link(fd);
+	SHOW(fchdir(top));
+	SHOW(umount("other"));
+	close(fd);
+}
+
+/* What is moved out of what is seen through a mount, and in again. */
+static void moved_out_of_bound(void)
+{
+	struct stat status;
+	SHOW(mkdir("whole", 0700));
+	SHOW(mkdir("whole/part", 0700));
+	SHOW(mkdir("whole/part/x", 0700));
+	SHOW(mkdir("whole/part/x/y", 0700));
+	SHOW(mkdir("shown", 0700));
+	SHOW(mount("whole/part", "shown", NULL, MS_BIND, NULL));
+	show_last_mount();
+	int top = open(".", O_RDONLY | O_DIRECTORY);
+	SHOW(chdir("shown/x/y"));
+	SHOW(renameat(top, "whole/part/x", top, "whole/x"));
+	SHOW(fstatat(top, "shown/x", &status, 0));
+	SHOW(renameat(top, "whole/x", top, "whole/part/z"));
+	SHOW(fstatat(top, "shown/z/y", &status, 0));
+	TELL(renameat(top, "shown/z", AT_FDCWD, "inside") < 0);
+	SHOW(fchdir(top));
+	SHOW(rename("whole/part", "whole/moved"));
+	show_last_mount();
+	SHOW(rename("whole", "entire"));
+	show_last_mount();
+	SHOW(mkdir("entire/third", 0700));
+	SHOW(syscall(SYS_renameat2, AT_FDCWD, "entire/third", AT_FDCWD, "entire/moved", EXCHANGE));
+	show_last_mount();
+	SHOW(rmdir("entire/third/z/y"));
+	SHOW(rmdir("entire/third/z"));
+	SHOW(rmdir("entire/third"));
+	show_last_mount();
+	SHOW(umount("shown"));
+}
+
+static void bound_in_memory(void)
+{
+	SHOW(mkdir("tmpfs", 0700));
+	SHOW(mount("tmpfs", "tmpfs", "tmpfs", 0, NULL));
+	SHOW(chdir("tmpfs"));
+	names_of_bound();
+	moved_out_of_bound();
+}
+
 static void fill(const char *path)
 {
 	static char page[4096];
@@ -334,6 +439,9 @@ int main(void)
 	show_child("access times", access_times);
 	show_child("options", options);
 	show_child("bound", bound);
+	show_child("names of bound", names_of_bound);
+	show_child("moved out of bound", moved_out_of_bound);
+	show_child("bound in memory", bound_in_memory);
 	show_child("in memory", in_memory);
 	show_child("left outside", left_outside);
 	return 0;

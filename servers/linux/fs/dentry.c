@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The name cache. A dentry says what a name in a directory is: an inode, or (negative) that it does not
- * exist. Every mount has dentries of its own; a change made through one mount makes the others forget the
- * name (dentry_forget_aliases). Unreferenced dentries stay hashed on an LRU list until there are too many. A
- * dentry holds its parent and its inode.
+ * exist. Every mount has dentries of its own; of a change made through one mount the others forget the name
+ * (dentry_forget_aliases) or follow it (dentry_move_aliases). Where a directory left what a mount shows, its
+ * dentries there are dead: unhashed, all of them, so that what is hashed is where it says. Unreferenced
+ * dentries stay hashed on an LRU list until there are too many. A dentry holds its parent and its inode.
  */
 #include "fs/internal.h"
 
@@ -242,6 +243,90 @@ void dentry_move(struct dentry *old, struct dentry *new, bool exchange)
 		dentry_hash(new);
 }
 
+/* The live dentry of the directory in that mount. */
+static struct dentry *alias_through(const struct inode *directory, const struct mount *mount)
+{
+	for (struct dentry *alias = directory->aliases; alias != NULL; alias = alias->alias_next) {
+		if (alias->mount == mount && dentry_is_live(alias))
+			return alias;
+	}
+	return NULL;
+}
+
+static struct dentry *first_below(struct dentry *top, size_t bucket)
+{
+	for (struct dentry *dentry = buckets[bucket]; dentry != NULL; dentry = dentry->hash_next) {
+		if (dentry->mount == top->mount && dentry_is_ancestor(top, dentry))
+			return dentry;
+	}
+	return NULL;
+}
+
+/* What it names is no longer there, as seen through its mount. */
+static void bury(struct dentry *top)
+{
+	if (top->mounted != NULL)
+		return; /* it stays, or there were no way to what is mounted there */
+	dentry_unhash(top);
+	if (top->inode == NULL || !S_ISDIR(top->inode->attributes.mode))
+		return;
+	for (size_t i = 0; i < HASH_BUCKETS; i++) {
+		for (struct dentry *dentry; (dentry = first_below(top, i)) != NULL;) {
+			dentry_get(dentry);
+			dentry_unhash(dentry);
+			dentry_put(dentry);
+		}
+	}
+}
+
+/* The name in the directory as seen through that mount, if it is known there or (`inode` given) should be. */
+static struct dentry *name_through(const struct dentry_name *at, struct dentry *directory,
+                                   struct inode *inode)
+{
+	struct dentry *dentry = directory != NULL ? dentry_find(directory, at->name, at->length) : NULL;
+	if (dentry == NULL && directory != NULL && inode != NULL)
+		dentry = dentry_create(directory, directory->mount, at->name, at->length, inode);
+	return dentry;
+}
+
+static void move_through(struct mount *mount, const struct dentry_name *from, const struct dentry_name *to,
+                         struct inode *inode, struct inode *target, bool exchange)
+{
+	struct dentry *source = alias_through(from->parent->inode, mount);
+	struct dentry *destination = alias_through(to->parent->inode, mount);
+	bool both = source != NULL && destination != NULL;
+	struct dentry *old = name_through(from, source, both && exchange ? inode : NULL);
+	struct dentry *new = name_through(to, destination, both && (exchange || old != NULL) ? target : NULL);
+	if (old != NULL && new == NULL && both)
+		new = dentry_create(destination, mount, to->name, to->length, NULL);
+	if (old != NULL && new != NULL && old->inode == inode &&new->inode == target) {
+		dentry_move(old, new, exchange);
+	} else {
+		if (old != NULL)
+			bury(old);
+		if (new != NULL)
+			bury(new);
+	}
+	dentry_put(old);
+	dentry_put(new);
+}
+
+void dentry_move_aliases(const struct dentry_name *from, const struct dentry_name *to, struct inode *inode,
+                         struct inode *target, bool exchange)
+{
+	const struct superblock *superblock = inode->superblock;
+	if (superblock->mounts == 1)
+		return;
+	for (struct mount *mount = mount_first(); mount != NULL; mount = mount->next) {
+		if (mount->superblock != superblock || mount == from->parent->mount)
+			continue;
+		mount_hold(mount);
+		move_through(mount, from, to, inode, target, exchange);
+		if (!mount_release(mount))
+			break;
+	}
+}
+
 void dentries_trim(size_t keep)
 {
 	while (unused_count > keep && lru_first != NULL) {
@@ -309,7 +394,7 @@ static int lookup_locked(struct dentry *parent, const char *name, size_t length,
 	inode_put(inode);
 	if (dentry == NULL)
 		return -ENOMEM;
-	if (!parent->inode->superblock->volatile_names)
+	if (!parent->inode->superblock->volatile_names && dentry_is_live(parent))
 		dentry_hash(dentry);
 	*out = dentry;
 	return 0;

@@ -176,12 +176,27 @@ void dentry_forget_aliases(struct dentry *parent, const char *name, size_t lengt
 /* rename: `old` takes the place of `new`. Exchange: and the other way round; otherwise `new` is negative in
  * the old place, or (if it was a file, which is replaced) not found any more. */
 void dentry_move(struct dentry *old, struct dentry *new, bool exchange);
+/* A name in a directory. */
+struct dentry_name {
+	struct dentry *parent;
+	const char *name;
+	size_t length;
+};
+/* The same as seen through other mounts, of an inode and what was in its new place (or NULL), with both
+ * directories' locks. */
+void dentry_move_aliases(const struct dentry_name *from, const struct dentry_name *to, struct inode *inode,
+                         struct inode *target, bool exchange);
 void dentries_trim(size_t keep);
 void dentries_forget(struct mount *mount); /* unused ones */
 void dentries_forget_below(struct dentry *directory);
 size_t dentries_busy(struct mount *mount); /* with references, but for parents of cached ones */
 /* Look the name up, in the cache or the file system; *out may be negative. Takes the directory's lock unless
  * `locked`. */
+/* Of a directory: is it where it says? Not if it was removed, or moved out of what the mount shows. */
+static inline bool dentry_is_live(const struct dentry *directory)
+{
+	return directory->hashed || directory->parent == NULL;
+}
 int dentry_lookup(struct dentry *parent, const char *name, size_t length, bool locked, struct dentry **out);
 bool dentry_is_ancestor(struct dentry *ancestor, struct dentry *dentry); /* or the same */
 bool dentry_is_within(struct dentry *scope, struct dentry *dentry);       /* the same, through mounts */
@@ -193,7 +208,7 @@ struct mount {
 	struct superblock *superblock;
 	struct dentry *root;       /* a reference */
 	struct dentry *mountpoint; /* a reference; NULL: the system's root, or detached */
-	char *within;              /* where its root was in the file system when it was bound; NULL: at the top */
+	char *within;              /* where its root is in the file system; NULL: at the top */
 	unsigned long flags;       /* MS_RDONLY, MS_NOSUID, … */
 	unsigned writers;          /* regular files that are open for writing through it */
 	unsigned in_use;           /* a fiber looks at it; then it may be ended, but not freed */
@@ -206,6 +221,10 @@ struct mount *mount_attach(struct superblock *superblock, struct inode *root, st
 struct mount *mount_first(void);
 struct mount *root_mount(void);
 unsigned mount_id(const struct mount *mount);
+/* The dentry's path from the top of its file system, whatever part of it is mounted; *out NULL: it is the top. */
+int mount_path_within(struct dentry *dentry, char **out);
+/* Names changed: where the roots of mounts are now. Exchange: and the other way round. */
+void mounts_moved(const struct superblock *superblock, const char *from, const char *to, bool exchange);
 /* A file system of the kind for mount(2) */
 typedef int filesystem_mount(const char *source, const char *options, struct superblock **out);
 struct dentry *

@@ -208,8 +208,7 @@ static int do_remount(struct dentry *target, unsigned long flags, const char *op
 	return 0;
 }
 
-/* The dentry's path from the top of its file system, whatever part of it is mounted; NULL: it is the top. */
-static int path_within(struct dentry *dentry, char **out)
+int mount_path_within(struct dentry *dentry, char **out)
 {
 	char path[PATH_SIZE];
 	struct mount *mount = dentry->mount;
@@ -227,10 +226,37 @@ static int path_within(struct dentry *dentry, char **out)
 	return 0;
 }
 
+/* NULL: not below `from`, or no memory. */
+static char *moved_path(const char *path, const char *from, const char *to)
+{
+	size_t length = strlen(from);
+	if (strncmp(path, from, length) != 0 || (path[length] != 0 && path[length] != '/'))
+		return NULL;
+	char *result = malloc(strlen(path) - length + strlen(to) + 1);
+	if (result != NULL)
+		sprintf(result, "%s%s", to, path + length);
+	return result;
+}
+
+void mounts_moved(const struct superblock *superblock, const char *from, const char *to, bool exchange)
+{
+	for (struct mount *mount = mounts; mount != NULL; mount = mount->next) {
+		if (mount->superblock != superblock || mount->within == NULL)
+			continue;
+		char *within = moved_path(mount->within, from, to);
+		if (within == NULL && exchange)
+			within = moved_path(mount->within, to, from);
+		if (within == NULL)
+			continue;
+		free(mount->within);
+		mount->within = within;
+	}
+}
+
 static int bind(struct dentry *from, struct dentry *target, unsigned long flags)
 {
 	char *within;
-	int error = path_within(from, &within);
+	int error = mount_path_within(from, &within);
 	if (error != 0)
 		return error;
 	struct mount *mount =

@@ -24,7 +24,7 @@ static unsigned umask_of(struct thread *thread)
 
 static int may_change(struct thread *thread, struct dentry *parent)
 {
-	if (!parent->hashed && parent->parent != NULL && !parent->inode->superblock->volatile_names)
+	if (!dentry_is_live(parent) && !parent->inode->superblock->volatile_names)
 		return -ENOENT; /* a removed directory */
 	int error = inode_permission(thread, parent->inode, MAY_WRITE | MAY_EXECUTE);
 	if (error != 0)
@@ -300,6 +300,32 @@ static void name_removed(struct inode *inode)
 		inode_unhash(inode);
 }
 
+/* Where it is, if parts of its file system are mounted, which want to know when that changes. */
+static char *path_of_bound(struct dentry *dentry)
+{
+	char *path = NULL;
+	if (dentry->parent->inode->superblock->mounts > 1 && mount_path_within(dentry, &path) != 0)
+		path = NULL;
+	return path;
+}
+
+static void bound_moved(const struct superblock *superblock, char *from, char *to, bool exchange)
+{
+	if (from != NULL && to != NULL)
+		mounts_moved(superblock, from, to, exchange);
+	free(from);
+	free(to);
+}
+
+static void bound_deleted(const struct superblock *superblock, char *path)
+{
+	static const char mark[] = "//deleted";
+	char *marked = path != NULL ? malloc(strlen(path) + sizeof(mark)) : NULL;
+	if (marked != NULL)
+		sprintf(marked, "%s%s", path, mark);
+	bound_moved(superblock, path, marked, false);
+}
+
 /* With the parent's lock; the dentry is the caller's reference. */
 static int remove_name(struct dentry *parent, struct dentry *dentry, bool directory)
 {
@@ -310,6 +336,7 @@ static int remove_name(struct dentry *parent, struct dentry *dentry, bool direct
 	if (remove == NULL)
 		return -EPERM;
 	bool was_hashed = dentry->hashed;
+	char *path = path_of_bound(dentry);
 	dentry_unhash(dentry);
 	int error = prepare_unlink(dentry);
 	if (error == 0)
@@ -317,9 +344,11 @@ static int remove_name(struct dentry *parent, struct dentry *dentry, bool direct
 	if (error != 0) {
 		if (was_hashed)
 			dentry_hash(dentry);
+		free(path);
 		return error;
 	}
 	name_removed(inode);
+	bound_deleted(inode->superblock, path);
 	dentry_forget_aliases(parent, dentry->name, dentry->name_length);
 	directory_changed(parent->inode, directory ? -1 : 0);
 	if (!directory)
@@ -473,7 +502,8 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 	if (from->operations->rename == NULL)
 		return -EPERM;
 	struct inode *inode = r->old->inode, *target = r->new->inode; /* their dentries hold them */
-	bool replaces = target != NULL && !(flags & FS_RENAME_EXCHANGE);
+	bool exchanges = flags & FS_RENAME_EXCHANGE, replaces = target != NULL && !exchanges;
+	char *old_path = path_of_bound(r->old), *new_path = path_of_bound(r->new);
 	if (replaces) {
 		dentry_unhash(r->new);
 		error = prepare_unlink(r->new);
@@ -483,8 +513,11 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 		                                 r->to.length, target, flags);
 	if (replaces)
 		dentry_hash(r->new);
-	if (error != 0)
+	if (error != 0) {
+		free(old_path);
+		free(new_path);
 		return error;
+	}
 	int from_links = 0, to_links = 0;
 	if (S_ISDIR(inode->attributes.mode)) {
 		from_links--;
@@ -495,14 +528,18 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 		if (!replaces)
 			from_links++;
 	}
-	if (replaces)
+	if (replaces) {
 		name_removed(target);
+		bound_deleted(inode->superblock, path_of_bound(r->new));
+	}
 	directory_changed(from, from_links);
 	directory_changed(to, to_links);
 	inode->attributes.ctime = fs_now();
-	dentry_move(r->old, r->new, flags & FS_RENAME_EXCHANGE);
-	dentry_forget_aliases(r->from.current, r->from.name, r->from.length);
-	dentry_forget_aliases(r->to.current, r->to.name, r->to.length);
+	dentry_move(r->old, r->new, exchanges);
+	dentry_move_aliases(&(struct dentry_name){r->from.current, r->from.name, r->from.length},
+	                    &(struct dentry_name){r->to.current, r->to.name, r->to.length}, inode, target,
+	                    exchanges);
+	bound_moved(inode->superblock, old_path, new_path, exchanges);
 	notify_moved(from, r->from.name, r->from.length, r->old);
 	if (replaces && !S_ISDIR(target->attributes.mode))
 		notify(NULL, target, NOTIFY_ATTRIB);
