@@ -53,6 +53,8 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
 long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags, bool replace,
                    struct shared_memory *shared);
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t end);
+/* A shared file mapping may become writable only if the file was opened for it. */
+bool mm_may_write(const struct vma *vma);
 int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot);
 /* Of all regions in the range, which may have gaps: enum vma_flags. */
 int mm_change_flags(struct mm *mm, uint64_t start, uint64_t end, uint32_t clear, uint32_t set);
@@ -73,6 +75,8 @@ unsigned prot_rights(uint32_t prot);
 
 struct inode *vma_inode(const struct vma *vma); /* of a file mapping */
 void shared_memory_put(struct shared_memory *shared);
+/* Its pages of [first, end) are gone, for all who map it. */
+void shared_memory_punch(struct shared_memory *shared, uint64_t first, uint64_t end);
 
 /* ---- faults (fault.c) ---- */
 enum fault_result {

@@ -30,6 +30,7 @@ struct exec {
 	char program[PATH_SIZE]; /* what is opened: path, or a script's interpreter */
 	int directory;
 	bool follow;       /* the path's last link */
+	bool nameless;     /* the descriptor itself is the program: it is called what its file is */
 	bool inaccessible; /* the path leads over a descriptor that the program will not have */
 	unsigned scripts;  /* that led to the program */
 	struct file *file;
@@ -135,7 +136,7 @@ static void set_name(struct exec *exec)
 	const char *base = strrchr(exec->path, '/');
 	char name[COMM_SIZE];
 
-	base = base ? base + 1 : exec->path;
+	base = exec->nameless ? file_last_name(exec->file) : base ? base + 1 : exec->path;
 	snprintf(name, sizeof(name), "%.15s", base);
 	thread_set_name(exec->thread, name);
 }
@@ -272,6 +273,7 @@ static int set_path(struct exec *exec)
 	else
 		length = snprintf(exec->path, sizeof(exec->path), "/dev/fd/%d%s%s", exec->directory,
 		                  *program ? "/" : "", program);
+	exec->nameless = !*program;
 	exec->inaccessible = exec->directory != AT_FDCWD && *program != '/' &&
 	                     fd_closes_on_exec(exec->thread, exec->directory);
 	return (size_t)length < sizeof(exec->path) ? 0 : -ENAMETOOLONG;

@@ -25,14 +25,17 @@ static struct vma *stack_grow(struct mm *mm, uint64_t address)
 {
 	unsigned index = vma_first(&mm->regions, address);
 	uint64_t start = address & ~(PAGE_SIZE - 1);
-	struct vma *vma;
+	struct vma *vma, *below;
 
 	if (index == mm->regions.count)
 		return NULL;
 	vma = vma_at(&mm->regions, index);
 	if (!(vma->flags & VMA_GROWS_DOWN) || vma->end - start > mm->stack_limit)
 		return NULL;
-	if (index && vma_at(&mm->regions, index - 1)->end + STACK_GUARD > start)
+	below = index ? vma_at(&mm->regions, index - 1) : NULL;
+	/* From what can be used by mistake it keeps away. */
+	if (below && below->end + STACK_GUARD > start && !(below->flags & VMA_GROWS_DOWN) &&
+	    below->prot & (PROT_READ | PROT_WRITE | PROT_EXEC))
 		return NULL;
 	mm_account(mm, vma, (int64_t)((vma->start - start) >> PAGE_BITS));
 	vma->start = start;

@@ -146,6 +146,30 @@ void shared_memory_put(struct shared_memory *shared)
 	free(shared);
 }
 
+static void drop_shared(struct mm *mm, const struct shared_memory *shared, uint64_t first, uint64_t end)
+{
+	for (unsigned i = 0; i < mm->regions.count; i++) {
+		const struct vma *vma = vma_at(&mm->regions, i);
+		uint64_t vma_end = vma->offset + ((vma->end - vma->start) >> PAGE_BITS);
+		uint64_t from = first > vma->offset ? first : vma->offset, to = end < vma_end ? end : vma_end;
+
+		if (vma->shared == shared && from < to)
+			mm_drop_pages(mm, vma->start + ((from - vma->offset) << PAGE_BITS),
+			              vma->start + ((to - vma->offset) << PAGE_BITS));
+	}
+}
+
+void shared_memory_punch(struct shared_memory *shared, uint64_t first, uint64_t end)
+{
+	uint64_t page = first;
+
+	for (struct mm *mm = all; mm; mm = mm->next)
+		drop_shared(mm, shared, first, end);
+	for (; page_map_next(&shared->pages, &page, end); page++)
+		page_put(page_map_take(&shared->pages, page) & ENTRY_PFN);
+	page_map_prune(&shared->pages);
+}
+
 /* ---- for the page cache ---- */
 
 void mm_unmap_file_range(struct inode *inode, uint64_t first_page, uint64_t last_page)

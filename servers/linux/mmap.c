@@ -78,13 +78,11 @@ static int choose_address(struct mm *mm, uint64_t hint, uint64_t length, unsigne
 
 static int file_may_map(struct file *file, unsigned prot, bool shared)
 {
-	unsigned mode = file->flags & O_ACCMODE;
-
 	if (file->flags & O_PATH)
 		return -EBADF;
-	if (mode == O_WRONLY || (shared && prot & PROT_WRITE && mode != O_RDWR))
+	if (!file_readable(file) || (shared && prot & PROT_WRITE && !file_writable(file)))
 		return -EACCES;
-	if (shared && mode == O_RDWR && file->inode->attributes.flags & FS_FLAG_APPEND)
+	if (shared && file_writable(file) && file->inode->attributes.flags & FS_FLAG_APPEND)
 		return -EACCES;
 	if (!file->operations->mmap)
 		return -ENODEV;
@@ -98,6 +96,8 @@ static long map_file(struct mm *mm, struct file *file, uint64_t address, uint64_
 	uint32_t vma_flags = shared ? VMA_SHARED : 0;
 	int error = file_may_map(file, prot, shared);
 
+	if (!error && flags & MAP_GROWSDOWN)
+		error = -EINVAL;
 	if (!error && shared && file->inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE)) {
 		error = prot & PROT_WRITE ? -EPERM : 0;
 		vma_flags |= VMA_NEVER_WRITABLE;
@@ -218,17 +218,30 @@ long sys_munmap(struct thread *thread, const uint64_t arguments[6])
 
 long sys_mprotect(struct thread *thread, const uint64_t arguments[6])
 {
-	uint64_t length = page_align(arguments[1]);
+	uint64_t start = arguments[0], length = page_align(arguments[1]), end = start + length;
+	uint64_t prot = arguments[2] & ~(uint64_t)(PROT_GROWSDOWN | PROT_GROWSUP);
+	struct mm *mm = thread->process->mm;
 
-	if (!aligned(arguments[0]) || arguments[2] & ~(uint64_t)(PROT_ALL | PROT_GROWSDOWN | PROT_GROWSUP))
-		return -EINVAL;
-	if (arguments[2] & (PROT_GROWSDOWN | PROT_GROWSUP))
+	if ((arguments[2] & (PROT_GROWSDOWN | PROT_GROWSUP)) == (PROT_GROWSDOWN | PROT_GROWSUP) ||
+	    !aligned(start))
 		return -EINVAL;
 	if (!arguments[1])
 		return 0;
-	if (!range_valid(arguments[0], length) || !length)
+	if (!range_valid(start, length) || !length)
 		return -ENOMEM;
-	return mm_protect(thread->process->mm, arguments[0], arguments[0] + length, (uint32_t)arguments[2]);
+	if (prot & ~(uint64_t)PROT_ALL)
+		return -EINVAL;
+	if (arguments[2] & (PROT_GROWSDOWN | PROT_GROWSUP)) {
+		/* from its beginning, however far it has grown; none grows upwards */
+		struct vma *vma = vma_find(&mm->regions, start);
+
+		if (!vma)
+			return -ENOMEM;
+		if (arguments[2] & PROT_GROWSUP || !(vma->flags & VMA_GROWS_DOWN))
+			return -EINVAL;
+		start = vma->start;
+	}
+	return mm_protect(mm, start, end, (uint32_t)prot);
 }
 
 long sys_brk(struct thread *thread, const uint64_t arguments[6])
@@ -392,24 +405,30 @@ static bool mapped_throughout(struct mm *mm, uint64_t start, uint64_t end)
 	return all_allow(mm, start, end, 0);
 }
 
-/* Holes in the files behind the range, which must be shared and writable. */
+/* Holes in what is behind the range, which must be shared, and of files that may be written. */
 static int remove_range(struct thread *thread, uint64_t start, uint64_t end)
 {
 	while (start < end) {
 		struct vma *vma = vma_find(&thread->process->mm->regions, start);
-		uint64_t from = start;
+		uint64_t from = start, offset;
 		struct file *file;
 		int error;
 
 		if (!vma)
 			return -ENOMEM;
-		if (!vma->file || vma->flags & VMA_LOCKED)
+		if ((!vma->file && !vma->shared) || vma->flags & VMA_LOCKED)
 			return -EINVAL;
-		if (!(vma->flags & VMA_SHARED) || !(vma->prot & PROT_WRITE))
+		if (!(vma->flags & VMA_SHARED) || !mm_may_write(vma))
 			return -EACCES;
 		start = vma->end < end ? vma->end : end;
+		offset = (vma->offset << PAGE_BITS) + (from - vma->start);
+		if (vma->shared) {
+			shared_memory_punch(vma->shared, offset >> PAGE_BITS,
+			                    (offset + start - from) >> PAGE_BITS);
+			continue;
+		}
 		file = file_get(vma->file);
-		error = file_punch(file, (vma->offset << PAGE_BITS) + (from - vma->start), start - from);
+		error = file_punch(file, offset, start - from);
 		file_put(file);
 		if (error)
 			return error;

@@ -162,7 +162,6 @@ int mm_region_split(struct mm *mm, struct vma *vma, uint64_t address)
 	upper->offset = vma->offset + ((address - vma->start) >> PAGE_BITS);
 	vma->end = address;
 	mm_account(mm, upper, -(int64_t)region_pages(upper));
-	upper->flags &= ~(uint32_t)VMA_GROWS_DOWN; /* and may count as data now */
 	mm_account(mm, upper, (int64_t)region_pages(upper));
 	vma_insert(&mm->regions, upper);
 	mm_region_link(upper);
@@ -256,8 +255,7 @@ static bool range_is_mapped(struct mm *mm, uint64_t start, uint64_t end)
 	return true;
 }
 
-/* A shared file mapping may become writable only if the file was opened for it. */
-static bool may_write(const struct vma *vma)
+bool mm_may_write(const struct vma *vma)
 {
 	if (vma->flags & (VMA_VDSO | VMA_NEVER_WRITABLE))
 		return false;
@@ -330,7 +328,7 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 		return -ENOMEM;
 	for (; prot & PROT_WRITE && index < mm->regions.count && vma_at(&mm->regions, index)->start < end;
 	     index++)
-		if (!may_write(vma_at(&mm->regions, index)))
+		if (!mm_may_write(vma_at(&mm->regions, index)))
 			return -EACCES;
 	pages = new_data(mm, start, end, prot);
 	if (pages && mm->data_pages + pages > mm->data_limit >> PAGE_BITS)

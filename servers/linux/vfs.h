@@ -16,6 +16,7 @@
 struct superblock;
 struct inode_operations;
 struct file_operations;
+struct text;
 
 /* Page number in a file -> pfn: a tree of 64-way nodes (page_tree.c). */
 struct page_tree {
@@ -111,6 +112,7 @@ struct file_operations {
 	long (*ioctl)(struct file *file, struct thread *thread, unsigned command, uint64_t argument);
 	int (*readdir)(struct file *file, struct io_buffer *buffer);   /* struct linux_dirent64; bytes or -errno */
 	int (*fsync)(struct file *file);
+	void (*describe)(struct file *file, struct text *text);        /* what /proc/PID/fdinfo has of its kind; or NULL */
 	void (*closed)(struct file *file, struct process *process);    /* the process closed a descriptor of it */
 	void (*release)(struct file *file);                            /* last reference gone */
 	/* -ENODEV if NULL. Regular files: the page cache serves the mapping's pages. */
@@ -130,6 +132,7 @@ int vfs_open_program(struct thread *thread, int dirfd, const char *path, bool fo
 bool file_sets_ids(const struct file *file); /* its set-id bits count where it is mounted */
 void file_allow_writers(struct file *file);
 bool file_may_read(struct thread *thread, const struct file *file); /* the permissions, whatever it is open for */
+const char *file_last_name(const struct file *file); /* without the path to it */
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
 /* Absolute path of a dentry as the thread sees it; cut at size: its length. "… (deleted)" if unlinked. */

@@ -4,11 +4,17 @@
 #include <grp.h>
 #include <pty.h>
 #include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -73,6 +79,88 @@ static void memory(void)
 	memset(file, 'f', 3 * PAGE);
 	SHOW(madvise(file + PAGE, PAGE, MADV_REMOVE));
 	printf("%c %d %c\n", file[0], file[PAGE], file[2 * PAGE]);
+}
+
+static char *growing(char *at, long pages)
+{
+	return mmap(at, (size_t)(pages * PAGE), PROT_READ | PROT_WRITE,
+	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0);
+}
+
+static char *touched;
+
+static void touch(void)
+{
+	*touched = 1;
+}
+
+static void show_touch(const char *what, char *at)
+{
+	touched = at;
+	show_child(what, touch);
+}
+
+/* What regions that grow keep away from, and what is left of them. */
+static void neighbours(void)
+{
+	char *room = map(2000, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	munmap(room, 2000 * PAGE);
+	growing(room + 1000 * PAGE, 4);
+	mmap(room + 900 * PAGE, 50 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	show_touch("down to what nobody can use", room + 950 * PAGE);
+	show_touch("into it", room + 949 * PAGE);
+	SHOW(mprotect(room + 900 * PAGE, PAGE * 50, PROT_READ));
+	show_touch("down to what can be read", room + 950 * PAGE);
+	munmap(room + 900 * PAGE, 50 * PAGE);
+	growing(room + 940 * PAGE, 4);
+	show_touch("down to another that grows", room + 944 * PAGE);
+	munmap(room + 940 * PAGE, 4 * PAGE);
+	SHOW(mprotect(room + 1002 * PAGE, PAGE, PROT_READ | PROT_GROWSDOWN));
+	show_touch("to its beginning", room + 1000 * PAGE);
+	SHOW(mprotect(room + 1002 * PAGE, PAGE, PROT_READ | PROT_WRITE | PROT_GROWSDOWN));
+	show_touch("and again", room + 1000 * PAGE);
+	SHOW(mprotect(room + 1002 * PAGE, PAGE, PROT_READ | PROT_GROWSUP));
+	SHOW(mprotect(room + 1002 * PAGE, PAGE, PROT_READ | PROT_GROWSUP | PROT_GROWSDOWN));
+	SHOW(mprotect(room + 1100 * PAGE, PAGE, PROT_READ | PROT_GROWSDOWN));
+	SHOW(mprotect(room + 1002 * PAGE, PAGE, PROT_GROWSDOWN | 0x100));
+	munmap(room + 1001 * PAGE, PAGE);
+	show_touch("the part below", room + 999 * PAGE);
+	show_touch("the part above", room + 1001 * PAGE);
+	int fd = (int)syscall(SYS_memfd_create, "file", 0);
+	SHOW(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, fd, 0) == MAP_FAILED ? -1 : 0);
+	close(fd);
+}
+
+static void show_pages(const char *pages)
+{
+	for (int i = 0; i < 4; i++)
+		printf(" %d", pages[i * PAGE]);
+	printf("\n");
+}
+
+static void removed(void)
+{
+	int status, id = shmget(IPC_PRIVATE, 4 * PAGE, IPC_CREAT | 0600);
+	char *shared[2] = {map(4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1),
+	                   shmat(id, NULL, 0)};
+	for (int kind = 0; kind < 2; kind++) {
+		char *pages = shared[kind];
+		memset(pages, 7, 4 * PAGE);
+		if (fork() == 0) {
+			show_pages(pages);
+			SHOW(madvise(pages + PAGE, 2 * PAGE, MADV_REMOVE));
+			pages[2 * PAGE] = 9;
+			_exit(0);
+		}
+		wait(&status);
+		show_pages(pages);
+		SHOW(mlock(pages, PAGE));
+		SHOW(madvise(pages, 2 * PAGE, MADV_REMOVE));
+		SHOW(munlock(pages, PAGE));
+		mprotect(pages, PAGE, PROT_READ);
+		SHOW(madvise(pages, PAGE, MADV_REMOVE));
+	}
+	shmctl(id, IPC_RMID, NULL);
 }
 
 /* Of a file that was written and never touched through the mapping, with a hole behind it. */
@@ -158,7 +246,123 @@ static void files(void)
 	SHOW(write(fd, "x", 1));
 	SHOW(read(fd, &byte, 1));
 	SHOW(fcntl(fd, F_GETFL) & O_ACCMODE);
+	SHOW(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0);
+	SHOW(flock(fd, LOCK_SH));
+	SHOW(flock(fd, LOCK_UN));
 	unlink("neither");
+	SHOW(mkfifo("neither", 0600));
+	SHOW(open("neither", 3) < 0 ? -1 : 0);
+	unlink("neither");
+}
+
+/* What /proc says of a descriptor besides what it says of all. */
+static void show_information(int fd)
+{
+	char path[64], line[256];
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	FILE *file = fopen(path, "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		char *numbers = strstr(line, " fhandle"), *device = strstr(line, "ino:");
+		if (strncmp(line, "pos:", 4) == 0 || strncmp(line, "flags:", 6) == 0 ||
+		    strncmp(line, "mnt_id:", 7) == 0 || strncmp(line, "ino:", 4) == 0 ||
+		    strncmp(line, "eventfd-id", 10) == 0)
+			continue;
+		if (strstr(line, "id:") != NULL)
+			strcpy(strchr(line, ':'),
+			       atoi(strchr(line, ':') + 1) == getpid() ? " mine\n" : " other\n");
+		if (device != NULL)
+			memmove(device, strstr(line, "mask:"), strlen(strstr(line, "mask:")) + 1);
+		numbers = strstr(line, " fhandle");
+		if (numbers != NULL)
+			strcpy(numbers, "\n");
+		fputs(line, stdout);
+	}
+	if (file != NULL)
+		fclose(file);
+}
+
+static void descriptors(void)
+{
+	enum { PIDFD_OPEN = 434, PIDFD_GETFD = 438 };
+	int status, ends[2], events = eventfd(77, 0), watches = inotify_init();
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGRTMAX);
+	inotify_add_watch(watches, ".", IN_CREATE | IN_DELETE);
+	inotify_add_watch(watches, "/", IN_ATTRIB | IN_ONESHOT);
+	int pidfd = (int)syscall(PIDFD_OPEN, getpid(), 0);
+	show_information(events);
+	show_information(watches);
+	show_information(signalfd(-1, &set, 0));
+	show_information(pidfd);
+	(void)!pipe(ends);
+	pid_t child = fork();
+	if (child == 0) {
+		dup2(events, 100);
+		(void)!write(ends[1], "x", 1);
+		pause();
+	}
+	char byte;
+	(void)!read(ends[0], &byte, 1);
+	int other = (int)syscall(PIDFD_OPEN, child, 0);
+	int copy = (int)syscall(PIDFD_GETFD, other, 100, 0);
+	printf("another's descriptor: %d, close on exec %d\n", copy >= 0, fcntl(copy, F_GETFD));
+	show_information(copy);
+	SHOW(syscall(PIDFD_GETFD, other, 101, 0));
+	SHOW(syscall(PIDFD_GETFD, other, -1, 0));
+	SHOW(syscall(PIDFD_GETFD, other, 100, 1));
+	SHOW(syscall(PIDFD_GETFD, events, 100, 0));
+	SHOW(syscall(PIDFD_GETFD, 999, 100, 0));
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	SHOW(syscall(PIDFD_GETFD, other, 100, 0));
+	show_information(other);
+	if (fork() == 0) {
+		if (geteuid() == 0)
+			(void)!setuid(65534);
+		child = getppid();
+		other = (int)syscall(PIDFD_OPEN, 1, 0);
+		SHOW(syscall(PIDFD_GETFD, other, 0, 0));
+		_exit(0);
+	}
+	wait(&status);
+}
+
+/* What a program is called that came by a descriptor only. */
+static void program_of_memory(void)
+{
+	static char *const arguments[] = {"arguments", "called", NULL}, *const environment[] = {NULL};
+	char data[4096];
+	int status, from = open("/proc/self/exe", O_RDONLY);
+	int fd = (int)syscall(SYS_memfd_create, "in-memory", 0),
+	    script = open("script.sh", O_CREAT | O_RDWR, 0700);
+	for (ssize_t length; (length = read(from, data, sizeof(data))) > 0;)
+		(void)!write(fd, data, (size_t)length);
+	(void)!write(script, "#!/bin/sh\ncat /proc/$$/comm\n", 29);
+	close(script);
+	script = open("script.sh", O_RDONLY);
+	for (int kind = 0; kind < 3; kind++) {
+		if (fork() == 0) {
+			syscall(SYS_execveat,
+			        kind == 0   ? fd
+			        : kind == 1 ? script
+			                    : AT_FDCWD,
+			        kind < 2 ? "" : "script.sh", arguments, environment,
+			        kind < 2 ? AT_EMPTY_PATH : 0);
+			_exit(1);
+		}
+		wait(&status);
+		printf("status %x\n", (unsigned)status);
+	}
+	unlink("script.sh");
+}
+
+static void called(void)
+{
+	char name[16];
+	prctl(PR_GET_NAME, name);
+	printf("called %s\n", name);
 }
 
 /* Locks of ranges belong to the table of descriptors, which two processes share here. */
@@ -274,6 +478,18 @@ static void terminals(void)
 		_exit(0);
 	}
 	wait(&status);
+	value = 5;
+	SHOW(ioctl(master, 0x80045440, &value));
+	printf("the master: %d\n", value);
+	close(slave);
+	if (fork() == 0) {
+		if (geteuid() == 0)
+			(void)!setuid(65534);
+		printf("opened when it was closed: %d\n", open(name, O_RDWR | O_NOCTTY) < 0);
+		_exit(0);
+	}
+	wait(&status);
+	slave = open(name, O_RDWR | O_NOCTTY);
 	SHOW(ioctl(slave, TIOCNXCL));
 	SHOW(ioctl(slave, TIOCGSOFTCAR, &value));
 	value = 1;
@@ -312,14 +528,22 @@ static void terminals(void)
 	SHOW(read(slave, text, sizeof(text)));
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	if (count > 1 && strcmp(arguments[1], "called") == 0) {
+		called();
+		return 0;
+	}
 	memory();
+	neighbours();
+	removed();
 	in_the_page_cache();
 	clones();
 	processes();
 	files();
+	descriptors();
+	program_of_memory();
 	shared_tables();
 	terminals();
 	return 0;

@@ -262,6 +262,29 @@ static void show_last_mount(void)
 		fclose(file);
 }
 
+/* What cannot be bound. */
+static void no_source(void)
+{
+	char name[64];
+	int ends[2], fd = open("gone", O_CREAT | O_RDWR, 0600);
+	(void)!pipe(ends);
+	unlink("gone");
+	close(open("onto", O_CREAT | O_WRONLY, 0600));
+	for (int kind = 0; kind < 2; kind++) {
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", kind == 0 ? fd : ends[0]);
+		SHOW(mount(name, "onto", NULL, MS_BIND, NULL));
+	}
+	mkdir("folder gone", 0700);
+	mkdir("onto folder", 0700);
+	int top = open(".", O_RDONLY | O_DIRECTORY);
+	SHOW(chdir("folder gone"));
+	SHOW(unlinkat(top, "folder gone", AT_REMOVEDIR));
+	snprintf(name, sizeof(name), "/proc/self/fd/%d/onto folder", top);
+	SHOW(mount(".", name, NULL, MS_BIND, NULL));
+	SHOW(mount("/proc/self/fd", name, NULL, MS_BIND, NULL));
+	SHOW(umount(name));
+}
+
 static void bound(void)
 {
 	SHOW(mkdir("outer", 0700));
@@ -438,6 +461,7 @@ int main(void)
 	show_child("times", times);
 	show_child("access times", access_times);
 	show_child("options", options);
+	show_child("no source", no_source);
 	show_child("bound", bound);
 	show_child("names of bound", names_of_bound);
 	show_child("moved out of bound", moved_out_of_bound);

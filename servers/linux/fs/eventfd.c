@@ -67,10 +67,16 @@ static void counter_release(struct file *file)
 	free(file->private);
 }
 
+static void counter_describe(struct file *file, struct text *text)
+{
+	text_print(text, "eventfd-count: %16lx\n", ((struct counter *)file->private)->value);
+}
+
 static const struct file_operations counter_operations = {.kind = "[eventfd]",
                                                           .read = counter_read,
                                                           .write = counter_write,
                                                           .poll = counter_poll,
+                                                          .describe = counter_describe,
                                                           .release = counter_release};
 
 static long counter_create(struct thread *thread, unsigned initial, unsigned flags)

@@ -88,6 +88,11 @@ ssize_t buffer_read_text(struct io_buffer *buffer, uint64_t *position, const cha
 
 static size_t open_files;
 
+const char *file_last_name(const struct file *file)
+{
+	return file->dentry != NULL ? file->dentry->name : "";
+}
+
 struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags,
                          const struct file_operations *operations)
 {

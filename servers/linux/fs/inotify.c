@@ -333,11 +333,23 @@ static void inotify_release(struct file *file)
 	free(own);
 }
 
+static void inotify_describe(struct file *file, struct text *text)
+{
+	const struct inotify *own = file->private;
+	for (const struct inode_watch *watch = own->watches; watch != NULL; watch = watch->next) {
+		uint64_t device = watch->inode->superblock->device;
+		text_print(text, "inotify wd:%x ino:%lx sdev:%x mask:%x ignored_mask:0\n", watch->descriptor,
+		           watch->inode->attributes.inode, device_major(device) << 20 | device_minor(device),
+		           watch->mask);
+	}
+}
+
 static const struct file_operations inotify_operations = {.kind = "inotify",
                                                           .read = inotify_read,
                                                           .seek = inotify_seek,
                                                           .poll = inotify_poll,
                                                           .ioctl = inotify_ioctl,
+                                                          .describe = inotify_describe,
                                                           .release = inotify_release};
 
 /* ---- calls ---- */

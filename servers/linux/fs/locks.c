@@ -162,8 +162,10 @@ long file_lock_command(struct thread *thread, int fd, int command, uint64_t addr
 	/* The descriptor, or the table, may have gone while this waited for user memory or for somebody
 	 * else's lock: nobody would take the lock away then. */
 	if (result == 0 && (command == F_SETLK || command == F_SETLKW) &&
-	    (thread->process->files != table || file_table_lookup(thread, fd) != file))
+	    (thread->process->files != table || file_table_lookup(thread, fd) != file)) {
 		file_locks_closed(file, table);
+		result = -EBADF;
+	}
 	file_put(file);
 	return result;
 }
@@ -176,7 +178,9 @@ long sys_flock(struct thread *thread, const uint64_t arguments[6])
 	if (file == NULL)
 		return -EBADF;
 	long result = -EINVAL;
-	if (operation == SHARED || operation == EXCLUSIVE || operation == UNLOCK) {
+	if (operation != UNLOCK && !file_readable(file) && !file_writable(file)) {
+		result = -EBADF;
+	} else if (operation == SHARED || operation == EXCLUSIVE || operation == UNLOCK) {
 		struct file_lock wanted = {.owner = file,
 		                           .pid = thread->process->pid,
 		                           .last = LOCK_END,

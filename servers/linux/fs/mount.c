@@ -275,7 +275,11 @@ static int do_bind(struct thread *thread, const char *source, struct dentry *tar
 	int error = path_lookup(thread, AT_FDCWD_LINUX, source, LOOKUP_FOLLOW, &from);
 	if (error != 0)
 		return error;
-	if (S_ISDIR(from->inode->attributes.mode) != S_ISDIR(target->inode->attributes.mode))
+	if (from->mount == NULL) /* a pipe, say, by a link of /proc */
+		error = -EINVAL;
+	else if (!dentry_is_live(from) && !from->inode->superblock->volatile_names)
+		error = -ENOENT;
+	else if (S_ISDIR(from->inode->attributes.mode) != S_ISDIR(target->inode->attributes.mode))
 		error = -ENOTDIR;
 	else
 		error = bind(from, target, flags);

@@ -44,8 +44,15 @@ static void pidfd_release(struct file *file)
 	free(pidfd);
 }
 
+static void pidfd_describe(struct file *file, struct text *text)
+{
+	const struct pidfd *pidfd = file->private;
+	int pid = pidfd->process != NULL ? pidfd->process->pid : -1;
+	text_print(text, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+}
+
 static const struct file_operations pidfd_operations = {
-        .kind = "[pidfd]", .poll = pidfd_poll, .release = pidfd_release};
+        .kind = "[pidfd]", .poll = pidfd_poll, .describe = pidfd_describe, .release = pidfd_release};
 
 static int create(unsigned flags, struct file **out)
 {
@@ -134,6 +141,24 @@ static int signal_target(struct thread *thread, int fd, struct process **out)
 	if (file != NULL && file->operations != &pidfd_operations && !(file->flags & O_PATH))
 		return procfs_process(file, out);
 	return pidfd_process(thread, fd, out);
+}
+
+long sys_pidfd_getfd(struct thread *thread, const uint64_t arguments[6])
+{
+	struct process *target;
+	if ((unsigned)arguments[2] != 0)
+		return -EINVAL;
+	int error = pidfd_process(thread, (int)arguments[0], &target);
+	if (error != 0)
+		return error;
+	if (target == NULL)
+		return -ESRCH;
+	if (!process_may_inspect(thread, target))
+		return -EPERM;
+	if (target->files == NULL)
+		return -ESRCH;
+	struct file *file = file_table_at(target->files, (unsigned)arguments[1]);
+	return file != NULL ? file_install(thread, file_get(file), true) : -EBADF;
 }
 
 long sys_pidfd_send_signal(struct thread *thread, const uint64_t arguments[6])

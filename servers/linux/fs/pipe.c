@@ -318,12 +318,14 @@ static void pipe_opened(struct pipe *pipe, const struct file *file)
 int fifo_open(struct inode *inode, struct file *file, struct thread *thread)
 {
 	(void)thread;
+	bool reads = file_readable(file), writes = file_writable(file);
+	if (!reads && !writes)
+		return -EINVAL;
 	if (inode->pipe == NULL)
 		inode->pipe = pipe_new();
 	struct pipe *pipe = inode->pipe;
 	if (pipe == NULL)
 		return -ENOMEM;
-	bool reads = file_readable(file), writes = file_writable(file);
 	if (writes && !reads && file->flags & O_NONBLOCK && pipe->readers == 0 && !pipe->nameless)
 		return -ENXIO;
 	file->operations = &pipe_operations;

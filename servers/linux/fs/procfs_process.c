@@ -528,6 +528,8 @@ static int show_descriptor(struct text *text, const struct pseudo *file)
 	if (open->dentry != NULL && open->dentry->mount != NULL)
 		text_print(text, "mnt_id:\t%u\n", mount_id(open->dentry->mount));
 	text_print(text, "ino:\t%lu\n", open->inode->attributes.inode);
+	if (open->operations->describe != NULL)
+		open->operations->describe(open, text);
 	return 0;
 }
 

@@ -96,9 +96,15 @@ static void signal_file_release(struct file *file)
 	free(file->private);
 }
 
+static void signal_file_describe(struct file *file, struct text *text)
+{
+	text_print(text, "sigmask:\t%016lx\n", ((const struct signal_file *)file->private)->set);
+}
+
 static const struct file_operations signal_file_operations = {.kind = "[signalfd]",
                                                               .read = signal_file_read,
                                                               .poll = signal_file_poll,
+                                                              .describe = signal_file_describe,
                                                               .release = signal_file_release};
 
 static long change(struct thread *thread, int fd, sigset_bits set)

@@ -12,7 +12,7 @@ enum { SIGINT_ = 2, SIGQUIT_ = 3, SIGTSTP_ = 20 };
 struct pty {
 	struct tty tty; /* first: the slave */
 	uint32_t number;
-	bool locked, slave_seen;
+	bool locked, slave_seen, exclusive;
 	bool packet;            /* each read tells first of what changed, */
 	uint8_t changes;        /* or that nothing did: enum tty_change */
 	unsigned masters;       /* 1, or 0: the master is closed */
@@ -193,7 +193,10 @@ static long master_ioctl(struct file *file, struct thread *thread, unsigned comm
 		PKT = 0x5420,
 		GPKT = (int)0x80045438,
 		SIG = 0x40045436,
-		INQ = 0x541b
+		INQ = 0x541b,
+		EXCL = 0x540c,
+		NXCL = 0x540d,
+		GEXCL = (int)0x80045440,
 	};
 	struct pty *pty = file->private;
 	int value = 0;
@@ -217,6 +220,13 @@ static long master_ioctl(struct file *file, struct thread *thread, unsigned comm
 		return 0;
 	case GPKT:
 		value = pty->packet;
+		return copy_to_user(thread, argument, &value, sizeof(value));
+	case EXCL:
+	case NXCL:
+		pty->exclusive = command == EXCL; /* of no consequence: no second one is opened */
+		return 0;
+	case GEXCL:
+		value = pty->exclusive;
 		return copy_to_user(thread, argument, &value, sizeof(value));
 	case SIG:
 		if (argument != SIGINT_ && argument != SIGQUIT_ && argument != SIGTSTP_)

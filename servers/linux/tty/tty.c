@@ -189,7 +189,7 @@ static void tty_release(struct file *file)
 {
 	struct tty_file *handle = file->private;
 	if (--handle->tty->open_count == 0) {
-		handle->tty->exclusive = false;
+		handle->tty->exclusive &= handle->tty->driver->pseudo; /* its master keeps it */
 		if (handle->tty->driver->last_close != NULL)
 			handle->tty->driver->last_close(handle->tty);
 	}
