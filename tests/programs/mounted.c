@@ -4,6 +4,7 @@
 #include "check.h"
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/statfs.h>
 
 static int remount(unsigned long flags)
 {
@@ -438,6 +439,73 @@ static void in_memory(void)
 	SHOW(umount("memory"));
 }
 
+static void show_limits(const char *name)
+{
+	char line[512], point[256], options[256];
+	struct statfs status;
+	FILE *file = fopen("/proc/mounts", "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "%*s %255s %*s %255s", point, options) == 2 &&
+		    strcmp(strrchr(point, '/') + 1, name) == 0)
+			printf("%s\n", options);
+	if (file != NULL)
+		fclose(file);
+	SHOW(statfs(name, &status));
+	printf("%ld blocks, %ld files, %ld free\n", (long)status.f_blocks, (long)status.f_files,
+	       (long)status.f_ffree);
+}
+
+static int linked(const char *from, const char *to)
+{
+	int fd = open(from, O_TMPFILE | O_RDWR, 0600);
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int result = fd < 0 ? fd : linkat(AT_FDCWD, path, AT_FDCWD, to, AT_SYMLINK_FOLLOW);
+	close(fd);
+	return result;
+}
+
+static void limits_of_memory(void)
+{
+	SHOW(mkdir("limited", 0700));
+	SHOW(mount("tmpfs", "limited", "tmpfs", 0, "nr_inodes=5,size=100k,mode=750,uid=3,gid=4"));
+	show_limits("limited");
+	for (int i = 0; i < 6; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "limited/%d", i);
+		SHOW(try_open(name, O_CREAT | O_WRONLY));
+	}
+	SHOW(link("limited/0", "limited/linked"));
+	SHOW(mkdir("limited/folder", 0700));
+	SHOW(symlink("x", "limited/x"));
+	SHOW(linked("limited", "limited/nameless"));
+	int fd = open("limited/1", O_RDONLY);
+	SHOW(unlink("limited/1"));
+	SHOW(mkdir("limited/folder", 0700));
+	close(fd);
+	SHOW(link("limited/0", "limited/linked"));
+	show_limits("limited");
+	SHOW(rename("limited/2", "limited/linked"));
+	show_limits("limited");
+	SHOW(linked("limited", "limited/nameless"));
+	show_limits("limited");
+	SHOW(unlink("limited/nameless"));
+	SHOW(mkdir("limited/folder", 0700));
+	SHOW(rmdir("limited/folder"));
+	show_limits("limited");
+	static const char *const options[] = {"nr_inodes=2", "nr_inodes=3", "nr_inodes=1k", "nr_inodes=1%",
+	                                      "nr_inodes=",  "nr_inodes=0", "nr_inodes=10", "nr_blocks=20",
+	                                      "size=0",      "size=64k",    "mode=700",     "inode32",
+	                                      "inode64",     "inode16",     "huge=",        "huge=never"};
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		printf("%s: ", options[i]);
+		SHOW(mount(NULL, "limited", NULL, MS_REMOUNT, options[i]));
+		if (strncmp(options[i], "inode", 5) != 0) /* whose numbers are long stays so on Linux */
+			show_limits("limited");
+	}
+	SHOW(umount("limited"));
+}
+
 static void left_outside(void)
 {
 	char path[300];
@@ -467,6 +535,7 @@ int main(void)
 	show_child("moved out of bound", moved_out_of_bound);
 	show_child("bound in memory", bound_in_memory);
 	show_child("in memory", in_memory);
+	show_child("limits of memory", limits_of_memory);
 	show_child("left outside", left_outside);
 	return 0;
 }

@@ -91,6 +91,7 @@ struct superblock_operations {
 	int (*keep)(struct inode *inode, bool keep); /* FS_OPEN, FS_CLOSE */
 	/* Other options, at once or not at all; NULL: any are taken, and change nothing. */
 	int (*remount)(struct superblock *superblock, const char *options);
+	void (*describe)(const struct superblock *superblock, struct text *text); /* them, each with a comma before it */
 };
 
 struct superblock {

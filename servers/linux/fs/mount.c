@@ -414,6 +414,12 @@ static void flags_text(struct text *text, const struct mount *mount)
 	           mount->flags & LINUX_MS_NOATIME ? "" : ",relatime");
 }
 
+static void options_text(struct text *text, const struct superblock *superblock)
+{
+	if (superblock->operations->describe != NULL)
+		superblock->operations->describe(superblock, text);
+}
+
 void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
 {
 	unsigned id = 20;
@@ -434,7 +440,9 @@ void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
 			flags_text(text, mount);
 			text_print(text, " - %s ", mount->superblock->type);
 			escaped(text, mount->superblock->source);
-			text_print(text, " %s\n", mount->superblock->read_only ? "ro" : "rw");
+			text_print(text, " %s", mount->superblock->read_only ? "ro" : "rw");
+			options_text(text, mount->superblock);
+			text_print(text, "\n");
 			continue;
 		}
 		escaped(text, mount->superblock->source[0] != 0 ? mount->superblock->source : "none");
@@ -442,6 +450,7 @@ void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
 		escaped(text, path);
 		text_print(text, " %s ", mount->superblock->type);
 		flags_text(text, mount);
+		options_text(text, mount->superblock);
 		text_print(text, " 0 0\n");
 	}
 }

@@ -8,7 +8,8 @@
 #include <pith/hash.h>
 #include <stdio.h>
 
-#define BUCKETS_MIN 32 /* names, from which on there is a table */
+#define BUCKETS_MIN  32 /* names, from which on there is a table */
+#define MODE_DEFAULT 01777
 
 struct name {
 	struct name *next, **link;
@@ -29,6 +30,19 @@ struct directory {
 	uint64_t parent;  /* inode number of .. */
 };
 
+/* What mount(2) may ask for. Limits: 0 is none. */
+struct options {
+	uint64_t page_limit, inode_limit; /* each name counts as one more */
+	uint32_t mode, uid, gid;          /* of the root */
+	bool short_numbers;               /* inode32: only said again, there is one size */
+};
+
+struct tmpfs {
+	struct superblock superblock; /* first: it is freed as such */
+	struct options options;
+	uint64_t last_number, inodes;
+};
+
 static const struct inode_operations tmpfs_file_inode, tmpfs_directory_inode, tmpfs_link_inode;
 static const struct file_operations tmpfs_directory_operations;
 
@@ -37,16 +51,34 @@ bool inode_in_memory(const struct inode *inode)
 	return inode != NULL && inode->operations == &tmpfs_file_inode;
 }
 
+static struct tmpfs *tmpfs_of(const struct inode *inode)
+{
+	return inode->superblock->private;
+}
+
+static int take_inode(struct tmpfs *tmpfs)
+{
+	if (tmpfs->options.inode_limit != 0 && tmpfs->inodes >= tmpfs->options.inode_limit)
+		return -ENOSPC;
+	tmpfs->inodes++;
+	return 0;
+}
+
 static int make_inode(struct superblock *superblock, const struct new_inode *what, uint64_t parent,
                       struct inode **out)
 {
-	uint64_t *next_number = superblock->private;
+	struct tmpfs *tmpfs = superblock->private;
+	int error = take_inode(tmpfs);
+	if (error != 0)
+		return error;
 	struct inode *inode = inode_create(superblock);
-	if (inode == NULL)
+	if (inode == NULL) {
+		tmpfs->inodes--;
 		return -ENOMEM;
+	}
 	struct fs_time now = fs_now();
 	inode->attributes = (struct fs_attributes){
-	        .inode = ++*next_number,
+	        .inode = ++tmpfs->last_number,
 	        .mode = what->mode,
 	        .links = 1,
 	        .uid = what->uid,
@@ -223,15 +255,21 @@ static int tmpfs_symlink(struct inode *directory, const char *text, size_t lengt
 
 static int tmpfs_link(struct inode *directory, const char *text, size_t length, struct inode *inode)
 {
-	int error = name_add(directory, text, length, inode);
+	int error = inode->attributes.links != 0 ? take_inode(tmpfs_of(inode)) : 0;
+	if (error != 0)
+		return error;
+	error = name_add(directory, text, length, inode);
 	if (error == 0)
 		inode->attributes.links++;
+	else
+		tmpfs_of(inode)->inodes -= inode->attributes.links != 0;
 	return error;
 }
 
 static int tmpfs_unlink(struct inode *directory, const char *text, size_t length, struct inode *inode)
 {
-	(void)inode; /* the caller's dentry holds it while its count of links falls */
+	/* the caller's dentry holds it while its count of links falls */
+	tmpfs_of(inode)->inodes -= inode->attributes.links > 1;
 	name_remove(directory, text, length);
 	return 0;
 }
@@ -262,6 +300,8 @@ static int tmpfs_rename(struct inode *from, const char *text, size_t length, str
 			old->inode = target; /* the reference of the new name */
 		} else {
 			name_remove(from, text, length);
+			tmpfs_of(target)->inodes -=
+			        !S_ISDIR(target->attributes.mode) && target->attributes.links > 1;
 			inode_put(target);
 		}
 	} else {
@@ -366,14 +406,15 @@ static const struct file_operations tmpfs_directory_operations = {
 
 static int tmpfs_statfs(struct superblock *superblock, struct fs_statfs *out)
 {
-	uint64_t limit = superblock->page_limit != 0 ? superblock->page_limit : pages_total();
-	uint64_t used = superblock->page_used;
+	const struct tmpfs *tmpfs = superblock->private;
+	uint64_t limit = superblock->page_limit, used = superblock->page_used;
+	uint64_t inode_limit = tmpfs->options.inode_limit;
 	*out = (struct fs_statfs){
 	        .block_size = 4096,
 	        .blocks = limit,
 	        .blocks_free = limit > used ? limit - used : 0,
-	        .files = limit,
-	        .files_free = limit,
+	        .files = inode_limit,
+	        .files_free = inode_limit > tmpfs->inodes ? inode_limit - tmpfs->inodes : 0,
 	        .name_max = NAME_LENGTH_MAX,
 	        .magic = 0x01021994,
 	};
@@ -383,6 +424,7 @@ static int tmpfs_statfs(struct superblock *superblock, struct fs_statfs *out)
 
 static void tmpfs_evict(struct inode *inode)
 {
+	tmpfs_of(inode)->inodes--;
 	if (S_ISDIR(inode->attributes.mode)) {
 		struct directory *directory = inode->private;
 		while (directory != NULL && directory->names != NULL) {
@@ -413,7 +455,7 @@ static int tmpfs_unmount(struct superblock *superblock)
 	return 0;
 }
 
-static uint64_t in_bytes(uint64_t number, char **end)
+static uint64_t with_unit(uint64_t number, char **end)
 {
 	switch (**end) {
 	case 'k':
@@ -428,79 +470,101 @@ static uint64_t in_bytes(uint64_t number, char **end)
 	case 'G':
 		++*end;
 		return number << 30;
-	case '%':
-		++*end;
-		return pages_total() * PAGE_SIZE / 100 * number;
 	default:
 		return number;
 	}
 }
 
-/* What has no meaning here: there is one size of pages and of inode numbers, and memory limits the inodes. */
-static bool is_ignored(const char *option, size_t length)
+static bool begins(const char *option, size_t length, const char *with)
 {
-	static const char *const names[] = {"inode32", "inode64", "huge=", "mpol=", "nr_inodes="};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		size_t wanted = strlen(names[i]);
-		bool takes_value = names[i][wanted - 1] == '=';
-		if (strncmp(option, names[i], wanted) == 0 &&
-		    (takes_value ? length > wanted : length == wanted))
-			return true;
-	}
-	return false;
+	return length >= strlen(with) && memcmp(option, with, strlen(with)) == 0;
 }
 
-/* size=N[kmg%], nr_blocks=N[kmg], mode=OCTAL, uid=N, gid=N; -EINVAL */
-static int parse_option(const char *option, size_t length, uint64_t *page_limit, struct new_inode *root)
+/* size=N[kmg%], nr_blocks=N[kmg], nr_inodes=N[kmg], mode=OCTAL, uid=N, gid=N, inode32, inode64; -EINVAL */
+static int parse_option(const char *option, size_t length, struct options *out)
 {
-	if (is_ignored(option, length))
+	/* of no meaning here: there is one size of pages, and one node of memory */
+	if (begins(option, length, "huge=") || begins(option, length, "mpol="))
+		return strchr(option, '=') + 1 < option + length ? 0 : -EINVAL;
+	if (length == 7 && (begins(option, length, "inode32") || begins(option, length, "inode64"))) {
+		out->short_numbers = option[5] == '3';
 		return 0;
+	}
 	const char *equals = memchr(option, '=', length);
 	if (equals == NULL || equals[1] < '0' || equals[1] > '9')
 		return -EINVAL;
 	char *end;
-	uint64_t number = strtoull(equals + 1, &end, strncmp(option, "mode=", 5) == 0 ? 8 : 10);
-	if (strncmp(option, "size=", 5) == 0) {
-		uint64_t size = in_bytes(number, &end);
-		*page_limit = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
-	} else if (strncmp(option, "nr_blocks=", 10) == 0) {
-		*page_limit = in_bytes(number, &end);
-	} else if (strncmp(option, "mode=", 5) == 0) {
-		root->mode = S_IFDIR | ((uint32_t)number & 07777);
-	} else if (strncmp(option, "uid=", 4) == 0) {
-		root->uid = (uint32_t)number;
-	} else if (strncmp(option, "gid=", 4) == 0) {
-		root->gid = (uint32_t)number;
+	uint64_t number = strtoull(equals + 1, &end, begins(option, length, "mode=") ? 8 : 10);
+	if (begins(option, length, "size=")) {
+		uint64_t size =
+		        *end == '%' ? pages_total() * PAGE_SIZE / 100 * number : with_unit(number, &end);
+		end += *end == '%';
+		out->page_limit = size / PAGE_SIZE + (size % PAGE_SIZE != 0);
+	} else if (begins(option, length, "nr_blocks=")) {
+		out->page_limit = with_unit(number, &end);
+	} else if (begins(option, length, "nr_inodes=")) {
+		out->inode_limit = with_unit(number, &end);
+	} else if (begins(option, length, "mode=")) {
+		out->mode = (uint32_t)number & 07777;
+	} else if (begins(option, length, "uid=")) {
+		out->uid = (uint32_t)number;
+	} else if (begins(option, length, "gid=")) {
+		out->gid = (uint32_t)number;
 	} else {
 		return -EINVAL;
 	}
 	return end == option + length ? 0 : -EINVAL;
 }
 
-static int parse_options(const char *options, uint64_t *page_limit, struct new_inode *root)
+static int parse_options(const char *options, struct options *out)
 {
 	int error = 0;
 	for (const char *p = options != NULL ? options : ""; *p != 0 && error == 0;) {
 		size_t length = strcspn(p, ",");
 		if (length > 0)
-			error = parse_option(p, length, page_limit, root);
+			error = parse_option(p, length, out);
 		p += length;
 		p += *p == ',';
 	}
 	return error;
 }
 
-/* The size only: whose the root is, chmod and chown say. */
-static int tmpfs_remount(struct superblock *superblock, const char *options)
+/* A limit below what is used, or where there was none, comes too late. */
+static bool may_limit(uint64_t old, uint64_t new, uint64_t used)
 {
-	uint64_t limit = superblock->page_limit;
-	struct new_inode unused;
-	if (parse_options(options, &limit, &unused) != 0)
+	return new == 0 || new == old || (old != 0 && new >= used);
+}
+
+/* The limits only: whose the root is, chmod and chown say. */
+static int tmpfs_remount(struct superblock *superblock, const char *text)
+{
+	struct tmpfs *tmpfs = superblock->private;
+	struct options options = tmpfs->options;
+	if (parse_options(text, &options) != 0 ||
+	    !may_limit(tmpfs->options.page_limit, options.page_limit, superblock->page_used) ||
+	    !may_limit(tmpfs->options.inode_limit, options.inode_limit, tmpfs->inodes))
 		return -EINVAL;
-	if (limit != 0 && limit < superblock->page_used)
-		return -EINVAL;
-	superblock->page_limit = limit;
+	superblock->page_limit = tmpfs->options.page_limit = options.page_limit;
+	tmpfs->options.inode_limit = options.inode_limit;
 	return 0;
+}
+
+static void tmpfs_describe(const struct superblock *superblock, struct text *text)
+{
+	const struct options *options = &((const struct tmpfs *)superblock->private)->options;
+	if (superblock->volatile_names)
+		return; /* terminals */
+	if (options->page_limit != pages_total() / 2)
+		text_print(text, ",size=%luk", options->page_limit * PAGE_SIZE / 1024);
+	if (options->inode_limit != pages_total() / 2)
+		text_print(text, ",nr_inodes=%lu", options->inode_limit);
+	if (options->mode != MODE_DEFAULT)
+		text_print(text, ",mode=%03o", options->mode);
+	if (options->uid != 0)
+		text_print(text, ",uid=%u", options->uid);
+	if (options->gid != 0)
+		text_print(text, ",gid=%u", options->gid);
+	text_print(text, ",inode%d", options->short_numbers ? 32 : 64);
 }
 
 static const struct superblock_operations tmpfs_operations = {
@@ -508,31 +572,31 @@ static const struct superblock_operations tmpfs_operations = {
         .unmount = tmpfs_unmount,
         .evict = tmpfs_evict,
         .remount = tmpfs_remount,
+        .describe = tmpfs_describe,
 };
 
 int tmpfs_mount(const char *source, const char *options, struct superblock **out)
 {
-	/* one allocation, so that the counter goes with the superblock */
-	struct {
-		struct superblock superblock;
-		uint64_t next_number;
-	} *both = calloc(1, sizeof(*both));
-	if (both == NULL)
+	struct tmpfs *tmpfs = calloc(1, sizeof(*tmpfs));
+	if (tmpfs == NULL)
 		return -ENOMEM;
-	struct superblock *superblock = &both->superblock;
-	struct new_inode root = {.mode = S_IFDIR | 01777};
+	struct superblock *superblock = &tmpfs->superblock;
+	tmpfs->options = (struct options){
+	        .page_limit = pages_total() / 2, .inode_limit = pages_total() / 2, .mode = MODE_DEFAULT};
 	superblock->operations = &tmpfs_operations;
-	superblock->private = &both->next_number;
+	superblock->private = tmpfs;
 	superblock->type = "tmpfs";
 	superblock->device = device_number_next();
-	superblock->page_limit = pages_total() / 2;
 	snprintf(superblock->source, sizeof(superblock->source), "%s",
 	         source != NULL && *source != 0 ? source : "tmpfs");
-	int error = parse_options(options, &superblock->page_limit, &root);
+	int error = parse_options(options, &tmpfs->options);
+	superblock->page_limit = tmpfs->options.page_limit;
+	struct new_inode root = {
+	        .mode = S_IFDIR | tmpfs->options.mode, .uid = tmpfs->options.uid, .gid = tmpfs->options.gid};
 	if (error == 0)
 		error = make_inode(superblock, &root, 0, &superblock->root);
 	if (error != 0) {
-		free(both);
+		free(tmpfs);
 		return error;
 	}
 	*out = superblock;
@@ -544,11 +608,10 @@ int anonymous_memory_file(const char *name, struct file **out)
 	static struct superblock *superblock;
 	static struct dentry *folder; /* they are in it as unlinked files are in theirs */
 	if (superblock == NULL) {
-		int error = tmpfs_mount("anon", "", &superblock);
+		int error = tmpfs_mount("anon", "size=0,nr_inodes=0", &superblock);
 		if (error != 0)
 			return error;
 		superblock->mounts = 1;
-		superblock->page_limit = 0;
 	}
 	if (folder == NULL && (folder = dentry_create(NULL, NULL, "", 0, superblock->root)) == NULL)
 		return -ENOMEM;
