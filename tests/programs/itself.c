@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +73,57 @@ static void names(void)
 	pthread_join(other, NULL);
 	snprintf(path, sizeof(path), "/proc/%d/comm", getppid());
 	store(path, "not mine");
+}
+
+/* Opened before they ended. */
+static void *ends(void *unused)
+{
+	(void)unused;
+	other_tid = (pid_t)syscall(SYS_gettid);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+static void read_late(int folder, int fd)
+{
+	char text[256];
+	errno = 0;
+	printf("read: %zd", read(fd, text, sizeof(text)));
+	printf(" %s", strerror(errno));
+	errno = 0;
+	printf(", open: %d", openat(folder, "stat", O_RDONLY) >= 0);
+	printf(" %s\n", strerror(errno));
+}
+
+static void ended(void)
+{
+	static const char *const files[] = {"stat", "status", "comm", "oom_score"};
+	char path[64];
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		pthread_t thread;
+		pthread_create(&thread, NULL, ends, NULL);
+		pthread_barrier_wait(&barrier);
+		snprintf(path, sizeof(path), "/proc/self/task/%d", other_tid);
+		int folder = open(path, O_RDONLY | O_DIRECTORY), fd = openat(folder, files[i], O_RDONLY);
+		pthread_barrier_wait(&barrier);
+		pthread_join(thread, NULL);
+		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", other_tid);
+		while (access(path, F_OK) == 0)
+			sched_yield();
+		read_late(folder, fd);
+		pid_t pid = fork();
+		if (pid == 0) {
+			pause();
+			_exit(0);
+		}
+		snprintf(path, sizeof(path), "/proc/%d", pid);
+		folder = open(path, O_RDONLY | O_DIRECTORY);
+		fd = openat(folder, files[i], O_RDONLY);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		read_late(folder, fd);
+	}
 }
 
 static void folder_of_a_thread(void)
@@ -180,6 +233,7 @@ int main(int count, char **arguments)
 		return gone();
 	}
 	names();
+	ended();
 	folder_of_a_thread();
 	auxiliary_vector();
 	locks();

@@ -242,6 +242,28 @@ static int remount_with(const char *options)
 	return mount(NULL, ".", NULL, MS_REMOUNT, options);
 }
 
+/* Of a file system, which is so for all who see it, and of one of its mounts. */
+static void read_only_for_all(void)
+{
+	SHOW(mkdir("view", 0700));
+	SHOW(mkdir("seen", 0700));
+	SHOW(mount("seen", "view", NULL, MS_BIND, NULL));
+	SHOW(mount(NULL, "view", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+	SHOW(try_open("view/a", O_CREAT | O_WRONLY));
+	SHOW(try_open("seen/a", O_CREAT | O_WRONLY));
+	SHOW(mount(NULL, "view", NULL, MS_REMOUNT, NULL));
+	SHOW(try_open("seen/a", O_CREAT | O_WRONLY));
+	SHOW(mount(NULL, "view", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL));
+	SHOW(try_open("view/b", O_CREAT | O_WRONLY));
+	SHOW(try_open("seen/b", O_CREAT | O_WRONLY));
+	SHOW(remount(MS_RDONLY));
+	SHOW(mount(NULL, "view", NULL, MS_REMOUNT | MS_BIND, NULL));
+	SHOW(try_open("view/c", O_CREAT | O_WRONLY));
+	SHOW(remount(0));
+	SHOW(try_open("view/c", O_CREAT | O_WRONLY));
+	SHOW(umount("view"));
+}
+
 static void options(void)
 {
 	SHOW(remount_with("bogus=1"));
@@ -528,6 +550,7 @@ int main(void)
 	show_child("flags of users", flags_of_users);
 	show_child("times", times);
 	show_child("access times", access_times);
+	show_child("read only for all", read_only_for_all);
 	show_child("options", options);
 	show_child("no source", no_source);
 	show_child("bound", bound);

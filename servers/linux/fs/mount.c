@@ -198,6 +198,8 @@ static int do_remount(struct dentry *target, unsigned long flags, const char *op
 	if (flags & LINUX_MS_RDONLY && !mount_read_only(target) &&
 	    mount_is_written(mount, !(flags & LINUX_MS_BIND)))
 		return -EBUSY;
+	if (!(flags & (LINUX_MS_RDONLY | LINUX_MS_BIND)) && mount->superblock->unwritable)
+		return -EROFS;
 	int (*remount)(struct superblock *, const char *) = mount->superblock->operations->remount;
 	int error = remount != NULL && !(flags & LINUX_MS_BIND) ? remount(mount->superblock, options) : 0;
 	if (error != 0)
@@ -205,6 +207,8 @@ static int do_remount(struct dentry *target, unsigned long flags, const char *op
 	mount->flags = flags & MOUNT_FLAGS_KEPT;
 	if (flags & LINUX_MS_RDONLY)
 		superblock_sync(mount->superblock);
+	if (!(flags & LINUX_MS_BIND)) /* for all who see it */
+		mount->superblock->read_only = flags & LINUX_MS_RDONLY;
 	return 0;
 }
 

@@ -9,9 +9,11 @@
 #include "thread.h"
 #include <stdio.h>
 
+/* NULL: it has ended, though another may have its number now. Before the file was found it has not. */
 static struct process *process_of(const struct pseudo *file)
 {
-	return process_find(file->id);
+	struct process *process = process_find(file->id);
+	return process != NULL && (file->found == 0 || process->start_time <= file->found) ? process : NULL;
 }
 
 /* The thread that sub means in task/TID, else the group's leader or any thread that is left. */
@@ -24,6 +26,12 @@ static struct thread *thread_of(const struct pseudo *file, struct process *proce
 }
 
 static int descriptor_find(const struct pseudo *directory, const char *name, struct pseudo *member);
+static const struct pseudo_node descriptor_member, descriptor_info_member;
+
+static bool is_of_a_thread(const struct pseudo *file)
+{
+	return file->sub != 0 && file->node != &descriptor_member && file->node != &descriptor_info_member;
+}
 
 /* Its own descriptors (/dev/stdout) a process reaches in any case. */
 static bool own_descriptors(const struct pseudo *file, const struct process *process)
@@ -36,6 +44,8 @@ static int process_owner(const struct pseudo *file, uint32_t *uid, uint32_t *gid
 {
 	struct process *process = process_of(file);
 	if (process == NULL)
+		return is_of_a_thread(file) ? -ENOENT : -ESRCH;
+	if (is_of_a_thread(file) && thread_of(file, process) == NULL)
 		return -ENOENT;
 	if (process->not_dumpable && file->node->mode != (S_IFDIR | 0555) && !own_descriptors(file, process))
 		return 0;
@@ -291,7 +301,7 @@ static int store_oom_adjust(const struct pseudo *file, char *data, size_t length
 	bool number = end != data;
 	while (*end == '\n' || *end == ' ')
 		end++;
-	if (process == NULL || process->start_time > file->found) /* another has its number now */
+	if (process == NULL)
 		return -ESRCH;
 	if (!number || end != data + length || value < OOM_ADJUST_NEVER || value > OOM_ADJUST_MAX)
 		return -EINVAL;
@@ -592,9 +602,7 @@ int procfs_process(const struct file *file, struct process **out)
 	const struct pseudo *pseudo = pseudo_of(file->inode);
 	if (pseudo == NULL || pseudo->node != &process_node)
 		return -EBADF;
-	struct process *process = process_find(pseudo->id);
-	*out = process != NULL && process->start_time <= pseudo->found ? process
-	                                                               : NULL; /* the number's next one */
+	*out = process_of(pseudo);
 	return 0;
 }
 
@@ -626,7 +634,7 @@ struct process_show {
 static int show_of_process(struct text *text, const struct pseudo *file)
 {
 	struct process *process = process_of(file);
-	if (process == NULL)
+	if (process == NULL || (file->sub != 0 && thread_of(file, process) == NULL))
 		return -ESRCH;
 	int error = file->node->process->private ? may_inspect(process) : 0;
 	return error != 0 ? error : file->node->process->show(text, file, process);

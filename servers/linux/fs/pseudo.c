@@ -51,7 +51,8 @@ static int make_inode(struct superblock *superblock, const struct pseudo *file, 
 		return -ENOMEM;
 	}
 	*copy = *file;
-	copy->found = time_now();
+	if (copy->found == 0)
+		copy->found = time_now();
 	inode->private = copy;
 	struct fs_time now = fs_now();
 	inode->attributes = (struct fs_attributes){
@@ -88,6 +89,8 @@ static int pseudo_lookup(struct inode *inode, const char *name, size_t length, s
 	const struct pseudo *directory = inode->private;
 	const struct pseudo_node *node = directory->node;
 	struct pseudo file = *directory;
+	if (directory->id == 0)
+		file.found = 0; /* else what is below belongs to the process that was found */
 	for (const struct pseudo_node *child = node->children; child != NULL && child->name != NULL;
 	     child++) {
 		if (strlen(child->name) == length && memcmp(child->name, name, length) == 0) {

@@ -13,7 +13,7 @@
 struct pseudo {
 	const struct pseudo_node *node;
 	int id, sub;            /* process and descriptor or thread; what a file system's find says */
-	uint64_t found;         /* when, in ns since boot */
+	uint64_t found;         /* when, in ns since boot; 0: not yet */
 	char name[PSEUDO_NAME]; /* of a thing that has a name and no number */
 };
 

@@ -113,7 +113,8 @@ static void completed(struct client *client, uint32_t number)
 		return;
 	}
 	struct fs_request *data = ring_slot(&client->ring, number);
-	client->superblock->read_only |= data->read_only != 0;
+	client->superblock->unwritable = data->read_only != 0;
+	client->superblock->read_only |= client->superblock->unwritable;
 	client->superblock->blocks_free = data->blocks_free;
 	if (call->io == NULL) {
 		call->done = true;

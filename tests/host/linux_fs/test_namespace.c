@@ -237,7 +237,8 @@ static void test_chroot(void)
 static void test_deep_trees_end(void)
 {
 	CHECK(CALL(mkdir, P("/deep"), 0755) == 0);
-	CHECK(CALL(mount, P("none"), P("/deep"), P("tmpfs"), 0, 0) == 0 && CALL(chdir, P("/deep")) == 0);
+	CHECK(CALL(mount, P("none"), P("/deep"), P("tmpfs"), 0, P("nr_inodes=0")) == 0 &&
+	      CALL(chdir, P("/deep")) == 0);
 	for (unsigned i = 0; i < 3000; i++)
 		CHECK(CALL(mkdir, P("d"), 0755) == 0 && CALL(chdir, P("d")) == 0);
 	CHECK(CALL(chdir, P("/")) == 0);
