@@ -407,12 +407,16 @@ static int file_follow(struct file *open, struct dentry **out)
 	return *out != NULL ? 0 : -ENOMEM;
 }
 
+static int inspected(const struct pseudo *file, struct process **out)
+{
+	*out = process_of(file);
+	return *out != NULL ? may_inspect(*out) : -ESRCH;
+}
+
 static int exe_of(const struct pseudo *file, struct file **out)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
-	int error = may_inspect(process);
+	struct process *process;
+	int error = inspected(file, &process);
 	if (error != 0)
 		return error;
 	*out = process->mm != NULL ? process->mm->exe : NULL;
@@ -435,10 +439,8 @@ static int exe_follow(const struct pseudo *file, struct dentry **out)
 
 static int place_of(const struct pseudo *file, bool root, struct dentry **out)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ESRCH;
-	int error = may_inspect(process);
+	struct process *process;
+	int error = inspected(file, &process);
 	if (error != 0)
 		return error;
 	if (process->fs != NULL)
@@ -485,12 +487,10 @@ static int root_follow(const struct pseudo *file, struct dentry **out)
 
 static int descriptor_of(const struct pseudo *file, struct file **out)
 {
-	struct process *process = process_of(file);
-	if (process == NULL)
-		return -ENOENT;
-	int error = may_inspect(process);
+	struct process *process;
+	int error = inspected(file, &process);
 	if (error != 0)
-		return error;
+		return error == -ESRCH ? -ENOENT : error;
 	*out = process->files != NULL ? file_table_at(process->files, (unsigned)file->sub) : NULL;
 	return *out != NULL ? 0 : -ENOENT;
 }
