@@ -23,11 +23,13 @@ EXPLAINED = {
 }
 FORGIVEN = tuple(name for names in EXPLAINED.values() for name in names)
 
-SHORT = ("dbm", "dbm_dumb", "fcntl", "file", "filecmp", "fileio", "fork1", "grp", "mmap", "openpty", "posixpath", "pty", "pwd",
-         "resource", "sched", "select", "shelve", "stat", "thread", "threadsignals", "time", "wait3", "wait4")
-LONG = ("bz2", "concurrent_futures", "eintr", "epoll", "faulthandler", "glob", "gzip", "largefile", "lzma", "mailbox",
-        "multiprocessing_fork", "os", "pathlib", "poll", "posix", "queue", "selectors", "shutil", "signal", "subprocess", "tarfile",
-        "tempfile", "threading", "zipfile", "asyncio.test_subprocess", "asyncio.test_unix_events")
+SHORT_OF_FILES = ("dbm", "dbm_dumb", "file", "filecmp", "fileio", "mmap", "posixpath", "shelve", "stat")
+SHORT_OF_OTHERS = ("fcntl", "fork1", "grp", "openpty", "pty", "pwd", "resource", "sched", "select", "thread", "threadsignals", "time",
+                   "wait3", "wait4")
+FILES = (*SHORT_OF_FILES, "bz2", "glob", "gzip", "largefile", "lzma", "mailbox", "os", "pathlib", "posix", "shutil", "tarfile", "tempfile",
+         "zipfile")
+OTHERS = (*SHORT_OF_OTHERS, "concurrent_futures", "eintr", "epoll", "faulthandler", "multiprocessing_fork", "poll", "queue", "selectors",
+          "signal", "subprocess", "threading", "asyncio.test_subprocess", "asyncio.test_unix_events")
 SAMPLE = 4
 LIMIT = 600  # seconds a module
 
@@ -73,16 +75,22 @@ def compare(modules, in_memory, limit):
 def test_a_sample():
     """Some that are short, on the disk or in memory."""
     generator = random.Random(SEED)
-    compare(generator.sample(SHORT, SAMPLE), generator.random() < 0.5, 250)
+    compare(generator.sample(SHORT_OF_FILES + SHORT_OF_OTHERS, SAMPLE), generator.random() < 0.5, 250)
 
 
 @full
 @seconds(7200)
-def test_all():
-    compare(SHORT + LONG, False, 3000)
+def test_files():
+    compare(FILES, False, 3000)
 
 
 @full
 @seconds(7200)
-def test_all_in_memory():
-    compare(SHORT + LONG, True, 3000)
+def test_files_in_memory():
+    compare(FILES, True, 3000)
+
+
+@full
+@seconds(7200)
+def test_processes_and_threads():
+    compare(OTHERS, False, 3000)
