@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Checking ELF headers. Everything that does not make sense is -ENOEXEC, found before anything is mapped. */
+/* Checking ELF headers, before anything is mapped. Programs that make little sense are refused, run or fail
+ * where Linux refuses them, runs them or lets them fail. */
 #include "elf_image.h"
 #include <elf.h>
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <sys/mman.h>
 #include <abi/types.h>
 
-#define LOW_LIMIT  0x1000ul
 #define HIGH_LIMIT 0x7f0000000000ul /* room for the stack above any image */
 
 int elf_parse_header(struct elf_image *image, const void *data, size_t size, uint64_t file_size)
@@ -17,9 +17,8 @@ int elf_parse_header(struct elf_image *image, const void *data, size_t size, uin
 	if (size < sizeof(header))
 		return -ENOEXEC;
 	memcpy(&header, data, sizeof(header));
-	if (memcmp(header.e_ident, ELFMAG, SELFMAG) || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != EM_X86_64)
-		return -ENOEXEC;
+	if (memcmp(header.e_ident, ELFMAG, SELFMAG) || header.e_machine != EM_X86_64)
+		return -ENOEXEC; /* Linux, too, looks at no other byte of e_ident */
 	if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
 		return -ENOEXEC;
 	if (header.e_phentsize != ELF_ENTRY_SIZE || !header.e_phnum || header.e_phnum > ELF_HEADERS_MAX)
@@ -34,11 +33,10 @@ int elf_parse_header(struct elf_image *image, const void *data, size_t size, uin
 	return 0;
 }
 
-static bool segment_valid(const Elf64_Phdr *header, uint64_t file_size)
+/* What lies beyond the end of the file is found when it is touched. */
+static bool segment_valid(const Elf64_Phdr *header)
 {
-	if (header->p_filesz > header->p_memsz)
-		return false;
-	if (header->p_offset > file_size || file_size - header->p_offset < header->p_filesz)
+	if (header->p_filesz > header->p_memsz || header->p_offset > INT64_MAX - HIGH_LIMIT)
 		return false;
 	if (header->p_vaddr >= HIGH_LIMIT || header->p_memsz > HIGH_LIMIT - header->p_vaddr)
 		return false;
@@ -51,32 +49,26 @@ static uint32_t segment_prot(uint32_t flags)
 	       (flags & PF_X ? PROT_EXEC : 0);
 }
 
-static int add_segment(struct elf_image *image, const Elf64_Phdr *header, uint64_t file_size)
+static void add_segment(struct elf_image *image, const Elf64_Phdr *header)
 {
-	struct elf_segment *segment = &image->segments[image->segment_count];
-	uint64_t end = header->p_vaddr + header->p_memsz;
+	uint64_t start = header->p_vaddr & ~(PAGE_SIZE - 1), end = header->p_vaddr + header->p_memsz;
 
-	if (!header->p_memsz)
-		return 0;
-	if (!segment_valid(header, file_size))
-		return -ENOEXEC;
-	if (image->segment_count && segment[-1].address + segment[-1].memory_size > header->p_vaddr)
-		return -ENOEXEC;
-	if (!image->position_independent && header->p_vaddr < LOW_LIMIT)
-		return -ENOEXEC;
-	*segment = (struct elf_segment){.address = header->p_vaddr,
-	                                .memory_size = header->p_memsz,
-	                                .file_size = header->p_filesz,
-	                                .offset = header->p_offset,
-	                                .prot = segment_prot(header->p_flags)};
-	if (!image->segment_count)
-		image->low = header->p_vaddr & ~(PAGE_SIZE - 1);
-	image->high = (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-	image->segment_count++;
+	image->broken |= !segment_valid(header);
+	if (image->broken)
+		return;
+	end = (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	if (!image->segment_count || start < image->low)
+		image->low = start;
+	if (end > image->high)
+		image->high = end;
+	image->segments[image->segment_count++] = (struct elf_segment){.address = header->p_vaddr,
+	                                                               .memory_size = header->p_memsz,
+	                                                               .file_size = header->p_filesz,
+	                                                               .offset = header->p_offset,
+	                                                               .prot = segment_prot(header->p_flags)};
 	if (image->headers_offset >= header->p_offset &&
 	    image->headers_offset - header->p_offset < header->p_filesz)
 		image->headers_address = header->p_vaddr + image->headers_offset - header->p_offset;
-	return 0;
 }
 
 static int add_interp(struct elf_image *image, const Elf64_Phdr *header, uint64_t file_size)
@@ -93,7 +85,7 @@ static int add_interp(struct elf_image *image, const Elf64_Phdr *header, uint64_
 	return 0;
 }
 
-int elf_parse_segments(struct elf_image *image, const void *headers, uint64_t file_size)
+int elf_parse_segments(struct elf_image *image, const void *headers, uint64_t file_size, bool is_loader)
 {
 	int error = 0;
 
@@ -102,17 +94,12 @@ int elf_parse_segments(struct elf_image *image, const void *headers, uint64_t fi
 
 		memcpy(&header, (const uint8_t *)headers + i * sizeof(header), sizeof(header));
 		if (header.p_type == PT_LOAD)
-			error = add_segment(image, &header, file_size);
-		else if (header.p_type == PT_INTERP)
+			add_segment(image, &header);
+		else if (header.p_type == PT_INTERP && !is_loader)
 			error = add_interp(image, &header, file_size);
 		else if (header.p_type == PT_GNU_STACK)
 			image->executable_stack = header.p_flags & PF_X;
 	}
-	if (error)
-		return error;
-	if (!image->segment_count)
-		return -ENOEXEC;
-	if (image->entry < image->low || image->entry >= image->high)
-		return -ENOEXEC;
-	return 0;
+	image->broken |= image->low == image->high;
+	return error;
 }

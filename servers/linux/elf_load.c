@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include "capability.h"
 #include "vfs.h"
 
 static uint64_t page_up(uint64_t value)
@@ -13,7 +14,7 @@ static uint64_t page_up(uint64_t value)
 	return (value + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 }
 
-static int read_image(struct file *file, struct elf_image *image)
+static int read_image(struct file *file, struct elf_image *image, bool is_loader)
 {
 	uint64_t size = file->inode->attributes.size;
 	uint8_t header[ELF_HEADER_SIZE], headers[ELF_HEADERS_MAX * ELF_ENTRY_SIZE];
@@ -30,30 +31,59 @@ static int read_image(struct file *file, struct elf_image *image)
 		return (int)got;
 	if ((size_t)got < image->header_count * ELF_ENTRY_SIZE)
 		return -ENOEXEC;
-	return elf_parse_segments(image, headers, size);
+	return elf_parse_segments(image, headers, size, is_loader);
 }
 
-/* Segments may share a page: the later one has it, as with MAP_FIXED. */
+/* The part that is in the file. */
+static int map_file_part(struct mm *mm, struct file *file, const struct elf_segment *segment,
+                         uint64_t address)
+{
+	uint64_t start = address & ~(PAGE_SIZE - 1), end = page_up(address + segment->file_size);
+	int error;
+
+	if (segment->prot & PROT_WRITE && (end - start) >> PAGE_BITS > pages_total())
+		return -ETOOLATE;
+	error = mm_unmap(mm, start, end);
+	if (error)
+		return error;
+	error = mm_add_region(mm, start, end, segment->prot, 0, file_get(file), segment->offset >> PAGE_BITS,
+	                      NULL);
+	if (error)
+		file_put(file);
+	return error;
+}
+
+/* What is behind it: the rest of its page, as far as that can be written, and pages of zeros, which can be
+ * written in any case. */
+static int map_zeros(struct mm *mm, uint64_t from, uint64_t to, uint32_t prot)
+{
+	uint64_t start = page_up(from), end = page_up(to);
+	int error = 0;
+
+	if (start > from)
+		(void)mm_clear(mm, from, start - from); /* beyond the end of the file in vain, too */
+	if (end <= start)
+		return 0;
+	if ((end - start) >> PAGE_BITS > pages_total())
+		return -ETOOLATE;
+	error = mm_unmap(mm, start, end);
+	if (error)
+		return error;
+	return mm_add_region(mm, start, end, PROT_READ | PROT_WRITE | (prot & PROT_EXEC), 0, NULL, 0, NULL);
+}
+
+/* In place of what was there of the segments before it. */
 static int map_segment(struct mm *mm, struct file *file, const struct elf_segment *segment, uint64_t base)
 {
-	uint64_t address = base + segment->address, start = address & ~(PAGE_SIZE - 1);
-	uint64_t file_end = page_up(address + segment->file_size),
-	         end = page_up(address + segment->memory_size);
-	int error = mm_unmap(mm, start, end);
+	uint64_t address = base + segment->address, file_end = address + segment->file_size;
+	int error = 0;
 
-	if (!segment->file_size)
-		file_end = start;
-	if (!error && file_end > start) {
-		error = mm_add_region(mm, start, file_end, segment->prot, 0, file_get(file),
-		                      segment->offset >> PAGE_BITS, NULL);
-		if (error)
-			file_put(file);
-	}
-	if (!error && end > file_end)
-		error = mm_add_region(mm, file_end, end, segment->prot, 0, NULL, 0, NULL);
-	if (!error && segment->memory_size > segment->file_size && file_end > start &&
-	    segment->prot & PROT_WRITE && (address + segment->file_size) & (PAGE_SIZE - 1))
-		error = mm_clear(mm, address + segment->file_size, file_end - address - segment->file_size);
+	if (segment->file_size)
+		error = map_file_part(mm, file, segment, address);
+	else
+		file_end &= ~(PAGE_SIZE - 1);
+	if (!error && segment->memory_size > segment->file_size)
+		error = map_zeros(mm, file_end, address + segment->memory_size, segment->prot);
 	return error;
 }
 
@@ -79,7 +109,7 @@ static int open_interp(struct thread *thread, struct file *program, const struct
 	error = vfs_open_program(thread, AT_FDCWD, path, true, file);
 	if (error)
 		return error;
-	error = (*file)->inode->attributes.size < ELF_HEADER_SIZE ? -EIO : read_image(*file, interp);
+	error = (*file)->inode->attributes.size < ELF_HEADER_SIZE ? -EIO : read_image(*file, interp, true);
 	if (error == -ENOEXEC)
 		error = -ELIBBAD;
 	if (error)
@@ -87,50 +117,65 @@ static int open_interp(struct thread *thread, struct file *program, const struct
 	return error;
 }
 
-static int load_interp(struct mm *mm, struct thread *thread, struct file *program,
-                       const struct elf_image *image, struct loaded_image *out)
+static int map_interp(struct mm *mm, struct file *file, const struct elf_image *interp,
+                      struct loaded_image *out)
 {
-	struct elf_image interp;
-	struct file *file;
-	uint64_t size, low, high, base;
-	int error = open_interp(thread, program, image, &interp, &file);
+	uint64_t low = interp->position_independent ? USER_LOW : interp->low;
+	uint64_t high = interp->position_independent ? mm->mmap_top : interp->high;
+	uint64_t base = vma_gap_below(&mm->regions, low, high, interp->high - interp->low);
 
-	if (error)
-		return error;
-	size = interp.high - interp.low;
-	low = interp.position_independent ? USER_LOW : interp.low;
-	high = interp.position_independent ? mm->mmap_top : interp.high;
-	base = vma_gap_below(&mm->regions, low, high, size);
-	error = base ? map_image(mm, file, &interp, base - interp.low) : -ENOMEM;
-	out->interp_base = base - interp.low;
-	out->start = interp.entry + out->interp_base;
-	out->unreadable |= !file_may_read(thread, file);
-	file_allow_writers(file); /* as Linux does, though programs go on running from it */
-	file_put(file);
-	return error;
+	out->interp_base = base - interp->low;
+	out->start = interp->entry + out->interp_base;
+	return base ? map_image(mm, file, interp, out->interp_base) : -ETOOLATE;
+}
+
+static int map_program(struct mm *mm, struct file *file, const struct elf_image *image,
+                       struct loaded_image *out)
+{
+	uint64_t base = image->position_independent ? PIE_BASE - image->low : 0;
+
+	if (image->position_independent && image->high - image->low > mm->mmap_top - PIE_BASE - (1ul << 30))
+		return -ETOOLATE;
+	*out = (struct loaded_image){.entry = image->entry + base,
+	                             .start = image->entry + base,
+	                             .headers = image->headers_address ? image->headers_address + base : 0,
+	                             .header_count = image->header_count,
+	                             .brk = image->high + base,
+	                             .executable_stack = image->executable_stack};
+	return map_image(mm, file, image, base);
+}
+
+static bool cannot_be(struct thread *thread, const struct elf_image *image)
+{
+	uint64_t least = capable(thread, CAP_SYS_RAWIO) ? USER_BASE : USER_LOW;
+
+	return image->broken || (!image->position_independent && image->low < least);
 }
 
 int elf_load(struct mm *mm, struct thread *thread, struct file *file, struct loaded_image *out)
 {
-	struct elf_image image;
-	uint64_t base;
-	int error = read_image(file, &image);
+	struct elf_image image, interp = {.broken = false};
+	struct file *loader = NULL;
+	int error = read_image(file, &image, false);
 
+	if (!error && image.interp_size)
+		error = open_interp(thread, file, &image, &interp, &loader);
 	if (error)
 		return error;
-	base = image.position_independent ? PIE_BASE - image.low : 0;
-	if (image.position_independent && image.high - image.low > mm->mmap_top - PIE_BASE - (1ul << 30))
-		return -ENOMEM;
-	error = map_image(mm, file, &image, base);
-	if (error)
-		return error;
-	*out = (struct loaded_image){.entry = image.entry + base,
-	                             .start = image.entry + base,
-	                             .headers = image.headers_address ? image.headers_address + base : 0,
-	                             .header_count = image.header_count,
-	                             .brk = image.high + base,
-	                             .executable_stack = image.executable_stack,
-	                             .unreadable = !file_may_read(thread, file)};
-	mm->exe = file_get(file);
-	return image.interp_size ? load_interp(mm, thread, file, &image, out) : 0;
+	error = cannot_be(thread, &image) || (loader && cannot_be(thread, &interp))
+	                ? -ETOOLATE
+	                : map_program(mm, file, &image, out);
+	if (!error && loader)
+		error = map_interp(mm, loader, &interp, out);
+	if (!error && out->start >= USER_END)
+		error = -ETOOLATE;
+	if (!error) {
+		out->unreadable = !file_may_read(thread, file) || (loader && !file_may_read(thread, loader));
+		mm->exe = file_get(file);
+	}
+	if (loader) {
+		file_allow_writers(loader); /* as Linux does, though programs go on running from it */
+		file_put(loader);
+	}
+	return error;
 }

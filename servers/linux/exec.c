@@ -259,7 +259,7 @@ int exec_load(struct thread *thread, const char *path, char *const argv[], char 
 	if (!error)
 		error = exec_run(exec);
 	exec_free(exec);
-	return error;
+	return error == -ETOOLATE ? -ENOEXEC : error;
 }
 
 /* What the program and scripts are told; the path may begin at a descriptor. */
@@ -307,6 +307,8 @@ static long exec_user(struct thread *thread, int directory, uint64_t path, uint6
 	if (!error)
 		error = exec_run(exec);
 	exec_free(exec);
+	if (error == -ETOOLATE)
+		process_exit_group(thread->process, SIGSEGV);
 	return error;
 }
 

@@ -30,7 +30,7 @@ static struct vma *stack_grow(struct mm *mm, uint64_t address)
 	if (index == mm->regions.count)
 		return NULL;
 	vma = vma_at(&mm->regions, index);
-	if (!(vma->flags & VMA_GROWS_DOWN) || vma->end - start > mm->stack_limit)
+	if (!(vma->flags & VMA_GROWS_DOWN) || start < USER_BASE || vma->end - start > mm->stack_limit)
 		return NULL;
 	below = index ? vma_at(&mm->regions, index - 1) : NULL;
 	/* From what can be used by mistake it keeps away. */

@@ -47,10 +47,10 @@ static uint64_t find_gap(struct mm *mm, uint64_t size)
 	return address ? address : vma_gap_below(&mm->regions, mm->mmap_top, STACK_TOP - STACK_LIMIT, size);
 }
 
-/* Pages that a NULL pointer may reach are for emulators. */
+/* Pages that a NULL pointer may reach are for emulators; the first one is for nobody (USER_BASE). */
 static bool low_allowed(uint64_t address)
 {
-	return address >= USER_LOW || capable(current_thread(), CAP_SYS_RAWIO);
+	return address >= USER_LOW || (address >= USER_BASE && capable(current_thread(), CAP_SYS_RAWIO));
 }
 
 /* Where the mapping goes; with MAP_FIXED, what was there is unmapped. 0 or -errno. */

@@ -126,6 +126,8 @@ static void neighbours(void)
 	munmap(room + 1001 * PAGE, PAGE);
 	show_touch("the part below", room + 999 * PAGE);
 	show_touch("the part above", room + 1001 * PAGE);
+	growing((char *)0x20000, 1);
+	show_touch("down to where nobody may map", (char *)0x11000);
 	int fd = (int)syscall(SYS_memfd_create, "file", 0);
 	SHOW(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, fd, 0) == MAP_FAILED ? -1 : 0);
 	close(fd);
@@ -265,7 +267,7 @@ static void show_information(int fd)
 		char *numbers = strstr(line, " fhandle"), *device = strstr(line, "ino:");
 		if (strncmp(line, "pos:", 4) == 0 || strncmp(line, "flags:", 6) == 0 ||
 		    strncmp(line, "mnt_id:", 7) == 0 || strncmp(line, "ino:", 4) == 0 ||
-		    strncmp(line, "eventfd-id", 10) == 0)
+		    strncmp(line, "eventfd-id", 10) == 0 || strncmp(line, "eventfd-sem", 11) == 0)
 			continue;
 		if (strstr(line, "id:") != NULL)
 			strcpy(strchr(line, ':'),

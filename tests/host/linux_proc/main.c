@@ -235,24 +235,22 @@ static int parse(struct elf_image *image)
 		return error;
 	CHECK(image->header_count <= ELF_HEADERS_MAX);
 	CHECK(image->headers_offset + image->header_count * ELF_ENTRY_SIZE <= sizeof(elf_file));
-	return elf_parse_segments(image, elf_file + image->headers_offset, sizeof(elf_file));
+	error = elf_parse_segments(image, elf_file + image->headers_offset, sizeof(elf_file), false);
+	return error || !image->broken ? error : -ETOOLATE;
 }
 
 /* Whatever passes must be safe to map. */
 static void check_image(const struct elf_image *image)
 {
-	uint64_t last = 0;
-
 	CHECK(image->segment_count && image->low < image->high);
-	CHECK(image->entry >= image->low && image->entry < image->high);
 	for (unsigned i = 0; i < image->segment_count; i++) {
 		const struct elf_segment *segment = &image->segments[i];
 
-		CHECK(segment->address >= last && segment->memory_size >= segment->file_size);
-		CHECK(segment->offset + segment->file_size <= sizeof(elf_file));
+		CHECK(segment->address >= image->low && segment->memory_size >= segment->file_size);
+		CHECK((int64_t)(segment->offset + segment->file_size) >= 0);
 		CHECK((segment->offset ^ segment->address) % 4096 == 0);
-		last = segment->address + segment->memory_size;
-		CHECK(last <= image->high && last < 0x7f0000001000ul);
+		CHECK(segment->memory_size <= image->high && image->high < 0x7f0000001000ul);
+		CHECK(segment->address <= image->high - segment->memory_size);
 	}
 	CHECK(!image->interp_size || image->interp_offset + image->interp_size <= sizeof(elf_file));
 }
@@ -269,14 +267,17 @@ static void test_elf(void)
 	CHECK(image.segment_count == 2 && image.low == 0x400000 && image.high == 0x405000);
 	CHECK(image.headers_address == 0x400040 && image.interp_size == 20);
 	CHECK(elf_parse_header(&image, elf_file, 10, 10) == -ENOEXEC);
-	segments[1].p_vaddr = 0x400800; /* overlaps */
-	CHECK(parse(&image) == -ENOEXEC);
+	segments[1].p_vaddr = 0x3ff000; /* overlaps, and is out of order */
+	CHECK(parse(&image) == 0 && image.low == 0x3ff000 && image.high == 0x402000);
+	check_image(&image);
+	segments[1].p_offset = 0x100000; /* beyond the end of the file */
+	CHECK(parse(&image) == 0);
 	make_elf();
 	segments[1].p_memsz = UINT64_MAX - 10;
-	CHECK(parse(&image) == -ENOEXEC);
+	CHECK(parse(&image) == -ETOOLATE);
 	make_elf();
 	segments[1].p_offset = 0x1001; /* not congruent */
-	CHECK(parse(&image) == -ENOEXEC);
+	CHECK(parse(&image) == -ETOOLATE);
 	for (int round = 0; round < 200000; round++) {
 		make_elf();
 		for (unsigned flips = 1 + (unsigned)(next_random() % 4); flips; flips--)
