@@ -247,6 +247,20 @@ def test_add_below_a_mount():
         check(b"another file system is mounted" in result.stderr, guest, result.stderr)
 
 
+def test_a_file_does_not_replace_a_folder():
+    """Nor a link to one: /bin is one, and all programs are reached by it. A link to a file is replaced."""
+    source, disk = write_file("x", b"x"), make_disk("disk.img", "4M")
+    for guest in ("/bin", "/usr", "/", "/usr/../bin"):
+        result = pith("true", add=[f"{source}:{guest}"])
+        equal((result.status, result.stderr.count(b"\n")), (125, 1), f"{guest}: {result.stderr}")
+        check(b"folder" in result.stderr, guest, result.stderr)
+    equal(shell("cat /bin/x /etc/os-release; test -L /etc/os-release; echo $?; ls /usr/lib/os-release",
+                add=[f"{source}:/bin/x", f"{source}:/etc/os-release"]).ok().stdout, b"xx1\n/usr/lib/os-release\n")
+    for guest in ("/dev", "/proc/x", "/pith"):
+        result = pith("true", disk=[f"{disk}:{guest}"])
+        equal((result.status, result.stderr.count(b"\n")), (125, 1), f"{guest}: {result.stderr}")
+
+
 def test_root_image_of_ones_own():
     root = make_disk("root.img", "32M", block_size=1024)
     before = host_shell(f"md5sum <{root}").stdout

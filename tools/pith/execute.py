@@ -34,7 +34,7 @@ def split_path(text, default):
     if not colon or not os.path.lexists(host):
         raise Failure(f"{text}: no such file or folder", STATUS_FAILED)
     if not guest.startswith("/"):
-        raise Failure(f"{text}: {guest!r} is not an absolute path", STATUS_FAILED)
+        raise Failure(f"{text}: what follows the colon is not an absolute path", STATUS_FAILED)
     return host, os.path.normpath(guest)
 
 
@@ -68,6 +68,8 @@ def extra_disks(arguments):
             raise Failure(f"two disks at {path}: give each a PATH of its own", STATUS_FAILED)
         if path == "/":
             raise Failure("--disk at /: --root gives the root image", STATUS_FAILED)
+        if any((path + "/").startswith(point + "/") for point in MOUNTED):
+            raise Failure(f"--disk at {path}: another file system is mounted there", STATUS_FAILED)
     for image, _ in disks:
         if not os.path.isfile(image):
             raise Failure(f"--disk {image}: not a file", STATUS_FAILED)

@@ -10,6 +10,7 @@ import stat
 import subprocess
 
 from paths import Failure
+from session import STATUS_FAILED
 
 # Fixed, so that the same files make the same image.
 UUID = "50697468-0000-4000-8000-726f6f740000"
@@ -166,8 +167,8 @@ def followed(path, links):
 
 
 def look_at(image, paths):
-    """What the image has of these: (folders, {link: target}). debugfs' mkdir would damage a folder that is there."""
-    folders, links, asked = set(), {}, None
+    """What the image has of these: (folders, {link: target}, others). debugfs' mkdir would damage a folder that is there."""
+    folders, links, others, asked = set(), {}, set(), None
     for line in debugfs(image, [f"stat {quoted(path)}" for path in sorted(paths)]):
         if line.startswith("debugfs: stat "):
             asked = line.split('"')[1]
@@ -178,11 +179,22 @@ def look_at(image, paths):
         elif line.startswith("Fast link dest: "):
             links[asked] = line.split('"')[1]
         elif "Type: " in line:
-            raise Failure(f"cannot add files below {asked}: it is no folder in the image")
-    for path, target in links.items():
-        if target is None:
-            raise Failure(f"cannot add files below {path}: the link is too long")
-    return folders, links
+            others.add(asked)
+    return folders, links, others
+
+
+def need_no_folders(image, places):
+    """A file does not take the place of a folder, nor of a link to one, such as /bin: both are reached by that name."""
+    links = {}
+    while True:
+        asked = {followed(place, links): place for place in places}
+        folders, found, _ = look_at(image, asked)
+        for folder in folders:
+            raise Failure(f"--add {asked[folder]}: that is a folder; a file needs a name in it", STATUS_FAILED)
+        known = {path: target for path, target in found.items() if target is not None and path not in links}
+        if not known:
+            return
+        links.update(known)
 
 
 def plan(image, pairs, folders):
@@ -194,8 +206,14 @@ def plan(image, pairs, folders):
             additions.folder(folder)
         for host, guest in pairs:
             additions.add(os.path.realpath(host), guest)
-        there, found = look_at(image, additions.known)
+        there, found, others = look_at(image, additions.known)
+        for path in others:
+            raise Failure(f"cannot add files below {path}: it is no folder in the image")
+        for path, target in found.items():
+            if target is None:
+                raise Failure(f"cannot add files below {path}: the link is too long")
         if not found:
+            need_no_folders(image, [guest for host, guest in pairs if not os.path.isdir(host)])
             return additions, there
         links.update(found)
 
