@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include <pith/log.h>
 #include <pith/slots.h>
 
 #include "runtime.h"
@@ -128,8 +129,10 @@ static long sleep_until(deadline_t deadline)
 	uint64_t bits;
 	if (never == CPTR_NULL)
 		never = object_create(OBJECT_NOTIFICATION, 0);
-	if (never == CPTR_NULL)
+	if (never == CPTR_NULL) {
+		log_error("no untyped memory for a notification to sleep on");
 		return -ENOMEM;
+	}
 	while (time_now() < deadline)
 		notification_wait(never, &bits, deadline);
 	return 0;

@@ -1091,6 +1091,20 @@ static void run_in_child(const char *name, const struct metric *metric)
 	fflush(stdout);
 }
 
+/* Of names that are given, the first that means nothing; NULL: none. */
+static const char *unknown_name(int count, char **names)
+{
+	for (int i = 0; i < count; i++) {
+		int known = strcmp(names[i], "timer") == 0 || strcmp(names[i], "timer_1ms_late") == 0;
+		for (size_t m = 0; m < METRIC_COUNT; m++)
+			known |= strcmp(names[i], metrics[m].name) == 0 ||
+			         strcmp(names[i], metrics[m].group) == 0;
+		if (!known)
+			return names[i];
+	}
+	return NULL;
+}
+
 static int wanted(const char *name, const char *group, int count, char **names)
 {
 	for (int i = 0; i < count; i++)
@@ -1101,17 +1115,24 @@ static int wanted(const char *name, const char *group, int count, char **names)
 
 int main(int argc, char **argv)
 {
-	int option;
+	int option, check_only = 0;
 	if (argc == 2 && strcmp(argv[1], "nop") == 0)
 		return 0;
-	while ((option = getopt(argc, argv, "d:s:")) != -1) {
-		if (option == 'd')
+	while ((option = getopt(argc, argv, "cd:s:")) != -1) {
+		if (option == 'c') /* only says whether the names are known */
+			check_only = 1;
+		else if (option == 'd')
 			directory = optarg;
 		else if (option == 's')
 			scale = atof(optarg);
 		else
 			return 2;
 	}
+	const char *unknown = unknown_name(argc - optind, argv + optind);
+	if (unknown != NULL)
+		fprintf(stderr, "no metric and no group of metrics is called %s\n", unknown);
+	if (unknown != NULL || check_only)
+		return unknown != NULL ? 2 : 0;
 	ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
 	if (length <= 0)
 		snprintf(program, sizeof program, "%s", argv[0]);

@@ -93,6 +93,11 @@ LINUX_LIMITS = {"sys_null": 750, "sys_clock_vdso": 100, "sys_stat": 2500, "sys_o
                 "futex_rt_2proc": 6000, "mm_map_unmap_4K": 6000, "file_read_4K": 2000, "file_write_4K": 2800}
 
 
+def test_linux_benchmark_of_what_there_is_not():
+    result = run([PITH, "bench", "linux", "sys_null", "nosuch"])
+    check(result.status == 2 and b"nosuch" in result.stderr, result.status, result.stderr)
+
+
 def test_linux_benchmark():
     result = run([PITH, "bench", "linux", "--icount", "--counted", *LINUX_LIMITS], timeout=280).ok()
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.decode().splitlines()}

@@ -163,6 +163,9 @@ def table(names, metrics, missing, columns=()):
 def report(options):
     boot.make("all", LBENCH)
     groups = options.group or (COUNTED_GROUPS if options.icount else [])
+    check = subprocess.run([LBENCH, "-c", *groups], stderr=subprocess.PIPE, check=False)
+    if check.returncode:
+        raise Failure(f"bench: {check.stderr.decode(errors='replace').strip()}", 2)
     if not options.icount:
         best, missing = wall(groups)
         table(best["Linux"], best, missing)

@@ -102,7 +102,7 @@ static bool devices_resolve(struct manifest *manifest, struct manifest_component
 				    strcmp(twin->bus, device->bus) == 0 && twin->vendor == device->vendor &&
 				    twin->device == device->device && twin->number == device->number)
 					return manifest_fail(manifest, device->line,
-					                     "line %u gives the same device", twin->line);
+					                     "the same device is given to %s", other->name);
 			}
 		}
 	}

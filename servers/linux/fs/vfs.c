@@ -16,10 +16,10 @@ static void ensure_directory(const char *path)
 		log_warning("mkdir %s: %s", path, error_name(error));
 }
 
-static void mount_or_warn(const char *path, const char *type)
+static void mount_or_warn(const char *path, const char *type, const char *options)
 {
 	ensure_directory(path);
-	int error = mount_at(path, type, type, "");
+	int error = mount_at(path, type, type, options);
 	if (error != 0)
 		log_error("mount %s on %s: %s", type, path, error_name(error));
 }
@@ -88,11 +88,12 @@ void vfs_init(void)
 	else
 		console_init();
 	mount_root();
-	mount_or_warn("/dev", "devtmpfs");
-	mount_or_warn("/dev/pts", "devpts");
-	mount_or_warn("/proc", "proc");
-	mount_or_warn("/sys", "sysfs");
-	mount_or_warn("/pith", "pithfs");
+	mount_or_warn("/dev", "devtmpfs", "");
+	mount_or_warn("/dev/pts", "devpts", "");
+	mount_or_warn("/dev/shm", "tmpfs", "mode=1777");
+	mount_or_warn("/proc", "proc", "");
+	mount_or_warn("/sys", "sysfs", "");
+	mount_or_warn("/pith", "pithfs", "");
 	ensure_directory("/tmp");
 	mount_configured();
 	writeback_start();

@@ -121,7 +121,7 @@ static void test_bad(void)
 	refused("component a {\n\tservice\n\tuntyped 4K\n}\ncomponent b {\n\tpriority 1\n\tdevice a "
 	        "0001:0001 "
 	        "0\n\tdevice a 0001:0001 0\n}\n",
-	        8, "line 7 gives the same");
+	        8, "the same device is given to b");
 	/* what only one can have */
 	refused("component a {\n\tports 0x70 2\n\tports 0x71 1\n}\n", 3, "ports: a has some of them");
 	refused("component a {\n\tports 0x70 2\n}\ncomponent b {\n\tports 0x60 17\n}\n", 5,
