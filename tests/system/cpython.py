@@ -64,8 +64,9 @@ def compare(modules, in_memory, limit):
     texts = [on_linux(path, [PACKAGE], limit),
              pith("bash", "/script", add=[f"{path}:/script"], timeout=limit, options=["--package", PACKAGE]).ok().stdout.decode(errors="replace")]
     there, here = (set(PASSED.findall(text)) for text in texts)
-    for module in modules:
-        check(any(name[0] == module for name in there), f"test_{module} on Linux", texts[0][-3000:])
+    slow = [module for module in modules if not any(name[0] == module for name in there)]
+    print("did not come to its end on Linux, and is not compared:", *slow)
+    check(len(slow) <= len(modules) // 10, "on Linux", *slow, texts[0][-3000:])
     missing = sorted(name for module, name in there - here if not name.startswith(FORGIVEN))
     check(not missing, "passes on Linux and not here", *missing, texts[1][-10000:])
 
