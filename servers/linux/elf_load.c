@@ -58,7 +58,7 @@ static int map_file_part(struct mm *mm, struct file *file, const struct elf_segm
 static int map_zeros(struct mm *mm, uint64_t from, uint64_t to, uint32_t prot)
 {
 	uint64_t start = page_up(from), end = page_up(to);
-	int error = 0;
+	int error;
 
 	if (start > from)
 		(void)mm_clear(mm, from, start - from); /* beyond the end of the file in vain, too */

@@ -297,9 +297,10 @@ static void move_through(struct mount *mount, const struct dentry_name *from, co
 	bool both = source != NULL && destination != NULL;
 	struct dentry *old = name_through(from, source, both && exchange ? inode : NULL);
 	struct dentry *new = name_through(to, destination, both && (exchange || old != NULL) ? target : NULL);
-	if (old != NULL && new == NULL && both)
+	if (both && old != NULL && new == NULL)
 		new = dentry_create(destination, mount, to->name, to->length, NULL);
-	if (old != NULL && new != NULL && old->inode == inode &&new->inode == target) {
+	bool known = old != NULL && new != NULL && old->inode == inode;
+	if (known && new->inode == target) {
 		dentry_move(old, new, exchange);
 	} else {
 		if (old != NULL)
