@@ -39,8 +39,8 @@ def passed_on_linux(names):
     return set(PASSED.findall(console))
 
 
-def passed_here(names, jobs, limit):
-    result = pith("/posix", "-v", "run", str(jobs), str(limit), *names, add=[PROGRAM], timeout=3000).ok()
+def passed_here(names, jobs, limit, options=()):
+    result = pith("/posix", "-v", "run", str(jobs), str(limit), *names, add=[PROGRAM], timeout=3000, options=options).ok()
     text = result.stdout.decode(errors="replace")
     return set(PASSED.findall(text)), text
 
@@ -53,7 +53,12 @@ def compare(names):
     if missing:
         # Many measure time or take it: what failed beside others has a second try by itself.
         here, text = passed_here(missing, 1, PATIENT_LIMIT)
-        check(set(missing) <= here, "passes on Linux and not here", text)
+        missing = sorted(set(missing) - here)
+    if missing and machine.CPUS == 1:
+        # Some give others 100 us for a dozen calls, which the emulator's speed decides: not where time is what was executed.
+        here, text = passed_here(missing, 1, PATIENT_LIMIT, ["--icount"])
+        missing = sorted(set(missing) - here)
+    check(not missing, "passes on Linux and not here", *missing, text if missing else "")
 
 
 def all_tests():
