@@ -1091,26 +1091,25 @@ static void run_in_child(const char *name, const struct metric *metric)
 	fflush(stdout);
 }
 
-/* Of names that are given, the first that means nothing; NULL: none. */
-static const char *unknown_name(int count, char **names)
-{
-	for (int i = 0; i < count; i++) {
-		int known = strcmp(names[i], "timer") == 0 || strcmp(names[i], "timer_1ms_late") == 0;
-		for (size_t m = 0; m < METRIC_COUNT; m++)
-			known |= strcmp(names[i], metrics[m].name) == 0 ||
-			         strcmp(names[i], metrics[m].group) == 0;
-		if (!known)
-			return names[i];
-	}
-	return NULL;
-}
-
 static int wanted(const char *name, const char *group, int count, char **names)
 {
 	for (int i = 0; i < count; i++)
 		if (strcmp(names[i], name) == 0 || strcmp(names[i], group) == 0)
 			return 1;
 	return count == 0;
+}
+
+/* Of names that are given, the first that means nothing; NULL: none. */
+static const char *unknown_name(int count, char **names)
+{
+	for (int i = 0; i < count; i++) {
+		int known = wanted("timer_1ms_late", "timer", 1, names + i);
+		for (size_t m = 0; m < METRIC_COUNT; m++)
+			known |= wanted(metrics[m].name, metrics[m].group, 1, names + i);
+		if (!known)
+			return names[i];
+	}
+	return NULL;
 }
 
 int main(int argc, char **argv)

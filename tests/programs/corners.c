@@ -264,7 +264,7 @@ static void show_information(int fd)
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	FILE *file = fopen(path, "r");
 	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-		char *numbers = strstr(line, " fhandle"), *device = strstr(line, "ino:");
+		char *numbers, *device = strstr(line, "ino:");
 		if (strncmp(line, "pos:", 4) == 0 || strncmp(line, "flags:", 6) == 0 ||
 		    strncmp(line, "mnt_id:", 7) == 0 || strncmp(line, "ino:", 4) == 0 ||
 		    strncmp(line, "eventfd-id", 10) == 0 || strncmp(line, "eventfd-sem", 11) == 0)
@@ -323,7 +323,6 @@ static void descriptors(void)
 	if (fork() == 0) {
 		if (geteuid() == 0)
 			(void)!setuid(65534);
-		child = getppid();
 		other = (int)syscall(PIDFD_OPEN, 1, 0);
 		SHOW(syscall(PIDFD_GETFD, other, 0, 0));
 		_exit(0);

@@ -30,6 +30,8 @@ FILES = (*SHORT_OF_FILES, "bz2", "glob", "gzip", "largefile", "lzma", "mailbox",
          "zipfile")
 OTHERS = (*SHORT_OF_OTHERS, "concurrent_futures", "eintr", "epoll", "faulthandler", "multiprocessing_fork", "poll", "queue", "selectors",
           "signal", "subprocess", "threading", "asyncio.test_subprocess", "asyncio.test_unix_events")
+# Does not come to its end on Debian's kernel in this emulator within LIMIT: compared as far as there is something.
+TOO_SLOW = ("concurrent_futures",)
 SAMPLE = 4
 LIMIT = 600  # seconds a module
 
@@ -64,9 +66,8 @@ def compare(modules, in_memory, limit):
     texts = [on_linux(path, [PACKAGE], limit),
              pith("bash", "/script", add=[f"{path}:/script"], timeout=limit, options=["--package", PACKAGE]).ok().stdout.decode(errors="replace")]
     there, here = (set(PASSED.findall(text)) for text in texts)
-    slow = [module for module in modules if not any(name[0] == module for name in there)]
-    print("did not come to its end on Linux, and is not compared:", *slow)
-    check(len(slow) <= len(modules) // 10, "on Linux", *slow, texts[0][-3000:])
+    for module in modules:
+        check(module in TOO_SLOW or any(name[0] == module for name in there), f"test_{module} on Linux", texts[0][-3000:])
     missing = sorted(name for module, name in there - here if not name.startswith(FORGIVEN))
     check(not missing, "passes on Linux and not here", *missing, texts[1][-10000:])
 

@@ -48,17 +48,15 @@ def passed_here(names, jobs, limit, options=()):
 def compare(names):
     there = passed_on_linux(names)
     check(len(there) > len(names) / 4, "tests that pass on Linux", len(there), len(names))
-    here, _ = passed_here(names, JOBS, LIMIT)
+    here, text = passed_here(names, JOBS, LIMIT)
     missing = sorted(there - here - (set(RACES) if machine.CPUS > 1 else set()))
-    if missing:
-        # Many measure time or take it: what failed beside others has a second try by itself.
-        here, text = passed_here(missing, 1, PATIENT_LIMIT)
-        missing = sorted(set(missing) - here)
-    if missing and machine.CPUS == 1:
-        # Some give others 100 us for a dozen calls, which the emulator's speed decides: not where time is what was executed.
-        here, text = passed_here(missing, 1, PATIENT_LIMIT, ["--icount"])
-        missing = sorted(set(missing) - here)
-    check(not missing, "passes on Linux and not here", *missing, text if missing else "")
+    # Many measure time or take it: what failed beside others has a second try by itself. Some give others 100 us for a dozen
+    # calls, which the emulator's speed decides: not where time is what was executed.
+    for options in ([], ["--icount"]) if machine.CPUS == 1 else ([],):
+        if missing:
+            here, text = passed_here(missing, 1, PATIENT_LIMIT, options)
+            missing = sorted(set(missing) - here)
+    check(not missing, "passes on Linux and not here", *missing, text)
 
 
 def all_tests():

@@ -38,6 +38,11 @@ def split_path(text, default):
     return host, os.path.normpath(guest)
 
 
+def is_below(path, point):
+    """Or the same."""
+    return (path + "/").startswith(point + "/")
+
+
 def additions(arguments, points):
     """points: where disks are mounted, over whatever is there."""
     def default(path):
@@ -47,7 +52,7 @@ def additions(arguments, points):
         if not os.path.exists(host):
             raise Failure(f"--add {host}: a link to nothing", STATUS_FAILED)
         for point in (*MOUNTED, *points):
-            if (guest + "/").startswith(point + "/"):
+            if is_below(guest, point):
                 raise Failure(f"--add {guest}: another file system is mounted on {point}", STATUS_FAILED)
     return pairs
 
@@ -68,7 +73,7 @@ def extra_disks(arguments):
             raise Failure(f"two disks at {path}: give each a PATH of its own", STATUS_FAILED)
         if path == "/":
             raise Failure("--disk at /: --root gives the root image", STATUS_FAILED)
-        if any((path + "/").startswith(point + "/") for point in MOUNTED):
+        if any(is_below(path, point) for point in MOUNTED):
             raise Failure(f"--disk at {path}: another file system is mounted there", STATUS_FAILED)
     for image, _ in disks:
         if not os.path.isfile(image):
