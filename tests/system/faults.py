@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Bad input: a clear error each, and the system goes on where it can."""
 
-import difflib
 import os
 import random
 import struct
 
-from disks import on_linux
-from support import (GUEST, PATIENCE, ROOT, SEED, check, equal, file_path, fsck, make_disk, pith, run, shell, write_file)
+from disks import same_on_a_disk
+from support import (GUEST, PATIENCE, ROOT, SEED, check, equal, file_path, make_disk, pith, run, shell, write_file)
 
 HELLO = os.path.join(GUEST, "hello")
 
@@ -57,12 +56,7 @@ def test_malformed_programs():
 def test_programs_that_make_little_sense():
     """Whatever the headers say: refused with the same error, run, or ended by the same signal as on Debian's kernel."""
     program = f"images{random.Random(SEED).choice(('', '-glibc', '-pie'))}"
-    linux = on_linux(program, "cd /mnt && /program", make_disk("linux.img", "16M"))
-    disk = make_disk("disk.img", "16M")
-    here = pith("sh", "-c", f"cd /mnt && /{program} 2>/dev/null", disk=[disk], add=[os.path.join(GUEST, program)]).ok().stdout.decode()
-    difference = list(difflib.unified_diff(linux.splitlines(), here.splitlines(), "Linux", "Pith", n=0, lineterm=""))
-    check(len(linux.splitlines()) > 400 and not difference, program, *difference[:60])
-    fsck(disk)
+    check(len(same_on_a_disk(program).splitlines()) > 400, program)
 
 
 def test_malformed_program_given_to_exec():
