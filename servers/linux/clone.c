@@ -83,8 +83,6 @@ static struct process *new_process(struct thread *thread, const struct clone_req
 	*error = -ENOMEM;
 	if (!child)
 		return NULL;
-	if (request->flags & CLONE_PARENT)
-		child->parent = parent->parent;
 	child->exit_signal = request->flags & CLONE_PARENT ? parent->exit_signal : request->exit_signal;
 	*error = copy_process(parent, child, request->flags);
 	if (!*error && !(child->pid = pid_allocate()))
@@ -204,6 +202,11 @@ static long clone_common(struct thread *thread, const struct clone_request *requ
 	if (pidfd)
 		pidfd_keep(pidfd, target);
 	if (target != process) {
+		/* Only now: what is not published does not hear of a parent that ends or a terminal that
+		 * goes. */
+		if (request->flags & CLONE_PARENT)
+			target->parent = process->parent;
+		target->tty = process->tty;
 		process_publish(target);
 		process_timers_limit(target);
 	}

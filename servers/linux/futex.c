@@ -451,13 +451,16 @@ long sys_set_robust_list(struct thread *thread, const uint64_t arguments[6])
 long sys_get_robust_list(struct thread *thread, const uint64_t arguments[6])
 {
 	struct thread *target = arguments[0] ? thread_find((int)arguments[0]) : thread;
+	uint64_t list, length;
 
 	if (!target)
 		return -ESRCH;
 	if (target->process != thread->process && !process_may_inspect(thread, target->process))
 		return -EPERM;
-	if (copy_to_user(thread, arguments[1], &target->private->robust_list, 8) ||
-	    copy_to_user(thread, arguments[2], &target->private->robust_length, 8))
+	/* Copied first: it may end while this waits for the caller's memory. */
+	list = target->private->robust_list;
+	length = target->private->robust_length;
+	if (copy_to_user(thread, arguments[1], &list, 8) || copy_to_user(thread, arguments[2], &length, 8))
 		return -EFAULT;
 	return 0;
 }

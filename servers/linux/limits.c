@@ -58,21 +58,23 @@ static bool same_user(const struct thread *thread, const struct process *target)
 
 long sys_prlimit64(struct thread *thread, const uint64_t arguments[6])
 {
-	struct process *target = arguments[0] ? process_find((int)arguments[0]) : thread->process;
 	unsigned which = (unsigned)arguments[1];
 	struct rlimit64_pair new, old;
+	struct process *target;
 	int error;
 
-	if (which >= LIMIT_COUNT)
-		return -EINVAL;
+	if (arguments[2] && copy_from_user(thread, &new, arguments[2], sizeof(new)))
+		return -EFAULT;
+	/* Only now: copying may wait, and processes end. */
+	target = arguments[0] ? process_find((int)arguments[0]) : thread->process;
 	if (!target)
 		return -ESRCH;
 	if (target != thread->process && !capable(thread, CAP_SYS_RESOURCE) && !same_user(thread, target))
 		return -EPERM;
+	if (which >= LIMIT_COUNT)
+		return -EINVAL;
 	old = target->limits[which];
 	if (arguments[2]) {
-		if (copy_from_user(thread, &new, arguments[2], sizeof(new)))
-			return -EFAULT;
 		error = limit_set(thread, target, which, &new);
 		if (error)
 			return error;

@@ -224,9 +224,12 @@ static int show_memory(struct text *text, const struct pseudo *file, uint64_t st
 	while (start < end) {
 		/* copying may wait, and the process may end meanwhile */
 		struct process *process = process_of(file);
-		struct thread *thread = process != NULL && process->mm != NULL ? process->threads : NULL;
+		struct mm *mm = process != NULL && process->mm != NULL ? mm_get(process->mm) : NULL;
 		size_t size = end - start < sizeof(part) ? end - start : sizeof(part);
-		if (thread == NULL || copy_from_user(thread, part, start, size) != 0)
+		int error = mm != NULL ? mm_copy_from(mm, part, start, size) : -ESRCH;
+		if (mm != NULL)
+			mm_put(mm);
+		if (error != 0)
 			break;
 		text_add(text, part, size);
 		start += size;

@@ -15,9 +15,15 @@ struct pseudo_super {
 	uint32_t magic;
 };
 
-struct open_text {
-	struct text text;
+/* Copying to a reader may wait; another reader's text may take this one's place meanwhile. */
+struct shown_text {
+	unsigned references; /* readers, and the open file */
 	int error;
+	struct text text;
+};
+
+struct open_text {
+	struct shown_text *shown; /* NULL: nobody has read yet */
 };
 
 static const struct inode_operations directory_inode, file_inode, link_inode, magic_link_inode;
@@ -162,17 +168,30 @@ static int64_t pseudo_directory_seek(struct file *file, int64_t offset, int when
 
 /* ---- files ---- */
 
-static void show(struct file *file)
+static void shown_put(struct shown_text *shown)
+{
+	if (shown == NULL || --shown->references != 0)
+		return;
+	free(shown->text.data);
+	free(shown);
+}
+
+/* The text as it is now, which is the open file's from here on; NULL: no memory. */
+static struct shown_text *show(struct file *file)
 {
 	struct open_text *open = file->private;
 	const struct pseudo *pseudo = file->inode->private;
-	free(open->text.data);
-	memset(open, 0, sizeof(*open));
-	if (pseudo->node->show == NULL)
-		return;
-	open->error = pseudo->node->show(&open->text, pseudo);
-	if (open->error == 0 && open->text.failed)
-		open->error = -ENOMEM;
+	struct shown_text *shown = calloc(1, sizeof(*shown));
+	if (shown == NULL)
+		return NULL;
+	shown->references = 1;
+	if (pseudo->node->show != NULL)
+		shown->error = pseudo->node->show(&shown->text, pseudo);
+	if (shown->error == 0 && shown->text.failed)
+		shown->error = -ENOMEM;
+	shown_put(open->shown);
+	open->shown = shown;
+	return shown;
 }
 
 static int pseudo_open(struct inode *inode, struct file *file, struct thread *thread)
@@ -188,11 +207,15 @@ static ssize_t pseudo_read(struct file *file, struct io_buffer *buffer, uint64_t
 {
 	struct open_text *open = file->private;
 	/* A reader that comes back to the start wants news; in between the text must not change. */
-	if (*position == 0)
-		show(file);
-	if (open->error != 0)
-		return open->error;
-	return buffer_read_text(buffer, position, open->text.data, open->text.length);
+	struct shown_text *shown = *position == 0 || open->shown == NULL ? show(file) : open->shown;
+	if (shown == NULL)
+		return -ENOMEM;
+	shown->references++;
+	ssize_t result = shown->error;
+	if (result == 0)
+		result = buffer_read_text(buffer, position, shown->text.data, shown->text.length);
+	shown_put(shown);
+	return result;
 }
 
 static ssize_t pseudo_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
@@ -217,14 +240,14 @@ static ssize_t pseudo_write(struct file *file, struct io_buffer *buffer, uint64_
 static int64_t pseudo_seek(struct file *file, int64_t offset, int whence)
 {
 	struct open_text *open = file->private;
-	return seek_in(file, offset, whence, open->text.length);
+	return seek_in(file, offset, whence, open->shown != NULL ? open->shown->text.length : 0);
 }
 
 static void pseudo_release(struct file *file)
 {
 	struct open_text *open = file->private;
 	if (open != NULL)
-		free(open->text.data);
+		shown_put(open->shown);
 	free(open);
 }
 

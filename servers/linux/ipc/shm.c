@@ -243,16 +243,17 @@ static long tell_use(struct thread *thread, uint64_t address)
 	return highest < 0 ? 0 : highest;
 }
 
-static long change(struct thread *thread, struct shm_segment *segment, int command, uint64_t address)
+static long change(struct thread *thread, int id, int command, uint64_t address)
 {
+	struct shm_segment *segment;
 	struct shm_status status;
 	int error;
 
 	if (command == IPC_SET_ && copy_from_user(thread, &status, address, sizeof(status)))
 		return -EFAULT;
-	segment = (struct shm_segment *)ipc_find(&segments, segment->object.id);
+	segment = (struct shm_segment *)ipc_find(&segments, id);
 	if (!segment)
-		return -EINVAL; /* removed while the pages of `status` were brought in */
+		return -EINVAL;
 	error = ipc_may_control(thread, &segment->object);
 	if (error)
 		return error;
@@ -306,7 +307,7 @@ long sys_shmctl(struct thread *thread, const uint64_t arguments[6])
 	case IPC_RMID_:
 	case SHM_LOCK_:
 	case SHM_UNLOCK_:
-		return segment ? change(thread, segment, command, arguments[2]) : -EINVAL;
+		return change(thread, id, command, arguments[2]);
 	default:
 		return -EINVAL;
 	}
