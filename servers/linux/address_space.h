@@ -13,7 +13,9 @@
 #define STACK_TOP   0x7ffffffff000ul
 #define STACK_LIMIT (8ul << 20)
 #define MMAP_GAP    (128ul << 20)
+#define MMAP_GAP_MAX (USER_END / 6 * 5) /* for stacks without a limit */
 #define PIE_BASE    0x555555554000ul
+#define PIE_ALIGNMENT_MAX (1ul << 30) /* what a program can have its segments aligned to */
 #define USER_LOW    0x10000ul /* mmap never chooses or accepts less */
 
 struct mm {
@@ -40,11 +42,16 @@ struct shared_memory {
 };
 
 struct mm *mm_create(void); /* NULL: no memory */
+/* RLIMIT_STACK of a new one: mappings begin below all that the stack may take. */
+void mm_limit_stack(struct mm *mm, uint64_t limit);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
 struct mm *mm_first(void);
 
 /* ---- regions (mmap.c) ---- */
+/* As mm_add_region, whatever the limits say. */
+int mm_place_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
+                    struct file *file, uint64_t offset, struct shared_memory *shared);
 /* A new region in a free range; takes over `file` and `shared` references only on success. */
 int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
                   struct file *file, uint64_t offset, struct shared_memory *shared);
@@ -52,6 +59,13 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
  * `replace` takes away what is there. The address or -errno. */
 long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags, bool replace,
                    struct shared_memory *shared);
+/*
+ * Nothing is mapped in the range any more. What was is chained to *taken, for mm_free_taken: that may wait (the last
+ * reference of a file that has no name), and others change the address space meanwhile.
+ */
+int mm_take_regions(struct mm *mm, uint64_t start, uint64_t end, struct vma **taken);
+void mm_free_taken(struct vma *taken);
+/* Both at once: for those who need not find the range free afterwards. */
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t end);
 /* A shared file mapping may become writable only if the file was opened for it. */
 bool mm_may_write(const struct vma *vma);
@@ -92,7 +106,8 @@ enum fault_result {
  */
 enum fault_result mm_resolve(struct mm *mm, uint64_t address, unsigned access, entry_t *out);
 
-/* Every page of the range is there, written to where that makes a private copy. false: one could not be had. */
+/* Every page of the range that allows any access is there, written to where that makes a private copy. false: one could not be had, or
+ * the thread ends. */
 bool mm_populate(struct mm *mm, uint64_t start, uint64_t end);
 
 /* ---- fork.c ---- */

@@ -57,6 +57,8 @@ static void add_segment(struct elf_image *image, const Elf64_Phdr *header)
 	if (image->broken)
 		return;
 	end = (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	if (header->p_align > image->alignment && !(header->p_align & (header->p_align - 1)))
+		image->alignment = header->p_align;
 	if (!image->segment_count || start < image->low)
 		image->low = start;
 	if (end > image->high)

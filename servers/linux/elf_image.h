@@ -31,6 +31,7 @@ struct elf_image {
 	struct elf_segment segments[ELF_HEADERS_MAX]; /* as the file has them: the later one has what they share */
 	bool broken;                                  /* they make no sense: -ETOOLATE */
 	uint64_t low, high;                           /* page-aligned hull */
+	uint64_t alignment;                           /* the most that a segment wants */
 	uint64_t interp_offset, interp_size;          /* 0: none */
 };
 

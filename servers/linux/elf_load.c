@@ -132,7 +132,11 @@ static int map_interp(struct mm *mm, struct file *file, const struct elf_image *
 static int map_program(struct mm *mm, struct file *file, const struct elf_image *image,
                        struct loaded_image *out)
 {
-	uint64_t base = image->position_independent ? PIE_BASE - image->low : 0;
+	uint64_t alignment = image->alignment < PIE_ALIGNMENT_MAX ? image->alignment : PIE_ALIGNMENT_MAX;
+	uint64_t base = 0;
+
+	if (image->position_independent)
+		base = (alignment ? PIE_BASE & ~(alignment - 1) : PIE_BASE) - image->low;
 
 	if (image->position_independent && image->high - image->low > mm->mmap_top - PIE_BASE - (1ul << 30))
 		return -ETOOLATE;

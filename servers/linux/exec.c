@@ -116,7 +116,7 @@ static int build_image(struct exec *exec)
 	exec->mm = mm_create();
 	if (!exec->mm)
 		return -ENOMEM;
-	exec->mm->stack_limit = process->limits[3].current;   /* RLIMIT_STACK */
+	mm_limit_stack(exec->mm, process->limits[3].current); /* RLIMIT_STACK */
 	exec->mm->data_limit = process->limits[2].current;    /* RLIMIT_DATA */
 	exec->mm->address_limit = process->limits[9].current; /* RLIMIT_AS */
 	error = elf_load(exec->mm, exec->thread, exec->file, &exec->image);

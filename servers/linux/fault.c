@@ -186,10 +186,13 @@ static int make_writable(struct mm *mm, struct vma *vma, uint64_t page, entry_t 
 	result = frame_for(mm, page, entry, false, &new);
 	if (result == FAULT_OK) {
 		memcpy(page_address(new), page_address(old), PAGE_SIZE);
-		page_map_set(&mm->pages, page, new | ENTRY_WRITE | (entry & ENTRY_MAPPED));
 		/* The process must not go on reading the old page. */
-		if (entry & ENTRY_MAPPED)
-			space_map(mm->space, page << PAGE_BITS, new, prot_rights(vma->prot));
+		if (entry & ENTRY_MAPPED &&
+		    !space_map(mm->space, page << PAGE_BITS, new, prot_rights(vma->prot))) {
+			space_unmap(mm->space, page << PAGE_BITS, 1);
+			entry &= ~ENTRY_MAPPED;
+		}
+		page_map_set(&mm->pages, page, new | ENTRY_WRITE | (entry & ENTRY_MAPPED));
 		page_put(old);
 	}
 	page_put(old);

@@ -8,7 +8,10 @@
 #include "address_space.h"
 #include "figures.h"
 #include "ipc/ipc.h"
+#include "thread.h"
 #include "vfs.h"
+
+#define PAGES_AT_ONCE 256 /* until others have their turn */
 
 static struct mm *all;
 
@@ -38,6 +41,17 @@ struct mm *mm_create(void)
 		all->link = &mm->next;
 	all = mm;
 	return mm;
+}
+
+void mm_limit_stack(struct mm *mm, uint64_t limit)
+{
+	mm->stack_limit = limit;
+	if (limit >= MMAP_GAP_MAX)
+		limit = MMAP_GAP_MAX;
+	else
+		limit = (limit + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	if (limit > MMAP_GAP)
+		mm->mmap_top = STACK_TOP - limit;
 }
 
 struct mm *mm_get(struct mm *mm)
@@ -108,19 +122,27 @@ void mm_drop_pages(struct mm *mm, uint64_t start, uint64_t end)
 	unmap_runs(mm, first, last);
 	for (; (entry = page_map_next(&mm->pages, &page, last)); page++)
 		page_put(page_map_take(&mm->pages, page) & ENTRY_PFN);
-	page_map_prune(&mm->pages);
+	page_map_prune(&mm->pages, first, last);
 }
 
 bool mm_populate(struct mm *mm, uint64_t start, uint64_t end)
 {
+	const struct thread *thread = current_thread();
+	unsigned pages = 0;
+
 	for (uint64_t at = start; at < end; at += PAGE_SIZE) {
-		const struct vma *vma = vma_find(&mm->regions, at);
+		const struct vma *vma;
 		entry_t entry;
 
-		if (!vma)
-			return false; /* unmapped while an earlier page was waited for */
-		if (!(vma->prot & (PROT_READ | PROT_WRITE | PROT_EXEC)))
+		if (++pages % PAGES_AT_ONCE == 0)
+			wait_yield();
+		vma = vma_find(&mm->regions, at);
+		if (!vma || (thread && thread->private->exiting))
+			return false; /* unmapped while an earlier page was waited for, or killed */
+		if (!(vma->prot & (PROT_READ | PROT_WRITE | PROT_EXEC))) {
+			at = vma->end - PAGE_SIZE;
 			continue;
+		}
 		if (mm_resolve(mm, at,
 		               vma->prot & PROT_WRITE && !(vma->flags & VMA_SHARED) ? FAULT_WRITE
 		                                                                    : FAULT_READ,
@@ -167,7 +189,7 @@ void shared_memory_punch(struct shared_memory *shared, uint64_t first, uint64_t 
 		drop_shared(mm, shared, first, end);
 	for (; page_map_next(&shared->pages, &page, end); page++)
 		page_put(page_map_take(&shared->pages, page) & ENTRY_PFN);
-	page_map_prune(&shared->pages);
+	page_map_prune(&shared->pages, first, end);
 }
 
 /* ---- for the page cache ---- */

@@ -53,8 +53,10 @@ static bool low_allowed(uint64_t address)
 	return address >= USER_LOW || (address >= USER_BASE && capable(current_thread(), CAP_SYS_RAWIO));
 }
 
-/* Where the mapping goes; with MAP_FIXED, what was there is unmapped. 0 or -errno. */
-static int choose_address(struct mm *mm, uint64_t hint, uint64_t length, unsigned flags, uint64_t *out)
+/* Where the mapping goes; with MAP_FIXED, what was there is chained to *taken: freed only when the new one is
+ * there. 0 or -errno. */
+static int choose_address(struct mm *mm, uint64_t hint, uint64_t length, unsigned flags, uint64_t *out,
+                          struct vma **taken)
 {
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
 		if (!range_valid(hint, length))
@@ -64,7 +66,7 @@ static int choose_address(struct mm *mm, uint64_t hint, uint64_t length, unsigne
 		*out = hint;
 		if (flags & MAP_FIXED_NOREPLACE)
 			return vma_range_free(&mm->regions, hint, hint + length) ? 0 : -EEXIST;
-		return mm_unmap(mm, hint, hint + length);
+		return mm_take_regions(mm, hint, hint + length, taken);
 	}
 	hint &= ~(PAGE_SIZE - 1);
 	if (hint >= USER_LOW && range_valid(hint, length) &&
@@ -84,6 +86,8 @@ static int file_may_map(struct file *file, unsigned prot, bool shared)
 		return -EACCES;
 	if (shared && file_writable(file) && file->inode->attributes.flags & FS_FLAG_APPEND)
 		return -EACCES;
+	if (prot & PROT_EXEC && file_noexec(file))
+		return -EPERM;
 	if (!file->operations->mmap)
 		return -ENODEV;
 	return file->operations->mmap(file);
@@ -94,6 +98,7 @@ static long map_file(struct mm *mm, struct file *file, uint64_t address, uint64_
 {
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
 	uint32_t vma_flags = shared ? VMA_SHARED : 0;
+	struct vma *taken = NULL;
 	int error = file_may_map(file, prot, shared);
 
 	if (!error && flags & MAP_GROWSDOWN)
@@ -103,13 +108,12 @@ static long map_file(struct mm *mm, struct file *file, uint64_t address, uint64_
 		vma_flags |= VMA_NEVER_WRITABLE;
 	}
 	if (!error)
-		error = choose_address(mm, address, length, flags, &address);
+		error = choose_address(mm, address, length, flags, &address, &taken);
 	if (!error)
 		error = mm_add_region(mm, address, address + length, prot, vma_flags, file,
 		                      offset >> PAGE_BITS, NULL);
-	if (error)
-		return error;
-	return (long)address;
+	mm_free_taken(taken);
+	return error ? error : (long)address;
 }
 
 static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigned prot, unsigned flags)
@@ -117,6 +121,7 @@ static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigne
 	struct shared_memory *shared = NULL;
 	uint32_t vma_flags =
 	        (flags & MAP_NORESERVE ? VMA_NORESERVE : 0) | (flags & MAP_GROWSDOWN ? VMA_GROWS_DOWN : 0);
+	struct vma *taken = NULL;
 	int error;
 
 	/* What can never be kept is refused; otherwise memory is promised freely, as Linux's default does. */
@@ -131,9 +136,10 @@ static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigne
 		shared->references = 1;
 		vma_flags |= VMA_SHARED;
 	}
-	error = choose_address(mm, address, length, flags, &address);
+	error = choose_address(mm, address, length, flags, &address, &taken);
 	if (!error)
 		error = mm_add_region(mm, address, address + length, prot, vma_flags, NULL, 0, shared);
+	mm_free_taken(taken);
 	if (!error)
 		return (long)address;
 	if (shared)
@@ -145,14 +151,18 @@ long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t pr
                    bool replace, struct shared_memory *shared)
 {
 	unsigned place = !address ? 0 : replace ? MAP_FIXED : MAP_FIXED_NOREPLACE;
-	int error = choose_address(mm, address, length, place, &address);
+	struct vma *taken = NULL;
+	int error = choose_address(mm, address, length, place, &address, &taken);
 
 	if (!error)
 		error = mm_add_region(mm, address, address + length, prot, flags | VMA_SHARED, NULL, 0,
 		                      shared);
+	/* what is replaced may hold the last attachment */
+	if (!error)
+		shared->references++;
+	mm_free_taken(taken);
 	if (error)
 		return error == -EEXIST ? -EINVAL : error;
-	shared->references++;
 	return (long)address;
 }
 
@@ -293,8 +303,9 @@ static long region_move(struct mm *mm, struct vma *vma, uint64_t old, uint64_t o
 		file_get(region.file);
 	if (region.shared)
 		region.shared->references++;
-	error = mm_add_region(mm, to, to + new_length, region.prot, region.flags, region.file,
-	                      region.offset + ((old - region.start) >> PAGE_BITS), region.shared);
+	/* The caller has looked at the limits: what moves counts once. */
+	error = mm_place_region(mm, to, to + new_length, region.prot, region.flags, region.file,
+	                        region.offset + ((old - region.start) >> PAGE_BITS), region.shared);
 	if (error) {
 		if (region.file)
 			file_put(region.file);
@@ -326,8 +337,9 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 	         new_length = page_align(arguments[2]);
 	unsigned flags = (unsigned)arguments[3];
 	struct mm *mm = thread->process->mm;
-	struct vma *vma;
+	struct vma *vma, *taken = NULL;
 	uint64_t to;
+	long result;
 	int error;
 
 	if (flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED) || !aligned(old) || !new_length)
@@ -359,9 +371,12 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 			return -EINVAL;
 		if (!low_allowed(to))
 			return -EPERM;
-		error = mm_unmap(mm, to, to + new_length);
-		vma = vma_find(&mm->regions, old);
-		return error || !vma ? -ENOMEM : region_move(mm, vma, old, old_length, to, new_length);
+		if (mm_take_regions(mm, to, to + new_length, &taken))
+			return -ENOMEM;
+		vma = vma_find(&mm->regions, old); /* which may have been split */
+		result = region_move(mm, vma, old, old_length, to, new_length);
+		mm_free_taken(taken);
+		return result;
 	}
 	if (old_length && region_extend(mm, vma, old + old_length, old + new_length))
 		return (long)old;
@@ -563,6 +578,8 @@ long sys_mincore(struct thread *thread, const uint64_t arguments[6])
 	for (uint64_t i = 0; i < pages; i++) {
 		uint8_t resident = in_memory(mm, start + (i << PAGE_BITS));
 
+		if (i % PAGE_SIZE == PAGE_SIZE - 1)
+			wait_yield();
 		if (copy_to_user(thread, arguments[2] + i, &resident, 1))
 			return -EFAULT;
 	}

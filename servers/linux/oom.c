@@ -26,7 +26,9 @@ static size_t own_pages(struct process *process)
 
 long oom_badness(struct process *process)
 {
-	return (long)own_pages(process) + process->oom_adjust * (long)pages_total() / 1000;
+	size_t tables = process->mm ? space_tables(process->mm->space) : 0;
+
+	return (long)(own_pages(process) + tables) + process->oom_adjust * (long)pages_total() / 1000;
 }
 
 /* Of equals the youngest, which the list begins with. */

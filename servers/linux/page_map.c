@@ -149,17 +149,20 @@ entry_t *page_map_next(struct page_map *map, uint64_t *page, uint64_t end)
 	return NULL;
 }
 
-void page_map_prune(struct page_map *map)
+void page_map_prune(struct page_map *map, uint64_t first, uint64_t end)
 {
-	uint32_t kept = 0;
+	uint32_t kept = chunk_lower_bound(map, first / CHUNK_PAGES), i = kept;
 
-	for (uint32_t i = 0; i < map->count; i++) {
+	for (; i < map->count && map->chunks[i]->number * CHUNK_PAGES < end; i++) {
 		if (map->chunks[i]->present)
 			map->chunks[kept++] = map->chunks[i];
 		else
 			chunk_free(map->chunks[i]);
 	}
-	map->count = kept;
+	if (kept == i)
+		return;
+	memmove(&map->chunks[kept], &map->chunks[i], (map->count - i) * sizeof(*map->chunks));
+	map->count -= i - kept;
 	map->last = 0;
 }
 

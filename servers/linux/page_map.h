@@ -58,6 +58,6 @@ bool page_map_set(struct page_map *map, uint64_t page, entry_t entry);
 entry_t page_map_take(struct page_map *map, uint64_t page);
 /* The first entry at or after *page and before end: its number in *page, its place returned; NULL: none. */
 entry_t *page_map_next(struct page_map *map, uint64_t *page, uint64_t end);
-/* Gives chunks that have become empty back. */
-void page_map_prune(struct page_map *map);
+/* Gives chunks that have become empty back, of the pages in [first, end). */
+void page_map_prune(struct page_map *map, uint64_t first, uint64_t end);
 void page_map_destroy(struct page_map *map);

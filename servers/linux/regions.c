@@ -117,8 +117,8 @@ static bool merge_new(struct mm *mm, const struct vma *region)
 	return true;
 }
 
-int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
-                  struct file *file, uint64_t offset, struct shared_memory *shared)
+int mm_place_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
+                    struct file *file, uint64_t offset, struct shared_memory *shared)
 {
 	struct vma region = {.start = start,
 	                     .end = end,
@@ -130,8 +130,6 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
 	                     .mm = mm};
 	struct vma *vma;
 
-	if (!mm_may_grow(mm, prot, flags, region_pages(&region)))
-		return -ENOMEM;
 	if (mm->lock_future)
 		region.flags |= VMA_LOCKED;
 	if (!merge_new(mm, &region)) {
@@ -147,6 +145,14 @@ int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, ui
 	mm_account(mm, &region, (int64_t)region_pages(&region));
 	mm->generation++;
 	return 0;
+}
+
+int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
+                  struct file *file, uint64_t offset, struct shared_memory *shared)
+{
+	if (!mm_may_grow(mm, prot, flags, (end - start) >> PAGE_BITS))
+		return -ENOMEM;
+	return mm_place_region(mm, start, end, prot, flags, file, offset, shared);
 }
 
 int mm_region_split(struct mm *mm, struct vma *vma, uint64_t address)
@@ -184,7 +190,7 @@ static int split_at_ends(struct mm *mm, uint64_t start, uint64_t end)
 	return vma && vma->start < end ? mm_region_split(mm, vma, end) : 0;
 }
 
-int mm_unmap(struct mm *mm, uint64_t start, uint64_t end)
+int mm_take_regions(struct mm *mm, uint64_t start, uint64_t end, struct vma **taken)
 {
 	unsigned index = vma_first(&mm->regions, start);
 	int error;
@@ -201,10 +207,31 @@ int mm_unmap(struct mm *mm, uint64_t start, uint64_t end)
 
 		mm_account(mm, vma, -(int64_t)region_pages(vma));
 		vma_remove(&mm->regions, vma);
-		mm_region_free(vma);
+		region_unlink(vma);
+		vma->next_taken = *taken;
+		*taken = vma;
 	}
 	mm->generation++;
 	return 0;
+}
+
+void mm_free_taken(struct vma *taken)
+{
+	while (taken) {
+		struct vma *vma = taken;
+
+		taken = vma->next_taken;
+		mm_region_free(vma);
+	}
+}
+
+int mm_unmap(struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct vma *taken = NULL;
+	int error = mm_take_regions(mm, start, end, &taken);
+
+	mm_free_taken(taken);
+	return error;
 }
 
 static unsigned entry_rights(entry_t entry, uint32_t prot)
@@ -326,10 +353,13 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
 
 	if (!range_is_mapped(mm, start, end))
 		return -ENOMEM;
-	for (; prot & PROT_WRITE && index < mm->regions.count && vma_at(&mm->regions, index)->start < end;
-	     index++)
-		if (!mm_may_write(vma_at(&mm->regions, index)))
+	for (; index < mm->regions.count && vma_at(&mm->regions, index)->start < end; index++) {
+		const struct vma *vma = vma_at(&mm->regions, index);
+
+		if ((prot & PROT_WRITE && !mm_may_write(vma)) ||
+		    (prot & ~vma->prot & PROT_EXEC && vma->file && file_noexec(vma->file)))
 			return -EACCES;
+	}
 	pages = new_data(mm, start, end, prot);
 	if (pages && mm->data_pages + pages > mm->data_limit >> PAGE_BITS)
 		return -ENOMEM;

@@ -15,6 +15,8 @@
  * grow. */
 #define KERNEL_RESERVE (1024 * 1024)
 #define FREE_SPACES    8
+#define FEEDS_RECYCLE  8 /* a space with more is not recycled: others need the memory */
+#define TABLES_A_PAGE  4 /* that a mapping may lack */
 #define TABLES_RECYCLE \
 	48 /* a recycled space with more page tables than this takes the empty ones back first */
 
@@ -32,18 +34,20 @@ static unsigned free_count;
 /* Give the VSpace memory for page tables: the more often it asked, the more. */
 static bool space_feed(struct space *space)
 {
-	unsigned bits = FEED_BITS + space->feed_count / 4;
+	unsigned bits = FEED_BITS + space->feed_count / 3;
+	size_t free_tables = 0;
 	cptr_t untyped;
 
 	if (space->feed_count == VSPACE_FEEDS)
-		return false;
+		bits = 0;
 	for (; bits >= PAGE_BITS; bits--) {
 		untyped = object_untyped(bits);
 		if (untyped)
 			break;
 	}
-	if (bits < PAGE_BITS)
-		return false;
+	if (bits < PAGE_BITS) /* none to be had: tables that hold nothing, if they are enough to get on */
+		return vspace_reclaim(space->vspace, &free_tables) == ERR_NONE &&
+		       free_tables >= TABLES_A_PAGE;
 	if (vspace_feed(space->vspace, untyped, bits) != ERR_NONE) {
 		object_destroy(untyped);
 		return false;
@@ -90,7 +94,8 @@ void space_destroy(struct space *space)
 {
 	size_t free_tables = 0, used = 0;
 
-	if (free_count == FREE_SPACES || vspace_info(space->vspace, &free_tables, &used) != ERR_NONE) {
+	if (free_count == FREE_SPACES || space->feed_count > FEEDS_RECYCLE ||
+	    vspace_info(space->vspace, &free_tables, &used) != ERR_NONE) {
 		space_release(space);
 		return;
 	}
@@ -99,6 +104,13 @@ void space_destroy(struct space *space)
 	space->next_free = free_spaces;
 	free_spaces = space;
 	free_count++;
+}
+
+size_t space_tables(const struct space *space)
+{
+	size_t free_tables = 0, used = 0;
+
+	return vspace_info(space->vspace, &free_tables, &used) == ERR_NONE ? used : 0;
 }
 
 cptr_t space_vspace(const struct space *space)

@@ -14,6 +14,7 @@ struct space;
 struct space *space_create(void); /* NULL: out of kernel memory */
 /* Everything was unmapped, and no thread runs in it. */
 void space_destroy(struct space *space);
+size_t space_tables(const struct space *space); /* pages of page tables */
 cptr_t space_vspace(const struct space *space);
 /* The Window and the page of its Memory for a frame; CPTR_NULL: out of kernel memory. What a reply with
  * REPLY_MAP wants. */

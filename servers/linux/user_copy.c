@@ -7,14 +7,23 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "address_space.h"
-#include "process.h"
+#include "oom.h"
+#include "thread.h"
 
 /* The page was not there, or not for this: its entry now, or 0. */
 __attribute__((noinline)) static entry_t resolve(struct mm *mm, uint64_t address, bool write)
 {
+	struct thread *thread = current_thread();
+	enum fault_result result;
 	entry_t entry;
 
-	return mm_resolve(mm, address, write ? FAULT_WRITE : FAULT_READ, &entry) == FAULT_OK ? entry : 0;
+	while ((result = mm_resolve(mm, address, write ? FAULT_WRITE : FAULT_READ, &entry)) ==
+	       FAULT_NO_MEMORY) {
+		oom_kill();
+		if (!thread || thread->private->exiting)
+			break;
+	}
+	return result == FAULT_OK ? entry : 0;
 }
 
 struct span mm_span(struct mm *mm, uint64_t address, size_t size, bool write)
@@ -136,8 +145,10 @@ ssize_t copy_string_from_user(struct thread *thread, char *to, uint64_t from, si
 			part.size = (size_t)(end - (const char *)part.at) + 1;
 		memcpy(to + length, part.at, part.size);
 		length += part.size;
-		if (end)
+		if (end) {
+			to[length - 1] = 0; /* another thread may have written there since */
 			return (ssize_t)length - 1;
+		}
 	}
 	return -ENAMETOOLONG;
 }

@@ -131,6 +131,8 @@ ssize_t file_read_kernel(struct file *file, void *to, size_t size, uint64_t posi
 int vfs_open_program(struct thread *thread, int dirfd, const char *path, bool follow, struct file **out);
 bool file_sets_ids(const struct file *file); /* its set-id bits count where it is mounted */
 void file_allow_writers(struct file *file);
+/* Its mount is for no programs: mapped, it cannot be executed either. */
+bool file_noexec(const struct file *file);
 bool file_may_read(struct thread *thread, const struct file *file); /* the permissions, whatever it is open for */
 const char *file_last_name(const struct file *file); /* without the path to it */
 struct file *file_get(struct file *file);

@@ -21,6 +21,7 @@ struct vma {
 	uint64_t offset;              /* page number in the file or shared object of `start` */
 	struct mm *mm;
 	struct vma *inode_next, **inode_link; /* in inode->mappings */
+	struct vma *next_taken; /* mm_take_regions */
 };
 
 enum vma_flags {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <pith/log.h>
+#include <pith/startup.h>
 #include "fiber_context.h"
 #include "pools.h"
 #include "process.h"
@@ -163,6 +164,11 @@ int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline)
 	result = wait_suspend(interruptible, deadline);
 	waitq_remove(queue, &waiter);
 	return result;
+}
+
+void wait_yield(void)
+{
+	wait_suspend(false, time_now());
 }
 
 int wait_until(deadline_t deadline)

@@ -44,6 +44,8 @@ bool waitq_empty(const struct waitq *queue);
 int wait_suspend(bool interruptible, deadline_t deadline);
 /* waitq_add, wait_suspend, waitq_remove: the usual case of one queue. */
 int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline);
+/* In the middle of long work that waits for nothing: whoever is ready, new calls too, goes first. */
+void wait_yield(void);
 /* Sleep until the deadline (interruptible): -EINTR or 0 */
 int wait_until(deadline_t deadline);
 /* The thread whose system call or fault this fiber serves; NULL for the server's own fibers. */

@@ -297,6 +297,53 @@ static void data_limit(void)
 	SHOW(setrlimit(RLIMIT_DATA, &limit));
 }
 
+/* What moves counts once against a limit. */
+static void space_limit(void)
+{
+	struct rlimit limit = {160 * MIB, 160 * MIB};
+	char *grows = mmap(NULL, 80 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *above = mmap(grows - MIB, MIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	SHOW(setrlimit(RLIMIT_AS, &limit));
+	SHOW(maps(90 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+	char *moved = mremap(grows, 80 * MIB, 100 * MIB, MREMAP_MAYMOVE);
+	TELL(moved != MAP_FAILED);
+	TELL(mremap(moved, 100 * MIB, 180 * MIB, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM);
+	munmap(above, MIB);
+}
+
+/* A reservation of nearly everything has no pages that could be brought in. */
+static void nothing_to_populate(void)
+{
+	SHOW_OK(mmap(NULL, 1ul << 46, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE,
+	             -1, 0));
+}
+
+/* Mappings leave the stack the room that the limit promises. */
+static int touch_far_below(void)
+{
+	char here;
+	volatile char *far = (volatile char *)((uintptr_t)&here - 200 * MIB);
+	*far = 1;
+	return *far;
+}
+
+static void large_stack(rlim_t size)
+{
+	struct rlimit limit = {size, RLIM_INFINITY};
+	SHOW(setrlimit(RLIMIT_STACK, &limit));
+	execl("/proc/self/exe", "memory", "stack", NULL);
+}
+
+static void stack_of_300_mib(void)
+{
+	large_stack(300 * MIB);
+}
+
+static void stack_without_a_limit(void)
+{
+	large_stack(RLIM_INFINITY);
+}
+
 static int deep(int depth)
 {
 	volatile char frame[2048];
@@ -310,9 +357,14 @@ static void overflow(void)
 	printf("%d\n", deep(depth));
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+	(void)arguments;
 	setvbuf(stdout, NULL, _IONBF, 0);
+	if (count > 1) {
+		printf("far below: %d\n", touch_far_below());
+		return 0;
+	}
 	protections();
 	copy_on_write();
 	remapping();
@@ -321,6 +373,10 @@ int main(void)
 	once_more();
 	show_child("low", low);
 	show_child("data", data_limit);
+	show_child("space", space_limit);
+	nothing_to_populate();
+	show_child("large stack", stack_of_300_mib);
+	show_child("stack without a limit", stack_without_a_limit);
 	TELL(deep(2000) == 2000);
 	show_child("stack overflow", overflow);
 	return 0;

@@ -63,6 +63,15 @@ static void memory(void)
 	SHOW_OK(shmat(id, NULL, SHM_REMAP));
 	SHOW_OK(shmat(12345678, NULL, 0));
 	TELL(shmat(id, b + 5, SHM_RND | SHM_REMAP) == b);
+	/* the last attachment of a removed segment gives way to another one of it */
+	int removed = shmget(IPC_PRIVATE, PAGE, 0600);
+	char *once = shmat(removed, NULL, 0);
+	once[5] = 'r';
+	SHOW(shmctl(removed, IPC_RMID, NULL));
+	TELL(shmat(removed, once, SHM_REMAP) == once);
+	printf("%c\n", once[5]);
+	SHOW(shmdt(once));
+	SHOW_OK(shmat(removed, NULL, 0));
 	b[100] = 'x';
 	printf("%c\n", a[100]);
 	fflush(stdout);

@@ -379,6 +379,9 @@ bool file_table_closes_on_exec(const struct file_table *table, unsigned fd);
 int fd_set_close_on_exec(struct thread *thread, int fd, bool value);
 long pipe_size_command(struct thread *thread, struct file *file, bool set, uint64_t size);
 long file_lock_command(struct thread *thread, int fd, int command, uint64_t address);
+/* Bytes that a call copies in one go: one of gigabytes must not stop all others. */
+#define COPY_AT_ONCE (1ul << 20)
+
 ssize_t buffer_read_text(struct io_buffer *buffer, uint64_t *position, const char *text, size_t length);
 
 /* getdents64 records */

@@ -178,6 +178,12 @@ int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsi
 	return open_resolved(thread, dirfd, path, flags, mode, 0, out);
 }
 
+bool file_noexec(const struct file *file)
+{
+	return file->dentry != NULL && file->dentry->mount != NULL &&
+	       file->dentry->mount->flags & LINUX_MS_NOEXEC;
+}
+
 /* What the kinds of files and the permissions have against running it. */
 static int may_execute(struct thread *thread, const struct dentry *dentry)
 {

@@ -128,10 +128,16 @@ static void test_page_map(void)
 			model[i] = 0;
 		}
 		if (round % 500 == 0) {
-			uint64_t first = model_page((unsigned)(next_random() % MODEL_PAGES));
+			uint64_t first = model_page((unsigned)(next_random() % MODEL_PAGES)),
+			         end = first + next_random() % 2000000;
+			uint32_t before = map.count;
 
-			page_map_prune(&map);
-			check_range(&map, first, first + next_random() % 2000000);
+			page_map_prune(&map, first, end);
+			check_range(&map, first, end);
+			for (uint32_t c = 0; c < map.count; c++)
+				CHECK(map.chunks[c]->present || map.chunks[c]->number < first / CHUNK_PAGES ||
+				      map.chunks[c]->number * CHUNK_PAGES >= end);
+			CHECK(map.count <= before);
 			check_range(&map, 0, UINT64_MAX);
 		}
 	}
