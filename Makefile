@@ -268,7 +268,7 @@ guests: $(STRESS_GUESTS) $(foreach name,$(GUESTS),$(B)/guest/$(name)) $(foreach 
 
 # ---- what other folders add (ALL, DEPENDENCIES, rules of their own) ---------------------------------------------
 
-include $(wildcard kernel/build.mk lib/*/build.mk servers/*/build.mk drivers/*/*/build.mk tools/*/build.mk tests/kernel/build.mk tests/fuzz/build.mk tests/bench/*/build.mk tests/posix/build.mk)
+include $(wildcard kernel/build.mk lib/*/build.mk servers/*/build.mk drivers/*/*/build.mk tools/*/build.mk tests/kernel/build.mk tests/fuzz/build.mk tests/bench/*/build.mk tests/posix/build.mk tests/waits/build.mk)
 
 .PHONY: all host-tests clean
 all: $(ALL)

@@ -6,9 +6,26 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <pith/startup.h>
 #include "address_space.h"
 #include "oom.h"
 #include "thread.h"
+
+/* Defined by tests/waits: any copy may find that its page is not there, and wait for it. */
+#ifndef COPIES_WAIT
+#define COPIES_WAIT 0
+#endif
+
+static void wait_now_and_then(void)
+{
+	static uint64_t random = 1;
+
+	random ^= random << 13;
+	random ^= random >> 7;
+	random ^= random << 17;
+	if (random % 8 == 0 && current_thread())
+		wait_suspend(false, time_now() + random / 8 % 400 * 1000);
+}
 
 /* The page was not there, or not for this: its entry now, or 0. */
 __attribute__((noinline)) static entry_t resolve(struct mm *mm, uint64_t address, bool write)
@@ -17,6 +34,8 @@ __attribute__((noinline)) static entry_t resolve(struct mm *mm, uint64_t address
 	enum fault_result result;
 	entry_t entry;
 
+	if (COPIES_WAIT)
+		wait_now_and_then();
 	while ((result = mm_resolve(mm, address, write ? FAULT_WRITE : FAULT_READ, &entry)) ==
 	       FAULT_NO_MEMORY) {
 		oom_kill();
@@ -37,7 +56,7 @@ struct span mm_span(struct mm *mm, uint64_t address, size_t size, bool write)
 		return (struct span){NULL, 0};
 	vma = vma_find(&mm->regions, address);
 	entry = page_map_get(&mm->pages, address >> PAGE_BITS);
-	if (!vma || !entry || !(vma->prot & prot) || (write && !(entry & ENTRY_WRITE)))
+	if (COPIES_WAIT || !vma || !entry || !(vma->prot & prot) || (write && !(entry & ENTRY_WRITE)))
 		entry = resolve(mm, address, write);
 	if (!entry)
 		return (struct span){NULL, 0};

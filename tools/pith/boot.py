@@ -17,7 +17,7 @@ from session import Lost, Session
 
 KERNEL = build("kernel", "pith.elf")
 MKBOOT = build("tools", "mkboot")
-COMPONENTS = build("components")
+COMPONENTS = os.environ.get("PITH_COMPONENTS") or build("components")
 KVM_SECONDS = 3
 ICOUNT_EPOCH = 1704067200  # 2024-01-01, as machine.ICOUNT has it
 
@@ -73,7 +73,7 @@ def image(system, config, disks=1, files=()):
         parts += ["--config", "linux", f"{key}={value}"]
     for name, path in files:
         parts += ["--file", f"{name}={path}"]
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("\0".join([COMPONENTS, *parts]).encode()).hexdigest()[:16]
     path = build("boot", f"{system}-{digest}.img")
     inputs = [part for part in parts if part.endswith(".conf")] + [MKBOOT, *glob.glob(os.path.join(COMPONENTS, "*.elf"))]
     inputs += [path for _, path in files]
