@@ -483,6 +483,69 @@ static void test_many_names(void)
 	machine_free(&machine);
 }
 
+/* ---- directories in directories ---- */
+
+#define DEEP 5000
+
+static uint32_t make_directory(struct machine *machine, uint32_t parent)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	uint32_t number;
+
+	request->operation = FS_CREATE;
+	request->inode = parent;
+	request->attributes.mode = S_IFDIR | 0755;
+	request->name_length = 1;
+	request->data[0] = 'x';
+	number = machine_call(machine, request) ? 0 : (uint32_t)request->attributes.inode;
+	free(request);
+	return number;
+}
+
+static int move_up(struct machine *machine, uint32_t from, uint32_t to)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = FS_RENAME;
+	request->inode = from;
+	request->other_inode = to;
+	request->name_length = request->target_length = 1;
+	memcpy(request->data, "xy", 2);
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+static void deep_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	static uint32_t numbers[DEEP];
+	struct inode *inode;
+
+	for (unsigned i = 0; i < DEEP; i++)
+		CHECK((numbers[i] = make_directory(machine, i ? numbers[i - 1] : FS_ROOT_INODE)) != 0);
+	CHECK(move_up(machine, numbers[DEEP - 2], numbers[DEEP - 3]) == 0);
+	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
+	CHECK(machine_fsck(machine, "-fn", 0) == 0);
+	/* A way to the root that does not end. */
+	CHECK(inode_get(&machine->fs, numbers[5], INODE_LIVE, &inode) == 0);
+	CHECK(directory_set_parent(&machine->fs, inode, numbers[50]) == 0);
+	inode_put(&machine->fs, inode);
+	CHECK(move_up(machine, numbers[70], numbers[69]) == EUCLEAN && machine->fs.failed);
+}
+
+static void test_deep(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, "-b 1024 -N 8192", NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, deep_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	machine_free(&machine);
+}
+
 /* ---- a full disk ---- */
 
 static void fill_fiber(void *argument)
@@ -1120,6 +1183,7 @@ int main(int argc, char **argv)
 	test_host_content();
 	test_sequential();
 	test_many_names();
+	test_deep();
 	for (unsigned shape = 0; shape < SHAPES; shape++)
 		for (uint64_t seed = 1; seed <= effort; seed++)
 			test_random(shape, seed, 250, shape % 3 == 0 ? content_folder : NULL);
