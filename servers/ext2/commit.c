@@ -175,6 +175,9 @@ static void drops_begin(struct cache *cache)
 {
 	struct filesystem *fs = filesystem_of(cache);
 
+	/* Before a mount knows where inodes are, nothing is changed either. */
+	if (!fs->descriptor_buffers)
+		return;
 	for (uint32_t i = 0; i < cache->header->drop_count; i++) {
 		const struct drop_record *drop = &cache->header->drops[i];
 		struct inode_place place;

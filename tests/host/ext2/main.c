@@ -14,9 +14,11 @@
 #include "model.h"
 #include "states.h"
 
-#define POOL_SIZE   (1024 * 1024)
-#define CLIENTS     4
-#define KILL_BLOCKS 100000 /* basic blocks of the file system until it is killed, at most */
+#define POOL_SIZE    (1024 * 1024)
+#define CLIENTS      4
+#define SMALL_POOL   (300 * 1024)
+#define KILL_BLOCKS  100000 /* basic blocks of the file system until it is killed, at most */
+#define MOUNT_BLOCKS 4000   /* some more than one that does not recover takes */
 
 static unsigned effort = 1;
 static char content_folder[256];
@@ -959,6 +961,62 @@ static void test_leaked_blocks(unsigned shape)
 	machine_free(&machine);
 }
 
+static void use_a_block(void *argument)
+{
+	struct machine *machine = argument;
+
+	write_pages(machine, create_file(machine, "one"), 0, 1, PAGE_SIZE, 0);
+}
+
+/* Who mounts it is killed on its way, the first time before it knows that there is something to recover: so
+ * does the successor. */
+static void test_killed_at_mount(void)
+{
+	struct machine good, machine;
+
+	CHECK(machine_make(&machine, "-b 1024", NULL, "2M", SMALL_POOL));
+	machine_free(&machine);
+	CHECK(shell("cd %s && { echo setb 1000 50; echo ssv state 0; } >leak && "
+	            "debugfs -wf leak image >/dev/null 2>&1",
+	            work_folder) == 0);
+	CHECK(machine_load(&good, machine_image(), SMALL_POOL));
+	machine_init(&machine, good.size, good.pool0_size);
+	for (uint64_t blocks = 1; blocks < MOUNT_BLOCKS; blocks += 50) {
+		machine_copy_disk(&machine, &good);
+		machine_kill_in(&machine, blocks);
+		CHECK(machine_mount(&machine, false) == 0);
+		machine_kill_in(NULL, 0);
+		/* It notices if a bitmap and its count do not agree. */
+		CHECK(machine_run(&machine, use_a_block, &machine));
+		CHECK(!machine.fs.failed);
+		if (machine.fs.failed)
+			printf("killed after %lu blocks of the mount\n", blocks);
+		CHECK(machine_unmount(&machine) == 0);
+	}
+	machine_free(&machine);
+	machine_free(&good);
+}
+
+/* A successor begins to mount with a cache that has to be written first, and with links to subtract of which
+ * its predecessor, which was killed in its own mount, knew that the disk has them not. */
+static void test_killed_at_mount_with_drops(void)
+{
+	struct machine machine;
+	struct cache_header *header;
+
+	CHECK(machine_make(&machine, "-b 1024", NULL, "2M", SMALL_POOL));
+	CHECK(machine_mount(&machine, false) == 0);
+	header = machine.fs.cache.header;
+	for (uint32_t i = 0; i < header->count; i++)
+		header->records[i] = (struct buffer_record){machine.fs.blocks_count - 1 - i, 1};
+	header->drops[0] = (struct drop_record){EXT2_FIRST_INODE, 1, 0};
+	header->drop_count = header->changing = 1;
+	CHECK(machine_mount(&machine, true) == 0);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fy", 1) <= 1);
+	machine_free(&machine);
+}
+
 /* ---- names in lost+found that a commit has left: no count of links knows of them ---- */
 
 static void check_parked_names(void *argument)
@@ -1217,6 +1275,8 @@ int main(int argc, char **argv)
 		test_leaked_blocks(shape);
 		test_parked_names(shape);
 	}
+	test_killed_at_mount();
+	test_killed_at_mount_with_drops();
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);
