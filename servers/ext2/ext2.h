@@ -27,7 +27,7 @@ struct pool {
 };
 
 /* A file that somebody works on or has opened, or whose links were not all counted yet. Exists while refs,
- * opens or drops are not 0. */
+ * opens or drops are not 0, and as an orphan. */
 struct inode {
 	struct inode *hash_next;
 	uint32_t number;
@@ -69,6 +69,7 @@ struct filesystem {
 	uint32_t first_meta_group; /* so many blocks of descriptors lie together; meta_bg spreads the others */
 	bool was_clean; /* the disk, before it was mounted */
 	bool inherited; /* taken over from a predecessor */
+	bool opens_unknown; /* files may be open of which no predecessor has left a record */
 	uint32_t generation;
 	struct inode *inodes[INODE_HASH];
 	struct inode *orphans; /* newest first, as on the disk */

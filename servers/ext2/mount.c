@@ -290,6 +290,7 @@ static int load(struct filesystem *fs, const struct mount_options *options,
 		fs->cache.header->was_clean = 0;
 		fs->cache.header->changing = fs->cache.header->cut_off = 1;
 	}
+	fs->opens_unknown = fs->cache.header->opens_unknown;
 	cache_mark_mounted(&fs->cache, super->uuid);
 	error = pending_init(fs);
 	if (!error)

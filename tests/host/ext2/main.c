@@ -857,6 +857,68 @@ static void test_restart(unsigned shape, uint64_t seed)
 	machine_free(&machine);
 }
 
+/* ---- open files ---- */
+
+static int unlink_file(struct machine *machine, const char *name)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = FS_UNLINK;
+	request->inode = FS_ROOT_INODE;
+	request->name_length = (uint32_t)strlen(name);
+	memcpy(request->data, name, request->name_length);
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+/* More open at once than a successor could be told of: what is unlinked afterwards is free. */
+static void many_open_fiber(void *argument)
+{
+	static uint32_t numbers[OPEN_RECORDS + 50];
+	struct machine *machine = argument;
+	char name[16];
+
+	for (unsigned i = 0; i < OPEN_RECORDS + 50; i++) {
+		snprintf(name, sizeof(name), "open%u", i);
+		numbers[i] = create_file(machine, name);
+		CHECK(simple_call(machine, FS_OPEN, numbers[i]) == 0);
+	}
+	for (unsigned i = 0; i < OPEN_RECORDS + 50; i++)
+		CHECK(simple_call(machine, FS_CLOSE, numbers[i]) == 0);
+	CHECK(unlink_file(machine, "open7") == 0 && orphans_count(&machine->fs) == 0);
+}
+
+/* On a disk that is not written to any more, an orphan stays one. */
+static void closed_too_late_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "orphan");
+
+	CHECK(simple_call(machine, FS_OPEN, number) == 0 && unlink_file(machine, "orphan") == 0);
+	CHECK(orphans_count(&machine->fs) == 1);
+	filesystem_error(&machine->fs, "a test");
+	CHECK(simple_call(machine, FS_CLOSE, number) == 0);
+	CHECK(orphans_count(&machine->fs) == 1 && machine->fs.orphans->number == number);
+}
+
+static void test_open(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[0], NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, many_open_fiber, &machine));
+	/* A successor knows as little as before. */
+	CHECK(machine.fs.cache.header->opens_unknown);
+	CHECK(machine_run(&machine, closed_too_late_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fy", 1) == 1);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+}
+
 /* The compiler calls it in each basic block of the file system (test.mk). */
 void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void)
@@ -1242,6 +1304,7 @@ int main(int argc, char **argv)
 	test_sequential();
 	test_many_names();
 	test_deep();
+	test_open();
 	for (unsigned shape = 0; shape < SHAPES; shape++)
 		for (uint64_t seed = 1; seed <= effort; seed++)
 			test_random(shape, seed, 250, shape % 3 == 0 ? content_folder : NULL);
