@@ -64,6 +64,7 @@ struct filesystem {
 	uint8_t *pending_scratch;                /* a bitmap */
 	uint32_t pending_groups[2];              /* bitmaps of each generation */
 	uint64_t dropped_blocks, dropped_inodes; /* of files that are gone, not counted as free yet */
+	bool metadata_lost; /* not all that was answered is on the disk, and never will be */
 	bool mounted, read_only, failed, filetype, sparse_super, two_backups;
 	uint32_t backup_groups[2]; /* with copies of the superblock, if two_backups */
 	uint32_t first_meta_group; /* so many blocks of descriptors lie together; meta_bg spreads the others */
@@ -106,6 +107,7 @@ bool filesystem_reclaim(struct filesystem *fs);
 int filesystem_unmount(struct filesystem *fs);
 uint64_t filesystem_free_blocks(const struct filesystem *fs); /* as a client counts them */
 void filesystem_statfs(struct filesystem *fs, struct fs_statfs *out);
+#define METADATA_LOST "metadata could not be written"
 /* The disk contradicts itself: logged, marked in the superblock, and read-only from now on. Returns EUCLEAN.
  */
 int filesystem_error(struct filesystem *fs, const char *format, ...) __attribute__((format(printf, 2, 3)));

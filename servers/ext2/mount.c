@@ -345,6 +345,8 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	if (!fs->read_only)
 		error = begin_writing(fs, !whole);
 	fs->mounted = !error;
+	if (!error && fs->metadata_lost)
+		filesystem_error(fs, METADATA_LOST);
 	if (!error)
 		error = opens_restore(fs);
 	if (!error)
@@ -369,17 +371,10 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	return 0;
 }
 
-/* Blocks that could not be written are lost: from then on the disk is not trusted. */
 static int commit(struct filesystem *fs)
 {
-	int error;
-
 	super_update_counts(fs);
-	error = cache_commit(&fs->cache);
-	if (fs->cache.write_error)
-		filesystem_error(fs, "metadata could not be written");
-	fs->cache.write_error = 0;
-	return error;
+	return cache_commit(&fs->cache);
 }
 
 int filesystem_sync(struct filesystem *fs)
@@ -392,7 +387,7 @@ int filesystem_sync(struct filesystem *fs)
 	/* What this finds wrong is not the caller's. */
 	if (!fs->read_only)
 		drops_apply(fs);
-	return error;
+	return fs->metadata_lost ? EIO : error;
 }
 
 bool filesystem_reclaim(struct filesystem *fs)

@@ -813,6 +813,44 @@ static void test_errors(uint64_t seed, uint32_t fail_reads, uint32_t fail_writes
 	machine_free(&machine);
 }
 
+/* What was lost once is not there later either: no fsync says that it is. */
+static void lost_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "lost");
+
+	machine->fail_writes = 1;
+	CHECK(simple_call(machine, FS_SYNC, 0) == EIO);
+	machine->fail_writes = 0;
+	CHECK(simple_call(machine, FS_FSYNC, number) == EIO);
+}
+
+/* Nobody has asked for what is written to make room, but nothing is changed after it is lost. */
+static void lost_for_room_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = FS_ROOT_INODE;
+
+	machine->fail_writes = 1;
+	for (unsigned i = 0; i < 3000 && number; i++)
+		number = make_directory(machine, number);
+	machine->fail_writes = 0;
+	CHECK(machine->fs.failed);
+	CHECK(simple_call(machine, FS_FSYNC, FS_ROOT_INODE) == EIO);
+}
+
+static void test_lost_metadata(fiber_function *function)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[0], NULL, "16M", 600 * 1024));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, function, &machine));
+	CHECK(machine_unmount(&machine) == EIO);
+	CHECK(machine_fsck(&machine, "-fy", 3) <= 3);
+	machine_free(&machine);
+}
+
 /* ---- restarts: the component dies between two requests and finds its unwritten buffers again ---- */
 
 static unsigned orphans_count(const struct filesystem *fs)
@@ -1340,6 +1378,8 @@ int main(int argc, char **argv)
 	}
 	test_killed_at_mount();
 	test_killed_at_mount_with_drops();
+	test_lost_metadata(lost_fiber);
+	test_lost_metadata(lost_for_room_fiber);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);
