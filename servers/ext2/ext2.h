@@ -326,6 +326,8 @@ uint32_t directory_block_room(const struct filesystem *fs,
 
 /* ---- index.c: where names are in large directories; the caller holds the directory's lock ---- */
 extern uint32_t index_size_least; /* bytes of a directory that is worth one; tests change it */
+extern uint32_t index_slots_most; /* 8 bytes each, over all indexes; tests change it */
+#define INDEX_SLOTS_MOST (96 * 1024)
 /* Makes one if the directory is worth it. false: there is none. May wait. */
 bool index_ready(struct filesystem *fs, struct inode *directory);
 #define INDEX_UNKNOWN UINT32_MAX

@@ -473,6 +473,28 @@ static void many_fiber(void *argument)
 		CHECK(name_call(machine, FS_LOOKUP, FS_ROOT_INODE, i) == (there[i] ? 0 : ENOENT));
 }
 
+/* A directory of which the index knows that it cannot have it is walked, without trying again and again; with
+ * fewer names it gets one. */
+static void large_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint64_t before, blocks;
+
+	for (uint32_t i = 0; i < MANY; i++)
+		CHECK(name_call(machine, FS_CREATE, FS_ROOT_INODE, i) == 0);
+	blocks = MANY * 40 / machine->fs.block_size;
+	before = machine->fs.cache.hits;
+	for (uint32_t i = 0; i < 10; i++)
+		CHECK(name_call(machine, FS_LOOKUP, FS_ROOT_INODE, i) == 0);
+	CHECK(machine->fs.cache.hits - before < blocks);
+	for (uint32_t i = 100; i < MANY; i++)
+		CHECK(name_call(machine, FS_UNLINK, FS_ROOT_INODE, i) == 0);
+	before = machine->fs.cache.hits;
+	for (uint32_t i = 0; i < 10; i++)
+		CHECK(name_call(machine, FS_LOOKUP, FS_ROOT_INODE, MANY + i) == ENOENT);
+	CHECK(machine->fs.cache.hits - before < 2 * blocks);
+}
+
 static void test_many_names(void)
 {
 	struct machine machine;
@@ -483,6 +505,13 @@ static void test_many_names(void)
 	CHECK(machine_unmount(&machine) == 0);
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	machine_free(&machine);
+	index_slots_most = 2048;
+	CHECK(machine_make(&machine, "-b 1024 -N 8192", NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, large_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	machine_free(&machine);
+	index_slots_most = INDEX_SLOTS_MOST;
 }
 
 /* ---- directories in directories ---- */
