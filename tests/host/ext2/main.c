@@ -1146,6 +1146,26 @@ static void test_killed_at_mount_with_drops(void)
 	machine_free(&machine);
 }
 
+/* ---- blocks of pointers that lead to themselves ---- */
+
+static void test_endless_pointers(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, "-b 1024", content_folder, "16M", POOL_SIZE));
+	machine_free(&machine);
+	CHECK(shell("cd %s && debugfs -wR 'sif sub/numbers block[TIND] 3000' image >/dev/null 2>&1 && "
+	            "debugfs -wR 'ssv state 0' image >/dev/null 2>&1",
+	            work_folder) == 0);
+	CHECK(machine_load(&machine, machine_image(), POOL_SIZE));
+	for (uint32_t i = 0; i < 256; i++)
+		((uint32_t *)(machine.disk + 3000 * 1024))[i] = 3000;
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine.fs.cache.hits < 100000);
+	CHECK(machine_unmount(&machine) == 0);
+	machine_free(&machine);
+}
+
 /* ---- names in lost+found that a commit has left: no count of links knows of them ---- */
 
 static void check_parked_names(void *argument)
@@ -1407,6 +1427,7 @@ int main(int argc, char **argv)
 	}
 	test_killed_at_mount();
 	test_killed_at_mount_with_drops();
+	test_endless_pointers();
 	test_lost_metadata(lost_fiber);
 	test_lost_metadata(lost_for_room_fiber);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
