@@ -166,6 +166,8 @@ bool ring_server_attach(struct ring *ring, const struct startup_entry *entry)
 		else if (state == RING_SLOT_DONE && !bit_test(completed, i))
 			queue_push(ring, &channel->completions, i);
 	}
+	/* The predecessor may have died between the entry in the queue and the signal. */
+	notification_signal(ring->signal);
 	return true;
 }
 

@@ -159,7 +159,7 @@ struct cache {
 	struct buffer *newest, *oldest; /* LRU */
 	struct wait_queue released;     /* fibers that found no buffer to take */
 	uint64_t zero_offset;           /* in the pool: a zeroed block of EXT2_BLOCK_MAX bytes */
-	int write_error;                /* first error of a write-back since it was last taken */
+	int write_error;                /* of the commit under way */
 	uint64_t hits, misses, evictions;
 };
 

@@ -175,6 +175,9 @@ static void drops_begin(struct cache *cache)
 {
 	struct filesystem *fs = filesystem_of(cache);
 
+	/* Before a mount knows where inodes are, nothing is changed either. */
+	if (!fs->descriptor_buffers)
+		return;
 	for (uint32_t i = 0; i < cache->header->drop_count; i++) {
 		const struct drop_record *drop = &cache->header->drops[i];
 		struct inode_place place;
@@ -584,6 +587,18 @@ static int commit_run(struct cache *cache)
 	return error;
 }
 
+/* Blocks that could not be written are lost: from then on the disk is not trusted. */
+static void lost_check(struct cache *cache)
+{
+	struct filesystem *fs = filesystem_of(cache);
+
+	if (!cache->write_error)
+		return;
+	cache->write_error = 0;
+	fs->metadata_lost = true;
+	filesystem_error(fs, METADATA_LOST);
+}
+
 int cache_commit(struct cache *cache)
 {
 	uint64_t wanted = cache->commits + 1;
@@ -600,6 +615,7 @@ int cache_commit(struct cache *cache)
 			cache->durable = cache->ended;
 		if (!error && cache->committed)
 			cache->committed(cache);
+		lost_check(cache);
 	}
 	fiber_mutex_unlock(&cache->commit_lock);
 	return cache->failed >= wanted ? EIO : 0;

@@ -401,26 +401,32 @@ int directory_init(struct filesystem *fs, struct inode *directory, uint32_t pare
 	return 0;
 }
 
+/* In the first block, for which no index is made. */
+static int parent_find(struct filesystem *fs, struct inode *directory, struct directory_place *place)
+{
+	int error;
+
+	*place = (struct directory_place){0};
+	error = walk_find(fs, directory, "..", 2, place);
+	return error == ENOENT ? filesystem_error(fs, "directory inode %u has no ..", directory->number)
+	                       : error;
+}
+
 int directory_parent(struct filesystem *fs, struct inode *directory, uint32_t *parent)
 {
 	struct directory_place place;
-	int error = directory_find(fs, directory, "..", 2, &place);
+	int error = parent_find(fs, directory, &place);
 
 	*parent = place.inode;
-	return error == ENOENT ? filesystem_error(fs, "directory inode %u has no ..", directory->number)
-	                       : error;
+	return error;
 }
 
 int directory_set_parent(struct filesystem *fs, struct inode *directory, uint32_t parent)
 {
 	struct directory_place place;
-	int error = directory_find(fs, directory, "..", 2, &place);
+	int error = parent_find(fs, directory, &place);
 
-	if (error)
-		return error == ENOENT
-		               ? filesystem_error(fs, "directory inode %u has no ..", directory->number)
-		               : error;
-	return directory_replace(fs, directory, &place, parent, S_IFDIR);
+	return error ? error : directory_replace(fs, directory, &place, parent, S_IFDIR);
 }
 
 int directory_correct_parent(struct filesystem *fs, struct inode *directory, uint32_t parent)

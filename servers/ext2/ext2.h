@@ -27,7 +27,7 @@ struct pool {
 };
 
 /* A file that somebody works on or has opened, or whose links were not all counted yet. Exists while refs,
- * opens or drops are not 0. */
+ * opens or drops are not 0, and as an orphan. */
 struct inode {
 	struct inode *hash_next;
 	uint32_t number;
@@ -64,11 +64,13 @@ struct filesystem {
 	uint8_t *pending_scratch;                /* a bitmap */
 	uint32_t pending_groups[2];              /* bitmaps of each generation */
 	uint64_t dropped_blocks, dropped_inodes; /* of files that are gone, not counted as free yet */
+	bool metadata_lost; /* not all that was answered is on the disk, and never will be */
 	bool mounted, read_only, failed, filetype, sparse_super, two_backups;
 	uint32_t backup_groups[2]; /* with copies of the superblock, if two_backups */
 	uint32_t first_meta_group; /* so many blocks of descriptors lie together; meta_bg spreads the others */
 	bool was_clean; /* the disk, before it was mounted */
 	bool inherited; /* taken over from a predecessor */
+	bool opens_unknown; /* files may be open of which no predecessor has left a record */
 	uint32_t generation;
 	struct inode *inodes[INODE_HASH];
 	struct inode *orphans; /* newest first, as on the disk */
@@ -105,6 +107,7 @@ bool filesystem_reclaim(struct filesystem *fs);
 int filesystem_unmount(struct filesystem *fs);
 uint64_t filesystem_free_blocks(const struct filesystem *fs); /* as a client counts them */
 void filesystem_statfs(struct filesystem *fs, struct fs_statfs *out);
+#define METADATA_LOST "metadata could not be written"
 /* The disk contradicts itself: logged, marked in the superblock, and read-only from now on. Returns EUCLEAN.
  */
 int filesystem_error(struct filesystem *fs, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -323,6 +326,8 @@ uint32_t directory_block_room(const struct filesystem *fs,
 
 /* ---- index.c: where names are in large directories; the caller holds the directory's lock ---- */
 extern uint32_t index_size_least; /* bytes of a directory that is worth one; tests change it */
+extern uint32_t index_slots_most; /* 8 bytes each, over all indexes; tests change it */
+#define INDEX_SLOTS_MOST (96 * 1024)
 /* Makes one if the directory is worth it. false: there is none. May wait. */
 bool index_ready(struct filesystem *fs, struct inode *directory);
 #define INDEX_UNKNOWN UINT32_MAX

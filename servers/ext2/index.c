@@ -16,11 +16,10 @@
 #include "ext2.h"
 
 #define INDEXES     12
-#define SLOTS_ALL   (96 * 1024) /* 8 bytes each, over all indexes */
 #define SLOTS_LEAST 256
 #define BLOCK_GONE  UINT32_MAX /* a removed name's slot */
 
-uint32_t index_size_least = 8192;
+uint32_t index_size_least = 8192, index_slots_most = INDEX_SLOTS_MOST;
 
 struct index_slot {
 	uint32_t hash;
@@ -30,6 +29,8 @@ struct index_slot {
 struct directory_index {
 	uint32_t inode, generation; /* inode 0: unused */
 	bool building;              /* its maker waits for the disk: nobody else may use or drop it */
+	bool too_large;             /* has too many names: all that is known */
+	uint32_t removed;           /* too_large: so many fewer than when that was found */
 	uint64_t used_at;
 	uint32_t slot_count, taken; /* taken: ever used, counts removed ones */
 	struct index_slot *slots;
@@ -51,7 +52,22 @@ static void index_free(struct directory_indexes *all, struct directory_index *in
 	*index = (struct directory_index){0};
 }
 
-static struct directory_index *index_of(struct filesystem *fs, const struct inode *directory)
+/* The same, but that one that is too large stays known as such. */
+static void index_give_up(struct directory_indexes *all, struct directory_index *index)
+{
+	struct directory_index kept = {.inode = index->inode,
+	                               .generation = index->generation,
+	                               .used_at = index->used_at,
+	                               .too_large = true};
+	bool too_large = index->too_large;
+
+	index_free(all, index);
+	if (too_large)
+		*index = kept;
+}
+
+/* Also one that is only known to be too large. */
+static struct directory_index *index_entry(struct filesystem *fs, const struct inode *directory)
 {
 	for (unsigned i = 0; fs->indexes && i < INDEXES; i++) {
 		struct directory_index *index = &fs->indexes->index[i];
@@ -62,6 +78,13 @@ static struct directory_index *index_of(struct filesystem *fs, const struct inod
 		}
 	}
 	return NULL;
+}
+
+static struct directory_index *index_of(struct filesystem *fs, const struct inode *directory)
+{
+	struct directory_index *index = index_entry(fs, directory);
+
+	return index && index->too_large ? NULL : index;
 }
 
 /* The place for a new index: unused, else the one that was used longest ago. NULL: all are being made. */
@@ -86,13 +109,13 @@ static struct directory_index *index_place(struct directory_indexes *all)
 static bool make_slots_free(struct directory_indexes *all, uint32_t count,
                             const struct directory_index *except)
 {
-	while (all->slots_all + count > SLOTS_ALL) {
+	while (all->slots_all + count > index_slots_most) {
 		struct directory_index *oldest = NULL;
 
 		for (unsigned i = 0; i < INDEXES; i++) {
 			struct directory_index *index = &all->index[i];
 
-			if (index->inode && index != except && !index->building &&
+			if (index->slot_count && index != except && !index->building &&
 			    (!oldest || index->used_at < oldest->used_at))
 				oldest = index;
 		}
@@ -121,6 +144,10 @@ static bool index_grow(struct directory_indexes *all, struct directory_index *in
 
 	if (old_count && index->taken + 1 <= old_count / 4 * 3)
 		return true;
+	/* While it grows there are both. */
+	index->too_large = old_count + count > index_slots_most;
+	if (index->too_large)
+		return false;
 	slots = make_slots_free(all, count, index) ? calloc(count, sizeof(*slots)) : NULL;
 	if (!slots)
 		return false;
@@ -185,9 +212,9 @@ bool index_ready(struct filesystem *fs, struct inode *directory)
 
 	if (inode_size(directory) < index_size_least)
 		return false;
-	index = index_of(fs, directory);
+	index = index_entry(fs, directory);
 	if (index)
-		return !index->building;
+		return !index->building && !index->too_large;
 	if (!fs->indexes)
 		fs->indexes = calloc(1, sizeof(*fs->indexes));
 	index = fs->indexes ? index_place(fs->indexes) : NULL;
@@ -200,7 +227,7 @@ bool index_ready(struct filesystem *fs, struct inode *directory)
 	index->room = calloc(index->block_count, sizeof(*index->room));
 	index->building = true;
 	if (!index->room || !index_grow(fs->indexes, index) || !index_fill(fs, directory, index)) {
-		index_free(fs->indexes, index);
+		index_give_up(fs->indexes, index);
 		return false;
 	}
 	index->building = false;
@@ -209,7 +236,7 @@ bool index_ready(struct filesystem *fs, struct inode *directory)
 
 void index_drop(struct filesystem *fs, const struct inode *directory)
 {
-	struct directory_index *index = index_of(fs, directory);
+	struct directory_index *index = index_entry(fs, directory);
 
 	if (index && !index->building)
 		index_free(fs->indexes, index);
@@ -280,12 +307,14 @@ static void index_block_changed(struct filesystem *fs, struct directory_index *i
 void index_added(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
                  const struct buffer *buffer, uint32_t block)
 {
-	struct directory_index *index = index_of(fs, directory);
+	struct directory_index *index = index_entry(fs, directory);
 
 	if (!index)
 		return;
-	if (!index_add_name(fs->indexes, index, name, length, block))
-		index_free(fs->indexes, index);
+	if (index->too_large)
+		index->removed -= index->removed > 0;
+	else if (!index_add_name(fs->indexes, index, name, length, block))
+		index_give_up(fs->indexes, index);
 	else
 		index_block_changed(fs, index, buffer, block);
 }
@@ -293,11 +322,17 @@ void index_added(struct filesystem *fs, struct inode *directory, const char *nam
 void index_removed(struct filesystem *fs, struct inode *directory, const char *name, unsigned length,
                    const struct buffer *buffer, uint32_t block)
 {
-	struct directory_index *index = index_of(fs, directory);
+	struct directory_index *index = index_entry(fs, directory);
 	uint32_t hash = hash_name(name, length), i;
 
 	if (!index)
 		return;
+	if (index->too_large) {
+		/* Often enough that it is seen when it is small, and not so often that it is made in vain. */
+		if (++index->removed > index_slots_most / 8)
+			index_free(fs->indexes, index);
+		return;
+	}
 	for (i = hash & (index->slot_count - 1); index->slots[i].block;
 	     i = (i + 1) & (index->slot_count - 1)) {
 		if (index->slots[i].hash == hash && index->slots[i].block == block + 1) {

@@ -165,7 +165,7 @@ void inode_put(struct filesystem *fs, struct inode *inode)
 		buffer_put(&fs->cache, inode->buffer);
 	inode->buffer = NULL;
 	inode->raw = NULL;
-	if (!inode->opens && !inode->drops)
+	if (!inode->opens && !inode->drops && !inode->orphan)
 		inode_forget(fs, inode);
 }
 
@@ -575,7 +575,7 @@ bool inode_may_be_open(const struct filesystem *fs, uint32_t number)
 	for (uint32_t i = 0; i < OPEN_RECORDS; i++)
 		if (header->opens[i].opens && header->opens[i].inode == number)
 			return true;
-	return header->opens_unknown;
+	return fs->opens_unknown;
 }
 
 int opens_restore(struct filesystem *fs)
@@ -694,7 +694,7 @@ int orphans_recover(struct filesystem *fs)
 		if (error)
 			break;
 		next = inode->raw->dtime;
-		if (!inode->raw->links && (inode->opens || fs->cache.header->opens_unknown))
+		if (!inode->raw->links && (inode->opens || fs->opens_unknown))
 			orphan_adopt(fs, inode);
 		else
 			error = orphan_finish(fs, inode);

@@ -59,16 +59,16 @@ static void block_finish(uint32_t number, uint32_t status)
 	device_slot_free(&ext2.device);
 }
 
-/* A driver that stays away for good answers nothing: its requests end with an error, so that the clients here
- * do not wait for ever. */
+/* A driver that stays away for good answers nothing: its requests, a predecessor's too, end with an error, so
+ * that nobody here waits for ever. */
 static bool block_fail_all(void)
 {
 	bool any = false;
 
-	if (!ext2.device.under_way || !ring_peer_failed(&ext2.block))
+	if (!ring_peer_failed(&ext2.block))
 		return false;
 	for (uint32_t number = 0; number < BLOCK_SLOTS; number++) {
-		if (!ext2.device.batches[number])
+		if (!ext2.device.batches[number] && ring_slot_state(&ext2.block, number) == RING_SLOT_FREE)
 			continue;
 		block_finish(number, BLOCK_ERROR_IO);
 		any = true;

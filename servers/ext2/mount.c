@@ -168,6 +168,7 @@ static void set_size_max(struct filesystem *fs)
 static int load_descriptors(struct filesystem *fs)
 {
 	uint32_t super_block = fs->block_size == 1024 ? 1 : 0;
+	struct buffer **buffers;
 	int error;
 
 	if (fs->descriptor_blocks + 32 > fs->cache.count)
@@ -177,14 +178,17 @@ static int load_descriptors(struct filesystem *fs)
 		return refuse(error, "the superblock cannot be read");
 	fs->super =
 	        (struct ext2_superblock *)(fs->super_buffer->data + (super_block ? 0 : EXT2_SUPER_OFFSET));
-	fs->descriptor_buffers = calloc(fs->descriptor_blocks, sizeof(*fs->descriptor_buffers));
-	if (!fs->descriptor_buffers)
+	buffers = calloc(fs->descriptor_blocks, sizeof(*buffers));
+	if (!buffers)
 		return ENOMEM;
 	for (uint32_t i = 0; i < fs->descriptor_blocks; i++) {
-		error = buffer_get(&fs->cache, group_descriptor_block(fs, i), &fs->descriptor_buffers[i]);
-		if (error)
+		error = buffer_get(&fs->cache, group_descriptor_block(fs, i), &buffers[i]);
+		if (error) {
+			free(buffers);
 			return refuse(error, "the block group descriptors cannot be read");
+		}
 	}
+	fs->descriptor_buffers = buffers;
 	return groups_check(fs);
 }
 
@@ -282,7 +286,11 @@ static int load(struct filesystem *fs, const struct mount_options *options,
 		memset(fs->cache.header->opens, 0, sizeof(fs->cache.header->opens));
 		fs->cache.header->drop_count = 0;
 		fs->cache.header->opens_unknown = options->restarted;
+		/* Whoever dies before he knows what the disk lost leaves it to his successor. */
+		fs->cache.header->was_clean = 0;
+		fs->cache.header->changing = fs->cache.header->cut_off = 1;
 	}
+	fs->opens_unknown = fs->cache.header->opens_unknown;
 	cache_mark_mounted(&fs->cache, super->uuid);
 	error = pending_init(fs);
 	if (!error)
@@ -328,8 +336,8 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	whole = clean || (fs->inherited && !header->changing && !header->drop_count);
 	fs->was_clean = clean || (fs->inherited && header->was_clean);
 	header->was_clean = fs->was_clean;
-	if (!fs->inherited)
-		header->cut_off = !clean;
+	if (clean)
+		header->cut_off = 0;
 	/* Whoever dies now leaves it to his successor to recover once more. */
 	header->changing = 1;
 	if (fs->super->state & EXT2_STATE_ERRORS)
@@ -337,6 +345,8 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	if (!fs->read_only)
 		error = begin_writing(fs, !whole);
 	fs->mounted = !error;
+	if (!error && fs->metadata_lost)
+		filesystem_error(fs, METADATA_LOST);
 	if (!error)
 		error = opens_restore(fs);
 	if (!error)
@@ -361,17 +371,10 @@ int filesystem_mount(struct filesystem *fs, const struct mount_options *options)
 	return 0;
 }
 
-/* Blocks that could not be written are lost: from then on the disk is not trusted. */
 static int commit(struct filesystem *fs)
 {
-	int error;
-
 	super_update_counts(fs);
-	error = cache_commit(&fs->cache);
-	if (fs->cache.write_error)
-		filesystem_error(fs, "metadata could not be written");
-	fs->cache.write_error = 0;
-	return error;
+	return cache_commit(&fs->cache);
 }
 
 int filesystem_sync(struct filesystem *fs)
@@ -384,7 +387,7 @@ int filesystem_sync(struct filesystem *fs)
 	/* What this finds wrong is not the caller's. */
 	if (!fs->read_only)
 		drops_apply(fs);
-	return error;
+	return fs->metadata_lost ? EIO : error;
 }
 
 bool filesystem_reclaim(struct filesystem *fs)

@@ -124,7 +124,7 @@ static int links_subtract(struct filesystem *fs, struct inode *inode, uint32_t l
 /* Maybe open, from before a restart: kept until it is closed or unmounted. */
 static void keep_maybe_open(struct filesystem *fs, struct inode *inode)
 {
-	if (fs->cache.header->opens_unknown && !inode->opens)
+	if (fs->opens_unknown && !inode->opens)
 		inode->opens = 1;
 }
 

@@ -45,6 +45,13 @@ static int mark_block(struct filesystem *fs, struct recovery *recovery, uint32_t
 	return 0;
 }
 
+/* Somebody has it already. Without memory to know that, nobody has more blocks than there are. */
+static bool is_claimed(const struct filesystem *fs, const struct recovery *recovery, uint32_t block)
+{
+	return recovery->claims ? bit_test(recovery->claims, block - fs->first_data_block)
+	                        : recovery->own_blocks > fs->blocks_count;
+}
+
 /* A tree of indirect blocks, depth ≤ 3, and all that it points to: the file's blocks from `first` on. */
 static int mark_tree(struct filesystem *fs, struct recovery *recovery, uint32_t block, unsigned depth,
                      uint64_t first)
@@ -55,6 +62,11 @@ static int mark_tree(struct filesystem *fs, struct recovery *recovery, uint32_t 
 
 	if (!block)
 		return 0;
+	/* It may lead to itself. */
+	if (depth && blocks_are_data(fs, block, 1) && is_claimed(fs, recovery, block)) {
+		recovery->bad += !recovery->claims_only;
+		return 0;
+	}
 	error = mark_block(fs, recovery, block);
 	if (!depth)
 		recovery->reach = first + 1;

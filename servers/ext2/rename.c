@@ -13,8 +13,6 @@
 
 #include "namespace.h"
 
-#define DEPTH_MAX 4096 /* of a path towards the root: more is a loop on the disk */
-
 struct rename {
 	struct filesystem *fs;
 	struct inode *old_directory, *new_directory;
@@ -33,14 +31,16 @@ struct rename {
 static int below(struct filesystem *fs, uint32_t number, uint32_t ancestor, uint32_t *child)
 {
 	*child = 0;
-	for (unsigned depth = 0; number != EXT2_ROOT_INODE; depth++) {
+	for (uint32_t depth = 0; number != EXT2_ROOT_INODE; depth++) {
 		struct inode *inode;
 		uint32_t parent;
 		int error = directory_get(fs, number, &inode);
 
 		if (error)
 			return error;
-		error = directory_parent(fs, inode, &parent);
+		fiber_rwlock_read(&inode->lock);
+		error = inode_is_gone(inode) ? ENOENT : directory_parent(fs, inode, &parent);
+		fiber_rwlock_unlock_read(&inode->lock);
 		inode_put(fs, inode);
 		if (error)
 			return error;
@@ -48,7 +48,8 @@ static int below(struct filesystem *fs, uint32_t number, uint32_t ancestor, uint
 			*child = number;
 			return 0;
 		}
-		if (depth == DEPTH_MAX || parent == number)
+		/* No way is longer than that, but for a loop on the disk. */
+		if (depth == fs->inodes_count || parent == number)
 			return filesystem_error(fs, "directory inode %u: the way to the root does not end",
 			                        number);
 		number = parent;

@@ -499,8 +499,10 @@ int machine_mount(struct machine *machine, bool restarted)
 
 	do {
 		filesystem_discard(&machine->fs);
-		if (machine->left_pool0)
+		if (machine->left_pool0) {
 			take_over(machine);
+			mounting.restarted = true;
+		}
 		machine_run(machine, mount_fiber, &mounting);
 		if (fibers_total - fiber_pool_free() != waiting)
 			fatal("mount hangs");

@@ -14,9 +14,11 @@
 #include "model.h"
 #include "states.h"
 
-#define POOL_SIZE   (1024 * 1024)
-#define CLIENTS     4
-#define KILL_BLOCKS 100000 /* basic blocks of the file system until it is killed, at most */
+#define POOL_SIZE    (1024 * 1024)
+#define CLIENTS      4
+#define SMALL_POOL   (300 * 1024)
+#define KILL_BLOCKS  100000 /* basic blocks of the file system until it is killed, at most */
+#define MOUNT_BLOCKS 4000   /* some more than one that does not recover takes */
 
 static unsigned effort = 1;
 static char content_folder[256];
@@ -471,6 +473,28 @@ static void many_fiber(void *argument)
 		CHECK(name_call(machine, FS_LOOKUP, FS_ROOT_INODE, i) == (there[i] ? 0 : ENOENT));
 }
 
+/* A directory of which the index knows that it cannot have it is walked, without trying again and again; with
+ * fewer names it gets one. */
+static void large_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint64_t before, blocks;
+
+	for (uint32_t i = 0; i < MANY; i++)
+		CHECK(name_call(machine, FS_CREATE, FS_ROOT_INODE, i) == 0);
+	blocks = MANY * 40 / machine->fs.block_size;
+	before = machine->fs.cache.hits;
+	for (uint32_t i = 0; i < 10; i++)
+		CHECK(name_call(machine, FS_LOOKUP, FS_ROOT_INODE, i) == 0);
+	CHECK(machine->fs.cache.hits - before < blocks);
+	for (uint32_t i = 100; i < MANY; i++)
+		CHECK(name_call(machine, FS_UNLINK, FS_ROOT_INODE, i) == 0);
+	before = machine->fs.cache.hits;
+	for (uint32_t i = 0; i < 10; i++)
+		CHECK(name_call(machine, FS_LOOKUP, FS_ROOT_INODE, MANY + i) == ENOENT);
+	CHECK(machine->fs.cache.hits - before < 2 * blocks);
+}
+
 static void test_many_names(void)
 {
 	struct machine machine;
@@ -480,6 +504,76 @@ static void test_many_names(void)
 	CHECK(machine_run(&machine, many_fiber, &machine));
 	CHECK(machine_unmount(&machine) == 0);
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+	index_slots_most = 2048;
+	CHECK(machine_make(&machine, "-b 1024 -N 8192", NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, large_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	machine_free(&machine);
+	index_slots_most = INDEX_SLOTS_MOST;
+}
+
+/* ---- directories in directories ---- */
+
+#define DEEP 5000
+
+static uint32_t make_directory(struct machine *machine, uint32_t parent)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	uint32_t number;
+
+	request->operation = FS_CREATE;
+	request->inode = parent;
+	request->attributes.mode = S_IFDIR | 0755;
+	request->name_length = 1;
+	request->data[0] = 'x';
+	number = machine_call(machine, request) ? 0 : (uint32_t)request->attributes.inode;
+	free(request);
+	return number;
+}
+
+static int move_up(struct machine *machine, uint32_t from, uint32_t to)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = FS_RENAME;
+	request->inode = from;
+	request->other_inode = to;
+	request->name_length = request->target_length = 1;
+	memcpy(request->data, "xy", 2);
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+static void deep_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	static uint32_t numbers[DEEP];
+	struct inode *inode;
+
+	for (unsigned i = 0; i < DEEP; i++)
+		CHECK((numbers[i] = make_directory(machine, i ? numbers[i - 1] : FS_ROOT_INODE)) != 0);
+	CHECK(move_up(machine, numbers[DEEP - 2], numbers[DEEP - 3]) == 0);
+	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
+	CHECK(machine_fsck(machine, "-fn", 0) == 0);
+	/* A way to the root that does not end. */
+	CHECK(inode_get(&machine->fs, numbers[5], INODE_LIVE, &inode) == 0);
+	CHECK(directory_set_parent(&machine->fs, inode, numbers[50]) == 0);
+	inode_put(&machine->fs, inode);
+	CHECK(move_up(machine, numbers[70], numbers[69]) == EUCLEAN && machine->fs.failed);
+}
+
+static void test_deep(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, "-b 1024 -N 8192", NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, deep_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
 	machine_free(&machine);
 }
 
@@ -748,6 +842,44 @@ static void test_errors(uint64_t seed, uint32_t fail_reads, uint32_t fail_writes
 	machine_free(&machine);
 }
 
+/* What was lost once is not there later either: no fsync says that it is. */
+static void lost_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "lost");
+
+	machine->fail_writes = 1;
+	CHECK(simple_call(machine, FS_SYNC, 0) == EIO);
+	machine->fail_writes = 0;
+	CHECK(simple_call(machine, FS_FSYNC, number) == EIO);
+}
+
+/* Nobody has asked for what is written to make room, but nothing is changed after it is lost. */
+static void lost_for_room_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = FS_ROOT_INODE;
+
+	machine->fail_writes = 1;
+	for (unsigned i = 0; i < 3000 && number; i++)
+		number = make_directory(machine, number);
+	machine->fail_writes = 0;
+	CHECK(machine->fs.failed);
+	CHECK(simple_call(machine, FS_FSYNC, FS_ROOT_INODE) == EIO);
+}
+
+static void test_lost_metadata(fiber_function *function)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[0], NULL, "16M", 600 * 1024));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, function, &machine));
+	CHECK(machine_unmount(&machine) == EIO);
+	CHECK(machine_fsck(&machine, "-fy", 3) <= 3);
+	machine_free(&machine);
+}
+
 /* ---- restarts: the component dies between two requests and finds its unwritten buffers again ---- */
 
 static unsigned orphans_count(const struct filesystem *fs)
@@ -789,6 +921,68 @@ static void test_restart(unsigned shape, uint64_t seed)
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	forget_unlinked(&run);
 	models_free(&run);
+	machine_free(&machine);
+}
+
+/* ---- open files ---- */
+
+static int unlink_file(struct machine *machine, const char *name)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = FS_UNLINK;
+	request->inode = FS_ROOT_INODE;
+	request->name_length = (uint32_t)strlen(name);
+	memcpy(request->data, name, request->name_length);
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+/* More open at once than a successor could be told of: what is unlinked afterwards is free. */
+static void many_open_fiber(void *argument)
+{
+	static uint32_t numbers[OPEN_RECORDS + 50];
+	struct machine *machine = argument;
+	char name[16];
+
+	for (unsigned i = 0; i < OPEN_RECORDS + 50; i++) {
+		snprintf(name, sizeof(name), "open%u", i);
+		numbers[i] = create_file(machine, name);
+		CHECK(simple_call(machine, FS_OPEN, numbers[i]) == 0);
+	}
+	for (unsigned i = 0; i < OPEN_RECORDS + 50; i++)
+		CHECK(simple_call(machine, FS_CLOSE, numbers[i]) == 0);
+	CHECK(unlink_file(machine, "open7") == 0 && orphans_count(&machine->fs) == 0);
+}
+
+/* On a disk that is not written to any more, an orphan stays one. */
+static void closed_too_late_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "orphan");
+
+	CHECK(simple_call(machine, FS_OPEN, number) == 0 && unlink_file(machine, "orphan") == 0);
+	CHECK(orphans_count(&machine->fs) == 1);
+	filesystem_error(&machine->fs, "a test");
+	CHECK(simple_call(machine, FS_CLOSE, number) == 0);
+	CHECK(orphans_count(&machine->fs) == 1 && machine->fs.orphans->number == number);
+}
+
+static void test_open(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[0], NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, many_open_fiber, &machine));
+	/* A successor knows as little as before. */
+	CHECK(machine.fs.cache.header->opens_unknown);
+	CHECK(machine_run(&machine, closed_too_late_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fy", 1) == 1);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	machine_free(&machine);
 }
 
@@ -892,6 +1086,82 @@ static void test_leaked_blocks(unsigned shape)
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	CHECK(machine_mount(&machine, false) == 0);
 	CHECK(machine_run(&machine, read_host_content, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	machine_free(&machine);
+}
+
+static void use_a_block(void *argument)
+{
+	struct machine *machine = argument;
+
+	write_pages(machine, create_file(machine, "one"), 0, 1, PAGE_SIZE, 0);
+}
+
+/* Who mounts it is killed on its way, the first time before it knows that there is something to recover: so
+ * does the successor. */
+static void test_killed_at_mount(void)
+{
+	struct machine good, machine;
+
+	CHECK(machine_make(&machine, "-b 1024", NULL, "2M", SMALL_POOL));
+	machine_free(&machine);
+	CHECK(shell("cd %s && { echo setb 1000 50; echo ssv state 0; } >leak && "
+	            "debugfs -wf leak image >/dev/null 2>&1",
+	            work_folder) == 0);
+	CHECK(machine_load(&good, machine_image(), SMALL_POOL));
+	machine_init(&machine, good.size, good.pool0_size);
+	for (uint64_t blocks = 1; blocks < MOUNT_BLOCKS; blocks += 50) {
+		machine_copy_disk(&machine, &good);
+		machine_kill_in(&machine, blocks);
+		CHECK(machine_mount(&machine, false) == 0);
+		machine_kill_in(NULL, 0);
+		/* It notices if a bitmap and its count do not agree. */
+		CHECK(machine_run(&machine, use_a_block, &machine));
+		CHECK(!machine.fs.failed);
+		if (machine.fs.failed)
+			printf("killed after %lu blocks of the mount\n", blocks);
+		CHECK(machine_unmount(&machine) == 0);
+	}
+	machine_free(&machine);
+	machine_free(&good);
+}
+
+/* A successor begins to mount with a cache that has to be written first, and with links to subtract of which
+ * its predecessor, which was killed in its own mount, knew that the disk has them not. */
+static void test_killed_at_mount_with_drops(void)
+{
+	struct machine machine;
+	struct cache_header *header;
+
+	CHECK(machine_make(&machine, "-b 1024", NULL, "2M", SMALL_POOL));
+	CHECK(machine_mount(&machine, false) == 0);
+	header = machine.fs.cache.header;
+	for (uint32_t i = 0; i < header->count; i++)
+		header->records[i] = (struct buffer_record){machine.fs.blocks_count - 1 - i, 1};
+	header->drops[0] = (struct drop_record){EXT2_FIRST_INODE, 1, 0};
+	header->drop_count = header->changing = 1;
+	CHECK(machine_mount(&machine, true) == 0);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fy", 1) <= 1);
+	machine_free(&machine);
+}
+
+/* ---- blocks of pointers that lead to themselves ---- */
+
+static void test_endless_pointers(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, "-b 1024", content_folder, "16M", POOL_SIZE));
+	machine_free(&machine);
+	CHECK(shell("cd %s && debugfs -wR 'sif sub/numbers block[TIND] 3000' image >/dev/null 2>&1 && "
+	            "debugfs -wR 'ssv state 0' image >/dev/null 2>&1",
+	            work_folder) == 0);
+	CHECK(machine_load(&machine, machine_image(), POOL_SIZE));
+	for (uint32_t i = 0; i < 256; i++)
+		((uint32_t *)(machine.disk + 3000 * 1024))[i] = 3000;
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine.fs.cache.hits < 100000);
 	CHECK(machine_unmount(&machine) == 0);
 	machine_free(&machine);
 }
@@ -1120,6 +1390,8 @@ int main(int argc, char **argv)
 	test_host_content();
 	test_sequential();
 	test_many_names();
+	test_deep();
+	test_open();
 	for (unsigned shape = 0; shape < SHAPES; shape++)
 		for (uint64_t seed = 1; seed <= effort; seed++)
 			test_random(shape, seed, 250, shape % 3 == 0 ? content_folder : NULL);
@@ -1153,6 +1425,11 @@ int main(int argc, char **argv)
 		test_leaked_blocks(shape);
 		test_parked_names(shape);
 	}
+	test_killed_at_mount();
+	test_killed_at_mount_with_drops();
+	test_endless_pointers();
+	test_lost_metadata(lost_fiber);
+	test_lost_metadata(lost_for_room_fiber);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);

@@ -86,6 +86,11 @@ static void test_sleep(void)
 	ring_slot_take(&client, &n);
 	ring_submit(&client, n);
 	CHECK(signals[2] == 1); /* once is enough */
+	/* A server that dies right before it signals. */
+	CHECK(ring_next(&server, &n) && ring_prepare_sleep(&client));
+	ring_complete(&server, n);
+	signals[1] = 0;
+	CHECK(ring_server_attach(&server, &server_entry) && signals[1] == 1);
 }
 
 static void test_geometry(void)
