@@ -132,7 +132,7 @@ long sys_rt_sigtimedwait(struct thread *thread, const uint64_t arguments[6])
 		result = wait_suspend(true, deadline);
 	private->wait_set = 0;
 	if (!got)
-		return result == -ETIMEDOUT ? -EAGAIN : -EINTR_NOHAND;
+		return result == -ETIMEDOUT ? -EAGAIN : result == -EINTR ? -EINTR_NOHAND : result;
 	if (arguments[1] && copy_to_user(thread, arguments[1], &info, sizeof(info)))
 		return -EFAULT;
 	return info.signal;

@@ -261,7 +261,7 @@ static int wait_for_change(struct file *file, struct mqueue *queue, deadline_t d
 	if (file->flags & O_NONBLOCK)
 		return -EAGAIN;
 	int error = waitq_wait(&queue->wait, true, deadline);
-	return error == -ETIMEDOUT || error == 0 ? error : -EINTR_RESTART;
+	return error == -EINTR ? -EINTR_RESTART : error;
 }
 
 static bool is_registered(const struct mq_notification *notification, const struct process *process)

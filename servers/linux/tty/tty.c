@@ -251,7 +251,7 @@ static int wait_input(struct file *file, struct thread *thread, size_t size)
 		if (error == -ETIMEDOUT)
 			return 0;
 		if (error != 0)
-			return -EINTR_RESTART;
+			return error == -EINTR ? -EINTR_RESTART : error;
 		if (line_readable(&tty->line) != had) { /* the time between bytes begins anew */
 			had = line_readable(&tty->line);
 			if (tty->line.termios.characters[LINE_MIN] > 0)
