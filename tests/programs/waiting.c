@@ -455,6 +455,9 @@ static void locks(void)
 	SHOW(flock(again, LOCK_SH | LOCK_NB));
 	SHOW(flock(file, LOCK_SH));
 	SHOW(flock(again, LOCK_SH | LOCK_NB));
+	/* who wants another kind gives the one it has */
+	SHOW(flock(file, LOCK_EX | LOCK_NB));
+	SHOW(flock(again, LOCK_EX | LOCK_NB));
 	close(file);
 	close(again);
 	SHOW(unlink("waiting.lock"));
