@@ -379,15 +379,20 @@ void signal_retarget(struct process *process)
 			thread_alert(thread);
 }
 
-void signal_set_mask(struct thread *thread, sigset_bits mask)
+static void set_blocked(struct thread *thread, sigset_bits mask)
 {
 	bool more = signal_mask_allowed(mask) & ~thread->blocked;
 
 	thread->blocked = signal_mask_allowed(mask);
-	if (signal_pending(thread))
-		thread->private->attention = true;
 	if (more && thread->process->thread_count > 1)
 		signal_retarget(thread->process);
+}
+
+void signal_set_mask(struct thread *thread, sigset_bits mask)
+{
+	set_blocked(thread, mask);
+	if (signal_pending(thread))
+		thread->private->attention = true;
 }
 
 void signal_mask_until_return(struct thread *thread, sigset_bits mask)
@@ -400,7 +405,7 @@ void signal_mask_until_return(struct thread *thread, sigset_bits mask)
 		private->saved_mask = thread->blocked;
 	}
 	private->attention = true; /* so that the way back restores it */
-	thread->blocked = signal_mask_allowed(mask);
+	set_blocked(thread, mask);
 }
 
 /* ---- on the way back to user mode ---- */
