@@ -191,6 +191,22 @@ bool signal_pending(struct thread *thread)
 	       (private->pending.pending | state->pending.pending) & ~deaf_to(thread);
 }
 
+bool signal_fatal(const struct thread *thread)
+{
+	const struct thread_private *private = thread->private;
+	const struct process *process = thread->process;
+	sigset_bits due = (private->pending.pending | process->signals->pending.pending) & ~deaf_to(thread);
+
+	for (; due; due &= due - 1) {
+		int signal = __builtin_ctzl(due) + 1;
+
+		if (process->signals->actions[signal - 1].handler == HANDLER_DEFAULT &&
+		    !signal_is_ignored(process, signal) && !signal_stops(signal))
+			return true;
+	}
+	return private->exiting;
+}
+
 bool signal_is_queued(const struct process *process, const struct thread *thread, int signal)
 {
 	const struct signal_queue *queue = thread ? &thread->private->pending : &process->signals->pending;

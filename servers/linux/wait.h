@@ -44,6 +44,8 @@ bool waitq_empty(const struct waitq *queue);
 int wait_suspend(bool interruptible, deadline_t deadline);
 /* waitq_add, wait_suspend, waitq_remove: the usual case of one queue. */
 int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline);
+/* Only what ends the thread interrupts it. */
+int waitq_wait_killable(struct waitq *queue);
 /* Sleep until the deadline (interruptible): 0, -EINTR or -ENOMEM */
 int wait_until(deadline_t deadline);
 /* The thread whose system call or fault this fiber serves; NULL for the server's own fibers. */
