@@ -43,7 +43,8 @@ static void pty_put(struct tty *tty, uint8_t byte)
 
 static bool pty_drained(struct tty *tty)
 {
-	return pty_of(tty)->put == pty_of(tty)->taken;
+	(void)tty; /* as if at once: whoever writes must not wait for the master to read */
+	return true;
 }
 
 static void pty_discard(struct tty *tty)
@@ -239,6 +240,12 @@ static long master_ioctl(struct file *file, struct thread *thread, unsigned comm
 		int error = open_slave(pty, thread, (unsigned)argument, &slave);
 		return error != 0 ? error : file_install(thread, slave, argument & O_CLOEXEC);
 	}
+	case TIO_GPGRP: /* of the slave's terminal, whoever asks */
+		value = pty->tty.group;
+		return copy_to_user(thread, argument, &value, sizeof(value));
+	case TIO_GSID:
+		value = pty->tty.session;
+		return value == 0 ? -ENOTTY : copy_to_user(thread, argument, &value, sizeof(value));
 	case INQ:
 		value = (int)(pty->put - pty->taken);
 		return copy_to_user(thread, argument, &value, sizeof(value));
