@@ -270,7 +270,6 @@ static void master_release(struct file *file)
 	struct pty *pty = file->private;
 	char name[16];
 	name_of(pty->number, name);
-	pty->masters = 0;
 	pty->tty.peer_closed = true;
 	if (directory != NULL) {
 		struct inode *node = NULL;
@@ -282,6 +281,7 @@ static void master_release(struct file *file)
 		}
 		fiber_mutex_unlock(&directory->lock);
 	}
+	pty->masters = 0; /* only now: then the slave's last close frees it */
 	tty_hang_up(&pty->tty);
 	pty_free_if_unused(pty);
 }
