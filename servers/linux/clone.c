@@ -150,7 +150,7 @@ static void store_tids(struct thread *thread, struct thread *child, const struct
 		mm_copy_to(child->process->mm, request->child_tid, &tid, sizeof(tid));
 }
 
-/* The parent of a vfork sleeps until the child has left its memory. */
+/* The parent of a vfork sleeps until the child has left its memory, or it is itself to end. */
 static void wait_for_vfork(struct thread *thread, int pid)
 {
 	struct mm *mm = thread->process->mm;
@@ -158,9 +158,10 @@ static void wait_for_vfork(struct thread *thread, int pid)
 	for (;;) {
 		struct process *child = process_find(pid);
 
-		if (!child || child->mm != mm || child->zombie || thread->private->exiting)
+		if (!child || child->mm != mm || child->zombie)
 			return;
-		waitq_wait(&child->vfork_wait, false, DEADLINE_NEVER);
+		if (waitq_wait_killable(&child->vfork_wait))
+			return;
 	}
 }
 

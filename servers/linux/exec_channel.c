@@ -204,22 +204,23 @@ static ssize_t stdin_read(struct file *file, struct io_buffer *buffer, uint64_t 
 {
 	size_t done = 0;
 	(void)position;
-	if (buffer->size == 0)
-		return 0;
-	while (exec.taken == exec.put) {
-		if (exec.input_end)
-			return 0;
-		if (file->flags & O_NONBLOCK)
-			return -EAGAIN;
-		if (waitq_wait(&exec.input_wait, true, DEADLINE_NEVER) != 0)
-			return -EINTR_RESTART;
-	}
-	while (buffer->size > 0 && exec.taken != exec.put) {
+	while (buffer->size > 0) {
+		if (exec.taken == exec.put) {
+			if (done > 0 || exec.input_end)
+				break;
+			if (file->flags & O_NONBLOCK)
+				return -EAGAIN;
+			if (waitq_wait(&exec.input_wait, true, DEADLINE_NEVER) != 0)
+				return -EINTR_RESTART;
+			continue;
+		}
 		/* the place in user memory first: after that nothing waits, and no two readers get the same
 		 * byte */
 		struct span place = io_span(buffer, STDIN_SIZE, true);
 		if (place.at == NULL)
 			return done > 0 ? (ssize_t)done : -EFAULT;
+		if (exec.taken == exec.put)
+			continue; /* another reader was faster */
 		size_t start = exec.taken % STDIN_SIZE, part = exec.put - exec.taken;
 		if (part > STDIN_SIZE - start)
 			part = STDIN_SIZE - start;

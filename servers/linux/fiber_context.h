@@ -11,6 +11,7 @@ struct fiber_context {
 	struct deadline deadline;
 	bool suspended; /* inside wait_suspend */
 	bool interruptible;
+	bool killable; /* interruptible, but only by what ends the thread */
 	bool woken; /* by a queue, since the last wait_suspend returned */
 	bool timed_out;
 };

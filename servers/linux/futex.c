@@ -110,16 +110,19 @@ static unsigned wake(const struct futex_key *key, unsigned count, uint32_t bitse
 static unsigned requeue(const struct futex_key *from, const struct futex_key *to, unsigned count)
 {
 	struct futex_waiter *waiter = *bucket_of(from), *next;
+	bool stay = futex_key_equal(from, to); /* who went to the end would be met again, without end */
 	unsigned moved = 0;
 
 	for (; waiter && moved < count; waiter = next) {
 		next = waiter->next;
 		if (!futex_key_equal(&waiter->key, from))
 			continue;
+		moved++;
+		if (stay)
+			continue;
 		waiter_remove(waiter);
 		waiter->key = *to;
 		waiter_insert(waiter);
-		moved++;
 	}
 	return moved;
 }

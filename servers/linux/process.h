@@ -146,6 +146,7 @@ void process_facts(const struct process *process, const struct thread *thread, s
 
 /* ---- signals ---- */
 bool signal_pending(struct thread *thread); /* one that is not blocked or ignored */
+bool signal_fatal(const struct thread *thread); /* one that it ends by, or it is to end */
 void signal_send(struct process *process, int signal, int code, int sender_pid);
 void signal_send_thread(struct thread *thread, int signal, int code, int sender_pid);
 /* Every process of the group; false: there is none. */

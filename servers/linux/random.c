@@ -67,8 +67,10 @@ int random_wait(bool nonblock)
 	while (!seeded) {
 		if (nonblock)
 			return -EAGAIN;
-		if (wait_until(ask_at) != 0)
-			return -EINTR;
+		int error = wait_until(ask_at);
+
+		if (error)
+			return error;
 		reseed_if_due();
 	}
 	return 0;

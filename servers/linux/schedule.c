@@ -203,9 +203,12 @@ long sys_sched_get_priority_min(struct thread *thread, const uint64_t arguments[
 
 static bool selected(struct thread *thread, const struct process *process, int which, int who)
 {
+	const struct thread *named;
+
 	switch (which) {
-	case PRIO_PROCESS:
-		return process->pid == (who ? who : thread->process->pid);
+	case PRIO_PROCESS: /* any of its threads will do: they have one priority */
+		named = thread_named(thread, (unsigned)who);
+		return process->pid == who || (named && named->process == process);
 	case PRIO_PGRP:
 		return process->pgid == (who ? who : thread->process->pgid);
 	default:

@@ -191,6 +191,22 @@ bool signal_pending(struct thread *thread)
 	       (private->pending.pending | state->pending.pending) & ~deaf_to(thread);
 }
 
+bool signal_fatal(const struct thread *thread)
+{
+	const struct thread_private *private = thread->private;
+	const struct process *process = thread->process;
+	sigset_bits due = (private->pending.pending | process->signals->pending.pending) & ~deaf_to(thread);
+
+	for (; due; due &= due - 1) {
+		int signal = __builtin_ctzl(due) + 1;
+
+		if (process->signals->actions[signal - 1].handler == HANDLER_DEFAULT &&
+		    !signal_is_ignored(process, signal) && !signal_stops(signal))
+			return true;
+	}
+	return private->exiting;
+}
+
 bool signal_is_queued(const struct process *process, const struct thread *thread, int signal)
 {
 	const struct signal_queue *queue = thread ? &thread->private->pending : &process->signals->pending;
@@ -379,15 +395,20 @@ void signal_retarget(struct process *process)
 			thread_alert(thread);
 }
 
-void signal_set_mask(struct thread *thread, sigset_bits mask)
+static void set_blocked(struct thread *thread, sigset_bits mask)
 {
 	bool more = signal_mask_allowed(mask) & ~thread->blocked;
 
 	thread->blocked = signal_mask_allowed(mask);
-	if (signal_pending(thread))
-		thread->private->attention = true;
 	if (more && thread->process->thread_count > 1)
 		signal_retarget(thread->process);
+}
+
+void signal_set_mask(struct thread *thread, sigset_bits mask)
+{
+	set_blocked(thread, mask);
+	if (signal_pending(thread))
+		thread->private->attention = true;
 }
 
 void signal_mask_until_return(struct thread *thread, sigset_bits mask)
@@ -400,7 +421,7 @@ void signal_mask_until_return(struct thread *thread, sigset_bits mask)
 		private->saved_mask = thread->blocked;
 	}
 	private->attention = true; /* so that the way back restores it */
-	thread->blocked = signal_mask_allowed(mask);
+	set_blocked(thread, mask);
 }
 
 /* ---- on the way back to user mode ---- */

@@ -132,7 +132,7 @@ long sys_rt_sigtimedwait(struct thread *thread, const uint64_t arguments[6])
 		result = wait_suspend(true, deadline);
 	private->wait_set = 0;
 	if (!got)
-		return result == -ETIMEDOUT ? -EAGAIN : -EINTR_NOHAND;
+		return result == -ETIMEDOUT ? -EAGAIN : result == -EINTR ? -EINTR_NOHAND : result;
 	if (arguments[1] && copy_to_user(thread, arguments[1], &info, sizeof(info)))
 		return -EFAULT;
 	return info.signal;
@@ -237,8 +237,8 @@ static int info_from_user(struct thread *thread, struct linux_siginfo *info, uin
 
 long sys_rt_sigqueueinfo(struct thread *thread, const uint64_t arguments[6])
 {
-	struct process *target = process_find((int)arguments[0]);
 	struct linux_siginfo info;
+	struct process *target;
 	int error;
 
 	if ((int)arguments[1] < 0 || (int)arguments[1] > SIGNAL_COUNT)
@@ -246,6 +246,7 @@ long sys_rt_sigqueueinfo(struct thread *thread, const uint64_t arguments[6])
 	error = info_from_user(thread, &info, arguments[2], (int)arguments[1], (int)arguments[0]);
 	if (error)
 		return error;
+	target = process_find((int)arguments[0]); /* only now: copying may wait */
 	return target ? post(thread, target, NULL, &info) : -ESRCH;
 }
 

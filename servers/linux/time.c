@@ -322,11 +322,15 @@ long sys_clock_adjtime(struct thread *thread, const uint64_t arguments[6])
 
 static long sleep_until_wall(uint64_t time)
 {
-	int result = 0;
+	while (time_wall() < time) {
+		int result = waitq_wait(&wall_waiters, true, clock_deadline(CLOCK_REALTIME, time));
 
-	while (time_wall() < time && result != -EINTR)
-		result = waitq_wait(&wall_waiters, true, clock_deadline(CLOCK_REALTIME, time));
-	return result == -EINTR ? -EINTR_NOHAND : 0;
+		if (result == -EINTR)
+			return -EINTR_NOHAND;
+		if (result && result != -ETIMEDOUT)
+			return result;
+	}
+	return 0;
 }
 
 /* A relative sleep begins anew when it is made again after a stop: what was used meanwhile is little. */
@@ -339,9 +343,12 @@ static long sleep_for_cpu(struct thread *thread, int clock, bool absolute, uint6
 		return -EINVAL;
 	if (!absolute)
 		time = time < INT64_MAX - now ? now + time : INT64_MAX;
-	while (cpu_clock_read(clock, &now) && now < time)
-		if (wait_until(cpu_clock_deadline(clock, time)))
-			return -EINTR_NOHAND;
+	while (cpu_clock_read(clock, &now) && now < time) {
+		int result = wait_until(cpu_clock_deadline(clock, time));
+
+		if (result)
+			return result == -EINTR ? -EINTR_NOHAND : result;
+	}
 	return 0;
 }
 
@@ -350,9 +357,10 @@ static long sleep_until(struct thread *thread, deadline_t deadline, uint64_t rem
 {
 	struct timespec left;
 	uint64_t now;
+	int result = wait_until(deadline);
 
-	if (!wait_until(deadline))
-		return 0;
+	if (result != -EINTR)
+		return result;
 	now = time_now();
 	left = ns_to_timespec(deadline > now ? deadline - now : 0);
 	if (remaining && copy_to_user(thread, remaining, &left, sizeof(left)))

@@ -33,6 +33,7 @@ struct timer {
 	/* POSIX timers */
 	int id, signal, notify, tid, overrun;
 	uint64_t value;
+	bool told; /* its id: until then it keeps its place, and no call finds it */
 };
 
 struct process_timers {
@@ -204,6 +205,8 @@ void process_timers_limit(struct process *process)
 	uint64_t seconds = limit->current < limit->maximum ? limit->current : limit->maximum;
 	struct process_timers *timers = process->timers;
 
+	if (!process->live_threads)
+		return; /* it has ended, and nobody would free them */
 	if (seconds >= UINT64_MAX / SECOND) {
 		if (timers) {
 			deadline_cancel(&timers->limit.deadline);
@@ -331,8 +334,9 @@ long sys_setitimer(struct thread *thread, const uint64_t arguments[6])
 static struct timer *posix_timer(struct thread *thread, uint64_t id)
 {
 	struct process_timers *timers = thread->process->timers;
+	struct timer *timer = timers && id < POSIX_TIMERS ? timers->posix[id] : NULL;
 
-	return timers && id < POSIX_TIMERS ? timers->posix[id] : NULL;
+	return timer && timer->told ? timer : NULL;
 }
 
 /* The clock by which the timer runs; -1, which is the number of none: there is none such. */
@@ -370,11 +374,6 @@ long sys_timer_create(struct thread *thread, const uint64_t arguments[6])
 	if (clock == -1)
 		return (int)arguments[0] >= 0 && (int)arguments[0] <= CLOCK_BOOTTIME_ALARM ? -EOPNOTSUPP
 		                                                                           : -EINVAL;
-	while (id < POSIX_TIMERS && timers->posix[id])
-		id++;
-	if (id == POSIX_TIMERS)
-		return -EAGAIN;
-	event.value = (uint64_t)id;
 	if (arguments[1] && copy_from_user(thread, &event, arguments[1], sizeof(event)))
 		return -EFAULT;
 	if (event.notify != SIGEV_NONE_ && (event.signal < 1 || event.signal > SIGNAL_COUNT))
@@ -384,9 +383,9 @@ long sys_timer_create(struct thread *thread, const uint64_t arguments[6])
 	target = thread_find(event.tid);
 	if (event.notify == SIGEV_THREAD_ID_ && (!target || target->process != thread->process))
 		return -EINVAL;
-	if (copy_to_user(thread, arguments[2], &id, sizeof(id)))
-		return -EFAULT;
-	timer = malloc(sizeof(*timer));
+	while (id < POSIX_TIMERS && timers->posix[id])
+		id++;
+	timer = id < POSIX_TIMERS ? malloc(sizeof(*timer)) : NULL;
 	if (!timer)
 		return -EAGAIN;
 	timer_init(timer, thread->process, clock, event.signal);
@@ -394,8 +393,13 @@ long sys_timer_create(struct thread *thread, const uint64_t arguments[6])
 	timer->id = id;
 	timer->notify = event.notify;
 	timer->tid = event.tid;
-	timer->value = event.value;
+	timer->value = arguments[1] ? event.value : (uint64_t)id;
 	timers->posix[id] = timer;
+	if (copy_to_user(thread, arguments[2], &id, sizeof(id))) {
+		posix_free(timers, id);
+		return -EFAULT;
+	}
+	timer->told = true;
 	return 0;
 }
 
@@ -407,16 +411,17 @@ static struct itimerspec posix_value(const struct timer *timer)
 
 long sys_timer_settime(struct thread *thread, const uint64_t arguments[6])
 {
-	struct timer *timer = posix_timer(thread, arguments[0]);
 	struct itimerspec new, old;
 	uint64_t value, interval;
+	struct timer *timer;
 	int base;
 
-	if (!timer)
-		return -EINVAL;
 	if (copy_from_user(thread, &new, arguments[2], sizeof(new)))
 		return -EFAULT;
 	if (!timespec_to_ns(&new.it_value, &value) || !timespec_to_ns(&new.it_interval, &interval))
+		return -EINVAL;
+	timer = posix_timer(thread, arguments[0]); /* only now: copying may wait */
+	if (!timer)
 		return -EINVAL;
 	old = posix_value(timer);
 	if (!(arguments[1] & TIMER_ABSTIME) && timer->clock >= 0)

@@ -124,7 +124,9 @@ bool waitq_empty(const struct waitq *queue)
 
 static bool interrupted(const struct fiber_context *context)
 {
-	return context->interruptible && context->thread && signal_pending(context->thread);
+	if (!context->interruptible || !context->thread)
+		return false;
+	return context->killable ? signal_fatal(context->thread) : signal_pending(context->thread);
 }
 
 int wait_suspend(bool interruptible, deadline_t deadline)
@@ -169,6 +171,15 @@ int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline)
 void wait_yield(void)
 {
 	wait_suspend(false, time_now());
+int waitq_wait_killable(struct waitq *queue)
+{
+	struct fiber_context *context = current_context();
+	int result;
+
+	context->killable = true;
+	result = waitq_wait(queue, true, DEADLINE_NEVER);
+	context->killable = false;
+	return result;
 }
 
 int wait_until(deadline_t deadline)

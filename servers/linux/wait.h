@@ -38,8 +38,8 @@ bool waitq_empty(const struct waitq *queue);
 
 /*
  * Suspend the current fiber until a queue it was added to wakes it, a signal is deliverable to its thread
- * (interruptible) or the deadline passes. 0, -EINTR or -ETIMEDOUT. A caller re-checks its condition: wakes
- * may be spurious.
+ * (interruptible) or the deadline passes. 0, -EINTR, -ETIMEDOUT, or at once -ENOMEM, if there is no room for
+ * the deadline. A caller re-checks its condition: wakes may be spurious.
  */
 int wait_suspend(bool interruptible, deadline_t deadline);
 /* waitq_add, wait_suspend, waitq_remove: the usual case of one queue. */
@@ -47,6 +47,9 @@ int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline);
 /* In the middle of long work that waits for nothing: whoever is ready, new calls too, goes first. */
 void wait_yield(void);
 /* Sleep until the deadline (interruptible): -EINTR or 0 */
+/* Only what ends the thread interrupts it. */
+int waitq_wait_killable(struct waitq *queue);
+/* Sleep until the deadline (interruptible): 0, -EINTR or -ENOMEM */
 int wait_until(deadline_t deadline);
 /* The thread whose system call or fault this fiber serves; NULL for the server's own fibers. */
 struct thread *current_thread(void);

@@ -216,6 +216,38 @@ static void test_vfork(void)
 	report("vfork and exec", pid, 0);
 }
 
+/* The parent of a vfork can be killed while it waits, and the child goes on in its memory. */
+static void test_vfork_killed(void)
+{
+	int began[2], go[2];
+	char byte = 0;
+	pid_t pid;
+
+	if (pipe(began) || pipe(go))
+		return;
+	pid = fork();
+	if (!pid) {
+		close(go[1]);
+		if (!vfork()) {
+			(void)!write(began[1], "b", 1);
+			(void)!read(go[0], &byte, 1);
+			(void)!write(began[1], "g", 1);
+			_exit(0);
+		}
+		_exit(1);
+	}
+	SHOW(read(began[0], &byte, 1));
+	SHOW(kill(pid, SIGTERM));
+	alarm(30);
+	report("killed in a vfork", pid, 0);
+	alarm(0);
+	close(go[1]);
+	SHOW(read(began[0], &byte, 1));
+	close(began[0]);
+	close(began[1]);
+	close(go[0]);
+}
+
 static void put(const char *path, const void *data, size_t size)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
@@ -282,6 +314,7 @@ int main(void)
 	test_exec_fixes_group();
 	test_orphans();
 	test_vfork();
+	test_vfork_killed();
 	test_exec_errors();
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "check.h"
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -73,6 +74,29 @@ static void test_policies(void)
 	show_policy();
 	show_child("a child does not", show_policy);
 	SHOW(set_policy(0, SCHED_OTHER, 0));
+}
+
+/* A thread has a number to be named by, too. */
+static void *by_number(void *argument)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+
+	SHOW(getpriority(PRIO_PROCESS, (id_t)tid));
+	SHOW(setpriority(PRIO_PROCESS, (id_t)tid, 3));
+	SHOW(getpriority(PRIO_PROCESS, (id_t)tid));
+	SHOW(setpriority(PRIO_PROCESS, (id_t)tid, 0));
+	SHOW(syscall(SYS_ioprio_set, 1, tid, 2 << 13 | 5));
+	SHOW(syscall(SYS_ioprio_get, 1, tid));
+	return argument;
+}
+
+static void test_numbers(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, by_number, NULL);
+	pthread_join(thread, NULL);
+	SHOW(setpriority(PRIO_PROCESS, 999999, 0));
 }
 
 static void as_another_user(void)
@@ -298,6 +322,7 @@ static void test_mutex(int protocol)
 int main(void)
 {
 	test_policies();
+	test_numbers();
 	show_child("another user", as_another_user);
 	test_clocks();
 	test_errors();

@@ -3,7 +3,10 @@
 #include "check.h"
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 #define ADDRESS(value) ((void *)(uintptr_t)(value))
@@ -258,6 +261,35 @@ static void folders_of_processes(void)
 	close(proc);
 }
 
+static int again(int fd)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	return open(name, O_RDWR | O_NONBLOCK);
+}
+
+static void opened_again(void)
+{
+	sigset_t set;
+	char bytes[8];
+	sigemptyset(&set);
+	SHOW(again(eventfd(0, 0)));
+	SHOW(again(epoll_create1(0)));
+	SHOW(again(timerfd_create(CLOCK_MONOTONIC, 0)));
+	SHOW(again(signalfd(-1, &set, 0)));
+	SHOW(again(inotify_init()));
+	/* Of these it depends on the kernel's version, or how it was built. */
+	int queue = (int)syscall(SYS_mq_open, "again", O_RDWR | O_CREAT, 0600, NULL);
+	syscall(SYS_mq_unlink, "again");
+	struct pollfd polls[] = {{again((int)syscall(SYS_pidfd_open, getpid(), 0)), POLLIN, 0},
+	                         {again(queue), POLLIN, 0}};
+	for (int i = 0; i < 2; i++) {
+		(void)!read(polls[i].fd, bytes, sizeof(bytes));
+		lseek(polls[i].fd, 0, SEEK_SET);
+	}
+	SHOW(poll(polls, 2, 0) >= 0);
+}
+
 static void policies(void)
 {
 	unsigned long nodes[2] = {~0ul, ~0ul};
@@ -294,6 +326,7 @@ int main(void)
 	signals();
 	processes();
 	folders_of_processes();
+	opened_again();
 	policies();
 	return 0;
 }

@@ -115,6 +115,7 @@ static int child(const char *name)
 {
 	struct winsize size = {.ws_row = 30, .ws_col = 100}, got;
 	struct sigaction action = {.sa_handler = on_signal};
+	int group = 0;
 	SHOW(open("/dev/tty", O_RDWR));
 	SHOW_OK(setsid());
 	int slave = open(name, O_RDWR);
@@ -122,6 +123,10 @@ static int child(const char *name)
 	SHOW_OK(open("/dev/tty", O_RDWR));
 	TELL(tcgetsid(slave) == getpid());
 	TELL(tcgetpgrp(slave) == getpgrp());
+	SHOW(ioctl(master, TIOCGPGRP, &group));
+	TELL(group == getpgrp());
+	SHOW(ioctl(master, TIOCGSID, &group));
+	TELL(group == getpid());
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGWINCH, &action, NULL);
 	SHOW(ioctl(master, TIOCSWINSZ, &size));
@@ -232,6 +237,27 @@ static void packets(void)
 	close(master);
 }
 
+/* What was written has gone, though nobody has read it. */
+static void drained(void)
+{
+	struct termios modes;
+	int slave = other_end(), value = 5;
+	SHOW(write(slave, "left", 4));
+	alarm(30);
+	SHOW(tcdrain(slave));
+	SHOW(tcgetattr(slave, &modes));
+	SHOW(tcsetattr(slave, TCSADRAIN, &modes));
+	alarm(0);
+	SHOW(ioctl(slave, TIOCOUTQ, &value));
+	SHOW(value);
+	show_output("drained");
+	SHOW(ioctl(master, TIOCGPGRP, &value)); /* it is nobody's terminal */
+	SHOW(value);
+	SHOW(ioctl(master, TIOCGSID, &value));
+	close(slave);
+	close(master);
+}
+
 static void typed_by_program(void)
 {
 	struct termios modes;
@@ -327,6 +353,7 @@ int main(void)
 	char byte;
 	SHOW(read(master, &byte, 1)); /* the slave is closed */
 	packets();
+	drained();
 	typed_by_program();
 	show_child("hung up", hung_up);
 	return 0;

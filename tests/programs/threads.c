@@ -300,6 +300,28 @@ static void test_several(void)
 	SHOW(syscall(SYS_futex, &words[0], 1 | PRIVATE, 1, NULL, NULL, 0)); /* nobody is left behind */
 }
 
+static void *waits_on(void *word)
+{
+	syscall(SYS_futex, word, 0 | PRIVATE, 0, NULL, NULL, 0);
+	return NULL;
+}
+
+/* Waiters that are moved to where they are stay there, and are counted. */
+static void test_moved_nowhere(void)
+{
+	static uint32_t word;
+	pthread_t threads[3];
+
+	for (int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, waits_on, &word);
+	while (syscall(SYS_futex, &word, 3 | PRIVATE, 0, INT32_MAX, &word, 0) < 3)
+		usleep(1000);
+	SHOW(syscall(SYS_futex, &word, 4 | PRIVATE, 1, INT32_MAX, &word, 0));
+	SHOW(syscall(SYS_futex, &word, 1 | PRIVATE, INT32_MAX, NULL, NULL, 0));
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+}
+
 int main(void)
 {
 	test_turns();
@@ -311,5 +333,6 @@ int main(void)
 	test_timeouts();
 	test_cancel();
 	test_several();
+	test_moved_nowhere();
 	return 0;
 }

@@ -139,6 +139,23 @@ static void fifos(void)
 	waitpid(pid, &status, 0);
 	printf("\"%s\", writer %d\n", text, status);
 	close(in);
+	/* of those who came and went before nobody hears */
+	in = open("waiting.fifo", O_RDONLY | O_NONBLOCK);
+	int later = open("waiting.fifo", O_RDONLY | O_NONBLOCK);
+	struct pollfd set[2] = {{.fd = in, .events = POLLIN}, {.fd = later, .events = POLLIN}};
+	SHOW(poll(set, 2, 0));
+	int out = open("waiting.fifo", O_WRONLY);
+	SHOW(write(out, "x", 1));
+	close(out);
+	close(later);
+	set[1].fd = open("waiting.fifo", O_RDONLY | O_NONBLOCK);
+	SHOW(poll(set, 2, 0));
+	printf("%x %x\n", set[0].revents, set[1].revents);
+	SHOW(read(in, text, sizeof(text)));
+	SHOW(poll(set, 2, 0));
+	printf("%x %x\n", set[0].revents, set[1].revents);
+	close(in);
+	close(set[1].fd);
 	SHOW(unlink("waiting.fifo"));
 }
 
@@ -438,6 +455,9 @@ static void locks(void)
 	SHOW(flock(again, LOCK_SH | LOCK_NB));
 	SHOW(flock(file, LOCK_SH));
 	SHOW(flock(again, LOCK_SH | LOCK_NB));
+	/* who wants another kind gives the one it has */
+	SHOW(flock(file, LOCK_EX | LOCK_NB));
+	SHOW(flock(again, LOCK_EX | LOCK_NB));
 	close(file);
 	close(again);
 	SHOW(unlink("waiting.lock"));

@@ -227,6 +227,8 @@ int file_open_inode(struct thread *thread, struct dentry *dentry, unsigned flags
 		error = device_open(inode, file, thread);
 	else if (type == S_IFIFO)
 		error = fifo_open(inode, file, thread);
+	if (error == 0 && file->operations == NULL)
+		error = -ENXIO; /* nameless, and not to be opened again through /proc */
 	if (error != 0) {
 		file->operations = NULL; /* it never was open: no release */
 		file_put(file);

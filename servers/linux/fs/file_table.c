@@ -316,7 +316,7 @@ bool file_table_closes_on_exec(const struct file_table *table, unsigned fd)
 
 #define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
 
-long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
+static long command_on(struct thread *thread, int fd, struct file *file, int command, uint64_t argument)
 {
 	enum {
 		NOTIFY = 1026,
@@ -326,17 +326,12 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 		ADD_SEALS = 1033,
 		GET_SEALS = 1034
 	};
-	int fd = (int)arguments[0];
-	uint64_t argument = arguments[2];
-	struct file *file = file_table_lookup(thread, fd);
-	if (file == NULL)
-		return -EBADF;
-	switch ((int)arguments[1]) {
+	switch (command) {
 	case F_DUPFD:
 	case DUPFD_CLOEXEC:
 		if (argument >= file_limit(thread))
 			return -EINVAL;
-		return duplicate(thread, fd, (unsigned)argument, (int)arguments[1] == DUPFD_CLOEXEC);
+		return duplicate(thread, fd, (unsigned)argument, command == DUPFD_CLOEXEC);
 	case F_GETFD:
 		return fd_closes_on_exec(thread, fd) ? FD_CLOEXEC : 0;
 	case F_SETFD:
@@ -361,7 +356,7 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 	case 38:
 		if (file->flags & O_PATH)
 			return -EBADF;
-		return file_lock_command(thread, fd, (int)arguments[1], argument);
+		return file_lock_command(thread, fd, command, argument);
 	case FILE_SETOWN:
 	case FILE_GETOWN:
 	case FILE_SETSIG:
@@ -370,20 +365,31 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 	case FILE_GETOWN_EX:
 		if (file->flags & O_PATH)
 			return -EBADF;
-		return file_owner_command(thread, file, (int)arguments[1], argument);
+		return file_owner_command(thread, file, command, argument);
 	case NOTIFY:
 		if (file->flags & O_PATH)
 			return -EBADF;
 		return directory_notify_command(thread, file, fd, argument);
 	case SETPIPE:
 	case GETPIPE:
-		return pipe_size_command(thread, file, (int)arguments[1] == SETPIPE, argument);
+		return pipe_size_command(thread, file, command == SETPIPE, argument);
 	case ADD_SEALS:
 	case GET_SEALS:
-		return seals_command(file, (int)arguments[1] == ADD_SEALS, argument);
+		return seals_command(file, command == ADD_SEALS, argument);
 	default:
 		return -EINVAL;
 	}
+}
+
+long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
+{
+	int fd = (int)arguments[0];
+	struct file *file = file_of_any(thread, fd); /* some commands wait, and it may be closed meanwhile */
+	if (file == NULL)
+		return -EBADF;
+	long result = command_on(thread, fd, file, (int)arguments[1], arguments[2]);
+	file_put(file);
+	return result;
 }
 
 /* ---- root, working directory, umask ---- */

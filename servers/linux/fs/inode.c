@@ -112,8 +112,6 @@ static void inode_destroy(struct inode *inode)
 	inode_clear_dirty(inode);
 	if (inode->flags & INODE_KEPT)
 		inode->superblock->operations->keep(inode, false);
-	if (inode->pipe != NULL)
-		pipe_inode_free(inode);
 	if (inode->superblock->operations->evict != NULL)
 		inode->superblock->operations->evict(inode);
 	free(inode);

@@ -498,7 +498,6 @@ void file_owner_signal(const struct file *file, int fd, const struct file_signal
 void epoll_file_released(struct file *file);
 /* pipe.c */
 int fifo_open(struct inode *inode, struct file *file, struct thread *thread);
-void pipe_inode_free(struct inode *inode);
 /* locks.c */
 void file_locks_closed(struct file *file, const struct file_table *table); /* one of its descriptors was closed */
 void file_locks_released(struct file *file);     /* the open file is gone */

@@ -75,6 +75,14 @@ static int lock_wait(struct inode *inode, const struct file_lock *wanted, bool d
 static int apply(struct inode *inode, const struct file_lock *wanted, bool unlock, bool wait, bool detect)
 {
 	if (!unlock) {
+		/* Of flock: what the owner had goes first, so that two that convert theirs do not wait for
+		 * each other. */
+		if (wanted->whole_file && lock_conflict(inode->locks, wanted) != NULL) {
+			if (lock_set(&inode->locks, wanted, true) != 0)
+				return -ENOLCK;
+			note_locks(inode);
+			waitq_wake_all(&inode->locks_wait);
+		}
 		if (!wait && lock_conflict(inode->locks, wanted) != NULL)
 			return -EAGAIN;
 		int error = lock_wait(inode, wanted, detect);

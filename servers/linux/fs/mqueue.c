@@ -261,7 +261,7 @@ static int wait_for_change(struct file *file, struct mqueue *queue, deadline_t d
 	if (file->flags & O_NONBLOCK)
 		return -EAGAIN;
 	int error = waitq_wait(&queue->wait, true, deadline);
-	return error == -ETIMEDOUT || error == 0 ? error : -EINTR_RESTART;
+	return error == -EINTR ? -EINTR_RESTART : error;
 }
 
 static bool is_registered(const struct mq_notification *notification, const struct process *process)
@@ -406,11 +406,8 @@ static int notify_when(struct thread *thread, struct mqueue *queue, uint64_t add
 	} event;
 	_Static_assert(sizeof(event) == 64, "struct sigevent");
 	struct mq_notification *notification = &queue->notification;
-	struct process *registered = notification->pid != 0 ? process_find(notification->pid) : NULL;
-	if (registered != NULL && !is_registered(notification, registered))
-		registered = NULL; /* it has ended */
 	if (address == 0) {
-		if (registered == thread->process)
+		if (is_registered(notification, thread->process))
 			notification->pid = 0;
 		return 0;
 	}
@@ -421,7 +418,8 @@ static int notify_when(struct thread *thread, struct mqueue *queue, uint64_t add
 	if ((event.how != NOTIFY_SIGNAL && event.how != NOTIFY_NONE) ||
 	    (event.how == NOTIFY_SIGNAL && (event.signal < 0 || event.signal > SIGNAL_COUNT)))
 		return -EINVAL;
-	if (registered != NULL)
+	const struct process *registered = notification->pid != 0 ? process_find(notification->pid) : NULL;
+	if (registered != NULL && is_registered(notification, registered)) /* else it has ended */
 		return -EBUSY;
 	*notification = (struct mq_notification){
 	        .pid = thread->process->pid,

@@ -80,12 +80,14 @@ long sys_pidfd_open(struct thread *thread, const uint64_t arguments[6])
 	struct file *file;
 	if (flags & ~(unsigned)O_NONBLOCK || pid <= 0)
 		return -EINVAL;
-	struct process *process = process_find(pid);
-	if (process == NULL)
-		return thread_find(pid) != NULL ? -EINVAL : -ESRCH; /* not a group's first thread */
-	int error = create(flags, &file);
+	int error = create(flags, &file); /* may wait: the process is looked up behind it */
 	if (error != 0)
 		return error;
+	struct process *process = process_find(pid);
+	if (process == NULL) {
+		file_put(file);
+		return thread_find(pid) != NULL ? -EINVAL : -ESRCH; /* not a group's first thread */
+	}
 	name(file, process);
 	return file_install(thread, file, true);
 }

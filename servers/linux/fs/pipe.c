@@ -61,12 +61,6 @@ static void pipe_free(struct pipe *pipe)
 	free(pipe);
 }
 
-void pipe_inode_free(struct inode *inode)
-{
-	pipe_free(inode->pipe);
-	inode->pipe = NULL;
-}
-
 static void packets_taken(struct pipe *pipe)
 {
 	unsigned gone = 0;
@@ -260,7 +254,7 @@ static unsigned pipe_poll(struct file *file, struct poll_table *table)
 	if (file_readable(file)) {
 		if (pipe_used(pipe) > 0)
 			events |= POLLIN_ | POLLRDNORM_;
-		if (pipe->writers == 0 && pipe->writers_ever > 0)
+		if (pipe->writers == 0 && pipe->writers_ever != (uintptr_t)file->private)
 			events |= POLLHUP_;
 	}
 	if (file_writable(file)) {
@@ -288,9 +282,11 @@ static void pipe_release(struct file *file)
 		pipe->readers--;
 	if (file_writable(file))
 		pipe->writers--;
-	if (pipe->readers == 0 && pipe->writers == 0)
-		pipe_empty(pipe);
 	waitq_wake_all(&pipe->wait);
+	if (pipe->readers == 0 && pipe->writers == 0) {
+		pipe_free(pipe);
+		file->inode->pipe = NULL;
+	}
 }
 
 static const struct file_operations pipe_operations = {
@@ -319,18 +315,24 @@ int fifo_open(struct inode *inode, struct file *file, struct thread *thread)
 {
 	(void)thread;
 	bool reads = file_readable(file), writes = file_writable(file);
+	/* made by pipe(): whoever opens it again, through /proc, waits for nobody */
+	bool nameless = inode->superblock == anonymous_superblock();
 	if (!reads && !writes)
 		return -EINVAL;
+	if (writes && !reads && file->flags & O_NONBLOCK && !nameless &&
+	    (inode->pipe == NULL || inode->pipe->readers == 0))
+		return -ENXIO;
 	if (inode->pipe == NULL)
 		inode->pipe = pipe_new();
 	struct pipe *pipe = inode->pipe;
 	if (pipe == NULL)
 		return -ENOMEM;
-	if (writes && !reads && file->flags & O_NONBLOCK && pipe->readers == 0 && !pipe->nameless)
-		return -ENXIO;
+	/* of a reader that did not wait for a writer: how many had come before; their going is no news */
+	if (file->flags & O_NONBLOCK && reads && !writes && !nameless && pipe->writers == 0)
+		file->private = (void *)(uintptr_t)pipe->writers_ever;
 	file->operations = &pipe_operations;
 	pipe_opened(pipe, file);
-	if ((reads && writes) || file->flags & O_NONBLOCK || pipe->nameless)
+	if ((reads && writes) || file->flags & O_NONBLOCK || nameless)
 		return 0;
 	uint64_t seen = reads ? pipe->writers_ever : pipe->readers_ever;
 	while ((reads ? pipe->writers : pipe->readers) == 0 &&
@@ -358,7 +360,6 @@ static int pipe_create(unsigned flags, struct file *ends[2])
 		return -ENOMEM;
 	}
 	ends[0]->inode->pipe = pipe;
-	pipe->nameless = true;
 	pipe_opened(pipe, ends[0]);
 	pipe_opened(pipe, ends[1]);
 	return 0;
@@ -454,13 +455,11 @@ long pipe_size_command(struct thread *thread, struct file *file, bool set, uint6
 		return -EPERM;
 	if (pages > PAGES_MAX)
 		return -ENOMEM;
-	file_get(file); /* it may be closed while this waits */
 	fiber_mutex_lock(&pipe->lock);
 	size_t room = pipe_room(pipe);
 	int error = pages == pipe->page_count ? 0 : pipe_resize(pipe, pages);
 	fiber_mutex_unlock(&pipe->lock);
 	if (error == 0)
 		pipe_wake_writers(pipe, room);
-	file_put(file);
 	return error != 0 ? error : (long)(pages * PAGE_SIZE);
 }

@@ -24,7 +24,6 @@ struct pipe {
 	uint64_t readers_ever, writers_ever;
 	struct fiber_mutex lock; /* whoever takes or puts; what both ends' bytes come from may wait */
 	struct waitq wait;       /* readers, writers, openers, polls */
-	bool nameless;           /* made by pipe(): whoever opens it again, through /proc, waits for nobody */
 };
 
 struct pipe *pipe_of_file(const struct file *file); /* NULL: it is none */

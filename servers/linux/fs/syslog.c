@@ -75,8 +75,9 @@ static long read_new(struct thread *thread, uint64_t address, size_t size)
 		refill();
 		if (unread_from < unread.length)
 			break;
-		if (wait_until(time_now() + LOOK_AGAIN) != 0)
-			return -EINTR_RESTART;
+		int error = wait_until(time_now() + LOOK_AGAIN);
+		if (error != 0)
+			return error == -EINTR ? -EINTR_RESTART : error;
 	}
 	if (size > unread.length - unread_from)
 		size = unread.length - unread_from;

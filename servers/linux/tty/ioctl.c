@@ -73,6 +73,7 @@ static long set_modes(struct tty *tty, struct thread *thread, unsigned command, 
 		line_flush_input(&tty->line);
 		tty_changed(tty, TTY_FLUSHED_INPUT);
 	}
+	old = tty->line.termios; /* others may have changed them meanwhile */
 	tty->line.termios = new;
 	line_mode_changed(&tty->line, &old);
 	if (usual_flow(&new) != usual_flow(&old))

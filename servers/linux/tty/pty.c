@@ -43,7 +43,8 @@ static void pty_put(struct tty *tty, uint8_t byte)
 
 static bool pty_drained(struct tty *tty)
 {
-	return pty_of(tty)->put == pty_of(tty)->taken;
+	(void)tty; /* as if at once: whoever writes must not wait for the master to read */
+	return true;
 }
 
 static void pty_discard(struct tty *tty)
@@ -143,26 +144,28 @@ static ssize_t master_read(struct file *file, struct io_buffer *buffer, uint64_t
 static ssize_t master_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
 	struct pty *pty = file->private;
-	size_t done = 0;
+	ssize_t done = 0, error = 0;
 	(void)position;
-	while (buffer->size > 0) {
-		while (!tty_wants_input(&pty->tty)) {
-			if (done > 0)
-				return (ssize_t)done;
-			if (file->flags & O_NONBLOCK)
-				return -EAGAIN;
-			if (waitq_wait(&pty->tty.output_wait, true, DEADLINE_NEVER) != 0)
-				return -EINTR_RESTART;
+	while (error == 0 && buffer->size > 0) {
+		/* the place in user memory first: after that nothing waits, and the room stays */
+		struct span place = io_span(buffer, 1, false);
+		if (place.at == NULL) {
+			error = -EFAULT;
+		} else if (tty_wants_input(&pty->tty)) {
+			tty_input(&pty->tty, *(const uint8_t *)place.at);
+			io_advance(buffer, 1);
+			if (++done % 256 == 0)
+				tty_input_done(&pty->tty);
+		} else if (done > 0 || file->flags & O_NONBLOCK) {
+			error = -EAGAIN;
+		} else if (waitq_wait(&pty->tty.output_wait, true, DEADLINE_NEVER) != 0) {
+			error = -EINTR_RESTART;
 		}
-		uint8_t byte;
-		if (io_copy_from(buffer, &byte, 1) != 0)
-			return done > 0 ? (ssize_t)done : -EFAULT;
-		tty_input(&pty->tty, byte);
-		done++;
-		if (buffer->size == 0 || done % 256 == 0)
-			tty_input_done(&pty->tty);
 	}
-	return (ssize_t)done;
+	if (done == 0)
+		return error;
+	tty_input_done(&pty->tty);
+	return done;
 }
 
 static unsigned master_poll(struct file *file, struct poll_table *table)
@@ -239,6 +242,12 @@ static long master_ioctl(struct file *file, struct thread *thread, unsigned comm
 		int error = open_slave(pty, thread, (unsigned)argument, &slave);
 		return error != 0 ? error : file_install(thread, slave, argument & O_CLOEXEC);
 	}
+	case TIO_GPGRP: /* of the slave's terminal, whoever asks */
+		value = pty->tty.group;
+		return copy_to_user(thread, argument, &value, sizeof(value));
+	case TIO_GSID:
+		value = pty->tty.session;
+		return value == 0 ? -ENOTTY : copy_to_user(thread, argument, &value, sizeof(value));
 	case INQ:
 		value = (int)(pty->put - pty->taken);
 		return copy_to_user(thread, argument, &value, sizeof(value));
@@ -261,7 +270,6 @@ static void master_release(struct file *file)
 	struct pty *pty = file->private;
 	char name[16];
 	name_of(pty->number, name);
-	pty->masters = 0;
 	pty->tty.peer_closed = true;
 	if (directory != NULL) {
 		struct inode *node = NULL;
@@ -273,6 +281,7 @@ static void master_release(struct file *file)
 		}
 		fiber_mutex_unlock(&directory->lock);
 	}
+	pty->masters = 0; /* only now: then the slave's last close frees it */
 	tty_hang_up(&pty->tty);
 	pty_free_if_unused(pty);
 }

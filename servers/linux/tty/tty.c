@@ -251,7 +251,7 @@ static int wait_input(struct file *file, struct thread *thread, size_t size)
 		if (error == -ETIMEDOUT)
 			return 0;
 		if (error != 0)
-			return -EINTR_RESTART;
+			return error == -EINTR ? -EINTR_RESTART : error;
 		if (line_readable(&tty->line) != had) { /* the time between bytes begins anew */
 			had = line_readable(&tty->line);
 			if (tty->line.termios.characters[LINE_MIN] > 0)
@@ -317,21 +317,20 @@ static ssize_t tty_write(struct file *file, struct io_buffer *buffer, uint64_t *
 	if (thread != NULL && tty->line.termios.local & LINE_TOSTOP)
 		error = tty_check_background(tty, thread, SIGTTOU_);
 	while (error == 0 && buffer->size > 0) {
-		uint8_t bytes[512];
-		size_t part = buffer->size < sizeof(bytes) ? buffer->size : sizeof(bytes), used = 0;
-		/* room first, bytes second: what was taken from the buffer is then written */
 		error = wait_output(file);
 		if (error != 0)
 			break;
-		size_t room = tty->driver->room(tty) / LINE_OUTPUT_MAX;
-		if (part > room)
-			part = room;
-		if (io_copy_from(buffer, bytes, part) != 0) {
+		struct span bytes = io_span(buffer, buffer->size, false);
+		if (bytes.at == NULL) {
 			error = -EFAULT;
 			break;
 		}
-		while (used < part)
-			line_output(&tty->line, bytes[used++]);
+		/* only now: getting at them may have waited, and another writer used the room */
+		size_t room = tty->line.output_stopped ? 0 : tty->driver->room(tty) / LINE_OUTPUT_MAX;
+		size_t part = bytes.size < room ? bytes.size : room;
+		for (size_t used = 0; used < part; used++)
+			line_output(&tty->line, ((const uint8_t *)bytes.at)[used]);
+		io_advance(buffer, part);
 		done += part;
 	}
 	return done > 0 ? (ssize_t)done : error;

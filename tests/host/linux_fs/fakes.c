@@ -211,6 +211,12 @@ bool process_in_group(struct process *process, const struct credentials *credent
 	(void)process;
 	return credentials->fsgid == gid;
 }
+bool signal_fatal(const struct thread *thread)
+{
+	(void)thread;
+	return false;
+}
+
 bool signal_pending(struct thread *thread)
 {
 	(void)thread;
