@@ -171,6 +171,8 @@ int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline)
 void wait_yield(void)
 {
 	wait_suspend(false, time_now());
+}
+
 int waitq_wait_killable(struct waitq *queue)
 {
 	struct fiber_context *context = current_context();

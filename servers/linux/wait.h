@@ -46,7 +46,6 @@ int wait_suspend(bool interruptible, deadline_t deadline);
 int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline);
 /* In the middle of long work that waits for nothing: whoever is ready, new calls too, goes first. */
 void wait_yield(void);
-/* Sleep until the deadline (interruptible): -EINTR or 0 */
 /* Only what ends the thread interrupts it. */
 int waitq_wait_killable(struct waitq *queue);
 /* Sleep until the deadline (interruptible): 0, -EINTR or -ENOMEM */
