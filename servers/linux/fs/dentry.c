@@ -432,8 +432,8 @@ int dentry_path_raw(struct dentry *root, struct dentry *dentry, char *out, size_
 {
 	char buffer[PATH_SIZE];
 	size_t start = sizeof(buffer);
-	bool deleted =
-	        dentry->parent != NULL && !dentry->hashed && !dentry->inode->superblock->volatile_names;
+	bool deleted = dentry->parent != NULL && !dentry->hashed &&
+	               !dentry->parent->inode->superblock->volatile_names;
 	if (deleted) {
 		start -= 10;
 		memcpy(buffer + start, " (deleted)", 10);

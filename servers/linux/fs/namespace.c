@@ -92,7 +92,7 @@ int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dent
 	if (error != 0)
 		return error;
 	if (directory->operations->create == NULL)
-		return -EPERM;
+		return S_ISREG(mode) ? -EACCES : -EPERM;
 	struct new_inode what = what_to_make(thread, parent, mode, rdev);
 	error = directory->operations->create(directory, dentry->name, dentry->name_length, &what, &inode);
 	if (error != 0)
