@@ -26,6 +26,29 @@ static int target_of_fd(struct thread *thread, int fd, struct dentry **dentry, s
 	return 0;
 }
 
+/* The inode first: its dentry keeps its file system from being unmounted. */
+static void release(struct dentry *dentry, struct inode *inode)
+{
+	inode_put(inode);
+	dentry_put(dentry);
+}
+
+/* Under the lock of a directory: one that was removed has its attributes here alone, its number may mean
+ * another file. */
+static int set_attributes(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
+{
+	int error = 0;
+	if (!S_ISDIR(inode->attributes.mode))
+		return inode_setattr(inode, mask, attributes);
+	fiber_mutex_lock(&inode->lock);
+	if (inode->attributes.links > 0)
+		error = inode_setattr(inode, mask, attributes);
+	else
+		attributes_apply(&inode->attributes, mask, attributes);
+	fiber_mutex_unlock(&inode->lock);
+	return error;
+}
+
 /* What those who watch are told; one time without the other is set by what reads or writes. */
 static unsigned event_of(unsigned mask)
 {
@@ -45,19 +68,17 @@ static int change(struct dentry *dentry, struct inode *inode, unsigned mask,
 	else if (inode->attributes.flags & refusing)
 		error = -EPERM;
 	else
-		error = inode_setattr(inode, mask, attributes);
+		error = set_attributes(inode, mask, attributes);
 	if (error == 0)
 		notify(dentry, inode, event_of(mask));
-	dentry_put(dentry);
-	inode_put(inode);
+	release(dentry, inode);
 	return error;
 }
 
 static long do_chmod(struct thread *thread, struct dentry *dentry, struct inode *inode, unsigned mode)
 {
 	if (!inode_owner_or_capable(thread, inode)) {
-		dentry_put(dentry);
-		inode_put(inode);
+		release(dentry, inode);
 		return -EPERM;
 	}
 	struct fs_attributes attributes = {.mode = (inode->attributes.mode & S_IFMT) | (mode & 07777),
@@ -111,8 +132,7 @@ static long do_chown(struct thread *thread, struct dentry *dentry, struct inode 
 {
 	int error = may_chown(thread, inode, uid, gid);
 	if (error != 0) {
-		dentry_put(dentry);
-		inode_put(inode);
+		release(dentry, inode);
 		return error;
 	}
 	struct fs_attributes attributes = {
@@ -191,8 +211,7 @@ static int do_utimes(struct thread *thread, struct dentry *dentry, struct inode 
 	else if (!inode_owner_or_capable(thread, inode))
 		error = only_now ? inode_permission(thread, inode, MAY_WRITE) : -EPERM;
 	if (error != 0 || mask == 0) {
-		dentry_put(dentry);
-		inode_put(inode);
+		release(dentry, inode);
 		return error;
 	}
 	struct fs_attributes attributes = {.atime = set[0], .mtime = set[1], .ctime = now};

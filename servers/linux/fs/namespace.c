@@ -24,8 +24,10 @@ static unsigned umask_of(struct thread *thread)
 
 static int may_change(struct thread *thread, struct dentry *parent)
 {
-	if (!dentry_is_live(parent) && !parent->inode->superblock->volatile_names)
+	if (parent->inode->attributes.links == 0)
 		return -ENOENT; /* a removed directory */
+	if (!dentry_is_live(parent) && !parent->inode->superblock->volatile_names)
+		return -ENOENT; /* it is not where it says */
 	int error = inode_permission(thread, parent->inode, MAY_WRITE | MAY_EXECUTE);
 	if (error != 0)
 		return error;
