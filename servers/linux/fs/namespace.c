@@ -2,7 +2,9 @@
 /*
  * Changing names: create, link, unlink, rename. The directory's lock is held from the lookup of the name to
  * the change of its dentry. rename holds a lock of its own first, so that only it ever takes two directories'
- * locks (ancestor first).
+ * locks (ancestor first). Then comes the lock of what loses or gets a name, so that links of a file that are
+ * in several directories go one by one, and nobody creates in a directory that goes. Who holds a file's lock
+ * takes no other inode's.
  */
 #include "capability.h"
 #include "fs/notify.h"
@@ -244,6 +246,7 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 	int error = start_create(&walk, thread, dirfd, path, false, &dentry);
 	if (error == 0) {
 		struct inode *directory = walk.current->inode;
+		fiber_mutex_lock(&inode->lock);
 		error = may_change(thread, walk.current);
 		if (error == 0 &&
 		    (directory->superblock != inode->superblock || from->mount != walk.current->mount))
@@ -263,6 +266,7 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 			name_added(walk.current, dentry, inode);
 			directory_changed(directory, 0);
 		}
+		fiber_mutex_unlock(&inode->lock);
 		end_create(&walk, dentry);
 	}
 	walk_end(&walk);
@@ -270,9 +274,9 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 }
 
 /*
- * Before the last name of a file goes: if it stays in use or has pages to be written or on their way, the
- * file system must keep it, so that nothing reaches a number that may mean another file by then. The dentry
- * is unhashed: nobody can start to use it now.
+ * Before the last name of a file goes, with its lock: if it stays in use or has pages to be written or on
+ * their way, the file system must keep it, so that nothing reaches a number that may mean another file by
+ * then. The dentry is unhashed: nobody can start to use it now.
  */
 static int prepare_unlink(struct dentry *dentry)
 {
@@ -290,6 +294,15 @@ static int prepare_unlink(struct dentry *dentry)
 	if (error == 0)
 		inode->flags |= INODE_KEPT;
 	return error;
+}
+
+/* The name stays after all. */
+static void unlink_failed(struct inode *inode)
+{
+	if (!(inode->flags & INODE_KEPT) || inode->attributes.links == 0)
+		return;
+	inode->flags &= ~(uint32_t)INODE_KEPT;
+	inode->superblock->operations->keep(inode, false);
 }
 
 /* One name less. An inode that the file system was not told to keep is gone with the last one: its number may
@@ -328,7 +341,7 @@ static void bound_deleted(const struct superblock *superblock, char *path)
 	bound_moved(superblock, path, marked, false);
 }
 
-/* With the parent's lock; the dentry is the caller's reference. */
+/* With the parent's lock and that of what is removed; the dentry is the caller's reference. */
 static int remove_name(struct dentry *parent, struct dentry *dentry, bool directory)
 {
 	const struct inode_operations *operations = parent->inode->operations;
@@ -344,6 +357,7 @@ static int remove_name(struct dentry *parent, struct dentry *dentry, bool direct
 	if (error == 0)
 		error = remove(parent->inode, dentry->name, dentry->name_length, inode);
 	if (error != 0) {
+		unlink_failed(inode);
 		if (was_hashed)
 			dentry_hash(dentry);
 		free(path);
@@ -387,14 +401,11 @@ static int unlink_last(struct thread *thread, struct walk *walk, bool directory)
 	int error = dentry_lookup(walk->current, walk->name, walk->length, true, &dentry);
 	if (error == 0) {
 		error = check_unlink(thread, walk, dentry, directory);
-		struct inode *victim = error == 0 && directory ? inode_get(dentry->inode) : NULL;
-		if (victim != NULL)
-			fiber_mutex_lock(&victim->lock); /* nobody creates in it meanwhile */
-		if (error == 0)
+		if (error == 0) {
+			struct inode *victim = dentry->inode; /* the dentry holds it */
+			fiber_mutex_lock(&victim->lock);
 			error = remove_name(walk->current, dentry, directory);
-		if (victim != NULL) {
 			fiber_mutex_unlock(&victim->lock);
-			inode_put(victim);
 		}
 		dentry_put(dentry);
 		if (error == 0) /* what was its own end is told before */
@@ -507,14 +518,21 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 	bool exchanges = flags & FS_RENAME_EXCHANGE, replaces = target != NULL && !exchanges;
 	char *old_path = path_of_bound(r->old), *new_path = path_of_bound(r->new);
 	if (replaces) {
+		fiber_mutex_lock(&target->lock);
 		dentry_unhash(r->new);
 		error = prepare_unlink(r->new);
 	}
 	if (error == 0)
 		error = from->operations->rename(from, r->from.name, r->from.length, inode, to, r->to.name,
 		                                 r->to.length, target, flags);
-	if (replaces)
+	if (replaces) {
 		dentry_hash(r->new);
+		if (error == 0)
+			name_removed(target);
+		else
+			unlink_failed(target);
+		fiber_mutex_unlock(&target->lock);
+	}
 	if (error != 0) {
 		free(old_path);
 		free(new_path);
@@ -530,10 +548,8 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 		if (!replaces)
 			from_links++;
 	}
-	if (replaces) {
-		name_removed(target);
+	if (replaces)
 		bound_deleted(inode->superblock, path_of_bound(r->new));
-	}
 	directory_changed(from, from_links);
 	directory_changed(to, to_links);
 	inode->attributes.ctime = fs_now();
