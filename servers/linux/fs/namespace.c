@@ -42,7 +42,7 @@ static bool may_only_stay(const struct inode *inode)
 }
 
 /* In a sticky directory only the file's and the directory's owner may remove names. */
-static int may_remove(struct thread *thread, struct dentry *parent, struct inode *victim)
+static int may_remove(struct thread *thread, struct dentry *parent, const struct inode *victim)
 {
 	int error = may_change(thread, parent);
 	if (error != 0)
@@ -460,41 +460,49 @@ static void unlock_directories(struct dentry *a, struct dentry *b)
 		fiber_mutex_unlock(&b->inode->lock);
 }
 
-static int check_rename_kinds(struct renaming *r, unsigned flags)
+/* What the names and the shape of the tree have against it. */
+static int check_rename_names(const struct renaming *r, unsigned flags)
 {
-	struct inode *inode = r->old->inode, *target = r->new->inode;
-	bool directory = S_ISDIR(inode->attributes.mode);
-	if (!directory &&
-	    (r->from.slash || (r->to.slash && (target == NULL || !S_ISDIR(target->attributes.mode)))))
+	const struct inode *inode = r->old->inode, *target = r->new->inode;
+	bool exchanges = flags & FS_RENAME_EXCHANGE, directory = S_ISDIR(inode->attributes.mode);
+	bool onto_directory = target != NULL && S_ISDIR(target->attributes.mode);
+	if (target != NULL && flags & FS_RENAME_NOREPLACE)
+		return -EEXIST;
+	if (target == NULL && exchanges)
+		return -ENOENT;
+	if ((r->from.slash && !directory) || (r->to.slash && !(exchanges ? onto_directory : directory)))
 		return -ENOTDIR;
 	if (directory && dentry_is_ancestor(r->old, r->to.current))
 		return -EINVAL;
-	if (target == NULL)
-		return flags & FS_RENAME_EXCHANGE ? -ENOENT : 0;
-	if (flags & FS_RENAME_NOREPLACE)
-		return -EEXIST;
-	if (S_ISDIR(target->attributes.mode) && dentry_is_ancestor(r->new, r->from.current))
-		return flags & FS_RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-	if (flags & FS_RENAME_EXCHANGE)
-		return 0;
-	if (directory && !S_ISDIR(target->attributes.mode))
-		return -ENOTDIR;
-	if (!directory && S_ISDIR(target->attributes.mode))
-		return -EISDIR;
-	return 0;
+	if (onto_directory && dentry_is_ancestor(r->new, r->from.current))
+		return exchanges ? -EINVAL : -ENOTEMPTY;
+	/* on a damaged disk a directory may have two names, but it has one lock */
+	return target == r->from.current->inode ? -EUCLEAN : 0;
 }
 
-static int check_rename(struct thread *thread, struct renaming *r, unsigned flags)
+/* A directory that gets another parent changes itself: what its ".." is. */
+static int may_get_parent(struct thread *thread, const struct inode *inode)
 {
-	if (r->old->inode == NULL)
-		return -ENOENT;
-	int error = may_remove(thread, r->from.current, r->old->inode);
-	if (error == 0 && r->new->inode != NULL)
-		error = may_remove(thread, r->to.current, r->new->inode);
-	else if (error == 0)
-		error = may_change(thread, r->to.current);
+	return S_ISDIR(inode->attributes.mode) ? inode_permission(thread, inode, MAY_WRITE) : 0;
+}
+
+static int check_rename(struct thread *thread, const struct renaming *r, unsigned flags)
+{
+	const struct inode *inode = r->old->inode, *target = r->new->inode;
+	const struct inode *from = r->from.current->inode, *to = r->to.current->inode;
+	bool exchanges = flags & FS_RENAME_EXCHANGE, directory = S_ISDIR(inode->attributes.mode);
+	int error = may_remove(thread, r->from.current, inode);
 	if (error == 0)
-		error = check_rename_kinds(r, flags);
+		error = target != NULL ? may_remove(thread, r->to.current, target)
+		                       : may_change(thread, r->to.current);
+	if (error == 0 && target != NULL && !exchanges && S_ISDIR(target->attributes.mode) != directory)
+		error = directory ? -ENOTDIR : -EISDIR;
+	if (error == 0 && from->operations->rename == NULL)
+		error = -EPERM;
+	if (error == 0 && from != to)
+		error = may_get_parent(thread, inode);
+	if (error == 0 && from != to && exchanges)
+		error = may_get_parent(thread, target);
 	if (error == 0 && (r->old->mounted != NULL || r->new->mounted != NULL))
 		error = -EBUSY;
 	return error;
@@ -507,13 +515,14 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 	if (error == 0)
 		error = dentry_lookup(r->to.current, r->to.name, r->to.length, true, &r->new);
 	if (error == 0)
-		error = check_rename(thread, r, flags);
+		error = r->old->inode != NULL ? check_rename_names(r, flags) : -ENOENT;
 	if (error != 0)
 		return error;
-	if (r->old->inode == r->new->inode)
-		return 0; /* two names of one file: nothing happens */
-	if (from->operations->rename == NULL)
-		return -EPERM;
+	if (r->old->inode == r->new->inode) /* two names of one file: nothing happens */
+		return mount_read_only(r->from.current) ? -EROFS : 0;
+	error = check_rename(thread, r, flags);
+	if (error != 0)
+		return error;
 	struct inode *inode = r->old->inode, *target = r->new->inode; /* their dentries hold them */
 	bool exchanges = flags & FS_RENAME_EXCHANGE, replaces = target != NULL && !exchanges;
 	char *old_path = path_of_bound(r->old), *new_path = path_of_bound(r->new);
