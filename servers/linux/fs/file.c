@@ -148,8 +148,8 @@ void file_put(struct file *file)
 	file->inode->writers -= file->writers;
 	if (file->writers > 0 && file->dentry != NULL && file->dentry->mount != NULL)
 		file->dentry->mount->writers--;
+	inode_put(file->inode); /* first: its dentry keeps its file system from being unmounted */
 	dentry_put(file->dentry);
-	inode_put(file->inode);
 	free(file->owner);
 	free(file);
 	open_files--;
