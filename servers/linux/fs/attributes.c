@@ -317,7 +317,9 @@ int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size)
 {
 	int error = 0;
 	fiber_mutex_lock(&inode->lock);
-	if (size != inode->attributes.size || size == 0)
+	if (size > inode->attributes.size)
+		error = file_size_check(current_thread(), size);
+	if (error == 0 && (size != inode->attributes.size || size == 0))
 		error = size == 0 && inode->attributes.size == 0 && inode->attributes.blocks == 0
 		                ? 0
 		                : inode_set_size(inode, size);
@@ -342,9 +344,7 @@ int path_truncate(struct dentry *dentry, uint64_t size)
 int file_size_check(struct thread *thread, uint64_t size)
 {
 	enum { FSIZE = 1, SIGXFSZ_ = 25 };
-	if (size > INT64_MAX)
-		return -EINVAL;
-	if (size <= thread->process->limits[FSIZE].current)
+	if (thread == NULL || size <= thread->process->limits[FSIZE].current)
 		return 0;
 	signal_send_thread(thread, SIGXFSZ_, 0, 0);
 	return -EFBIG;
@@ -353,9 +353,9 @@ int file_size_check(struct thread *thread, uint64_t size)
 long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 {
 	struct dentry *dentry;
-	int error = file_size_check(thread, arguments[1]);
-	if (error == 0)
-		error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &dentry);
+	if (arguments[1] > INT64_MAX)
+		return -EINVAL;
+	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &dentry);
 	if (error != 0)
 		return error;
 	if (S_ISDIR(dentry->inode->attributes.mode))
@@ -376,12 +376,12 @@ long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 
 long sys_ftruncate(struct thread *thread, const uint64_t arguments[6])
 {
-	int error = file_size_check(thread, arguments[1]);
+	if (arguments[1] > INT64_MAX)
+		return -EINVAL;
 	struct file *file = file_of(thread, (int)arguments[0]);
 	if (file == NULL)
 		return -EBADF;
-	if (error == 0 && (!S_ISREG(file->inode->attributes.mode) || !file_writable(file)))
-		error = -EINVAL;
+	int error = S_ISREG(file->inode->attributes.mode) && file_writable(file) ? 0 : -EINVAL;
 	if (error == 0 && file->inode->attributes.flags & (FS_FLAG_IMMUTABLE | FS_FLAG_APPEND))
 		error = -EPERM;
 	if (error == 0)

@@ -155,7 +155,7 @@ void file_put(struct file *file)
 	open_files--;
 }
 
-static const struct inode_operations anonymous_inode_operations;
+static const struct inode_operations anonymous_inode_operations = {.setattr = setattr_in_memory};
 static const struct superblock_operations anonymous_operations;
 
 struct superblock *anonymous_superblock(void)
