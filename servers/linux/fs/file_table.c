@@ -317,7 +317,7 @@ bool file_table_closes_on_exec(const struct file_table *table, unsigned fd)
 
 #define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
 
-long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
+static long fcntl_command(struct thread *thread, struct file *file, const uint64_t arguments[6])
 {
 	enum {
 		NOTIFY = 1026,
@@ -329,9 +329,6 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 	};
 	int fd = (int)arguments[0];
 	uint64_t argument = arguments[2];
-	struct file *file = file_table_lookup(thread, fd);
-	if (file == NULL)
-		return -EBADF;
 	switch ((int)arguments[1]) {
 	case F_DUPFD:
 	case DUPFD_CLOEXEC:
@@ -385,6 +382,16 @@ long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
 	default:
 		return -EINVAL;
 	}
+}
+
+long sys_fcntl(struct thread *thread, const uint64_t arguments[6])
+{
+	struct file *file = file_of_any(thread, (int)arguments[0]);
+	if (file == NULL)
+		return -EBADF;
+	long result = fcntl_command(thread, file, arguments);
+	file_put(file);
+	return result;
 }
 
 /* ---- root, working directory, umask ---- */

@@ -454,13 +454,11 @@ long pipe_size_command(struct thread *thread, struct file *file, bool set, uint6
 		return -EPERM;
 	if (pages > PAGES_MAX)
 		return -ENOMEM;
-	file_get(file); /* it may be closed while this waits */
 	fiber_mutex_lock(&pipe->lock);
 	size_t room = pipe_room(pipe);
 	int error = pages == pipe->page_count ? 0 : pipe_resize(pipe, pages);
 	fiber_mutex_unlock(&pipe->lock);
 	if (error == 0)
 		pipe_wake_writers(pipe, room);
-	file_put(file);
 	return error != 0 ? error : (long)(pages * PAGE_SIZE);
 }
