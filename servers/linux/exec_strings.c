@@ -79,8 +79,10 @@ static int add_user_string(struct exec_strings *strings, struct thread *thread, 
 		memcpy(strings->data + strings->size, part.at, part.size);
 		strings->size += part.size;
 		length += part.size;
-		if (end)
+		if (end) { /* whatever another CPU has written there meanwhile */
+			strings->data[strings->size - 1] = 0;
 			return 0;
+		}
 	}
 }
 

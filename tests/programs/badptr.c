@@ -97,6 +97,17 @@ int main(void)
 	all_calls("kernel half", (void *)0xffff800000001000);
 	all_calls("last byte", (void *)-1);
 	all_calls("last bytes of a page", guarded);
+	int file = open("badptr.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	char byte = 0;
+	puts("-- a page whose end cannot be read");
+	memset(pages + 4096 - 20, 'x', 20);
+	TRY(pwrite(file, pages + 4096 - 20, 4096, 0));
+	TRY(pwrite(file, pages + 4096 - 10, 4096, 8192));
+	TRY(pread(file, &byte, 1, 8192 + 9));
+	TRY(byte == 'x');
+	TRY(lseek(file, 0, SEEK_END) - 8192);
+	TRY(pwrite(file, pages + 4096, 4096, 0));
+	close(file);
 	unlink("badptr.tmp");
 	if (chdir("..") != 0 || rmdir("badptr.dir") != 0)
 		return 1;

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -255,6 +256,27 @@ static void files(void)
 	SHOW(mkfifo("neither", 0600));
 	SHOW(open("neither", 3) < 0 ? -1 : 0);
 	unlink("neither");
+}
+
+/* Pipes and sockets have owners, modes and times, too. */
+static void attributes(void)
+{
+	struct stat stat;
+	const struct timespec times[2] = {{1000, 0}, {2000, 0}};
+	int ends[4];
+	if (pipe(ends) != 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, ends + 2) != 0)
+		return;
+	for (int i = 0; i < 4; i += 2) {
+		SHOW(fchmod(ends[i], 0640));
+		SHOW(fchown(ends[i], getuid(), getgid()));
+		SHOW(futimens(ends[i], times));
+		SHOW(fstat(ends[i], &stat));
+		printf("%o %ld %ld\n", stat.st_mode, (long)stat.st_atime, (long)stat.st_mtime);
+		SHOW(fstat(ends[i + 1], &stat));
+		printf("%o\n", stat.st_mode);
+	}
+	for (int i = 0; i < 4; i++)
+		close(ends[i]);
 }
 
 /* What /proc says of a descriptor besides what it says of all. */
@@ -543,6 +565,7 @@ int main(int count, char **arguments)
 	clones();
 	processes();
 	files();
+	attributes();
 	descriptors();
 	program_of_memory();
 	shared_tables();

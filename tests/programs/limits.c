@@ -100,6 +100,16 @@ static void file_size(void)
 	SHOW(write(fd, block, sizeof(block)));
 	SHOW(ftruncate(fd, 20000));
 	SHOW(got);
+	got = 0;
+	SHOW(limit(RLIMIT_FSIZE, 1000));
+	SHOW(ftruncate(fd, 5000)); /* it shrinks */
+	SHOW(ftruncate(fd, 5000));
+	SHOW(got);
+	SHOW(ftruncate(fd, 5001));
+	SHOW(ftruncate(fd, -1));
+	SHOW(ftruncate(-1, 5001));
+	SHOW(truncate("/nothing", 5001));
+	SHOW(got);
 }
 
 static int deep(volatile char *above)

@@ -308,6 +308,59 @@ static void no_source(void)
 	SHOW(umount(name));
 }
 
+/* A file that is on no mount. */
+static void onto_memory(void)
+{
+	char name[64];
+	snprintf(name, sizeof(name), "/proc/self/fd/%ld", syscall(SYS_memfd_create, "memory", 0));
+	SHOW(mkdir("moves", 0700));
+	SHOW(mount("none", "moves", "tmpfs", 0, NULL));
+	SHOW(mount("moves", name, NULL, MS_MOVE, NULL));
+	SHOW(mount("moves", name, NULL, MS_BIND, NULL));
+	SHOW(mount("onto", name, NULL, MS_BIND, NULL));
+	SHOW(mount("none", name, "tmpfs", 0, NULL));
+	SHOW(mount(NULL, name, NULL, MS_REMOUNT, NULL));
+	SHOW(mount(NULL, name, NULL, MS_PRIVATE, NULL));
+	SHOW(umount(name));
+	SHOW(umount("moves"));
+}
+
+/* What is done to a folder that is gone does not reach the one that got its number. */
+static void removed_folder(void)
+{
+	struct stat before, after;
+	const struct timespec times[2] = {{1000, 0}, {2000, 0}};
+	char names[4096];
+	SHOW(mkdir("removed", 0755));
+	SHOW(mkdir("seen", 0755));
+	SHOW(mount("removed", "seen", NULL, MS_BIND, NULL));
+	int fd = open("removed", O_RDONLY | O_DIRECTORY);
+	SHOW(rmdir("removed"));
+	for (int i = 0; i < 20; i++) {
+		snprintf(names, sizeof(names), "next%d", i);
+		mkdir(names, 0751);
+	}
+	fstat(fd, &before);
+	SHOW(fchmod(fd, 0700));
+	SHOW(fchown(fd, 12, 34));
+	SHOW(futimens(fd, times));
+	fstat(fd, &after);
+	printf("%o %d %d %ld, links %d, same file: %d\n", after.st_mode, after.st_uid, after.st_gid,
+	       (long)after.st_mtime, (int)after.st_nlink, before.st_ino == after.st_ino);
+	SHOW(syscall(SYS_getdents64, fd, names, sizeof(names)));
+	SHOW_OK(openat(fd, "in it", O_CREAT | O_WRONLY, 0600));
+	SHOW(mkdir("seen/in it", 0700));
+	SHOW_OK(open("seen/in it", O_CREAT | O_WRONLY, 0600));
+	SHOW(umount("seen"));
+	for (int i = 0; i < 20; i++) {
+		snprintf(names, sizeof(names), "next%d", i);
+		stat(names, &after);
+		printf("%o %d %d %d%s", after.st_mode, after.st_uid, after.st_gid, after.st_mtime == 2000,
+		       i % 10 == 9 ? "\n" : ", ");
+		SHOW(rmdir(names));
+	}
+}
+
 static void bound(void)
 {
 	SHOW(mkdir("outer", 0700));
@@ -553,6 +606,8 @@ int main(void)
 	show_child("read only for all", read_only_for_all);
 	show_child("options", options);
 	show_child("no source", no_source);
+	show_child("onto memory", onto_memory);
+	show_child("removed folder", removed_folder);
 	show_child("bound", bound);
 	show_child("names of bound", names_of_bound);
 	show_child("moved out of bound", moved_out_of_bound);

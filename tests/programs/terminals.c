@@ -331,6 +331,23 @@ static void hung_up(void)
 	SHOW(write(slave, "x", 1));
 }
 
+/* Names in the terminals' folder are not for users to change. */
+static void folder(const char *name)
+{
+	SHOW(rename(name, "/dev/pts/other"));
+	SHOW(rename("/dev/pts/none", "/dev/pts/other"));
+	SHOW(link(name, "/dev/pts/other"));
+	SHOW(symlink("x", "/dev/pts/other"));
+	SHOW(mkdir("/dev/pts/other", 0700));
+	SHOW(mknod("/dev/pts/other", S_IFREG | 0600, 0));
+	SHOW(mknod("/dev/pts/other", S_IFIFO | 0600, 0));
+	SHOW(open("/dev/pts/other", O_CREAT | O_WRONLY, 0600));
+	SHOW(unlink(name));
+	SHOW(rmdir(name));
+	SHOW(unlink("/dev/pts/other"));
+	SHOW(access(name, F_OK));
+}
+
 int main(void)
 {
 	char *name;
@@ -342,6 +359,7 @@ int main(void)
 	name = ptsname(master);
 	TELL(name != NULL && strncmp(name, "/dev/pts/", 9) == 0);
 	SHOW(open(name, O_RDWR | O_NOCTTY));
+	folder(name);
 	SHOW(ioctl(master, TIOCSPTLCK, &unlock));
 	TELL(isatty(master));
 	fflush(stdout);

@@ -26,6 +26,29 @@ static int target_of_fd(struct thread *thread, int fd, struct dentry **dentry, s
 	return 0;
 }
 
+/* The inode first: its dentry keeps its file system from being unmounted. */
+static void release(struct dentry *dentry, struct inode *inode)
+{
+	inode_put(inode);
+	dentry_put(dentry);
+}
+
+/* Under the lock of a directory: one that was removed has its attributes here alone, its number may mean
+ * another file. */
+static int set_attributes(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
+{
+	int error = 0;
+	if (!S_ISDIR(inode->attributes.mode))
+		return inode_setattr(inode, mask, attributes);
+	fiber_mutex_lock(&inode->lock);
+	if (inode->attributes.links > 0)
+		error = inode_setattr(inode, mask, attributes);
+	else
+		attributes_apply(&inode->attributes, mask, attributes);
+	fiber_mutex_unlock(&inode->lock);
+	return error;
+}
+
 /* What those who watch are told; one time without the other is set by what reads or writes. */
 static unsigned event_of(unsigned mask)
 {
@@ -45,19 +68,17 @@ static int change(struct dentry *dentry, struct inode *inode, unsigned mask,
 	else if (inode->attributes.flags & refusing)
 		error = -EPERM;
 	else
-		error = inode_setattr(inode, mask, attributes);
+		error = set_attributes(inode, mask, attributes);
 	if (error == 0)
 		notify(dentry, inode, event_of(mask));
-	dentry_put(dentry);
-	inode_put(inode);
+	release(dentry, inode);
 	return error;
 }
 
 static long do_chmod(struct thread *thread, struct dentry *dentry, struct inode *inode, unsigned mode)
 {
 	if (!inode_owner_or_capable(thread, inode)) {
-		dentry_put(dentry);
-		inode_put(inode);
+		release(dentry, inode);
 		return -EPERM;
 	}
 	struct fs_attributes attributes = {.mode = (inode->attributes.mode & S_IFMT) | (mode & 07777),
@@ -111,8 +132,7 @@ static long do_chown(struct thread *thread, struct dentry *dentry, struct inode 
 {
 	int error = may_chown(thread, inode, uid, gid);
 	if (error != 0) {
-		dentry_put(dentry);
-		inode_put(inode);
+		release(dentry, inode);
 		return error;
 	}
 	struct fs_attributes attributes = {
@@ -191,8 +211,7 @@ static int do_utimes(struct thread *thread, struct dentry *dentry, struct inode 
 	else if (!inode_owner_or_capable(thread, inode))
 		error = only_now ? inode_permission(thread, inode, MAY_WRITE) : -EPERM;
 	if (error != 0 || mask == 0) {
-		dentry_put(dentry);
-		inode_put(inode);
+		release(dentry, inode);
 		return error;
 	}
 	struct fs_attributes attributes = {.atime = set[0], .mtime = set[1], .ctime = now};
@@ -298,7 +317,9 @@ int inode_truncate(struct dentry *dentry, struct inode *inode, uint64_t size)
 {
 	int error = 0;
 	fiber_mutex_lock(&inode->lock);
-	if (size != inode->attributes.size || size == 0)
+	if (size > inode->attributes.size)
+		error = file_size_check(current_thread(), size);
+	if (error == 0 && (size != inode->attributes.size || size == 0))
 		error = size == 0 && inode->attributes.size == 0 && inode->attributes.blocks == 0
 		                ? 0
 		                : inode_set_size(inode, size);
@@ -323,9 +344,7 @@ int path_truncate(struct dentry *dentry, uint64_t size)
 int file_size_check(struct thread *thread, uint64_t size)
 {
 	enum { FSIZE = 1, SIGXFSZ_ = 25 };
-	if (size > INT64_MAX)
-		return -EINVAL;
-	if (size <= thread->process->limits[FSIZE].current)
+	if (thread == NULL || size <= thread->process->limits[FSIZE].current)
 		return 0;
 	signal_send_thread(thread, SIGXFSZ_, 0, 0);
 	return -EFBIG;
@@ -334,9 +353,9 @@ int file_size_check(struct thread *thread, uint64_t size)
 long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 {
 	struct dentry *dentry;
-	int error = file_size_check(thread, arguments[1]);
-	if (error == 0)
-		error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &dentry);
+	if (arguments[1] > INT64_MAX)
+		return -EINVAL;
+	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &dentry);
 	if (error != 0)
 		return error;
 	if (S_ISDIR(dentry->inode->attributes.mode))
@@ -357,12 +376,12 @@ long sys_truncate(struct thread *thread, const uint64_t arguments[6])
 
 long sys_ftruncate(struct thread *thread, const uint64_t arguments[6])
 {
-	int error = file_size_check(thread, arguments[1]);
+	if (arguments[1] > INT64_MAX)
+		return -EINVAL;
 	struct file *file = file_of(thread, (int)arguments[0]);
 	if (file == NULL)
 		return -EBADF;
-	if (error == 0 && (!S_ISREG(file->inode->attributes.mode) || !file_writable(file)))
-		error = -EINVAL;
+	int error = S_ISREG(file->inode->attributes.mode) && file_writable(file) ? 0 : -EINVAL;
 	if (error == 0 && file->inode->attributes.flags & (FS_FLAG_IMMUTABLE | FS_FLAG_APPEND))
 		error = -EPERM;
 	if (error == 0)

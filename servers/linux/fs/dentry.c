@@ -375,6 +375,14 @@ size_t dentries_busy(struct mount *mount)
 	return count;
 }
 
+/* On a damaged disk a directory may be in itself. */
+static bool leads_up(const struct dentry *parent, const struct inode *inode)
+{
+	while (parent != NULL && parent->inode != inode)
+		parent = parent->parent;
+	return parent != NULL;
+}
+
 /* With the directory's lock. */
 static int lookup_locked(struct dentry *parent, const char *name, size_t length, struct dentry **out)
 {
@@ -391,6 +399,10 @@ static int lookup_locked(struct dentry *parent, const char *name, size_t length,
 	int error = parent->inode->operations->lookup(parent->inode, name, length, &inode);
 	if (error != 0 && error != -ENOENT)
 		return error;
+	if (inode != NULL && S_ISDIR(inode->attributes.mode) && leads_up(parent, inode)) {
+		inode_put(inode);
+		return -EUCLEAN; /* its lock is held, or is to be taken before the parent's */
+	}
 	dentry = dentry_create(parent, parent->mount, name, length, inode);
 	inode_put(inode);
 	if (dentry == NULL)
@@ -432,8 +444,8 @@ int dentry_path_raw(struct dentry *root, struct dentry *dentry, char *out, size_
 {
 	char buffer[PATH_SIZE];
 	size_t start = sizeof(buffer);
-	bool deleted =
-	        dentry->parent != NULL && !dentry->hashed && !dentry->inode->superblock->volatile_names;
+	bool deleted = dentry->parent != NULL && !dentry->hashed &&
+	               !dentry->parent->inode->superblock->volatile_names;
 	if (deleted) {
 		start -= 10;
 		memcpy(buffer + start, " (deleted)", 10);

@@ -41,13 +41,13 @@ static int read_directory(struct thread *thread, int fd, struct io_buffer *buffe
 	struct file *file = file_of(thread, fd);
 	if (file == NULL)
 		return -EBADF;
-	int result;
-	if (!S_ISDIR(file->inode->attributes.mode) || file->operations->readdir == NULL)
-		result = -ENOTDIR;
-	else if (file->inode->attributes.links == 0)
-		result = -ENOENT;
-	else
-		result = file->operations->readdir(file, buffer);
+	int result = -ENOTDIR;
+	if (S_ISDIR(file->inode->attributes.mode) && file->operations->readdir != NULL) {
+		fiber_mutex_lock(&file->inode->lock);
+		result =
+		        file->inode->attributes.links > 0 ? file->operations->readdir(file, buffer) : -ENOENT;
+		fiber_mutex_unlock(&file->inode->lock);
+	}
 	if (result >= 0) {
 		accessed(file);
 		notify(file->dentry, file->inode, NOTIFY_ACCESS);

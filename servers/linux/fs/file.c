@@ -150,14 +150,14 @@ void file_put(struct file *file)
 	file->inode->writers -= file->writers;
 	if (file->writers > 0 && file->dentry != NULL && file->dentry->mount != NULL)
 		file->dentry->mount->writers--;
+	inode_put(file->inode); /* first: its dentry keeps its file system from being unmounted */
 	dentry_put(file->dentry);
-	inode_put(file->inode);
 	free(file->owner);
 	free(file);
 	open_files--;
 }
 
-static const struct inode_operations anonymous_inode_operations;
+static const struct inode_operations anonymous_inode_operations = {.setattr = setattr_in_memory};
 static const struct superblock_operations anonymous_operations;
 
 struct superblock *anonymous_superblock(void)

@@ -236,7 +236,7 @@ long sys_close_range(struct thread *thread, const uint64_t arguments[6])
 		return -EINVAL;
 	if (flags & UNSHARE && file_table_unshare(thread->process) != 0)
 		return -ENOMEM;
-	struct file_table *table = thread->process->files;
+	struct file_table *table = file_table_get(thread->process->files); /* closing may wait */
 	for (uint64_t fd = first; fd <= last && fd < table->end; fd++) {
 		if (table->files[fd] == NULL)
 			continue;
@@ -245,6 +245,7 @@ long sys_close_range(struct thread *thread, const uint64_t arguments[6])
 		else
 			close_descriptor(table, thread->process, (unsigned)fd);
 	}
+	file_table_put(table);
 	return 0;
 }
 

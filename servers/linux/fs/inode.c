@@ -240,6 +240,12 @@ void attributes_apply(struct fs_attributes *to, unsigned mask, const struct fs_a
 		to->flags = from->flags;
 }
 
+int setattr_in_memory(struct inode *inode, unsigned mask, const struct fs_attributes *from)
+{
+	attributes_apply(&inode->attributes, mask, from);
+	return 0;
+}
+
 int inode_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
 {
 	if (inode->operations->setattr == NULL)

@@ -140,6 +140,7 @@ struct fs_time fs_now(void);
 void inode_touch(struct inode *inode, unsigned mask); /* FS_SET_?TIME: now; told to the file system later */
 /* What mask (enum fs_setattr_mask) names of `from`; the type in the mode stays */
 void attributes_apply(struct fs_attributes *to, unsigned mask, const struct fs_attributes *from);
+int setattr_in_memory(struct inode *inode, unsigned mask, const struct fs_attributes *from);
 int inode_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes);
 int inode_flush_attributes(struct inode *inode);
 

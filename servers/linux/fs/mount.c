@@ -111,22 +111,21 @@ void superblock_release(struct superblock *superblock)
 	}
 }
 
-/* 0: gone. -EBUSY: in use. */
+/* Of one that is held. 0: gone. -EBUSY: in use. -EINVAL: another fiber was faster. */
 static int mount_end(struct mount *mount)
 {
 	dentries_forget(mount);
+	if (mount->ended)
+		return -EINVAL;
 	if (mount->root->references > 1)
 		return -EBUSY;
-	struct superblock *superblock = mount->superblock;
-	mount_detach(mount);
+	mount->ended = true;
 	mount_remove(mount);
+	mount_detach(mount);
 	dentry_put(mount->root);
 	free(mount->within);
 	mount->within = NULL;
-	mount->ended = true;
-	if (mount->in_use == 0)
-		free(mount);
-	superblock_release(superblock);
+	superblock_release(mount->superblock);
 	return 0;
 }
 
@@ -193,7 +192,7 @@ static bool mount_is_written(const struct mount *mount, bool all)
 static int do_remount(struct dentry *target, unsigned long flags, const char *options)
 {
 	struct mount *mount = target->mount;
-	if (mount == NULL || target != mount->root)
+	if (target != mount->root)
 		return -EINVAL;
 	if (flags & LINUX_MS_RDONLY && !mount_read_only(target) &&
 	    mount_is_written(mount, !(flags & LINUX_MS_BIND)))
@@ -234,7 +233,8 @@ int mount_path_within(struct dentry *dentry, char **out)
 static char *moved_path(const char *path, const char *from, const char *to)
 {
 	size_t length = strlen(from);
-	if (strncmp(path, from, length) != 0 || (path[length] != 0 && path[length] != '/'))
+	if (strncmp(path, from, length) != 0 || (path[length] != 0 && path[length] != '/') ||
+	    strncmp(path + length, "//", 2) == 0) /* of that name, but deleted before */
 		return NULL;
 	char *result = malloc(strlen(path) - length + strlen(to) + 1);
 	if (result != NULL)
@@ -323,7 +323,9 @@ static int do_mount(struct thread *thread, const char *source, const char *targe
 	int error = path_lookup(thread, AT_FDCWD_LINUX, target_path, LOOKUP_FOLLOW, &target);
 	if (error != 0)
 		return error;
-	if (flags & LINUX_MS_REMOUNT) {
+	if (target->mount == NULL) { /* a file in memory, say, by a link of /proc */
+		error = -EINVAL;
+	} else if (flags & LINUX_MS_REMOUNT) {
 		error = do_remount(target, flags, options);
 	} else if (flags & LINUX_MS_BIND) {
 		error = do_bind(thread, source, target, flags);
@@ -384,6 +386,7 @@ long sys_umount2(struct thread *thread, const uint64_t arguments[6])
 		return -EINVAL;
 	if (mount->mountpoint == NULL)
 		return -EBUSY; /* the system's root */
+	mount_hold(mount);
 	error = superblock_sync(mount->superblock);
 	if (error != 0)
 		log_warning("umount: write-back failed: %s", error_name(error));
@@ -392,6 +395,7 @@ long sys_umount2(struct thread *thread, const uint64_t arguments[6])
 		mount_detach(mount);
 		error = 0;
 	}
+	mount_release(mount);
 	return error;
 }
 

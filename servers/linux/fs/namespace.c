@@ -2,7 +2,9 @@
 /*
  * Changing names: create, link, unlink, rename. The directory's lock is held from the lookup of the name to
  * the change of its dentry. rename holds a lock of its own first, so that only it ever takes two directories'
- * locks (ancestor first).
+ * locks (ancestor first). Then comes the lock of what loses or gets a name, so that links of a file that are
+ * in several directories go one by one, and nobody creates in a directory that goes. Who holds a file's lock
+ * takes no other inode's.
  */
 #include "capability.h"
 #include "fs/notify.h"
@@ -24,8 +26,10 @@ static unsigned umask_of(struct thread *thread)
 
 static int may_change(struct thread *thread, struct dentry *parent)
 {
-	if (!dentry_is_live(parent) && !parent->inode->superblock->volatile_names)
+	if (parent->inode->attributes.links == 0)
 		return -ENOENT; /* a removed directory */
+	if (!dentry_is_live(parent) && !parent->inode->superblock->volatile_names)
+		return -ENOENT; /* it is not where it says */
 	int error = inode_permission(thread, parent->inode, MAY_WRITE | MAY_EXECUTE);
 	if (error != 0)
 		return error;
@@ -38,7 +42,7 @@ static bool may_only_stay(const struct inode *inode)
 }
 
 /* In a sticky directory only the file's and the directory's owner may remove names. */
-static int may_remove(struct thread *thread, struct dentry *parent, struct inode *victim)
+static int may_remove(struct thread *thread, struct dentry *parent, const struct inode *victim)
 {
 	int error = may_change(thread, parent);
 	if (error != 0)
@@ -92,7 +96,7 @@ int vfs_create(struct thread *thread, struct dentry *parent, struct dentry *dent
 	if (error != 0)
 		return error;
 	if (directory->operations->create == NULL)
-		return -EPERM;
+		return S_ISREG(mode) ? -EACCES : -EPERM;
 	struct new_inode what = what_to_make(thread, parent, mode, rdev);
 	error = directory->operations->create(directory, dentry->name, dentry->name_length, &what, &inode);
 	if (error != 0)
@@ -242,6 +246,7 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 	int error = start_create(&walk, thread, dirfd, path, false, &dentry);
 	if (error == 0) {
 		struct inode *directory = walk.current->inode;
+		fiber_mutex_lock(&inode->lock);
 		error = may_change(thread, walk.current);
 		if (error == 0 &&
 		    (directory->superblock != inode->superblock || from->mount != walk.current->mount))
@@ -261,6 +266,7 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 			name_added(walk.current, dentry, inode);
 			directory_changed(directory, 0);
 		}
+		fiber_mutex_unlock(&inode->lock);
 		end_create(&walk, dentry);
 	}
 	walk_end(&walk);
@@ -268,9 +274,9 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 }
 
 /*
- * Before the last name of a file goes: if it stays in use or has pages to be written or on their way, the
- * file system must keep it, so that nothing reaches a number that may mean another file by then. The dentry
- * is unhashed: nobody can start to use it now.
+ * Before the last name of a file goes, with its lock: if it stays in use or has pages to be written or on
+ * their way, the file system must keep it, so that nothing reaches a number that may mean another file by
+ * then. The dentry is unhashed: nobody can start to use it now.
  */
 static int prepare_unlink(struct dentry *dentry)
 {
@@ -288,6 +294,15 @@ static int prepare_unlink(struct dentry *dentry)
 	if (error == 0)
 		inode->flags |= INODE_KEPT;
 	return error;
+}
+
+/* The name stays after all. */
+static void unlink_failed(struct inode *inode)
+{
+	if (!(inode->flags & INODE_KEPT) || inode->attributes.links == 0)
+		return;
+	inode->flags &= ~(uint32_t)INODE_KEPT;
+	inode->superblock->operations->keep(inode, false);
 }
 
 /* One name less. An inode that the file system was not told to keep is gone with the last one: its number may
@@ -326,7 +341,7 @@ static void bound_deleted(const struct superblock *superblock, char *path)
 	bound_moved(superblock, path, marked, false);
 }
 
-/* With the parent's lock; the dentry is the caller's reference. */
+/* With the parent's lock and that of what is removed; the dentry is the caller's reference. */
 static int remove_name(struct dentry *parent, struct dentry *dentry, bool directory)
 {
 	const struct inode_operations *operations = parent->inode->operations;
@@ -342,6 +357,7 @@ static int remove_name(struct dentry *parent, struct dentry *dentry, bool direct
 	if (error == 0)
 		error = remove(parent->inode, dentry->name, dentry->name_length, inode);
 	if (error != 0) {
+		unlink_failed(inode);
 		if (was_hashed)
 			dentry_hash(dentry);
 		free(path);
@@ -385,14 +401,11 @@ static int unlink_last(struct thread *thread, struct walk *walk, bool directory)
 	int error = dentry_lookup(walk->current, walk->name, walk->length, true, &dentry);
 	if (error == 0) {
 		error = check_unlink(thread, walk, dentry, directory);
-		struct inode *victim = error == 0 && directory ? inode_get(dentry->inode) : NULL;
-		if (victim != NULL)
-			fiber_mutex_lock(&victim->lock); /* nobody creates in it meanwhile */
-		if (error == 0)
+		if (error == 0) {
+			struct inode *victim = dentry->inode; /* the dentry holds it */
+			fiber_mutex_lock(&victim->lock);
 			error = remove_name(walk->current, dentry, directory);
-		if (victim != NULL) {
 			fiber_mutex_unlock(&victim->lock);
-			inode_put(victim);
 		}
 		dentry_put(dentry);
 		if (error == 0) /* what was its own end is told before */
@@ -447,41 +460,49 @@ static void unlock_directories(struct dentry *a, struct dentry *b)
 		fiber_mutex_unlock(&b->inode->lock);
 }
 
-static int check_rename_kinds(struct renaming *r, unsigned flags)
+/* What the names and the shape of the tree have against it. */
+static int check_rename_names(const struct renaming *r, unsigned flags)
 {
-	struct inode *inode = r->old->inode, *target = r->new->inode;
-	bool directory = S_ISDIR(inode->attributes.mode);
-	if (!directory &&
-	    (r->from.slash || (r->to.slash && (target == NULL || !S_ISDIR(target->attributes.mode)))))
+	const struct inode *inode = r->old->inode, *target = r->new->inode;
+	bool exchanges = flags & FS_RENAME_EXCHANGE, directory = S_ISDIR(inode->attributes.mode);
+	bool onto_directory = target != NULL && S_ISDIR(target->attributes.mode);
+	if (target != NULL && flags & FS_RENAME_NOREPLACE)
+		return -EEXIST;
+	if (target == NULL && exchanges)
+		return -ENOENT;
+	if ((r->from.slash && !directory) || (r->to.slash && !(exchanges ? onto_directory : directory)))
 		return -ENOTDIR;
 	if (directory && dentry_is_ancestor(r->old, r->to.current))
 		return -EINVAL;
-	if (target == NULL)
-		return flags & FS_RENAME_EXCHANGE ? -ENOENT : 0;
-	if (flags & FS_RENAME_NOREPLACE)
-		return -EEXIST;
-	if (S_ISDIR(target->attributes.mode) && dentry_is_ancestor(r->new, r->from.current))
-		return flags & FS_RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-	if (flags & FS_RENAME_EXCHANGE)
-		return 0;
-	if (directory && !S_ISDIR(target->attributes.mode))
-		return -ENOTDIR;
-	if (!directory && S_ISDIR(target->attributes.mode))
-		return -EISDIR;
-	return 0;
+	if (onto_directory && dentry_is_ancestor(r->new, r->from.current))
+		return exchanges ? -EINVAL : -ENOTEMPTY;
+	/* on a damaged disk a directory may have two names, but it has one lock */
+	return target == r->from.current->inode ? -EUCLEAN : 0;
 }
 
-static int check_rename(struct thread *thread, struct renaming *r, unsigned flags)
+/* A directory that gets another parent changes itself: what its ".." is. */
+static int may_get_parent(struct thread *thread, const struct inode *inode)
 {
-	if (r->old->inode == NULL)
-		return -ENOENT;
-	int error = may_remove(thread, r->from.current, r->old->inode);
-	if (error == 0 && r->new->inode != NULL)
-		error = may_remove(thread, r->to.current, r->new->inode);
-	else if (error == 0)
-		error = may_change(thread, r->to.current);
+	return S_ISDIR(inode->attributes.mode) ? inode_permission(thread, inode, MAY_WRITE) : 0;
+}
+
+static int check_rename(struct thread *thread, const struct renaming *r, unsigned flags)
+{
+	const struct inode *inode = r->old->inode, *target = r->new->inode;
+	const struct inode *from = r->from.current->inode, *to = r->to.current->inode;
+	bool exchanges = flags & FS_RENAME_EXCHANGE, directory = S_ISDIR(inode->attributes.mode);
+	int error = may_remove(thread, r->from.current, inode);
 	if (error == 0)
-		error = check_rename_kinds(r, flags);
+		error = target != NULL ? may_remove(thread, r->to.current, target)
+		                       : may_change(thread, r->to.current);
+	if (error == 0 && target != NULL && !exchanges && S_ISDIR(target->attributes.mode) != directory)
+		error = directory ? -ENOTDIR : -EISDIR;
+	if (error == 0 && from->operations->rename == NULL)
+		error = -EPERM;
+	if (error == 0 && from != to)
+		error = may_get_parent(thread, inode);
+	if (error == 0 && from != to && exchanges)
+		error = may_get_parent(thread, target);
 	if (error == 0 && (r->old->mounted != NULL || r->new->mounted != NULL))
 		error = -EBUSY;
 	return error;
@@ -494,25 +515,33 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 	if (error == 0)
 		error = dentry_lookup(r->to.current, r->to.name, r->to.length, true, &r->new);
 	if (error == 0)
-		error = check_rename(thread, r, flags);
+		error = r->old->inode != NULL ? check_rename_names(r, flags) : -ENOENT;
 	if (error != 0)
 		return error;
-	if (r->old->inode == r->new->inode)
-		return 0; /* two names of one file: nothing happens */
-	if (from->operations->rename == NULL)
-		return -EPERM;
+	if (r->old->inode == r->new->inode) /* two names of one file: nothing happens */
+		return mount_read_only(r->from.current) ? -EROFS : 0;
+	error = check_rename(thread, r, flags);
+	if (error != 0)
+		return error;
 	struct inode *inode = r->old->inode, *target = r->new->inode; /* their dentries hold them */
 	bool exchanges = flags & FS_RENAME_EXCHANGE, replaces = target != NULL && !exchanges;
 	char *old_path = path_of_bound(r->old), *new_path = path_of_bound(r->new);
 	if (replaces) {
+		fiber_mutex_lock(&target->lock);
 		dentry_unhash(r->new);
 		error = prepare_unlink(r->new);
 	}
 	if (error == 0)
 		error = from->operations->rename(from, r->from.name, r->from.length, inode, to, r->to.name,
 		                                 r->to.length, target, flags);
-	if (replaces)
+	if (replaces) {
 		dentry_hash(r->new);
+		if (error == 0)
+			name_removed(target);
+		else
+			unlink_failed(target);
+		fiber_mutex_unlock(&target->lock);
+	}
 	if (error != 0) {
 		free(old_path);
 		free(new_path);
@@ -528,10 +557,8 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 		if (!replaces)
 			from_links++;
 	}
-	if (replaces) {
-		name_removed(target);
+	if (replaces)
 		bound_deleted(inode->superblock, path_of_bound(r->new));
-	}
 	directory_changed(from, from_links);
 	directory_changed(to, to_links);
 	inode->attributes.ctime = fs_now();

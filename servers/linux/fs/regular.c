@@ -122,9 +122,17 @@ static int write_page(struct inode *inode, uint64_t position, size_t *size, stru
 	size_t offset = position % PAGE_SIZE;
 	bool behind_end = index * PAGE_SIZE >= inode->attributes.size;
 	pfn_t pfn = page_tree_find(&inode->pages, index);
-	if (pfn == PFN_NONE && part == PAGE_SIZE)
-		return add_new_page(inode, index, buffer, out);
 	int error = 0;
+	if (pfn == PFN_NONE && part == PAGE_SIZE) {
+		struct io_buffer again = *buffer;
+		error = add_new_page(inode, index, buffer, out);
+		if (error != -EFAULT || buffer->size == before)
+			return error;
+		*size = part = before - buffer->size; /* what can be read, and the rest stays as it is */
+		*buffer = again;
+		error = 0;
+		pfn = page_tree_find(&inode->pages, index);
+	}
 	if (behind_end) {
 		if (pfn == PFN_NONE)
 			error = add_new_page(inode, index, NULL, &pfn);

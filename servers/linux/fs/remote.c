@@ -547,6 +547,10 @@ static int remote_refresh(struct inode *directory)
 		return 0;
 	directory->flags &= ~(uint32_t)INODE_STALE; /* whoever changes it from here on says so again */
 	begin(directory, FS_GETATTR, &request);
+	if (directory->attributes.links == 0) { /* removed meanwhile */
+		end(&request);
+		return 0;
+	}
 	int error = run(&request);
 	if (error == 0) {
 		directory->attributes.size = request.data->attributes.size;

@@ -4,12 +4,15 @@
 #include "fs/internal.h"
 #include "syscall.h"
 
-/* The inode that (dirfd, path, flags) names, with a reference: also of descriptors that have no dentry. */
-static int inode_at(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct inode **out,
-                    struct mount **mount)
+/* What (dirfd, path, flags) names: also of descriptors that have no dentry. */
+struct found {
+	struct inode *inode;
+	struct dentry *dentry; /* or NULL. Both are references */
+};
+
+static int find(struct thread *thread, int dirfd, uint64_t path, unsigned flags, struct found *out)
 {
 	char first = 0;
-	struct dentry *dentry;
 	if (flags & AT_EMPTY_PATH) {
 		if (path != 0 && copy_from_user(thread, &first, path, 1) != 0)
 			return -EFAULT;
@@ -17,20 +20,25 @@ static int inode_at(struct thread *thread, int dirfd, uint64_t path, unsigned fl
 			struct file *file = file_table_lookup(thread, dirfd);
 			if (file == NULL)
 				return -EBADF;
-			*mount = file->dentry != NULL ? file->dentry->mount : NULL;
-			*out = inode_get(file->inode);
+			out->inode = inode_get(file->inode);
+			out->dentry = file->dentry != NULL ? dentry_get(file->dentry) : NULL;
 			return 0;
 		}
 	}
 	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
 	                  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
-	int error = user_path_lookup(thread, dirfd, path, lookup, &dentry);
+	int error = user_path_lookup(thread, dirfd, path, lookup, &out->dentry);
 	if (error != 0)
 		return error;
-	*mount = dentry->mount;
-	*out = inode_get(dentry->inode);
-	dentry_put(dentry);
+	out->inode = inode_get(out->dentry->inode);
 	return 0;
+}
+
+/* The inode first: its dentry keeps its file system from being unmounted. */
+static void found_put(const struct found *found)
+{
+	inode_put(found->inode);
+	dentry_put(found->dentry);
 }
 
 static void refresh(struct inode *inode)
@@ -39,11 +47,11 @@ static void refresh(struct inode *inode)
 		inode->operations->refresh(inode);
 }
 
-static int stat_to_user(struct thread *thread, struct inode *inode, uint64_t address)
+static struct linux_stat stat_of(struct inode *inode)
 {
 	refresh(inode);
 	const struct fs_attributes *a = &inode->attributes;
-	struct linux_stat stat = {
+	return (struct linux_stat){
 	        .st_dev = inode->superblock->device,
 	        .st_ino = a->inode,
 	        .st_nlink = a->links,
@@ -61,19 +69,17 @@ static int stat_to_user(struct thread *thread, struct inode *inode, uint64_t add
 	        .st_ctime_sec = (uint64_t)a->ctime.seconds,
 	        .st_ctime_nsec = a->ctime.nanoseconds,
 	};
-	return copy_to_user(thread, address, &stat, sizeof(stat));
 }
 
 static long stat_at(struct thread *thread, int dirfd, uint64_t path, uint64_t out, unsigned flags)
 {
-	struct inode *inode;
-	struct mount *mount;
-	int error = inode_at(thread, dirfd, path, flags, &inode, &mount);
+	struct found found;
+	int error = find(thread, dirfd, path, flags, &found);
 	if (error != 0)
 		return error;
-	error = stat_to_user(thread, inode, out);
-	inode_put(inode);
-	return error;
+	struct linux_stat stat = stat_of(found.inode);
+	found_put(&found);
+	return copy_to_user(thread, out, &stat, sizeof(stat));
 }
 
 long sys_stat(struct thread *thread, const uint64_t arguments[6])
@@ -91,9 +97,9 @@ long sys_fstat(struct thread *thread, const uint64_t arguments[6])
 	struct file *file = file_of_any(thread, (int)arguments[0]);
 	if (file == NULL)
 		return -EBADF;
-	int error = stat_to_user(thread, file->inode, arguments[1]);
+	struct linux_stat stat = stat_of(file->inode);
 	file_put(file);
-	return error;
+	return copy_to_user(thread, arguments[1], &stat, sizeof(stat));
 }
 
 long sys_newfstatat(struct thread *thread, const uint64_t arguments[6])
@@ -113,15 +119,16 @@ long sys_statx(struct thread *thread, const uint64_t arguments[6])
 {
 	enum { BASIC = 0x7ff, MNT_ID = 0x1000, SYNC_TYPE = 0x6000, ATTRIBUTE_MOUNT_ROOT = 0x2000 };
 	unsigned flags = (unsigned)arguments[2];
-	struct inode *inode;
-	struct mount *mount;
+	struct found found;
 	if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | SYNC_TYPE) ||
 	    (flags & SYNC_TYPE) == SYNC_TYPE || arguments[3] >> 31 & 1)
 		return -EINVAL;
-	int error = inode_at(thread, (int)arguments[0], arguments[1], flags, &inode, &mount);
+	int error = find(thread, (int)arguments[0], arguments[1], flags, &found);
 	if (error != 0)
 		return error;
+	struct inode *inode = found.inode;
 	refresh(inode);
+	const struct mount *mount = found.dentry != NULL ? found.dentry->mount : NULL;
 	const struct fs_attributes *a = &inode->attributes;
 	struct linux_statx statx = {
 	        .mask = BASIC | MNT_ID,
@@ -144,7 +151,7 @@ long sys_statx(struct thread *thread, const uint64_t arguments[6])
 	        .dev_minor = device_minor(inode->superblock->device),
 	        .mnt_id = mount != NULL ? mount_id(mount) : 0,
 	};
-	inode_put(inode);
+	found_put(&found);
 	return copy_to_user(thread, arguments[4], &statx, sizeof(statx));
 }
 

@@ -326,12 +326,6 @@ static ssize_t tmpfs_readlink(struct inode *inode, char *out, size_t size)
 	return (ssize_t)length;
 }
 
-static int tmpfs_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *from)
-{
-	attributes_apply(&inode->attributes, mask, from);
-	return 0;
-}
-
 static unsigned entry_type(const struct inode *inode)
 {
 	return inode->attributes.mode >> 12 & 15;
@@ -384,8 +378,8 @@ static int nothing_to_sync(struct file *file)
 	return 0;
 }
 
-static const struct inode_operations tmpfs_file_inode = {.setattr = tmpfs_setattr};
-static const struct inode_operations tmpfs_link_inode = {.setattr = tmpfs_setattr,
+static const struct inode_operations tmpfs_file_inode = {.setattr = setattr_in_memory};
+static const struct inode_operations tmpfs_link_inode = {.setattr = setattr_in_memory,
                                                          .readlink = tmpfs_readlink};
 static const struct inode_operations tmpfs_directory_inode = {
         .lookup = tmpfs_lookup,
@@ -396,7 +390,7 @@ static const struct inode_operations tmpfs_directory_inode = {
         .unlink = tmpfs_unlink,
         .rmdir = tmpfs_rmdir,
         .rename = tmpfs_rename,
-        .setattr = tmpfs_setattr,
+        .setattr = setattr_in_memory,
 };
 static const struct file_operations tmpfs_directory_operations = {
         .readdir = tmpfs_readdir,

@@ -140,14 +140,14 @@ int space_prepare(struct inode *inode, uint64_t index, bool *through)
 		return 0;
 	/* nearly full: what is reserved is written, so that nothing is counted twice; the inode's lock is
 	 * ours, pages need none */
-	for (struct inode *dirty = superblock->dirty; dirty != NULL && superblock->blocks_reserved > 0;) {
-		inode_get(dirty);
+	struct inode *dirty = superblock->dirty != NULL ? inode_get(superblock->dirty) : NULL;
+	while (dirty != NULL && superblock->blocks_reserved > 0) {
 		inode_write_back(dirty, 0, UINT64_MAX, true);
-		struct inode *next = dirty->dirty_next;
-		bool listed = dirty->flags & INODE_DIRTY;
+		struct inode *next = dirty->dirty_next != NULL ? inode_get(dirty->dirty_next) : NULL;
 		inode_put(dirty);
-		dirty = listed ? next : NULL;
+		dirty = next;
 	}
+	inode_put(dirty);
 	*through = !space_enough(superblock);
 	return 0;
 }

@@ -21,7 +21,8 @@ struct pty {
 };
 
 static struct pty *ptys[PTY_MAX];
-static struct inode *directory; /* of /dev/pts */
+static struct inode *directory;              /* of /dev/pts */
+static const struct inode_operations *names; /* how they come and go in it */
 
 static struct pty *pty_of(struct tty *tty)
 {
@@ -274,8 +275,8 @@ static void master_release(struct file *file)
 	if (directory != NULL) {
 		struct inode *node = NULL;
 		fiber_mutex_lock(&directory->lock);
-		if (directory->operations->lookup(directory, name, strlen(name), &node) == 0) {
-			directory->operations->unlink(directory, name, strlen(name), node);
+		if (names->lookup(directory, name, strlen(name), &node) == 0) {
+			names->unlink(directory, name, strlen(name), node);
 			node->attributes.links = 0;
 			inode_put(node);
 		}
@@ -317,6 +318,7 @@ static int open_slave(struct pty *pty, struct thread *thread, unsigned flags, st
 void pty_directory(struct inode *root)
 {
 	directory = root;
+	names = root->operations;
 }
 
 int ptmx_open(struct file *file, struct thread *thread)
@@ -343,7 +345,7 @@ int ptmx_open(struct file *file, struct thread *thread)
 			what.uid = thread->process->credentials.fsuid;
 		name_of(number, name);
 		fiber_mutex_lock(&directory->lock);
-		int error = directory->operations->create(directory, name, strlen(name), &what, &node);
+		int error = names->create(directory, name, strlen(name), &what, &node);
 		fiber_mutex_unlock(&directory->lock);
 		inode_put(node);
 		if (error != 0) {

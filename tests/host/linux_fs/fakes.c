@@ -125,9 +125,15 @@ int copy_from_user(struct thread *thread, void *to, uint64_t from, size_t size)
 	memcpy(to, (void *)(uintptr_t)from, size);
 	return 0;
 }
+void (*test_before_copy)(void);
+
 int copy_to_user(struct thread *thread, uint64_t to, const void *from, size_t size)
 {
+	void (*before)(void) = test_before_copy;
 	(void)thread;
+	test_before_copy = NULL;
+	if (before != NULL)
+		before();
 	if (to < PAGE_SIZE)
 		return -EFAULT;
 	memcpy((void *)(uintptr_t)to, from, size);

@@ -9,6 +9,7 @@
 extern struct thread *test_thread; /* whose calls these are */
 extern unsigned test_free_pages;   /* page_allocate fails when it is 0 */
 extern int last_signal;            /* sent to anybody */
+extern void (*test_before_copy)(void); /* what happens while the next copy to the user waits */
 
 void fakes_init(void);
 /* Run the function on a fiber, with completions of the store, until it is done. */

@@ -152,6 +152,8 @@ static void test_rename(void)
 	CHECK(CALL(link, P("/r2"), P("/r3")) == 0 && CALL(rename, P("/r2"), P("/r3")) == 0 &&
 	      holds("/r2", "deep"));
 	CHECK(CALL(rename, P("/r2"), P("/r9/")) == -ENOTDIR);
+	CHECK(CALL(renameat2, AT, P("/rd"), AT, P("/r2/"), FS_RENAME_EXCHANGE) == -ENOTDIR &&
+	      CALL(renameat2, AT, P("/r2"), AT, P("/rd/"), FS_RENAME_EXCHANGE) == 0 && holds("/rd", "deep"));
 }
 
 static void test_unlinked_but_open(void)
@@ -177,6 +179,9 @@ static void test_permissions(void)
 	make_file("/p/secret", "x");
 	make_file("/sticky/root", "x");
 	make_file("/public", "x");
+	CHECK(CALL(link, P("/public"), P("/public2")) == 0 && CALL(mkdir, P("/free"), 0755) == 0 &&
+	      CALL(chown, P("/free"), 1000, 1000) == 0 && CALL(mkdir, P("/free/here"), 0755) == 0 &&
+	      CALL(mkdir, P("/free/mine"), 0755) == 0 && CALL(chown, P("/free/mine"), 1000, 1000) == 0);
 	process->credentials.fsuid = process->credentials.euid = process->credentials.uid = 1000;
 	process->credentials.fsgid = 1000;
 	capabilities_uids_changed(&root, &process->credentials);
@@ -186,6 +191,14 @@ static void test_permissions(void)
 	CHECK(CALL(unlink, P("/public")) == -EACCES);
 	CHECK(CALL(unlink, P("/sticky/root")) == -EPERM);
 	CHECK(CALL(chmod, P("/public"), 0777) == -EPERM && CALL(chown, P("/public"), 1000, 1000) == -EPERM);
+	CHECK(CALL(rename, P("/public"), P("/public2")) == 0 && /* nothing happens */
+	      CALL(rename, P("/public"), P("/public3")) == -EACCES);
+	/* a folder's parent is in it */
+	CHECK(CALL(rename, P("/free/here"), P("/free/there")) == 0 &&
+	      CALL(rename, P("/free/there"), P("/free/mine/here")) == -EACCES);
+	CHECK(CALL(mkdir, P("/free/mine/own"), 0755) == 0 &&
+	      CALL(renameat2, AT, P("/free/mine/own"), AT, P("/free/there"), FS_RENAME_EXCHANGE) == -EACCES &&
+	      CALL(rename, P("/free/mine/own"), P("/free/own")) == 0);
 	make_file("/sticky/mine", "x");
 	CHECK(CALL(unlink, P("/sticky/mine")) == 0);
 	CHECK(CALL(mount, P("none"), P("/p"), P("tmpfs"), 0, 0) == -EPERM);
@@ -217,6 +230,17 @@ static void test_mounts(void)
 	CHECK(CALL(mount, P("/"), P("/bind"), 0, LINUX_MS_BIND | LINUX_MS_REMOUNT | LINUX_MS_RDONLY, 0) == 0);
 	CHECK(opened("/bind/n", O_CREAT | O_WRONLY) == -EROFS && opened("/src/n", O_CREAT | O_WRONLY) >= 0);
 	CHECK(CALL(umount2, P("/bind"), 0) == 0);
+	/* what is mounted is gone; then others of its name come and go */
+	CHECK(CALL(mkdir, P("/src/in"), 0755) == 0 &&
+	      CALL(mount, P("/src/in"), P("/bind"), 0, LINUX_MS_BIND, 0) == 0);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(CALL(rmdir, P("/src/in")) == 0 && CALL(mkdir, P("/src/in"), 0755) == 0);
+	CHECK(CALL(rename, P("/src"), P("/src2")) == 0);
+	struct mount *last = mount_first();
+	while (last->next != NULL)
+		last = last->next;
+	CHECK(strcmp(last->within, "/src2/in//deleted") == 0);
+	CHECK(CALL(umount2, P("/bind"), 0) == 0 && CALL(rename, P("/src2"), P("/src")) == 0);
 	CHECK(CALL(close_range, 0, 100) == 0);
 }
 
@@ -232,6 +256,278 @@ static void test_chroot(void)
 	dentry_put(current_thread()->process->fs->root);
 	current_thread()->process->fs->root = root;
 	CHECK(CALL(chdir, P("/")) == 0);
+}
+
+/* ---- what waits ---- */
+
+static unsigned keeps, closes, setattrs, failures;
+
+static int count_keep(struct inode *inode, bool keep)
+{
+	(void)inode;
+	fiber_yield();
+	keep ? keeps++ : closes++;
+	return 0;
+}
+static int wait_for_disk(struct superblock *superblock, struct inode *inode)
+{
+	(void)superblock, (void)inode;
+	fiber_yield();
+	fiber_yield();
+	return 0;
+}
+static int no_pages(struct page_io *io, bool may_wait)
+{
+	(void)io, (void)may_wait;
+	return -EIO;
+}
+
+static const struct inode_operations *in_memory;
+static void take_a_while(void)
+{
+	for (unsigned i = 0; i < 4; i++)
+		fiber_yield();
+}
+static int slow_unlink(struct inode *directory, const char *name, size_t length, struct inode *inode)
+{
+	take_a_while();
+	if (failures > 0) {
+		failures--;
+		return -EIO;
+	}
+	return in_memory->unlink(directory, name, length, inode);
+}
+static int slow_link(struct inode *directory, const char *name, size_t length, struct inode *inode)
+{
+	take_a_while();
+	return in_memory->link(directory, name, length, inode);
+}
+static int slow_rename(struct inode *from, const char *name, size_t length, struct inode *inode,
+                       struct inode *to, const char *new_name, size_t new_length, struct inode *target,
+                       unsigned flags)
+{
+	take_a_while();
+	if (failures > 0) {
+		failures--;
+		return -EIO;
+	}
+	return in_memory->rename(from, name, length, inode, to, new_name, new_length, target, flags);
+}
+static int count_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
+{
+	setattrs++;
+	attributes_apply(&inode->attributes, mask, attributes);
+	return 0;
+}
+static int find_itself(struct inode *directory, const char *name, size_t length, struct inode **out)
+{
+	(void)name, (void)length;
+	*out = inode_get(directory);
+	return 0;
+}
+
+static struct inode *inode_of(const char *path)
+{
+	struct dentry *dentry;
+	CHECK(path_lookup(current_thread(), AT_FDCWD_LINUX, path, 0, &dentry) == 0);
+	struct inode *inode = dentry->inode; /* its name holds it */
+	dentry_put(dentry);
+	return inode;
+}
+
+/* A folder whose changes take a while, on a file system that wants to know what stays in use. */
+static void make_slow(const char *path)
+{
+	static struct inode_operations slow;
+	static struct superblock_operations keeping;
+	CHECK(CALL(mkdir, P(path), 0755) == 0);
+	struct inode *inode = inode_of(path);
+	if (in_memory == NULL) {
+		in_memory = inode->operations;
+		slow = *in_memory;
+		slow.unlink = slow_unlink;
+		slow.link = slow_link;
+		slow.rename = slow_rename;
+		slow.setattr = count_setattr;
+		keeping = *inode->superblock->operations;
+		keeping.keep = count_keep;
+		keeping.fsync = wait_for_disk;
+		keeping.io_start = no_pages;
+	}
+	inode->operations = &slow;
+	inode->superblock->operations = &keeping;
+}
+
+static unsigned ended;
+static long results[2];
+static void unlink_one(void)
+{
+	results[0] = CALL(unlink, P("/slow/a/f"));
+	ended++;
+}
+static void unlink_other(void)
+{
+	results[1] = CALL(unlink, P("/slow/b/g"));
+	ended++;
+}
+static void replace_one(void)
+{
+	results[0] = CALL(rename, P("/slow/a/new"), P("/slow/a/f"));
+	ended++;
+}
+static void link_again(void)
+{
+	results[1] = CALL(link, P("/slow/a/f"), P("/slow/b/g"));
+	ended++;
+}
+
+static void both(void (*one)(void), void (*other)(void))
+{
+	struct thread *first = new_process(11, 0), *second = new_process(12, 0);
+	ended = 0;
+	run_beside(first, one);
+	run_beside(second, other);
+	while (ended < 2)
+		fiber_yield();
+	end_process(first);
+	end_process(second);
+}
+
+/* Whose names go at once from several folders, or go and come: it is kept while it is open, and let go once.
+ */
+static void test_last_names_at_once(void)
+{
+	CHECK(CALL(mkdir, P("/slow"), 0755) == 0 &&
+	      CALL(mount, P("none"), P("/slow"), P("tmpfs"), 0, 0) == 0);
+	make_slow("/slow/a");
+	make_slow("/slow/b");
+	make_file("/slow/a/f", "");
+	CHECK(CALL(link, P("/slow/a/f"), P("/slow/b/g")) == 0);
+	long fd = opened("/slow/a/f", O_RDWR);
+	both(unlink_one, unlink_other);
+	CHECK(results[0] == 0 && results[1] == 0 && keeps == 1 && closes == 0);
+	CALL(close, fd);
+	CHECK(closes == 1);
+	make_file("/slow/a/f", "");
+	make_file("/slow/a/new", "");
+	CHECK(CALL(link, P("/slow/a/f"), P("/slow/b/g")) == 0);
+	fd = opened("/slow/a/f", O_RDWR);
+	both(unlink_other, replace_one);
+	CHECK(results[0] == 0 && results[1] == 0 && keeps == 2 && closes == 1);
+	CALL(close, fd);
+	CHECK(closes == 2);
+	fd = opened("/slow/a/f", O_RDWR);
+	both(unlink_one, link_again);
+	CHECK(results[0] == 0 && results[1] == -ENOENT && keeps == 3 && closes == 2);
+	CALL(close, fd);
+	CHECK(closes == 3);
+	/* a name that stays after all */
+	make_file("/slow/a/f", "");
+	make_file("/slow/a/new", "");
+	fd = opened("/slow/a/f", O_RDWR);
+	failures = 2;
+	CHECK(CALL(unlink, P("/slow/a/f")) == -EIO && keeps == 4 && closes == 4);
+	CHECK(CALL(rename, P("/slow/a/new"), P("/slow/a/f")) == -EIO && keeps == 5 && closes == 5);
+	CHECK(CALL(unlink, P("/slow/a/f")) == 0 && keeps == 6 && closes == 5);
+	CALL(close, fd);
+	CHECK(closes == 6);
+}
+
+static void test_removed_directory(void)
+{
+	struct linux_stat stat;
+	const struct linux_timespec times[2] = {{5, 0}, {6, 0}};
+	make_slow("/slow/gone");
+	CHECK(CALL(mkdir, P("/view"), 0755) == 0 &&
+	      CALL(mount, P("/slow/gone"), P("/view"), 0, LINUX_MS_BIND, 0) == 0);
+	long fd = opened("/slow/gone", O_RDONLY | O_DIRECTORY);
+	CHECK(CALL(fchmod, fd, 0711) == 0 && setattrs == 1 && CALL(rmdir, P("/slow/gone")) == 0);
+	CHECK(CALL(fchmod, fd, 0700) == 0 && CALL(fchown, fd, 3, 4) == 0 &&
+	      CALL(utimensat, fd, 0, P(times), 0) == 0 && setattrs == 1);
+	CHECK(CALL(fstat, fd, P(&stat)) == 0 && stat.st_mode == (S_IFDIR | 0700) && stat.st_uid == 3 &&
+	      stat.st_mtime_sec == 6);
+	CHECK(opened("/view/new", O_CREAT | O_WRONLY) == -ENOENT);
+	CALL(close, fd);
+	CHECK(CALL(umount2, P("/view"), 0) == 0);
+}
+
+/* On a damaged disk. */
+static void test_directory_in_itself(void)
+{
+	static struct inode_operations damaged;
+	CHECK(CALL(mkdir, P("/slow/odd"), 0755) == 0);
+	struct inode *inode = inode_of("/slow/odd");
+	damaged = *inode->operations;
+	damaged.lookup = find_itself;
+	inode->operations = &damaged;
+	CHECK(CALL(rmdir, P("/slow/odd/x")) == -EUCLEAN && opened("/slow/odd/x/y", O_RDONLY) == -EUCLEAN);
+	CHECK(CALL(rename, P("/slow/odd/x"), P("/slow/y")) == -EUCLEAN);
+	inode->operations = in_memory;
+}
+
+static void unmount_one(void)
+{
+	results[0] = CALL(umount2, P("/slow"), 0);
+	ended++;
+}
+static void unmount_other(void)
+{
+	results[1] = CALL(umount2, P("/slow"), 0);
+	ended++;
+}
+
+static void unmount_in_between(void)
+{
+	CHECK(CALL(umount2, P("/seen"), 0) == 0);
+}
+
+static void test_unmounts_at_once(void)
+{
+	both(unmount_one, unmount_other);
+	CHECK(results[0] + results[1] == -EINVAL && results[0] * results[1] == 0);
+	/* while what stat says is copied */
+	struct linux_stat stat;
+	CHECK(CALL(mkdir, P("/seen"), 0755) == 0 &&
+	      CALL(mount, P("none"), P("/seen"), P("tmpfs"), 0, 0) == 0);
+	make_file("/seen/f", "");
+	test_before_copy = unmount_in_between;
+	CHECK(CALL(stat, P("/seen/f"), P(&stat)) == 0 && S_ISREG(stat.st_mode));
+}
+
+static struct file_table *shared;
+static void slow_release(struct file *file)
+{
+	(void)file;
+	fiber_yield();
+	fiber_yield();
+}
+static void close_all(void)
+{
+	results[0] = CALL(close_range, 0, 100);
+	ended++;
+}
+
+/* The table is another's by then, who ends. */
+static void test_table_that_is_left(void)
+{
+	static const struct file_operations slow = {.release = slow_release};
+	struct thread *first = new_process(11, 0), *second = new_process(12, 0);
+	file_table_put(second->process->files);
+	shared = second->process->files = file_table_get(first->process->files);
+	for (unsigned i = 0; i < 3; i++) {
+		struct file *file;
+		CHECK(anonymous_file(0600, O_RDWR, &slow, NULL, &file) == 0);
+		CHECK(file_table_install(shared, file, 0, false, 100) == (int)i);
+		file_put(file);
+	}
+	ended = 0;
+	run_beside(first, close_all);
+	CHECK(ended == 0 && file_table_unshare(first->process) == 0);
+	end_process(second);
+	while (ended == 0)
+		fiber_yield();
+	CHECK(results[0] == 0);
+	end_process(first);
 }
 
 static void test_deep_trees_end(void)
@@ -257,6 +553,11 @@ static void all(void)
 	test_permissions();
 	test_mounts();
 	test_chroot();
+	test_last_names_at_once();
+	test_removed_directory();
+	test_directory_in_itself();
+	test_unmounts_at_once();
+	test_table_that_is_left();
 	test_deep_trees_end();
 }
 
