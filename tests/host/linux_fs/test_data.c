@@ -147,6 +147,35 @@ static void test_memory_runs_out(void)
 	test_free_pages = before;
 }
 
+/* ---- what two do at once ---- */
+
+static struct inode *beside_inode;
+
+static void put_beside(void)
+{
+	inode_put(beside_inode);
+	finished = true;
+}
+
+/* Once, a file that was being destroyed was still among those to be written: it was destroyed twice. */
+static void test_end_during_write_back(void)
+{
+	struct thread *other = new_process(7, 0);
+	struct file *file = store_open(0, &beside_inode);
+	CHECK(move(file, buffer, 4096, 0, true) == 4096);
+	CHECK(inode_write_back(beside_inode, 0, UINT64_MAX, false) == 0);
+	CHECK(move(file, buffer, 4096, 4096, true) == 4096);
+	beside_inode->attributes.links = 0;
+	file_put(file);
+	finished = false;
+	run_beside(other, put_beside); /* waits for the first page */
+	CHECK(!finished && store.superblock.dirty == NULL);
+	CHECK(superblock_sync(&store.superblock) == 0);
+	fiber_yield();
+	CHECK(finished);
+	end_process(other);
+}
+
 /* ---- pipes ---- */
 
 static int fds[2];
@@ -292,6 +321,7 @@ static void all(void)
 	test_full_disk();
 	test_write_errors_are_reported_once();
 	test_memory_runs_out();
+	test_end_during_write_back();
 	test_pipe_keeps_bytes_in_order();
 	test_pipe_ends();
 	test_poll();
