@@ -71,6 +71,7 @@ struct file {
 	struct inode *inode;   /* never NULL: pipes' ends etc. have anonymous inodes */
 	struct dentry *dentry; /* NULL for anonymous files */
 	uint64_t position;
+	struct fiber_mutex position_lock; /* regular files and directories: calls that begin there come one after the other */
 	const struct file_operations *operations;
 	void *private;
 	struct epoll_item *watches; /* epoll sets that watch it */

@@ -46,8 +46,11 @@ static int read_directory(struct thread *thread, int fd, struct io_buffer *buffe
 		result = -ENOTDIR;
 	else if (file->inode->attributes.links == 0)
 		result = -ENOENT;
-	else
+	else {
+		fiber_mutex_lock(&file->position_lock);
 		result = file->operations->readdir(file, buffer);
+		fiber_mutex_unlock(&file->position_lock);
+	}
 	if (result >= 0) {
 		accessed(file);
 		notify(file->dentry, file->inode, NOTIFY_ACCESS);

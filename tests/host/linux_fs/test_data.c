@@ -150,6 +150,7 @@ static void test_memory_runs_out(void)
 /* ---- what two do at once ---- */
 
 static struct inode *beside_inode;
+static long fd, beside_count;
 
 static void put_beside(void)
 {
@@ -174,6 +175,33 @@ static void test_end_during_write_back(void)
 	fiber_yield();
 	CHECK(finished);
 	end_process(other);
+}
+
+static void read_beside(void)
+{
+	beside_count = CALL(read, fd, P(buffer + 3 * 4096), 3 * 4096);
+	finished = true;
+}
+
+static void test_reads_share_a_position(void)
+{
+	struct thread *other = new_process(7, 0);
+	struct inode *inode;
+	struct file *file = store_open(100 * 4096, &inode);
+	fd = file_install(current_thread(), file, false);
+	file_table_put(other->process->files);
+	other->process->files = file_table_copy(current_thread()->process->files);
+	finished = false;
+	run_beside(other, read_beside);
+	CHECK(!finished); /* it waits for the disk */
+	CHECK(CALL(read, fd, P(buffer), 3 * 4096) == 3 * 4096);
+	CHECK(finished && beside_count == 3 * 4096 && file->position == 6 * 4096);
+	CHECK(memcmp(buffer + 3 * 4096, store.data, 3 * 4096) == 0);
+	CHECK(memcmp(buffer, store.data + 3 * 4096, 3 * 4096) == 0);
+	end_process(other);
+	file_get(file);
+	CALL(close, fd);
+	store_close(file, inode);
 }
 
 /* ---- pipes ---- */
@@ -322,6 +350,7 @@ static void all(void)
 	test_write_errors_are_reported_once();
 	test_memory_runs_out();
 	test_end_during_write_back();
+	test_reads_share_a_position();
 	test_pipe_keeps_bytes_in_order();
 	test_pipe_ends();
 	test_poll();
