@@ -46,7 +46,8 @@ struct inode {
 	size_t page_count, dirty_count;
 	size_t reserved_count;           /* dirty pages without blocks on the disk */
 	unsigned io_count;               /* page_io in flight */
-	bool punching;                   /* nothing is read from the disk meanwhile */
+	unsigned write_count;            /* of these, writes */
+	bool reads_held;                 /* nothing is read from the disk meanwhile */
 	uint32_t pending_attributes;     /* enum fs_setattr_mask: changed here, not yet told to the file system */
 	int write_error;                 /* -errno of the last write-back that failed */
 	struct error_count write_errors;

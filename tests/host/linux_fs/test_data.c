@@ -150,6 +150,7 @@ static void test_memory_runs_out(void)
 /* ---- what two do at once ---- */
 
 static struct inode *beside_inode;
+static struct file *beside_file;
 static long fd, beside_count;
 
 static void put_beside(void)
@@ -202,6 +203,41 @@ static void test_reads_share_a_position(void)
 	file_get(file);
 	CALL(close, fd);
 	store_close(file, inode);
+}
+
+static unsigned readers;
+
+/* Keeps a read of the file in flight, with another one beside, until it is told to stop. */
+static void read_all_the_time(void)
+{
+	uint8_t byte;
+	readers++;
+	while (beside_count > 0 && !finished) {
+		uint64_t index = 64 + (uint64_t)beside_count-- % 64;
+		move(beside_file, &byte, 1, index * 4096, false);
+		page_cache_discard(beside_inode, index);
+	}
+	readers--;
+}
+
+static void test_readers_stop_nobody(void)
+{
+	struct thread *other = new_process(7, 0);
+	struct file *file = beside_file = store_open(128 * 4096, &beside_inode);
+	beside_count = 1000;
+	finished = false;
+	run_beside(other, read_all_the_time);
+	run_beside(other, read_all_the_time);
+	CHECK(beside_inode->io_count == 2 && move(file, buffer, 4096, 0, true) == 4096);
+	CHECK(file_fsync(file) == 0 && beside_count > 900);
+	CHECK(inode_truncate(NULL, beside_inode, 100 * 4096) == 0 && beside_count > 900);
+	finished = true;
+	while (readers > 0) { /* until the store has done something */
+		page_cache_discard(beside_inode, 1);
+		move(file, buffer, 1, 4096, false);
+	}
+	store_close(file, beside_inode);
+	end_process(other);
 }
 
 /* ---- pipes ---- */
@@ -351,6 +387,7 @@ static void all(void)
 	test_memory_runs_out();
 	test_end_during_write_back();
 	test_reads_share_a_position();
+	test_readers_stop_nobody();
 	test_pipe_keeps_bytes_in_order();
 	test_pipe_ends();
 	test_poll();
