@@ -240,6 +240,37 @@ static void test_readers_stop_nobody(void)
 	end_process(other);
 }
 
+static void write_beside(void)
+{
+	beside_count = CALL(write, fd, P("x"), 1);
+}
+static void seal_beside(void)
+{
+	CHECK(CALL(fcntl, fd, 1033 /* F_ADD_SEALS */, SEAL_WRITE) == 0);
+	CHECK(beside_count == 1); /* who was allowed to write has done so */
+	finished = true;
+}
+
+static void test_seals_come_after_writes(void)
+{
+	struct thread *other = new_process(7, 0);
+	fd = CALL(memfd_create, P("sealed"), 2);
+	file_table_put(other->process->files);
+	other->process->files = file_table_copy(current_thread()->process->files);
+	struct file *file = file_table_lookup(current_thread(), (int)fd);
+	beside_count = 0;
+	finished = false;
+	fiber_mutex_lock(&file->inode->lock);
+	run_beside(other, write_beside);
+	run_beside(other, seal_beside);
+	fiber_mutex_unlock(&file->inode->lock);
+	while (!finished || beside_count == 0)
+		fiber_yield();
+	CHECK(CALL(write, fd, P("x"), 1) == -EPERM);
+	CALL(close, fd);
+	end_process(other);
+}
+
 /* ---- pipes ---- */
 
 static int fds[2];
@@ -388,6 +419,7 @@ static void all(void)
 	test_end_during_write_back();
 	test_reads_share_a_position();
 	test_readers_stop_nobody();
+	test_seals_come_after_writes();
 	test_pipe_keeps_bytes_in_order();
 	test_pipe_ends();
 	test_poll();
