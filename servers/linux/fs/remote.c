@@ -375,17 +375,21 @@ static int remote_setattr(struct inode *inode, unsigned mask, const struct fs_at
 	attributes_apply(&request.data->attributes, mask, attributes);
 	request.data->mask = mask;
 	inode->superblock->changed = true;
+	uint32_t pending = inode->pending_attributes & mask;
+	inode->pending_attributes &= ~mask;
 	int error = run(&request);
 	struct fs_attributes answer = request.data->attributes;
 	end(&request);
-	if (error != 0)
+	if (error != 0) {
+		inode->pending_attributes |= pending;
 		return error;
+	}
+	mask &= ~inode->pending_attributes; /* what was changed meanwhile is newer */
 	attributes_apply(&inode->attributes, mask, attributes);
 	/* as far as the disk can say them */
 	attributes_apply(&inode->attributes,
 	                 mask & (FS_SET_ATIME | FS_SET_MTIME | FS_SET_CTIME | FS_SET_FLAGS), &answer);
 	inode->attributes.blocks = answer.blocks;
-	inode->pending_attributes &= ~mask;
 	return 0;
 }
 
