@@ -395,14 +395,30 @@ static int remote_setattr(struct inode *inode, unsigned mask, const struct fs_at
 
 /* ---- directories ---- */
 
-static int emit_records(struct file *file, struct io_buffer *buffer, const struct fs_request *data,
+/* Copies what is in a directory from the file's position on. The number of bytes, or -errno. */
+static int fetch_records(struct file *file, uint8_t *records)
+{
+	struct request request;
+	begin(file->inode, FS_READDIR, &request);
+	request.data->offset = file->position;
+	int error = run(&request);
+	uint32_t length = request.data->length;
+	if (error == 0 && length > FS_SLOT_DATA)
+		error = -EIO;
+	if (error == 0)
+		memcpy(records, request.data->data, length);
+	end(&request);
+	return error != 0 ? error : (int)length;
+}
+
+static int emit_records(struct file *file, struct io_buffer *buffer, const uint8_t *records, size_t length,
                         bool *full)
 {
 	int bytes = 0;
-	for (uint32_t at = 0; at + sizeof(struct fs_dirent) <= data->length;) {
-		const struct fs_dirent *record = (const void *)(data->data + at);
+	for (size_t at = 0; at + sizeof(struct fs_dirent) <= length;) {
+		const struct fs_dirent *record = (const void *)(records + at);
 		if (record->record_size < sizeof(*record) + record->name_length ||
-		    record->record_size % 8 != 0 || at + record->record_size > data->length)
+		    record->record_size % 8 != 0 || at + record->record_size > length)
 			return -EIO;
 		int size = dirent_emit(buffer, record->inode, record->next_offset, record->type, record->name,
 		                       record->name_length);
@@ -419,29 +435,24 @@ static int emit_records(struct file *file, struct io_buffer *buffer, const struc
 	return bytes;
 }
 
+/* User memory is touched without a slot: its pages may have to come from the disk, which takes another. */
 static int remote_readdir(struct file *file, struct io_buffer *buffer)
 {
+	uint8_t *records = malloc(FS_SLOT_DATA);
 	int total = 0;
 	bool full = false;
+	if (records == NULL)
+		return -ENOMEM;
 	while (!full) {
-		struct request request;
-		begin(file->inode, FS_READDIR, &request);
-		request.data->offset = file->position;
-		int error = run(&request);
-		/* records are copied out of the slot before user memory is touched: that may wait, but the
-		 * slot stays ours */
-		uint32_t length = request.data->length;
-		int bytes = error;
-		if (error == 0)
-			bytes = length > FS_SLOT_DATA ? -EIO
-			                              : emit_records(file, buffer, request.data, &full);
-		end(&request);
-		if (bytes < 0)
-			return total > 0 ? total : bytes;
-		total += bytes;
-		if (length == 0)
+		int length = fetch_records(file, records);
+		int bytes = length > 0 ? emit_records(file, buffer, records, (size_t)length, &full) : length;
+		if (bytes < 0 && total == 0)
+			total = bytes;
+		if (bytes <= 0)
 			break;
+		total += bytes;
 	}
+	free(records);
 	return total == 0 && full ? -EINVAL : total;
 }
 
