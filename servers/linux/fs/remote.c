@@ -129,25 +129,11 @@ static void completed(struct client *client, uint32_t number)
 	page_io_done(io, error, blocks);
 }
 
-/* The file system crashed too often and stays away: whoever waits for it gets an error. */
-static bool client_failed(struct client *client)
-{
-	bool any = false;
-	if (!ring_peer_failed(&client->ring))
-		return false;
-	for (uint32_t number = 0; number < FS_SLOTS; number++) {
-		if (!client->calls[number].active || client->calls[number].done)
-			continue;
-		struct fs_request *data = ring_slot(&client->ring, number);
-		data->error = EIO;
-		completed(client, number);
-		any = true;
-	}
-	return any;
-}
-
-/* Nobody will complete what is still submitted. The slots are ours again: the other side does not exist any
- * more. */
+/*
+ * The file system crashed too often and stays away: nobody will complete what is still submitted. The slots
+ * are ours again. The pages are not: what it had asked of the disk's driver may still be under way, and there
+ * is nobody to tell when it has ended.
+ */
 static void abandon(struct client *client)
 {
 	client->failed = true;
@@ -155,7 +141,11 @@ static void abandon(struct client *client)
 	          client->superblock != NULL ? client->superblock->source : "disk");
 	for (uint32_t number = 0; number < FS_SLOTS; number++) {
 		struct call *call = &client->calls[number];
-		if (!call->active || call->done)
+		if (!call->active) { /* of a predecessor of this server */
+			ring_slot_release(&client->ring, number);
+			continue;
+		}
+		if (call->done)
 			continue;
 		if (call->io == NULL) {
 			call->abandoned = call->done = true;
@@ -165,6 +155,8 @@ static void abandon(struct client *client)
 		struct page_io *io = call->io;
 		struct request request = {client, number, ring_slot(&client->ring, number)};
 		end(&request);
+		for (unsigned i = 0; i < io->count; i++)
+			page_get(io->pages[i].pfn);
 		page_io_done(io, -EIO, 0);
 	}
 }
@@ -178,7 +170,6 @@ void remote_events(uint64_t bits)
 			completed(clients[i], number);
 		if (!clients[i]->failed && ring_peer_failed(&clients[i]->ring))
 			abandon(clients[i]);
-		client_failed(clients[i]);
 	}
 }
 
@@ -187,8 +178,7 @@ bool remote_prepare_sleep(void)
 	bool may_sleep = true;
 	for (unsigned i = 0; i < client_count; i++) {
 		may_sleep &= ring_prepare_sleep(&clients[i]->ring);
-		if (ring_peer_failed(&clients[i]->ring))
-			may_sleep &= !client_failed(clients[i]);
+		may_sleep &= clients[i]->failed || !ring_peer_failed(&clients[i]->ring);
 	}
 	return may_sleep;
 }
@@ -479,12 +469,14 @@ static int remote_io_start(struct page_io *io, bool may_wait)
 	struct client *client = superblock->private;
 	struct request request;
 	enum fs_operation operation = io->write ? FS_WRITE_PAGES : FS_READ_PAGES;
-	if (client->failed)
-		return -EIO;
 	while (!try_begin(client, operation, &request)) {
 		if (!may_wait || fiber_current() == NULL)
 			return -EAGAIN;
 		waitq_wait(&client->slot_wait, false, DEADLINE_NEVER);
+	}
+	if (client->failed) {
+		end(&request);
+		return -EIO;
 	}
 	request.data->inode = io->inode->attributes.inode;
 	request.data->count = io->count;
