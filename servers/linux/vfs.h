@@ -195,6 +195,9 @@ uint64_t tty_device_number(struct tty *tty);     /* dev_t, as in st_rdev */
 int tty_foreground_group(struct tty *tty);
 void tty_session_exit(struct process *leader);   /* hang up the controlling terminal of a session leader that exits */
 
+/* The channels of file systems. Returns when what a predecessor asked for has ended: until then disks read and write its frames,
+ * and none may be given out. Before there are fibers. */
+void remote_attach(void);
 void vfs_init(void);     /* mounts root, /dev, /proc, /pith and what config says; runs on a fiber */
 void vfs_shutdown(void); /* writes everything back, unmounts; runs on a fiber */
 void vfs_events(uint64_t bits); /* "events" bits that the loop does not know: fs, serial channels */

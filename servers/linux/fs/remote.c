@@ -52,12 +52,17 @@ static bool try_begin(struct client *client, enum fs_operation operation, struct
 	return true;
 }
 
-static void begin(struct inode *inode, enum fs_operation operation, struct request *request)
+static void begin_numbered(struct client *client, uint64_t number, enum fs_operation operation,
+                           struct request *request)
 {
-	struct client *client = inode->superblock->private;
 	while (!try_begin(client, operation, request))
 		waitq_wait(&client->slot_wait, false, DEADLINE_NEVER);
-	request->data->inode = inode->attributes.inode;
+	request->data->inode = number;
+}
+
+static void begin(struct inode *inode, enum fs_operation operation, struct request *request)
+{
+	begin_numbered(inode->superblock->private, inode->attributes.inode, operation, request);
 }
 
 static void end(struct request *request)
@@ -623,37 +628,60 @@ static const struct superblock_operations remote_operations = {
         .remount = remote_remount,
 };
 
-static struct client *client_of(unsigned channel)
+static bool is_quiet(struct client *client)
 {
-	const struct startup_entry *entry = startup_find("fs", STARTUP_CHANNEL, channel);
-	if (entry == NULL || client_count == FS_CHANNELS_MAX)
-		return NULL;
+	for (uint32_t number = 0; number < FS_SLOTS; number++)
+		if (ring_slot_state(&client->ring, number) != RING_SLOT_FREE)
+			return false;
+	return true;
+}
+
+static bool all_quiet(void)
+{
+	for (unsigned i = 0; i < client_count; i++)
+		if (!is_quiet(clients[i]))
+			return false;
+	return true;
+}
+
+static struct client *client_create(const struct startup_entry *entry)
+{
 	struct client *client = calloc(1, sizeof(*client));
-	if (client == NULL)
-		return NULL;
-	if (!ring_client_attach(&client->ring, entry, FS_SLOTS, FS_SLOT_SIZE)) {
-		free(client);
-		return NULL;
-	}
-	clients[client_count++] = client;
+	if (client == NULL || !ring_client_attach(&client->ring, entry, FS_SLOTS, FS_SLOT_SIZE))
+		fatal("no room for the channel of file system %u", client_count);
 	return client;
+}
+
+/* A file system that dies meanwhile serves the requests when it is back, or is given up. */
+void remote_attach(void)
+{
+	cptr_t events = startup_need("events", STARTUP_NOTIFICATION, 0)->slot;
+	const struct startup_entry *entry;
+	uint64_t bits;
+	while (client_count < FS_CHANNELS_MAX &&
+	       (entry = startup_find("fs", STARTUP_CHANNEL, client_count)) != NULL) {
+		clients[client_count] = client_create(entry);
+		client_count++;
+	}
+	for (remote_events(0); !all_quiet(); remote_events(0))
+		if (remote_prepare_sleep())
+			notification_wait(events, &bits, DEADLINE_NEVER);
 }
 
 static int root_inode(struct superblock *superblock, struct client *client, struct inode **out)
 {
-	/* the root directory of every ext2 file system has this number */
 	struct request request;
-	if (!try_begin(client, FS_GETATTR, &request))
-		return -EIO;
-	request.data->inode = 2;
+	begin_numbered(client, FS_ROOT_INODE, FS_GETATTR, &request);
 	return run_for_inode(&request, superblock, out);
 }
 
 int remote_mount(unsigned channel, struct superblock **out)
 {
-	struct client *client = client_of(channel);
-	if (client == NULL)
+	if (channel >= client_count)
 		return -ENODEV;
+	struct client *client = clients[channel];
+	if (client->superblock != NULL)
+		return -EBUSY;
 	struct superblock *superblock = calloc(1, sizeof(*superblock));
 	if (superblock == NULL)
 		return -ENOMEM;
