@@ -668,6 +668,14 @@ void remote_attach(void)
 			notification_wait(events, &bits, DEADLINE_NEVER);
 }
 
+/* What a predecessor had open. If that fails it takes up room until the file system is unmounted. */
+static void close_all(struct client *client)
+{
+	struct request request;
+	begin_numbered(client, 0, FS_CLOSE_ALL, &request);
+	run_and_end(&request);
+}
+
 static int root_inode(struct superblock *superblock, struct client *client, struct inode **out)
 {
 	struct request request;
@@ -691,6 +699,8 @@ int remote_mount(unsigned channel, struct superblock **out)
 	superblock->device = linux_device(254, channel * 16);
 	snprintf(superblock->source, sizeof(superblock->source), "/dev/vd%c", 'a' + (int)channel);
 	client->superblock = superblock;
+	if (startup()->generation > 0)
+		close_all(client);
 	int error = root_inode(superblock, client, &superblock->root);
 	struct fs_statfs fs;
 	if (error == 0)
