@@ -226,6 +226,8 @@ int inode_replaces(struct filesystem *fs, struct inode *inode);
 void inode_open(struct filesystem *fs, struct inode *inode);
 /* Undo one inode_open, through a reference; frees the file if that was the last thing that kept it. */
 int inode_close(struct filesystem *fs, struct inode *inode);
+/* The client is another one: it has nothing open. */
+int inodes_close(struct filesystem *fs);
 /* Its last link is gone for the disk too (write-locked): frees it, or makes it an orphan if it is open. */
 int inode_unlinked(struct filesystem *fs, struct inode *inode);
 /* The one with the number, without a reference: made, or NULL if there is no memory. */

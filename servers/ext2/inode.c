@@ -618,6 +618,33 @@ int inode_close(struct filesystem *fs, struct inode *inode)
 	return error;
 }
 
+static struct inode *inode_opened(struct filesystem *fs)
+{
+	for (unsigned i = 0; i < INODE_HASH; i++)
+		for (struct inode *inode = fs->inodes[i]; inode; inode = inode->hash_next)
+			if (inode->opens)
+				return inode;
+	return NULL;
+}
+
+int inodes_close(struct filesystem *fs)
+{
+	struct inode *inode;
+	int error = 0;
+
+	while (!error && (inode = inode_opened(fs))) {
+		error = inode_get(fs, inode->number, INODE_ANY, &inode);
+		if (error)
+			break;
+		while (!error && inode->opens)
+			error = inode_close(fs, inode);
+		inode_put(fs, inode);
+	}
+	if (!error)
+		fs->cache.header->opens_unknown = 0;
+	return error;
+}
+
 /* One orphan that an earlier mount left: one that was being truncated keeps its links. */
 static int orphan_finish(struct filesystem *fs, struct inode *inode)
 {

@@ -257,6 +257,11 @@ static int serve_close(struct job *job)
 	return error;
 }
 
+static int serve_close_all(struct job *job)
+{
+	return inodes_close(job->fs);
+}
+
 /* The inode of a request about the data of a file. */
 static int file_get(struct job *job, struct inode **inode)
 {
@@ -404,6 +409,7 @@ static const struct {
         [FS_UNMOUNT] = {serve_unmount, true},
         [FS_PUNCH] = {serve_punch, true},
         [FS_SEEK] = {serve_seek, false},
+        [FS_CLOSE_ALL] = {serve_close_all, true},
 };
 
 static int job_run(struct job *job)

@@ -165,6 +165,7 @@ int main(void)
 	server.service = object_create(OBJECT_ENDPOINT, 0);
 	if (!server.service)
 		fatal("out of kernel memory for the Endpoint");
+	remote_attach();
 	pages_init();
 	vdso_init();
 	kernel_threads_init(server.service);

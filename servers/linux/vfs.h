@@ -46,7 +46,8 @@ struct inode {
 	size_t page_count, dirty_count;
 	size_t reserved_count;           /* dirty pages without blocks on the disk */
 	unsigned io_count;               /* page_io in flight */
-	bool punching;                   /* nothing is read from the disk meanwhile */
+	unsigned write_count;            /* of these, writes */
+	bool reads_held;                 /* nothing is read from the disk meanwhile */
 	uint32_t pending_attributes;     /* enum fs_setattr_mask: changed here, not yet told to the file system */
 	int write_error;                 /* -errno of the last write-back that failed */
 	struct error_count write_errors;
@@ -71,6 +72,7 @@ struct file {
 	struct inode *inode;   /* never NULL: pipes' ends etc. have anonymous inodes */
 	struct dentry *dentry; /* NULL for anonymous files */
 	uint64_t position;
+	struct fiber_mutex position_lock; /* regular files and directories: calls that begin there come one after the other */
 	const struct file_operations *operations;
 	void *private;
 	struct epoll_item *watches; /* epoll sets that watch it */
@@ -195,6 +197,9 @@ uint64_t tty_device_number(struct tty *tty);     /* dev_t, as in st_rdev */
 int tty_foreground_group(struct tty *tty);
 void tty_session_exit(struct process *leader);   /* hang up the controlling terminal of a session leader that exits */
 
+/* The channels of file systems. Returns when what a predecessor asked for has ended: until then disks read and write its frames,
+ * and none may be given out. Before there are fibers. */
+void remote_attach(void);
 void vfs_init(void);     /* mounts root, /dev, /proc, /pith and what config says; runs on a fiber */
 void vfs_shutdown(void); /* writes everything back, unmounts; runs on a fiber */
 void vfs_events(uint64_t bits); /* "events" bits that the loop does not know: fs, serial channels */

@@ -188,6 +188,13 @@ def test_everything_below_while_files_change():
     fsck(disk)
 
 
+def test_folders_are_listed_into_pages_of_files():
+    """Whoever waits for a page of the disk has no request of its own that others wait for (tests/stress/listing.c)."""
+    source = write_file("data", os.urandom(26 << 20))
+    result = shell("/listing /usr/bin /data /pith/components/ext2/kill", add=[os.path.join(GUEST, "listing"), f"{source}:/data"]).ok()
+    equal(result.stdout, b"100 lists\n")
+
+
 @full
 @seconds(900)
 def test_disk_driver_without_a_pause():

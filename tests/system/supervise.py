@@ -169,8 +169,13 @@ def test_bus_under_fire():
 def test_linux_is_killed():
     """Its programs are gone, the file system is not; a new shell comes up on the same terminal."""
     with Shell() as terminal:
+        free = "stat -f -c 'free: %f' /"
+        before = int(terminal.type(free).split("free: ")[1])
+        terminal.type("exec 9>/root/gone; head -c 8M /dev/urandom >&9; rm /root/gone; sync")
         terminal.send("echo kept >/root/kept; sync; echo 1 >/pith/components/linux/kill\n")
         terminal.wait_prompt(200)
+        after = int(terminal.type(free).split("free: ")[1])
+        check(after > before - 1024, "a file without a name that a program had open is gone with it: free blocks", before, after)
         terminal.send("cat /root/kept; grep -E 'kills|restarts' /pith/components/linux/status\n")
         terminal.expect(r"[\r\n]kept")
         terminal.expect("restarts: 1")

@@ -46,6 +46,7 @@ enum fs_operation {
 	FS_PUNCH,       /* inode, offset, attributes.size (bytes): the blocks that lie wholly in there become holes -> attributes */
 	FS_SEEK,        /* inode, offset, flags (enum fs_seek_flags) -> offset: the first byte from there on that has a block, or is in a hole
 	                * (every file ends with one); ENXIO: none before the end */
+	FS_CLOSE_ALL,   /* the client is a new one: undoes all FS_OPENs of its predecessor */
 	FS_OPERATIONS,
 };
 

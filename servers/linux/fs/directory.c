@@ -43,10 +43,12 @@ static int read_directory(struct thread *thread, int fd, struct io_buffer *buffe
 		return -EBADF;
 	int result = -ENOTDIR;
 	if (S_ISDIR(file->inode->attributes.mode) && file->operations->readdir != NULL) {
+		fiber_mutex_lock(&file->position_lock);
 		fiber_mutex_lock(&file->inode->lock);
 		result =
 		        file->inode->attributes.links > 0 ? file->operations->readdir(file, buffer) : -ENOENT;
 		fiber_mutex_unlock(&file->inode->lock);
+		fiber_mutex_unlock(&file->position_lock);
 	}
 	if (result >= 0) {
 		accessed(file);

@@ -108,8 +108,8 @@ static void inode_destroy(struct inode *inode)
 	if (inode->watches != NULL)
 		notify_gone(inode);
 	inode->attributes.links = 0; /* its dirty pages are not written any more */
+	inode_clear_dirty(inode);    /* before any wait: who finds it there takes a reference */
 	page_cache_drop(inode, 0);
-	inode_clear_dirty(inode);
 	if (inode->flags & INODE_KEPT)
 		inode->superblock->operations->keep(inode, false);
 	if (inode->superblock->operations->evict != NULL)
@@ -138,15 +138,16 @@ static bool inode_evict(struct inode *inode)
 	int error = inode_write_back(inode, 0, UINT64_MAX, true);
 	if (error == 0)
 		error = inode_flush_attributes(inode);
-	if (inode->references > 1 || error != 0 || inode->dirty_count > 0 || inode->watches != NULL) {
+	if (inode->references > 1 || error != 0 || inode->dirty_count > 0 || inode->pending_attributes != 0 ||
+	    inode->watches != NULL) {
 		inode_put(inode);
 		return false;
 	}
 	/* from here on as if it had never been read; a lookup waits for nothing that is lost: all is on the
 	 * disk or on its way */
 	inode_unhash(inode);
-	page_cache_drop(inode, 0);
 	inode_clear_dirty(inode);
+	page_cache_drop(inode, 0);
 	if (inode->superblock->operations->evict != NULL)
 		inode->superblock->operations->evict(inode);
 	free(inode);

@@ -406,9 +406,9 @@ pfn_t page_tree_next(const struct page_tree *tree, uint64_t *index);
 int page_cache_add(struct inode *inode, uint64_t index,
                    pfn_t pfn); /* the cache takes a reference of its own; -EEXIST, -ENOMEM */
 void page_cache_discard(struct inode *inode, uint64_t index); /* one page, dirty or not */
-void page_cache_wait_idle(struct inode *inode);               /* no I/O of the file is in flight */
-void page_cache_drop(struct inode *inode,
-                     uint64_t first); /* all pages from `first` on; waits for I/O in flight */
+/* All pages from `first` on. Waits for I/O in flight of all of the file. */
+void page_cache_drop(struct inode *inode, uint64_t first);
+void page_io_ended(struct inode *inode); /* one less in flight */
 int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count);
 /* For reading; -ENODATA: a hole of a file in memory, which reading does not fill. */
 int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wanted, bool may_wait,

@@ -19,6 +19,16 @@ static bool mapped_writable(const struct inode *inode)
 	return false;
 }
 
+static int add_seals(struct inode *inode, uint64_t seals)
+{
+	if (inode->seals & SEAL_SEAL)
+		return -EPERM;
+	if (seals & SEAL_WRITE && !(inode->seals & SEAL_WRITE) && mapped_writable(inode))
+		return -EBUSY;
+	inode->seals |= (uint32_t)seals;
+	return 0;
+}
+
 long seals_command(struct file *file, bool add, uint64_t seals)
 {
 	struct inode *inode = file->inode;
@@ -30,12 +40,12 @@ long seals_command(struct file *file, bool add, uint64_t seals)
 		return -EPERM;
 	if (seals & ~(uint64_t)SEALS_ALL)
 		return -EINVAL;
-	if (inode->seals & SEAL_SEAL)
-		return -EPERM;
-	if (seals & SEAL_WRITE && !(inode->seals & SEAL_WRITE) && mapped_writable(inode))
-		return -EBUSY;
-	inode->seals |= (uint32_t)seals;
-	return 0;
+	file_get(file);
+	fiber_mutex_lock(&inode->lock); /* who was allowed to write has done so */
+	int error = add_seals(inode, seals);
+	fiber_mutex_unlock(&inode->lock);
+	file_put(file);
+	return error;
 }
 
 long sys_memfd_create(struct thread *thread, const uint64_t arguments[6])

@@ -18,8 +18,8 @@
 /* In the order in which they came or were spared: a page that was used since then is spared once. */
 static struct page *lru_first, *lru_last;
 static size_t cached_pages;
-static struct waitq idle_wait;    /* some file's last I/O is done */
-static struct waitq punched_wait; /* some file has got its hole */
+static struct waitq idle_wait;  /* some file's last I/O is done */
+static struct waitq reads_wait; /* some file may be read again */
 
 static void lru_remove(struct page *page)
 {
@@ -102,15 +102,29 @@ static void wait_not_busy(pfn_t pfn)
 		waitq_wait(page_waitq(pfn), false, DEADLINE_NEVER);
 }
 
-void page_cache_wait_idle(struct inode *inode)
+void page_io_ended(struct inode *inode)
 {
+	if (--inode->io_count == 0)
+		waitq_wake_all(&idle_wait);
+}
+
+/* No I/O of the file is in flight afterwards, and none begins that reads: or who reads all the time could
+ * keep us here. */
+static void reads_hold(struct inode *inode)
+{
+	inode->reads_held = true;
 	while (inode->io_count > 0)
 		waitq_wait(&idle_wait, false, DEADLINE_NEVER);
 }
 
-void page_cache_drop(struct inode *inode, uint64_t first)
+static void reads_release(struct inode *inode)
 {
-	uint64_t index = first;
+	inode->reads_held = false;
+	waitq_wake_all(&reads_wait);
+}
+
+static void drop_pages(struct inode *inode, uint64_t index)
+{
 	pfn_t pfn;
 	while ((pfn = page_tree_next(&inode->pages, &index)) != PFN_NONE) {
 		struct page *page = page_of(pfn);
@@ -122,8 +136,14 @@ void page_cache_drop(struct inode *inode, uint64_t first)
 		}
 		cache_remove(page);
 	}
-	if (first == 0)
-		page_cache_wait_idle(inode);
+}
+
+void page_cache_drop(struct inode *inode, uint64_t first)
+{
+	drop_pages(inode, first);
+	reads_hold(inode);
+	drop_pages(inode, first); /* what those have added that were just beginning to read */
+	reads_release(inode);
 }
 
 void page_cache_discard(struct inode *inode, uint64_t index)
@@ -171,8 +191,7 @@ void page_io_done(struct page_io *io, int error, uint64_t blocks)
 	}
 	if (io->write)
 		writeback_finished(io, error, blocks);
-	if (--inode->io_count == 0)
-		waitq_wake_all(&idle_wait);
+	page_io_ended(inode);
 	free(io);
 }
 
@@ -185,10 +204,10 @@ static uint64_t pages_of(uint64_t size)
  * nothing was started. */
 static int read_start(struct inode *inode, uint64_t index, uint64_t count, bool may_wait)
 {
-	while (inode->punching) {
+	while (inode->reads_held) {
 		if (!may_wait || fiber_current() == NULL)
 			return -EAGAIN;
-		waitq_wait(&punched_wait, false, DEADLINE_NEVER);
+		waitq_wait(&reads_wait, false, DEADLINE_NEVER);
 	}
 	uint64_t end = pages_of(inode->attributes.size);
 	if (index >= end)
@@ -228,8 +247,7 @@ static int read_start(struct inode *inode, uint64_t index, uint64_t count, bool 
 		io->count++;
 	}
 	if (io->count == 0) {
-		if (--inode->io_count == 0)
-			waitq_wake_all(&idle_wait);
+		page_io_ended(inode);
 		free(io);
 		return error == -EEXIST ? 0 : error;
 	}
@@ -243,8 +261,7 @@ static int read_start(struct inode *inode, uint64_t index, uint64_t count, bool 
 		cache_remove(page);
 		page_put(io->pages[i].pfn);
 	}
-	if (--inode->io_count == 0)
-		waitq_wake_all(&idle_wait);
+	page_io_ended(inode);
 	free(io);
 	return error;
 }
@@ -468,8 +485,7 @@ static int punch_pages(struct inode *inode, uint64_t first, uint64_t end)
 	int error = has_store(inode) ? inode_setattr(inode, FS_SET_SIZE, &inode->attributes) : 0;
 	if (error != 0)
 		return error;
-	inode->punching = true;
-	page_cache_wait_idle(inode);
+	reads_hold(inode);
 	for (; page_tree_next(&inode->pages, &index) != PFN_NONE && index < end; index++)
 		page_cache_discard(inode, index);
 	if (inode->superblock->operations->punch != NULL)
@@ -477,8 +493,7 @@ static int punch_pages(struct inode *inode, uint64_t first, uint64_t end)
 		                                             (end - first) * PAGE_SIZE);
 	if (inode->allocated_end > first * PAGE_SIZE)
 		inode->allocated_end = first * PAGE_SIZE;
-	inode->punching = false;
-	waitq_wake_all(&punched_wait);
+	reads_release(inode);
 	return error;
 }
 

@@ -10,12 +10,23 @@ static bool is_paged(const struct file *file)
 	return file->operations == &regular_file_operations;
 }
 
+static long transfer_onwards(struct file *file, struct io_buffer *buffer, transfer *move)
+{
+	uint32_t mode = file->inode->attributes.mode;
+	if (!S_ISREG(mode) && !S_ISDIR(mode)) /* it may wait for ever, and has no position */
+		return move(file, buffer, &file->position);
+	fiber_mutex_lock(&file->position_lock);
+	long result = move(file, buffer, &file->position);
+	fiber_mutex_unlock(&file->position_lock);
+	return result;
+}
+
 /* offset NULL: the file's own position */
 static long transfer_buffer(struct file *file, struct io_buffer *buffer, const int64_t *offset,
                             transfer *move)
 {
 	if (offset == NULL)
-		return move(file, buffer, &file->position);
+		return transfer_onwards(file, buffer, move);
 	if (*offset < 0)
 		return -EINVAL;
 	if (file->operations->seek == NULL)
@@ -167,9 +178,12 @@ long sys_lseek(struct thread *thread, const uint64_t arguments[6])
 	struct file *file = file_of(thread, (int)arguments[0]);
 	if (file == NULL)
 		return -EBADF;
-	long result = file->operations->seek == NULL
-	                      ? -ESPIPE
-	                      : (long)file->operations->seek(file, (int64_t)arguments[1], (int)arguments[2]);
+	long result = -ESPIPE;
+	if (file->operations->seek != NULL) {
+		fiber_mutex_lock(&file->position_lock);
+		result = (long)file->operations->seek(file, (int64_t)arguments[1], (int)arguments[2]);
+		fiber_mutex_unlock(&file->position_lock);
+	}
 	file_put(file);
 	return result;
 }

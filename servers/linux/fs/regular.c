@@ -226,36 +226,42 @@ static ssize_t allowed(uint64_t position, size_t size)
 	return (ssize_t)(size < limit - position ? size : limit - position);
 }
 
+/* Under the inode's lock. */
+static ssize_t write_locked(struct file *file, struct io_buffer *buffer, uint64_t *position)
+{
+	struct inode *inode = file->inode;
+	if (inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE) || inode->attributes.flags & FS_FLAG_IMMUTABLE)
+		return -EPERM;
+	if ((file->flags | buffer->flags) & O_APPEND)
+		*position = inode->attributes.size;
+	if (is_direct(file) && (*position | buffer->size) % DIRECT_UNIT != 0)
+		return -EINVAL;
+	ssize_t result = allowed(*position, buffer->size);
+	if (result <= 0)
+		return result;
+	size_t kept = buffer->size - (size_t)result;
+	if (kept > 0 && buffer->later > 0) { /* only with limits: the last bytes are not written */
+		result = buffer->size - buffer->later < (size_t)result
+		                 ? (ssize_t)(buffer->size - buffer->later)
+		                 : result;
+		buffer->later = 0;
+	}
+	buffer->size = (size_t)result;
+	if (*position > inode->attributes.size)
+		page_cache_clear_beyond(inode, inode->attributes.size);
+	result = write_pages(file, buffer, position);
+	if (result > 0)
+		inode_written(file->dentry, inode);
+	return result;
+}
+
 static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
 	struct inode *inode = file->inode;
 	if (buffer->size == 0)
 		return 0;
-	if (inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE) || inode->attributes.flags & FS_FLAG_IMMUTABLE)
-		return -EPERM;
 	fiber_mutex_lock(&inode->lock);
-	if ((file->flags | buffer->flags) & O_APPEND)
-		*position = inode->attributes.size;
-	if (is_direct(file) && (*position | buffer->size) % DIRECT_UNIT != 0) {
-		fiber_mutex_unlock(&inode->lock);
-		return -EINVAL;
-	}
-	ssize_t result = allowed(*position, buffer->size);
-	if (result > 0) {
-		size_t kept = buffer->size - (size_t)result;
-		if (kept > 0 && buffer->later > 0) { /* only with limits: the last bytes are not written */
-			result = buffer->size - buffer->later < (size_t)result
-			                 ? (ssize_t)(buffer->size - buffer->later)
-			                 : result;
-			buffer->later = 0;
-		}
-		buffer->size = (size_t)result;
-		if (*position > inode->attributes.size)
-			page_cache_clear_beyond(inode, inode->attributes.size);
-		result = write_pages(file, buffer, position);
-		if (result > 0)
-			inode_written(file->dentry, inode);
-	}
+	ssize_t result = write_locked(file, buffer, position);
 	fiber_mutex_unlock(&inode->lock);
 	if (result > 0 && (file->flags | buffer->flags) & (O_SYNC | O_DSYNC)) {
 		int error = file_fsync(file);

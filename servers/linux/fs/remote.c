@@ -52,12 +52,17 @@ static bool try_begin(struct client *client, enum fs_operation operation, struct
 	return true;
 }
 
-static void begin(struct inode *inode, enum fs_operation operation, struct request *request)
+static void begin_numbered(struct client *client, uint64_t number, enum fs_operation operation,
+                           struct request *request)
 {
-	struct client *client = inode->superblock->private;
 	while (!try_begin(client, operation, request))
 		waitq_wait(&client->slot_wait, false, DEADLINE_NEVER);
-	request->data->inode = inode->attributes.inode;
+	request->data->inode = number;
+}
+
+static void begin(struct inode *inode, enum fs_operation operation, struct request *request)
+{
+	begin_numbered(inode->superblock->private, inode->attributes.inode, operation, request);
 }
 
 static void end(struct request *request)
@@ -129,25 +134,11 @@ static void completed(struct client *client, uint32_t number)
 	page_io_done(io, error, blocks);
 }
 
-/* The file system crashed too often and stays away: whoever waits for it gets an error. */
-static bool client_failed(struct client *client)
-{
-	bool any = false;
-	if (!ring_peer_failed(&client->ring))
-		return false;
-	for (uint32_t number = 0; number < FS_SLOTS; number++) {
-		if (!client->calls[number].active || client->calls[number].done)
-			continue;
-		struct fs_request *data = ring_slot(&client->ring, number);
-		data->error = EIO;
-		completed(client, number);
-		any = true;
-	}
-	return any;
-}
-
-/* Nobody will complete what is still submitted. The slots are ours again: the other side does not exist any
- * more. */
+/*
+ * The file system crashed too often and stays away: nobody will complete what is still submitted. The slots
+ * are ours again. The pages are not: what it had asked of the disk's driver may still be under way, and there
+ * is nobody to tell when it has ended.
+ */
 static void abandon(struct client *client)
 {
 	client->failed = true;
@@ -155,7 +146,11 @@ static void abandon(struct client *client)
 	          client->superblock != NULL ? client->superblock->source : "disk");
 	for (uint32_t number = 0; number < FS_SLOTS; number++) {
 		struct call *call = &client->calls[number];
-		if (!call->active || call->done)
+		if (!call->active) { /* of a predecessor of this server */
+			ring_slot_release(&client->ring, number);
+			continue;
+		}
+		if (call->done)
 			continue;
 		if (call->io == NULL) {
 			call->abandoned = call->done = true;
@@ -165,6 +160,8 @@ static void abandon(struct client *client)
 		struct page_io *io = call->io;
 		struct request request = {client, number, ring_slot(&client->ring, number)};
 		end(&request);
+		for (unsigned i = 0; i < io->count; i++)
+			page_get(io->pages[i].pfn);
 		page_io_done(io, -EIO, 0);
 	}
 }
@@ -178,7 +175,6 @@ void remote_events(uint64_t bits)
 			completed(clients[i], number);
 		if (!clients[i]->failed && ring_peer_failed(&clients[i]->ring))
 			abandon(clients[i]);
-		client_failed(clients[i]);
 	}
 }
 
@@ -187,8 +183,7 @@ bool remote_prepare_sleep(void)
 	bool may_sleep = true;
 	for (unsigned i = 0; i < client_count; i++) {
 		may_sleep &= ring_prepare_sleep(&clients[i]->ring);
-		if (ring_peer_failed(&clients[i]->ring))
-			may_sleep &= !client_failed(clients[i]);
+		may_sleep &= clients[i]->failed || !ring_peer_failed(&clients[i]->ring);
 	}
 	return may_sleep;
 }
@@ -375,30 +370,50 @@ static int remote_setattr(struct inode *inode, unsigned mask, const struct fs_at
 	attributes_apply(&request.data->attributes, mask, attributes);
 	request.data->mask = mask;
 	inode->superblock->changed = true;
+	uint32_t pending = inode->pending_attributes & mask;
+	inode->pending_attributes &= ~mask;
 	int error = run(&request);
 	struct fs_attributes answer = request.data->attributes;
 	end(&request);
-	if (error != 0)
+	if (error != 0) {
+		inode->pending_attributes |= pending;
 		return error;
+	}
+	mask &= ~inode->pending_attributes; /* what was changed meanwhile is newer */
 	attributes_apply(&inode->attributes, mask, attributes);
 	/* as far as the disk can say them */
 	attributes_apply(&inode->attributes,
 	                 mask & (FS_SET_ATIME | FS_SET_MTIME | FS_SET_CTIME | FS_SET_FLAGS), &answer);
 	inode->attributes.blocks = answer.blocks;
-	inode->pending_attributes &= ~mask;
 	return 0;
 }
 
 /* ---- directories ---- */
 
-static int emit_records(struct file *file, struct io_buffer *buffer, const struct fs_request *data,
+/* Copies what is in a directory from the file's position on. The number of bytes, or -errno. */
+static int fetch_records(struct file *file, uint8_t *records)
+{
+	struct request request;
+	begin(file->inode, FS_READDIR, &request);
+	request.data->offset = file->position;
+	int error = run(&request);
+	uint32_t length = request.data->length;
+	if (error == 0 && length > FS_SLOT_DATA)
+		error = -EIO;
+	if (error == 0)
+		memcpy(records, request.data->data, length);
+	end(&request);
+	return error != 0 ? error : (int)length;
+}
+
+static int emit_records(struct file *file, struct io_buffer *buffer, const uint8_t *records, size_t length,
                         bool *full)
 {
 	int bytes = 0;
-	for (uint32_t at = 0; at + sizeof(struct fs_dirent) <= data->length;) {
-		const struct fs_dirent *record = (const void *)(data->data + at);
+	for (size_t at = 0; at + sizeof(struct fs_dirent) <= length;) {
+		const struct fs_dirent *record = (const void *)(records + at);
 		if (record->record_size < sizeof(*record) + record->name_length ||
-		    record->record_size % 8 != 0 || at + record->record_size > data->length)
+		    record->record_size % 8 != 0 || at + record->record_size > length)
 			return -EIO;
 		int size = dirent_emit(buffer, record->inode, record->next_offset, record->type, record->name,
 		                       record->name_length);
@@ -415,29 +430,24 @@ static int emit_records(struct file *file, struct io_buffer *buffer, const struc
 	return bytes;
 }
 
+/* User memory is touched without a slot: its pages may have to come from the disk, which takes another. */
 static int remote_readdir(struct file *file, struct io_buffer *buffer)
 {
+	uint8_t *records = malloc(FS_SLOT_DATA);
 	int total = 0;
 	bool full = false;
+	if (records == NULL)
+		return -ENOMEM;
 	while (!full) {
-		struct request request;
-		begin(file->inode, FS_READDIR, &request);
-		request.data->offset = file->position;
-		int error = run(&request);
-		/* records are copied out of the slot before user memory is touched: that may wait, but the
-		 * slot stays ours */
-		uint32_t length = request.data->length;
-		int bytes = error;
-		if (error == 0)
-			bytes = length > FS_SLOT_DATA ? -EIO
-			                              : emit_records(file, buffer, request.data, &full);
-		end(&request);
-		if (bytes < 0)
-			return total > 0 ? total : bytes;
-		total += bytes;
-		if (length == 0)
+		int length = fetch_records(file, records);
+		int bytes = length > 0 ? emit_records(file, buffer, records, (size_t)length, &full) : length;
+		if (bytes < 0 && total == 0)
+			total = bytes;
+		if (bytes <= 0)
 			break;
+		total += bytes;
 	}
+	free(records);
 	return total == 0 && full ? -EINVAL : total;
 }
 
@@ -464,12 +474,14 @@ static int remote_io_start(struct page_io *io, bool may_wait)
 	struct client *client = superblock->private;
 	struct request request;
 	enum fs_operation operation = io->write ? FS_WRITE_PAGES : FS_READ_PAGES;
-	if (client->failed)
-		return -EIO;
 	while (!try_begin(client, operation, &request)) {
 		if (!may_wait || fiber_current() == NULL)
 			return -EAGAIN;
 		waitq_wait(&client->slot_wait, false, DEADLINE_NEVER);
+	}
+	if (client->failed) {
+		end(&request);
+		return -EIO;
 	}
 	request.data->inode = io->inode->attributes.inode;
 	request.data->count = io->count;
@@ -620,37 +632,68 @@ static const struct superblock_operations remote_operations = {
         .remount = remote_remount,
 };
 
-static struct client *client_of(unsigned channel)
+static bool is_quiet(struct client *client)
 {
-	const struct startup_entry *entry = startup_find("fs", STARTUP_CHANNEL, channel);
-	if (entry == NULL || client_count == FS_CHANNELS_MAX)
-		return NULL;
+	for (uint32_t number = 0; number < FS_SLOTS; number++)
+		if (ring_slot_state(&client->ring, number) != RING_SLOT_FREE)
+			return false;
+	return true;
+}
+
+static bool all_quiet(void)
+{
+	for (unsigned i = 0; i < client_count; i++)
+		if (!is_quiet(clients[i]))
+			return false;
+	return true;
+}
+
+static struct client *client_create(const struct startup_entry *entry)
+{
 	struct client *client = calloc(1, sizeof(*client));
-	if (client == NULL)
-		return NULL;
-	if (!ring_client_attach(&client->ring, entry, FS_SLOTS, FS_SLOT_SIZE)) {
-		free(client);
-		return NULL;
-	}
-	clients[client_count++] = client;
+	if (client == NULL || !ring_client_attach(&client->ring, entry, FS_SLOTS, FS_SLOT_SIZE))
+		fatal("no room for the channel of file system %u", client_count);
 	return client;
+}
+
+/* A file system that dies meanwhile serves the requests when it is back, or is given up. */
+void remote_attach(void)
+{
+	cptr_t events = startup_need("events", STARTUP_NOTIFICATION, 0)->slot;
+	const struct startup_entry *entry;
+	uint64_t bits;
+	while (client_count < FS_CHANNELS_MAX &&
+	       (entry = startup_find("fs", STARTUP_CHANNEL, client_count)) != NULL) {
+		clients[client_count] = client_create(entry);
+		client_count++;
+	}
+	for (remote_events(0); !all_quiet(); remote_events(0))
+		if (remote_prepare_sleep())
+			notification_wait(events, &bits, DEADLINE_NEVER);
+}
+
+/* What a predecessor had open. If that fails it takes up room until the file system is unmounted. */
+static void close_all(struct client *client)
+{
+	struct request request;
+	begin_numbered(client, 0, FS_CLOSE_ALL, &request);
+	run_and_end(&request);
 }
 
 static int root_inode(struct superblock *superblock, struct client *client, struct inode **out)
 {
-	/* the root directory of every ext2 file system has this number */
 	struct request request;
-	if (!try_begin(client, FS_GETATTR, &request))
-		return -EIO;
-	request.data->inode = 2;
+	begin_numbered(client, FS_ROOT_INODE, FS_GETATTR, &request);
 	return run_for_inode(&request, superblock, out);
 }
 
 int remote_mount(unsigned channel, struct superblock **out)
 {
-	struct client *client = client_of(channel);
-	if (client == NULL)
+	if (channel >= client_count)
 		return -ENODEV;
+	struct client *client = clients[channel];
+	if (client->superblock != NULL)
+		return -EBUSY;
 	struct superblock *superblock = calloc(1, sizeof(*superblock));
 	if (superblock == NULL)
 		return -ENOMEM;
@@ -660,6 +703,8 @@ int remote_mount(unsigned channel, struct superblock **out)
 	superblock->device = linux_device(254, channel * 16);
 	snprintf(superblock->source, sizeof(superblock->source), "/dev/vd%c", 'a' + (int)channel);
 	client->superblock = superblock;
+	if (startup()->generation > 0)
+		close_all(client);
 	int error = root_inode(superblock, client, &superblock->root);
 	struct fs_statfs fs;
 	if (error == 0)

@@ -216,6 +216,7 @@ void writeback_finished(struct page_io *io, int error, uint64_t blocks)
 {
 	struct inode *inode = io->inode;
 	writes_in_flight--;
+	inode->write_count--;
 	if (error == 0) {
 		inode->attributes.blocks = blocks;
 	} else {
@@ -297,13 +298,16 @@ static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool
 	}
 	*started = io->count;
 	inode->io_count++;
+	inode->write_count++;
 	writes_in_flight++;
 	int error = inode->superblock->operations->io_start(io, may_wait);
 	if (error != 0) {
-		writes_in_flight--;
-		inode->io_count--;
 		untake(io);
 		free(io);
+		writes_in_flight--;
+		inode->write_count--;
+		waitq_wake_all(&finished_wait);
+		page_io_ended(inode);
 	}
 	return error;
 }
@@ -331,7 +335,8 @@ static int write_back(struct inode *inode, uint64_t first, uint64_t last, bool w
 		error = 0;
 	if (!wait)
 		return error;
-	page_cache_wait_idle(inode);
+	while (inode->write_count > 0)
+		waitq_wait(&finished_wait, false, DEADLINE_NEVER);
 	if (error == 0 && inode->write_errors.count != errors)
 		error = inode->write_error;
 	return error;

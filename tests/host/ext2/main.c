@@ -901,6 +901,11 @@ static unsigned unlinked_count(const struct group_run *run)
 	return count;
 }
 
+static void new_client_fiber(void *argument)
+{
+	CHECK(simple_call(argument, FS_CLOSE_ALL, 0) == 0);
+}
+
 static void test_restart(unsigned shape, uint64_t seed)
 {
 	static struct group_run run;
@@ -917,6 +922,8 @@ static void test_restart(unsigned shape, uint64_t seed)
 		CHECK(orphans_count(&machine.fs) == unlinked_count(&run));
 	}
 	CHECK(!machine.fs.failed);
+	CHECK(machine_run(&machine, new_client_fiber, &machine));
+	CHECK(orphans_count(&machine.fs) == 0);
 	CHECK(machine_unmount(&machine) == 0);
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	forget_unlinked(&run);

@@ -147,6 +147,130 @@ static void test_memory_runs_out(void)
 	test_free_pages = before;
 }
 
+/* ---- what two do at once ---- */
+
+static struct inode *beside_inode;
+static struct file *beside_file;
+static long fd, beside_count;
+
+static void put_beside(void)
+{
+	inode_put(beside_inode);
+	finished = true;
+}
+
+/* Once, a file that was being destroyed was still among those to be written: it was destroyed twice. */
+static void test_end_during_write_back(void)
+{
+	struct thread *other = new_process(7, 0);
+	struct file *file = store_open(0, &beside_inode);
+	CHECK(move(file, buffer, 4096, 0, true) == 4096);
+	CHECK(inode_write_back(beside_inode, 0, UINT64_MAX, false) == 0);
+	CHECK(move(file, buffer, 4096, 4096, true) == 4096);
+	beside_inode->attributes.links = 0;
+	file_put(file);
+	finished = false;
+	run_beside(other, put_beside); /* waits for the first page */
+	CHECK(!finished && store.superblock.dirty == NULL);
+	CHECK(superblock_sync(&store.superblock) == 0);
+	fiber_yield();
+	CHECK(finished);
+	end_process(other);
+}
+
+static void read_beside(void)
+{
+	beside_count = CALL(read, fd, P(buffer + 3 * 4096), 3 * 4096);
+	finished = true;
+}
+
+static void test_reads_share_a_position(void)
+{
+	struct thread *other = new_process(7, 0);
+	struct inode *inode;
+	struct file *file = store_open(100 * 4096, &inode);
+	fd = file_install(current_thread(), file, false);
+	file_table_put(other->process->files);
+	other->process->files = file_table_copy(current_thread()->process->files);
+	finished = false;
+	run_beside(other, read_beside);
+	CHECK(!finished); /* it waits for the disk */
+	CHECK(CALL(read, fd, P(buffer), 3 * 4096) == 3 * 4096);
+	CHECK(finished && beside_count == 3 * 4096 && file->position == 6 * 4096);
+	CHECK(memcmp(buffer + 3 * 4096, store.data, 3 * 4096) == 0);
+	CHECK(memcmp(buffer, store.data + 3 * 4096, 3 * 4096) == 0);
+	end_process(other);
+	file_get(file);
+	CALL(close, fd);
+	store_close(file, inode);
+}
+
+static unsigned readers;
+
+/* Keeps a read of the file in flight, with another one beside, until it is told to stop. */
+static void read_all_the_time(void)
+{
+	uint8_t byte;
+	readers++;
+	while (beside_count > 0 && !finished) {
+		uint64_t index = 64 + (uint64_t)beside_count-- % 64;
+		move(beside_file, &byte, 1, index * 4096, false);
+		page_cache_discard(beside_inode, index);
+	}
+	readers--;
+}
+
+static void test_readers_stop_nobody(void)
+{
+	struct thread *other = new_process(7, 0);
+	struct file *file = beside_file = store_open(128 * 4096, &beside_inode);
+	beside_count = 1000;
+	finished = false;
+	run_beside(other, read_all_the_time);
+	run_beside(other, read_all_the_time);
+	CHECK(beside_inode->io_count == 2 && move(file, buffer, 4096, 0, true) == 4096);
+	CHECK(file_fsync(file) == 0 && beside_count > 900);
+	CHECK(inode_truncate(NULL, beside_inode, 100 * 4096) == 0 && beside_count > 900);
+	finished = true;
+	while (readers > 0) { /* until the store has done something */
+		page_cache_discard(beside_inode, 1);
+		move(file, buffer, 1, 4096, false);
+	}
+	store_close(file, beside_inode);
+	end_process(other);
+}
+
+static void write_beside(void)
+{
+	beside_count = CALL(write, fd, P("x"), 1);
+}
+static void seal_beside(void)
+{
+	CHECK(CALL(fcntl, fd, 1033 /* F_ADD_SEALS */, SEAL_WRITE) == 0);
+	CHECK(beside_count == 1); /* who was allowed to write has done so */
+	finished = true;
+}
+
+static void test_seals_come_after_writes(void)
+{
+	struct thread *other = new_process(7, 0);
+	fd = CALL(memfd_create, P("sealed"), 2);
+	file_table_put(other->process->files);
+	other->process->files = file_table_copy(current_thread()->process->files);
+	struct file *file = file_table_lookup(current_thread(), (int)fd);
+	beside_count = 0;
+	finished = false;
+	fiber_mutex_lock(&file->inode->lock);
+	run_beside(other, write_beside);
+	run_beside(other, seal_beside);
+	fiber_mutex_unlock(&file->inode->lock);
+	while (!finished || beside_count == 0)
+		fiber_yield();
+	CHECK(CALL(write, fd, P("x"), 1) == -EPERM);
+	CALL(close, fd);
+	end_process(other);
+}
+
 /* ---- pipes ---- */
 
 static int fds[2];
@@ -292,6 +416,10 @@ static void all(void)
 	test_full_disk();
 	test_write_errors_are_reported_once();
 	test_memory_runs_out();
+	test_end_during_write_back();
+	test_reads_share_a_position();
+	test_readers_stop_nobody();
+	test_seals_come_after_writes();
 	test_pipe_keeps_bytes_in_order();
 	test_pipe_ends();
 	test_poll();
