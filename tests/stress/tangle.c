@@ -704,27 +704,26 @@ static void play(uint64_t seed)
 	caller((void *)((seed * 0x9e3779b97f4a7c15ul) | 1));
 }
 
-/* All that the round started is our child in the end, and told by the environment of none else. */
+/* All that the round started is our child now or when its parent has ended. */
 static void end_round(void)
 {
 	char path[64];
+	pid_t ended;
 
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
 	for (;;) {
-		FILE *file;
-		int pid, any = 0;
+		FILE *file = fopen(path, "r");
+		int pid;
 
-		snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-		file = fopen(path, "r");
-		while (file && fscanf(file, "%d", &pid) == 1) {
-			any = 1;
+		while (file && fscanf(file, "%d", &pid) == 1)
 			kill(pid, SIGKILL);
-		}
 		if (file)
 			fclose(file);
-		while (waitpid(-1, NULL, any ? 0 : WNOHANG) > 0)
-			any = 1;
-		if (!any)
+		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (ended < 0)
 			return;
+		usleep(1000);
 	}
 }
 
