@@ -705,26 +705,37 @@ static void play(uint64_t seed)
 }
 
 /* All that the round started is our child now or when its parent has ended. */
+static void kill_children(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	while (proc && (entry = readdir(proc))) {
+		char path[300];
+		FILE *file;
+		int pid, parent;
+
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		if (atoi(entry->d_name) <= 1 || !(file = fopen(path, "r")))
+			continue;
+		if (fscanf(file, "%d (%*[^)]) %*c %d", &pid, &parent) == 2 && parent == getpid())
+			kill(pid, SIGKILL);
+		fclose(file);
+	}
+	if (proc)
+		closedir(proc);
+}
+
 static void end_round(void)
 {
-	char path[64];
 	pid_t ended;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	for (;;) {
-		FILE *file = fopen(path, "r");
-		int pid;
-
-		while (file && fscanf(file, "%d", &pid) == 1)
-			kill(pid, SIGKILL);
-		if (file)
-			fclose(file);
+	do {
+		kill_children();
 		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
 			;
-		if (ended < 0)
-			return;
 		usleep(1000);
-	}
+	} while (ended == 0);
 }
 
 static void one_round(uint64_t seed)
