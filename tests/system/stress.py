@@ -4,9 +4,13 @@
 import os
 import re
 
+import boot
+from paths import build
 from support import GUEST, SEED, check, equal, full, pith, seconds, shell
 
 ANY_CALLS = os.path.join(GUEST, "anycalls")
+TANGLE = os.path.join(GUEST, "tangle")
+WAITS = build("components-waits")
 FREE = "cat /proc/meminfo >/dev/null; free | awk '/Mem/ {print \"free\", $4 + $6}'"  # with the page cache
 
 
@@ -29,6 +33,32 @@ def test_many_random_system_calls():
     for cpus in ("1", "4"):
         random_calls(1000, 4, timeout=1600, options=["--cpus", cpus])
         random_calls(300, 2, timeout=900, memory="128M", options=["--cpus", cpus])
+
+
+def tangle(rounds, waits, **options):
+    """Threads that use the same few objects (tests/stress/tangle.c); waits: with a `linux` whose copies wait, and that overwrites what it frees."""
+    if waits:
+        boot.make(os.path.join(WAITS, "linux.elf"))
+        os.environ["PITH_COMPONENTS"] = WAITS
+    script = f"{FREE}; /tangle {SEED * 1000} {rounds} && rm -rf /tmp/tangle && {FREE}"
+    result = shell(script, add=[TANGLE], **options).ok()
+    check(f"{rounds} rounds\n" in result.stdout.decode(), "the rounds", result.stdout, result.stderr)
+    before, after = map(int, re.findall(rb"free (\d+)", result.stdout))
+    check(before - after < 8192, "memory that did not come back (KiB)", before, after)
+
+
+@seconds(400)
+def test_the_same_few_objects():
+    tangle(20, True, timeout=200)
+
+
+@full
+@seconds(5000)
+def test_many_rounds_with_the_same_objects():
+    for cpus in ("1", "4"):
+        tangle(300, False, timeout=1000, options=["--cpus", cpus])
+        tangle(300, False, timeout=1000, memory="128M", options=["--cpus", cpus])
+    tangle(500, True, timeout=1500, options=["--cpus", "4"])
 
 
 def test_crowd_of_large_processes():

@@ -49,6 +49,15 @@ bool mount_read_only(const struct dentry *dentry)
 	       (dentry->mount != NULL && dentry->mount->flags & LINUX_MS_RDONLY);
 }
 
+/* Over what others have put there since it was looked up. */
+static void mount_put_on(struct mount *mount, struct dentry *mountpoint)
+{
+	while (mountpoint->mounted != NULL)
+		mountpoint = mountpoint->mounted->root;
+	mount->mountpoint = dentry_get(mountpoint);
+	mountpoint->mounted = mount;
+}
+
 struct mount *mount_attach(struct superblock *superblock, struct inode *root, struct dentry *mountpoint,
                            unsigned long flags)
 {
@@ -62,10 +71,8 @@ struct mount *mount_attach(struct superblock *superblock, struct inode *root, st
 		return NULL;
 	}
 	mount->flags = flags;
-	if (mountpoint != NULL) {
-		mount->mountpoint = dentry_get(mountpoint);
-		mountpoint->mounted = mount;
-	}
+	if (mountpoint != NULL)
+		mount_put_on(mount, mountpoint);
 	superblock->mounts++;
 	*mounts_end = mount;
 	mounts_end = &mount->next;
@@ -309,8 +316,7 @@ static int do_move(struct thread *thread, const char *source, struct dentry *tar
 	}
 	if (error == 0) {
 		mount_detach(mount);
-		mount->mountpoint = dentry_get(target);
-		target->mounted = mount;
+		mount_put_on(mount, target);
 	}
 	dentry_put(from);
 	return error;
@@ -325,6 +331,8 @@ static int do_mount(struct thread *thread, const char *source, const char *targe
 		return error;
 	if (target->mount == NULL) { /* a file in memory, say, by a link of /proc */
 		error = -EINVAL;
+	} else if (!dentry_is_live(target) && !target->inode->superblock->volatile_names) {
+		error = -ENOENT;
 	} else if (flags & LINUX_MS_REMOUNT) {
 		error = do_remount(target, flags, options);
 	} else if (flags & LINUX_MS_BIND) {
