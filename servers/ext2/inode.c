@@ -604,9 +604,11 @@ int inode_close(struct filesystem *fs, struct inode *inode)
 {
 	int error = 0;
 
-	if (!inode->opens)
-		return 0;
 	fiber_rwlock_write(&inode->lock);
+	if (!inode->opens) { /* nor may it have been when this began to wait */
+		fiber_rwlock_unlock_write(&inode->lock);
+		return 0;
+	}
 	inode->opens--;
 	open_record_set(fs, inode->number, inode->opens);
 	if (!inode->opens && inode->orphan && !fs->read_only) {
@@ -641,7 +643,7 @@ int inodes_close(struct filesystem *fs)
 		inode_put(fs, inode);
 	}
 	if (!error)
-		fs->cache.header->opens_unknown = 0;
+		fs->cache.header->opens_unknown = fs->opens_unknown = false;
 	return error;
 }
 

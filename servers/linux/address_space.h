@@ -13,8 +13,9 @@
 #define STACK_TOP   0x7ffffffff000ul
 #define STACK_LIMIT (8ul << 20)
 #define MMAP_GAP    (128ul << 20)
-#define MMAP_GAP_MAX (USER_END / 6 * 5) /* for stacks without a limit */
+#define MMAP_GAP_MAX (USER_END / 6 * 5 & ~(PAGE_SIZE - 1)) /* for stacks without a limit */
 #define PIE_BASE    0x555555554000ul
+#define PIE_SIZE_MAX (STACK_TOP - MMAP_GAP - PIE_BASE - (1ul << 30))
 #define PIE_ALIGNMENT_MAX (1ul << 30) /* what a program can have its segments aligned to */
 #define USER_LOW    0x10000ul /* mmap never chooses or accepts less */
 

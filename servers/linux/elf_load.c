@@ -138,7 +138,7 @@ static int map_program(struct mm *mm, struct file *file, const struct elf_image 
 	if (image->position_independent)
 		base = (alignment ? PIE_BASE & ~(alignment - 1) : PIE_BASE) - image->low;
 
-	if (image->position_independent && image->high - image->low > mm->mmap_top - PIE_BASE - (1ul << 30))
+	if (image->position_independent && image->high - image->low > PIE_SIZE_MAX)
 		return -ETOOLATE;
 	*out = (struct loaded_image){.entry = image->entry + base,
 	                             .start = image->entry + base,

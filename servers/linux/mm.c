@@ -8,7 +8,6 @@
 #include "address_space.h"
 #include "figures.h"
 #include "ipc/ipc.h"
-#include "thread.h"
 #include "vfs.h"
 
 #define PAGES_AT_ONCE 256 /* until others have their turn */
@@ -127,18 +126,17 @@ void mm_drop_pages(struct mm *mm, uint64_t start, uint64_t end)
 
 bool mm_populate(struct mm *mm, uint64_t start, uint64_t end)
 {
-	const struct thread *thread = current_thread();
 	unsigned pages = 0;
 
 	for (uint64_t at = start; at < end; at += PAGE_SIZE) {
 		const struct vma *vma;
 		entry_t entry;
 
-		if (++pages % PAGES_AT_ONCE == 0)
-			wait_yield();
+		if (++pages % PAGES_AT_ONCE == 0 && !wait_yield())
+			return false;
 		vma = vma_find(&mm->regions, at);
-		if (!vma || (thread && thread->private->exiting))
-			return false; /* unmapped while an earlier page was waited for, or killed */
+		if (!vma)
+			return false; /* unmapped while an earlier page was waited for */
 		if (!(vma->prot & (PROT_READ | PROT_WRITE | PROT_EXEC))) {
 			at = vma->end - PAGE_SIZE;
 			continue;

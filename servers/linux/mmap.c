@@ -578,8 +578,8 @@ long sys_mincore(struct thread *thread, const uint64_t arguments[6])
 	for (uint64_t i = 0; i < pages; i++) {
 		uint8_t resident = in_memory(mm, start + (i << PAGE_BITS));
 
-		if (i % PAGE_SIZE == PAGE_SIZE - 1)
-			wait_yield();
+		if (i % PAGE_SIZE == PAGE_SIZE - 1 && !wait_yield())
+			return -EINTR;
 		if (copy_to_user(thread, arguments[2] + i, &resident, 1))
 			return -EFAULT;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Out of memory: who has to go. */
 #include "oom.h"
+#include <errno.h>
 #include <signal.h>
 #include <pith/log.h>
 #include <pith/startup.h>
@@ -31,6 +32,9 @@ long oom_badness(struct process *process)
 	return (long)(own_pages(process) + tables) + process->oom_adjust * (long)pages_total() / 1000;
 }
 
+#define VICTIM_NS \
+	1000000000ul /* that a process has to end and give its memory back, until another one has to */
+
 /* Of equals the youngest, which the list begins with. */
 static struct process *biggest(void)
 {
@@ -42,8 +46,14 @@ static struct process *biggest(void)
 
 		if (process->pid == 1 || process->zombie || !process->mm)
 			continue;
-		if (process->group_exit && own_pages(process))
-			return process; /* it is on its way already */
+		/* It is on its way already, unless it needs a lock that one holds who needs memory. */
+		if (process->group_exit && own_pages(process)) {
+			if (!process->oom_time)
+				process->oom_time = time_now();
+			if (time_now() - process->oom_time < VICTIM_NS)
+				return process;
+			continue;
+		}
 		badness = oom_badness(process);
 		if (process->oom_adjust > OOM_ADJUST_NEVER && (!best || badness > best_badness)) {
 			best = process;
@@ -66,6 +76,7 @@ void oom_kill(void)
 	}
 	/* The victim ends on its own fibers; others get on meanwhile. */
 	if (!current_thread() || current_thread()->process != victim)
-		wait_suspend(false,
-		             time_now() + 1000000); /* even with a signal pending: the victim must run */
+		/* even with a signal pending: the victim must run */
+		if (wait_suspend(false, time_now() + 1000000) == -ENOMEM)
+			fiber_yield();
 }

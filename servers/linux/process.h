@@ -92,6 +92,7 @@ struct process {
 	bool no_huge_pages;    /* told, but there are none */
 	bool private_barriers; /* membarrier: registered */
 	int death_signal;           /* PR_SET_PDEATHSIG */
+	uint64_t oom_time;          /* when its end was first waited for, ns; 0: never */
 	int oom_adjust, oom_adjust_least; /* oom_score_adj, and what it can be set to without a capability */
 	uint32_t personality;
 	struct thread *exec_thread; /* ends all others */

@@ -130,6 +130,8 @@ int mm_place_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, 
 	                     .mm = mm};
 	struct vma *vma;
 
+	if (end > USER_END || !vma_range_free(&mm->regions, start, end))
+		return -ENOMEM; /* a program whose segments leave the stack no place, say */
 	if (mm->lock_future)
 		region.flags |= VMA_LOCKED;
 	if (!merge_new(mm, &region)) {

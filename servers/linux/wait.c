@@ -6,7 +6,7 @@
 #include <pith/startup.h>
 #include "fiber_context.h"
 #include "pools.h"
-#include "process.h"
+#include "thread.h"
 
 static struct fiber_context *current_context(void)
 {
@@ -168,9 +168,12 @@ int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline)
 	return result;
 }
 
-void wait_yield(void)
+bool wait_yield(void)
 {
+	const struct thread *thread = current_thread();
+
 	wait_suspend(false, time_now());
+	return !thread || !thread->private->exiting;
 }
 
 int waitq_wait_killable(struct waitq *queue)

@@ -44,8 +44,9 @@ bool waitq_empty(const struct waitq *queue);
 int wait_suspend(bool interruptible, deadline_t deadline);
 /* waitq_add, wait_suspend, waitq_remove: the usual case of one queue. */
 int waitq_wait(struct waitq *queue, bool interruptible, deadline_t deadline);
-/* In the middle of long work that waits for nothing: whoever is ready, new calls too, goes first. */
-void wait_yield(void);
+/* In the middle of long work that waits for nothing: whoever is ready, new calls too, goes first. false: the thread is to end, and the
+ * work for it. */
+bool wait_yield(void);
 /* Only what ends the thread interrupts it. */
 int waitq_wait_killable(struct waitq *queue);
 /* Sleep until the deadline (interruptible): 0, -EINTR or -ENOMEM */

@@ -2,6 +2,7 @@
 /* Memory: mappings of all kinds, protection, copy-on-write, remapping, files behind memory. */
 #include "check.h"
 #include <sys/resource.h>
+#include <time.h>
 
 #define PAGE 4096
 
@@ -363,6 +364,11 @@ int main(int count, char **arguments)
 	setvbuf(stdout, NULL, _IONBF, 0);
 	if (count > 1) {
 		printf("far below: %d\n", touch_far_below());
+		char *mapped = map(3, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+		TELL((uintptr_t)mapped % PAGE == 0);
+		SHOW(munmap(mapped + PAGE, PAGE));
+		struct timespec now;
+		SHOW(clock_gettime(CLOCK_MONOTONIC, &now));
 		return 0;
 	}
 	protections();

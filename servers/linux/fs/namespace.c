@@ -404,7 +404,7 @@ static int unlink_last(struct thread *thread, struct walk *walk, bool directory)
 		if (error == 0) {
 			struct inode *victim = dentry->inode; /* the dentry holds it */
 			fiber_mutex_lock(&victim->lock);
-			error = remove_name(walk->current, dentry, directory);
+			error = dentry->mounted != NULL ? -EBUSY : remove_name(walk->current, dentry, directory);
 			fiber_mutex_unlock(&victim->lock);
 		}
 		dentry_put(dentry);
@@ -529,7 +529,7 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 	if (replaces) {
 		fiber_mutex_lock(&target->lock);
 		dentry_unhash(r->new);
-		error = prepare_unlink(r->new);
+		error = r->new->mounted != NULL ? -EBUSY : prepare_unlink(r->new);
 	}
 	if (error == 0)
 		error = from->operations->rename(from, r->from.name, r->from.length, inode, to, r->to.name,

@@ -134,6 +134,8 @@ static void drop_pages(struct inode *inode, uint64_t index)
 			page_put(pfn);
 			continue; /* it may be gone, look again */
 		}
+		/* who waited for it, too, may have mapped it since the range was unmapped */
+		mm_unmap_file_page(inode, index, pfn);
 		cache_remove(page);
 	}
 }

@@ -72,9 +72,8 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 			if (error == 0) {
 				*position += part;
 				done += part;
-				if (*position % COPY_AT_ONCE == 0 && buffer->size > 0)
-					wait_yield();
-				continue;
+				if (*position % COPY_AT_ONCE != 0 || buffer->size == 0 || wait_yield())
+					continue;
 			}
 		}
 		break;
@@ -192,8 +191,8 @@ static ssize_t write_pages(struct file *file, struct io_buffer *buffer, uint64_t
 		*position += part;
 		done += part;
 		writeback_throttle();
-		if (*position % COPY_AT_ONCE == 0 && buffer->size > 0)
-			wait_yield();
+		if (*position % COPY_AT_ONCE == 0 && buffer->size > 0 && !wait_yield())
+			break;
 	}
 	return done > 0 ? (ssize_t)done : error;
 }
