@@ -104,6 +104,14 @@ static bool parent_ignores(const struct process *process)
 }
 
 /* Children go to a new parent; a stopped group that loses its last tie to the session is told. */
+/* Of a zombie. */
+static void tell_parent(struct process *process)
+{
+	int status = process->exit_status, signalled = status & 0x7f;
+
+	signal_notify_parent(process, exit_code_of(status), signalled ? signalled : status >> 8 & 0xff);
+}
+
 static void orphans_leave(struct process *process)
 {
 	while (process->children) {
@@ -118,9 +126,9 @@ static void orphans_leave(struct process *process)
 			group_hang_up_if_orphaned(child->pgid);
 		if (!child->zombie)
 			continue;
-		signal_notify_parent(child, exit_code_of(child->exit_status), child->exit_status);
+		tell_parent(child);
 		if (parent_ignores(child))
-			process_reap(child);
+			process_free(child);
 	}
 }
 
@@ -138,7 +146,7 @@ void process_reap(struct process *process)
 static void become_zombie(struct process *process)
 {
 	void (*exited)(int) = process->exited;
-	int status = process->exit_status, signalled = status & 0x7f;
+	int status = process->exit_status;
 	bool reap = parent_ignores(process);
 
 	process->zombie = true;
@@ -149,11 +157,10 @@ static void become_zombie(struct process *process)
 		/* Was it this process that tied its group to the session? */
 		if (process->parent->pgid != process->pgid && process->parent->sid == process->sid)
 			group_hang_up_if_orphaned(process->pgid);
-		signal_notify_parent(process, exit_code_of(status),
-		                     signalled ? signalled : status >> 8 & 0xff);
+		tell_parent(process);
 	}
 	if (reap)
-		process_reap(process);
+		process_free(process);
 	if (exited)
 		exited(status);
 }

@@ -93,29 +93,6 @@ static int file_may_map(struct file *file, unsigned prot, bool shared)
 	return file->operations->mmap(file);
 }
 
-static long map_file(struct mm *mm, struct file *file, uint64_t address, uint64_t length, unsigned prot,
-                     unsigned flags, uint64_t offset)
-{
-	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
-	uint32_t vma_flags = shared ? VMA_SHARED : 0;
-	struct vma *taken = NULL;
-	int error = file_may_map(file, prot, shared);
-
-	if (!error && flags & MAP_GROWSDOWN)
-		error = -EINVAL;
-	if (!error && shared && file->inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE)) {
-		error = prot & PROT_WRITE ? -EPERM : 0;
-		vma_flags |= VMA_NEVER_WRITABLE;
-	}
-	if (!error)
-		error = choose_address(mm, address, length, flags, &address, &taken);
-	if (!error)
-		error = mm_add_region(mm, address, address + length, prot, vma_flags, file,
-		                      offset >> PAGE_BITS, NULL);
-	mm_free_taken(taken);
-	return error ? error : (long)address;
-}
-
 static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigned prot, unsigned flags)
 {
 	struct shared_memory *shared = NULL;
@@ -147,6 +124,37 @@ static long map_memory(struct mm *mm, uint64_t address, uint64_t length, unsigne
 	return error;
 }
 
+static long map_file(struct mm *mm, struct file *file, uint64_t address, uint64_t length, unsigned prot,
+                     unsigned flags, uint64_t offset)
+{
+	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+	uint32_t vma_flags = shared ? VMA_SHARED : 0;
+	struct vma *taken = NULL;
+	int error = file_may_map(file, prot, shared);
+
+	if (error == MAPS_MEMORY) {
+		long result = map_memory(mm, address, length, prot,
+		                         (flags & ~(unsigned)MAP_TYPE) | (shared ? MAP_SHARED : MAP_PRIVATE));
+
+		if (result >= 0)
+			file_put(file);
+		return result;
+	}
+	if (!error && flags & MAP_GROWSDOWN)
+		error = -EINVAL;
+	if (!error && shared && file->inode->seals & (SEAL_WRITE | SEAL_FUTURE_WRITE)) {
+		error = prot & PROT_WRITE ? -EPERM : 0;
+		vma_flags |= VMA_NEVER_WRITABLE;
+	}
+	if (!error)
+		error = choose_address(mm, address, length, flags, &address, &taken);
+	if (!error)
+		error = mm_add_region(mm, address, address + length, prot, vma_flags, file,
+		                      offset >> PAGE_BITS, NULL);
+	mm_free_taken(taken);
+	return error ? error : (long)address;
+}
+
 long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags,
                    bool replace, struct shared_memory *shared)
 {
@@ -154,16 +162,15 @@ long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t pr
 	struct vma *taken = NULL;
 	int error = choose_address(mm, address, length, place, &address, &taken);
 
+	shared->references++; /* before what is replaced, or merged with, gives its own back */
 	if (!error)
 		error = mm_add_region(mm, address, address + length, prot, flags | VMA_SHARED, NULL, 0,
 		                      shared);
-	/* what is replaced may hold the last attachment */
-	if (!error)
-		shared->references++;
 	mm_free_taken(taken);
-	if (error)
-		return error == -EEXIST ? -EINVAL : error;
-	return (long)address;
+	if (!error)
+		return (long)address;
+	shared_memory_put(shared);
+	return error == -EEXIST ? -EINVAL : error;
 }
 
 static long map(struct thread *thread, const uint64_t arguments[6])
@@ -373,8 +380,8 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 			return -EPERM;
 		if (mm_take_regions(mm, to, to + new_length, &taken))
 			return -ENOMEM;
-		vma = vma_find(&mm->regions, old); /* which may have been split */
-		result = region_move(mm, vma, old, old_length, to, new_length);
+		vma = vma_find(&mm->regions, old); /* split, or, to be mapped once more where it is, gone */
+		result = vma ? region_move(mm, vma, old, old_length, to, new_length) : -EFAULT;
 		mm_free_taken(taken);
 		return result;
 	}

@@ -68,6 +68,7 @@ struct process *process_create(struct process *parent)
 		return NULL;
 	}
 	process->exit_signal = 17; /* SIGCHLD */
+	process->children_end = &process->children;
 	process->start_time = time_now();
 	if (!parent) {
 		limits_init(process->limits);
@@ -98,22 +99,26 @@ static void family_join(struct process *process)
 {
 	if (!process->parent)
 		return;
-	process->sibling = process->parent->children;
-	process->parent->children = process;
+	/* at the end: wait looks at the oldest first */
+	process->sibling = NULL;
+	process->sibling_link = process->parent->children_end;
+	*process->sibling_link = process;
+	process->parent->children_end = &process->sibling;
 }
 
 static void family_leave(struct process *process)
 {
-	struct process **link;
-
 	if (!process->parent)
 		return;
-	link = &process->parent->children;
-	while (*link && *link != process)
-		link = &(*link)->sibling;
-	if (*link)
-		*link = process->sibling;
+	if (process->sibling_link) { /* else it was never published */
+		*process->sibling_link = process->sibling;
+		if (process->sibling)
+			process->sibling->sibling_link = process->sibling_link;
+		else
+			process->parent->children_end = process->sibling_link;
+	}
 	process->sibling = NULL;
+	process->sibling_link = NULL;
 	process->parent = NULL;
 }
 

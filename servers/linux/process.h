@@ -57,7 +57,8 @@ struct process {
 	struct process *next_all;   /* process_first(), process_next() */
 	int pid, pgid, sid;
 	struct process *parent;
-	struct process *children, *sibling; /* first child; next child of the same parent */
+	struct process *children, *sibling; /* oldest child; next child of the same parent */
+	struct process **children_end, **sibling_link;
 	struct thread *threads;     /* first of the group's list, by next_in_process; the leader is the one with tid == pid */
 	unsigned thread_count;
 	struct mm *mm;              /* NULL: exited */
@@ -66,6 +67,7 @@ struct process {
 	struct credentials credentials;
 	struct tty *tty;            /* controlling terminal of its session, or NULL */
 	bool session_leader;
+	int lost_group;             /* a session's leader: the foreground's group of the terminal that was hung up; 0: none */
 	bool zombie, stopped, continued; /* continued/stopped: not yet reported to wait */
 	int exit_status;            /* as wait4 reports it */
 	int stop_signal;

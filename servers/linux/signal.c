@@ -222,7 +222,7 @@ bool signal_is_ignored(const struct process *process, int signal)
 		return true;
 	/* Process 1 gets only what it asked for. */
 	return action->handler == HANDLER_DEFAULT &&
-	       (SIGNAL_BIT(signal) & DEFAULT_IGNORED || (process->pid == 1 && signal != SIGSTOP));
+	       (SIGNAL_BIT(signal) & DEFAULT_IGNORED || process->pid == 1);
 }
 
 bool signal_ignored_or_blocked(struct thread *thread, int signal)
@@ -377,6 +377,10 @@ void signal_notify_parent(struct process *process, int code, int status)
 		return;
 	if (!job_control)
 		info.signal = process->exit_signal;
+	/* who does not want to know of its children's ends is not told, were the signal blocked, too */
+	if (!job_control && info.signal == SIGCHLD &&
+	    parent->signals->actions[SIGCHLD - 1].handler == HANDLER_IGNORE)
+		info.signal = 0;
 	info.user_time = (int64_t)(process_cpu_time(process) / 10000000);
 	if (info.signal && !(job_control && parent->signals->actions[SIGCHLD - 1].flags & SA_NOCLDSTOP))
 		signal_post(parent, NULL, &info);
@@ -456,7 +460,7 @@ static void default_action(struct thread *thread, int signal)
 
 	if (SIGNAL_BIT(signal) & DEFAULT_IGNORED)
 		return;
-	if (process->pid == 1 && signal != SIGSTOP)
+	if (process->pid == 1)
 		return;
 	if (!signal_stops(signal))
 		process_exit_group(process, signal);

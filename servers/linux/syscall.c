@@ -18,18 +18,17 @@ static const char *const names[SYSCALL_COUNT] = {
 #undef SYSCALL
 };
 
-static bool logged[SYSCALL_COUNT];
+static bool logged[SYSCALL_COUNT + 1]; /* the last one: of all that are beyond */
 
 long syscall_dispatch(struct thread *thread, uint64_t number, const uint64_t arguments[6])
 {
 	if (number < SYSCALL_COUNT && table[number])
 		return table[number](thread, arguments);
-	if (number >= SYSCALL_COUNT || !logged[number]) {
+	if (!logged[number < SYSCALL_COUNT ? number : SYSCALL_COUNT]) {
 		log_warning("%s (%d): system call %lu (%s) is not implemented", thread->comm,
 		            thread->process->pid, number,
 		            number < SYSCALL_COUNT && names[number] ? names[number] : "unknown");
-		if (number < SYSCALL_COUNT)
-			logged[number] = true;
+		logged[number < SYSCALL_COUNT ? number : SYSCALL_COUNT] = true;
 	}
 	return -ENOSYS;
 }

@@ -104,6 +104,7 @@ void poll_wait(struct poll_table *table, struct waitq *queue);
 /* The same where only one kind of wakes concerns the file: WAKE_IN or WAKE_OUT, besides WAKE_ANY. */
 void poll_wait_for(struct poll_table *table, struct waitq *queue, enum wake wake);
 
+#define MAPS_MEMORY 1 /* a mapping of it is one of anonymous memory */
 struct file_operations {
 	const char *kind; /* what /proc says of a file without a name, such as "[eventfd]" */
 	/* bytes, 0 at end of file, or -errno (-EINTR, -EAGAIN with O_NONBLOCK …); position is a pointer to file->position or a pread's own */
@@ -118,7 +119,7 @@ struct file_operations {
 	void (*closed)(struct file *file, struct process *process);    /* the process closed a descriptor of it */
 	void (*release)(struct file *file);                            /* last reference gone */
 	/* -ENODEV if NULL. Regular files: the page cache serves the mapping's pages. */
-	int (*mmap)(struct file *file);
+	int (*mmap)(struct file *file); /* 0: its pages can be mapped; MAPS_MEMORY, or -errno */
 };
 
 /* ---- for linux-proc: what exec, mm, wait and exit need ---- */

@@ -20,6 +20,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 
 #define PAGE 4096l
 
@@ -256,6 +257,92 @@ static void files(void)
 	SHOW(mkfifo("neither", 0600));
 	SHOW(open("neither", 3) < 0 ? -1 : 0);
 	unlink("neither");
+}
+
+/* Without a free number nothing is done. */
+static void no_number(void)
+{
+	struct rlimit old, none = {0};
+	struct stat status;
+	int fd = open("kept", O_CREAT | O_WRONLY, 0600);
+	SHOW(write(fd, "text", 4));
+	close(fd);
+	getrlimit(RLIMIT_NOFILE, &old);
+	none.rlim_max = old.rlim_max;
+	SHOW(setrlimit(RLIMIT_NOFILE, &none));
+	SHOW(open("kept", O_WRONLY | O_TRUNC));
+	SHOW(open("never", O_CREAT | O_EXCL, 0600));
+	SHOW(open("nowhere", O_RDONLY));
+	SHOW(setrlimit(RLIMIT_NOFILE, &old));
+	SHOW(stat("kept", &status));
+	SHOW(status.st_size);
+	SHOW(stat("never", &status));
+	unlink("kept");
+}
+
+static void opened(void)
+{
+	enum { PATH = 010000000, DIRECTORY = 0200000, NOFOLLOW = 0400000 };
+	SHOW(symlink(".", "link"));
+	SHOW(open("link", PATH | DIRECTORY | NOFOLLOW));
+	SHOW(open("link", O_RDONLY | DIRECTORY | NOFOLLOW));
+	SHOW(open("link", O_RDONLY | NOFOLLOW));
+	unlink("link");
+	int zero = open("/dev/zero", O_RDWR);
+	char *private = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, zero, 0);
+	char *shared = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, zero, 0);
+	TELL(private != MAP_FAILED && shared != MAP_FAILED && private[PAGE] == 0 && shared[5] == 0);
+	if (fork() == 0) {
+		private[5] = shared[5] = 'c';
+		_exit(0);
+	}
+	wait(NULL);
+	printf("%d %c\n", private[5], shared[5]);
+	close(zero);
+	zero = open("/dev/zero", O_RDONLY);
+	SHOW(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, zero, 0) == MAP_FAILED ? -1 : 0);
+	close(zero);
+	/* a copy within a file ends where the file does */
+	int fd = open("copied", O_CREAT | O_RDWR, 0600);
+	int64_t from = 0, to = 4;
+	SHOW(write(fd, "text", 4));
+	SHOW(syscall(SYS_copy_file_range, fd, &from, fd, &to, 1l << 40, 0));
+	SHOW(syscall(SYS_copy_file_range, fd, &to, fd, &from, 1l << 40, 0));
+	close(fd);
+	unlink("copied");
+	/* what a timer cannot reach */
+	struct itimerspec never = {.it_value = {INT64_MAX, 0}};
+	int timer = (int)syscall(SYS_timerfd_create, CLOCK_REALTIME, 0);
+	SHOW(syscall(SYS_timerfd_settime, timer, 3, &never, NULL));
+	SHOW(syscall(SYS_timerfd_settime, timer, 0, &never, NULL));
+	close(timer);
+}
+
+/* Nobody makes programs of a group that he is not in. */
+static void of_the_folder(void)
+{
+	struct stat status;
+	if (geteuid() != 0 || mkdir("group", 0777) != 0)
+		return;
+	SHOW(chown("group", 0, 44));
+	SHOW(chmod("group", 02777));
+	if (fork() == 0) {
+		umask(0);
+		SHOW(setgroups(0, NULL));
+		SHOW(setgid(1000));
+		SHOW(setuid(1000));
+		SHOW(close(open("group/program", O_CREAT | O_RDWR, 02777)));
+		SHOW(close(open("group/data", O_CREAT | O_RDWR, 02767)));
+		_exit(0);
+	}
+	wait(NULL);
+	stat("group/program", &status);
+	printf("%o %u\n", status.st_mode, status.st_gid);
+	stat("group/data", &status);
+	printf("%o %u\n", status.st_mode, status.st_gid);
+	unlink("group/program");
+	unlink("group/data");
+	rmdir("group");
 }
 
 /* Pipes and sockets have owners, modes and times, too. */
@@ -565,6 +652,9 @@ int main(int count, char **arguments)
 	clones();
 	processes();
 	files();
+	no_number();
+	opened();
+	of_the_folder();
 	attributes();
 	descriptors();
 	program_of_memory();

@@ -229,6 +229,8 @@ static void once_more(void)
 	SHOW(mremap(private, 0, PAGE, MREMAP_MAYMOVE));
 	SHOW(mremap(shared, 0, PAGE, 0));
 	SHOW(mremap(shared, 0, 0, MREMAP_MAYMOVE));
+	char *lost = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	SHOW(mremap(lost, 0, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, lost)); /* over itself */
 	char *again = mremap(shared + PAGE, 0, 2 * PAGE, MREMAP_MAYMOVE);
 	if (again == MAP_FAILED) {
 		printf("no second mapping: %s\n", strerrorname(errno));

@@ -154,6 +154,80 @@ static void waits(void)
 	close(ends[1]);
 }
 
+static int in_order(void)
+{
+	pid_t children[5];
+	int ordered = 1, status;
+	siginfo_t info;
+	for (int i = 0; i < 5; i++) {
+		children[i] = fork();
+		if (children[i] == 0)
+			_exit(0);
+	}
+	for (int i = 0; i < 5; i++)
+		waitid(P_PID, (id_t)children[i], &info, WEXITED | WNOWAIT);
+	for (int i = 0; i < 5; i++)
+		ordered &= wait(&status) == children[i];
+	return ordered;
+}
+
+/* Who ignores the ends of his children hears nothing of them. */
+static void unheard(void)
+{
+	sigset_t set, old;
+	struct rusage usage;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	signal(SIGCHLD, SIG_IGN);
+	if (fork() == 0) {
+		for (volatile int i = 0; i < 30000000; i++)
+			;
+		_exit(0);
+	}
+	SHOW(wait(NULL));
+	sigpending(&set);
+	SHOW(sigismember(&set, SIGCHLD));
+	getrusage(RUSAGE_CHILDREN, &usage);
+	SHOW(usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec > 0);
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+/* What a child that another one has left had as its status. */
+static void left_behind(void)
+{
+	sigset_t set, old;
+	siginfo_t info;
+	int ends[2];
+	char byte;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (pipe(ends) != 0)
+		return;
+	pid_t child = fork();
+	if (child == 0) {
+		siginfo_t left;
+		pid_t lost = fork();
+		if (lost == 0)
+			_exit(3);
+		waitid(P_PID, (id_t)lost, &left, WEXITED | WNOWAIT);
+		_exit(read(ends[0], &byte, 1) != 1);
+	}
+	SHOW(write(ends[1], "x", 1));
+	SHOW(waitpid(child, NULL, 0) == child);
+	SHOW(waitid(P_ALL, 0, &info, WEXITED));
+	SHOW(info.si_status);
+	SHOW(sigwaitinfo(&set, &info) == SIGCHLD);
+	printf("%d\n", info.si_status);
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void groups(void)
 {
 	int status;
@@ -386,6 +460,9 @@ int main(int argc, char **argv)
 	executions();
 	pipes();
 	waits();
+	unheard();
+	SHOW(in_order());
+	left_behind();
 	groups();
 	threads();
 	show_child("exit from a thread", exit_from_thread);

@@ -72,6 +72,17 @@ static void memory(void)
 	printf("%c\n", once[5]);
 	SHOW(shmdt(once));
 	SHOW_OK(shmat(removed, NULL, 0));
+	/* one that joins what is left of another */
+	removed = shmget(IPC_PRIVATE, PAGE, 0600);
+	once = shmat(removed, (void *)0x200000000ul, 0);
+	once[5] = 's';
+	SHOW(mremap(once, PAGE, 2 * PAGE, 0) == once);
+	SHOW(munmap(once, PAGE));
+	SHOW(shmctl(removed, IPC_RMID, NULL));
+	TELL(shmat(removed, once, 0) == once);
+	printf("%c\n", once[5]);
+	SHOW(munmap(once, 2 * PAGE));
+	SHOW_OK(shmat(removed, NULL, 0));
 	b[100] = 'x';
 	printf("%c\n", a[100]);
 	fflush(stdout);

@@ -331,6 +331,65 @@ static void hung_up(void)
 	SHOW(write(slave, "x", 1));
 }
 
+/* Who leads the session hears that it is hung up, the foreground's group when he ends. */
+static void leader_hears(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	int told[2], status;
+	char byte;
+	SHOW(pipe(told));
+	int slave = other_end();
+	fflush(stdout);
+	if (fork() == 0) {
+		close(master);
+		resizes = 0;
+		setsid();
+		ioctl(slave, TIOCSCTTY, 0);
+		signal(SIGTTOU, SIG_IGN);
+		sigaction(SIGHUP, &action, NULL);
+		pid_t job = fork();
+		setpgid(job, job);
+		if (job == 0)
+			tcsetpgrp(slave, getpgrp());
+		if (job == 0 && write(told[1], "r", 1) < 0)
+			_exit(1);
+		while (resizes == 0)
+			poll(NULL, 0, 20);
+		_exit(write(told[1], job == 0 ? "j" : "l", 1) != 1);
+	}
+	close(slave);
+	SHOW(read(told[0], &byte, 1));
+	close(master);
+	SHOW(wait(&status) > 0);
+	SHOW(read(told[0], &byte, 1));
+	printf("first: %c\n", byte);
+	SHOW(read(told[0], &byte, 1));
+	printf("then: %c\n", byte);
+}
+
+/* Lines that came before the terminal was raw for a while are no longer lines. */
+static void raw_for_a_while(void)
+{
+	int slave = other_end();
+	struct termios old, raw;
+	struct pollfd poll_set = {.fd = slave, .events = POLLIN};
+	char text[64];
+	tcgetattr(slave, &old);
+	raw = old;
+	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+	type("cat\nfoo\nbar\n");
+	SHOW(poll(&poll_set, 1, 1000));
+	tcsetattr(slave, TCSANOW, &raw);
+	SHOW(read(slave, text, 4));
+	tcsetattr(slave, TCSANOW, &old);
+	ssize_t length = read(slave, text, sizeof(text));
+	printf("%zd: %.*s", length, (int)length, text);
+	SHOW(poll(&poll_set, 1, 0));
+	show_output("raw for a while");
+	close(slave);
+	close(master);
+}
+
 /* Names in the terminals' folder are not for users to change. */
 static void folder(const char *name)
 {
@@ -373,6 +432,8 @@ int main(void)
 	packets();
 	drained();
 	typed_by_program();
+	raw_for_a_while();
+	leader_hears();
 	show_child("hung up", hung_up);
 	return 0;
 }

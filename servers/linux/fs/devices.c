@@ -129,7 +129,7 @@ static ssize_t kmsg_write(struct file *file, struct io_buffer *buffer, uint64_t 
 static int zero_mmap(struct file *file)
 {
 	(void)file;
-	return -ENODEV; /* a private mapping of it is what MAP_ANONYMOUS is for */
+	return MAPS_MEMORY;
 }
 
 static const struct file_operations null_operations = {

@@ -244,12 +244,13 @@ static struct timer_setting current_setting(const struct timer_file *timer)
 
 static bool valid_time(struct linux_timespec time)
 {
-	return time.seconds >= 0 && time.nanoseconds >= 0 && (uint64_t)time.nanoseconds < SECOND &&
-	       (uint64_t)time.seconds < UINT64_MAX / SECOND / 2;
+	return time.seconds >= 0 && time.nanoseconds >= 0 && (uint64_t)time.nanoseconds < SECOND;
 }
 
 static uint64_t nanoseconds(struct linux_timespec time)
 {
+	if ((uint64_t)time.seconds >= INT64_MAX / SECOND)
+		return INT64_MAX; /* as good as never */
 	return (uint64_t)time.seconds * SECOND + (uint64_t)time.nanoseconds;
 }
 

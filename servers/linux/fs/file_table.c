@@ -156,12 +156,18 @@ void file_table_close_on_exec(struct file_table *table)
 	}
 }
 
-int file_table_install(struct file_table *table, struct file *file, unsigned lowest, bool close_on_exec,
-                       uint64_t limit)
+static unsigned first_free(const struct file_table *table, unsigned lowest)
 {
 	unsigned fd = lowest > table->lowest ? lowest : table->lowest;
 	while (fd < table->end && table->files[fd] != NULL)
 		fd++;
+	return fd;
+}
+
+int file_table_install(struct file_table *table, struct file *file, unsigned lowest, bool close_on_exec,
+                       uint64_t limit)
+{
+	unsigned fd = first_free(table, lowest);
 	if (fd >= limit)
 		return -EMFILE;
 	int error = table_grow(table, fd + 1);
@@ -196,6 +202,11 @@ struct file *file_of(struct thread *thread, int fd)
 static uint64_t file_limit(struct thread *thread)
 {
 	return thread->process->limits[RLIMIT_FILES_].current;
+}
+
+int file_room(struct thread *thread)
+{
+	return first_free(thread->process->files, 0) < file_limit(thread) ? 0 : -EMFILE;
 }
 
 int file_install(struct thread *thread, struct file *file, bool close_on_exec)

@@ -345,6 +345,8 @@ int file_claim(struct file *file, int share);        /* inode_claim() until the 
 struct file *file_of(struct thread *thread, int fd); /* new reference, or NULL; not O_PATH files */
 struct file *file_of_any(struct thread *thread, int fd);
 int file_open_inode(struct thread *thread, struct dentry *dentry, unsigned flags, struct file **out);
+/* -EMFILE: file_install would find no number. For calls that must not have done anything then. */
+int file_room(struct thread *thread);
 int file_install(struct thread *thread, struct file *file,
                  bool close_on_exec); /* consumes the reference; fd or -errno */
 /* Access mode 3 asks for the right to read and write, and allows neither: for ioctl only. */

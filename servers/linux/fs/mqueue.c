@@ -199,6 +199,8 @@ long sys_mq_open(struct thread *thread, const uint64_t arguments[6])
 		return error;
 	error = *name == 0 ? -ENOENT : check_name(name);
 	if (error == 0)
+		error = file_room(thread);
+	if (error == 0)
 		error = queue_open(thread, name, flags, (unsigned)arguments[2], has_wanted ? &wanted : NULL,
 		                   &file);
 	free(name);

@@ -75,10 +75,10 @@ static int may_open(struct thread *thread, struct dentry *dentry, int flags, boo
 	struct inode *inode = dentry->inode;
 	bool write = (flags & ACCESS_MODE) != O_RDONLY;
 	uint32_t type = inode_type(inode);
-	if (type == S_IFLNK)
-		return flags & O_PATH ? 0 : -ELOOP;
 	if (flags & O_DIRECTORY && type != S_IFDIR)
 		return -ENOTDIR;
+	if (type == S_IFLNK)
+		return flags & O_PATH ? 0 : -ELOOP;
 	if (flags & O_PATH)
 		return 0;
 	if (type == S_IFDIR && (write || flags & (O_CREAT | O_TRUNC)))
@@ -245,7 +245,9 @@ static long open_common(struct thread *thread, int dirfd, uint64_t address, int 
 	int error = path_from_user(thread, address, &path);
 	if (error != 0)
 		return error;
-	error = open_resolved(thread, dirfd, path, flags, mode, resolve, &file);
+	error = file_room(thread);
+	if (error == 0)
+		error = open_resolved(thread, dirfd, path, flags, mode, resolve, &file);
 	free(path);
 	if (error != 0)
 		return error;

@@ -325,6 +325,11 @@ static long copy_range(struct thread *thread, struct file *in, uint64_t in_addre
 		error = optional_offset(thread, out_address, &to);
 	if (error != 0)
 		return error;
+	uint64_t size = in->inode->attributes.size;
+	if (from >= size)
+		return 0;
+	if (count > size - from)
+		count = size - from;
 	if (in->inode == out->inode && from < to + count && to < from + count)
 		return -EINVAL;
 	long result = copy_between(in, &from, out, &to, count);

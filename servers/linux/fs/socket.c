@@ -180,7 +180,9 @@ long sys_accept4(struct thread *thread, const uint64_t arguments[6])
 	struct file *file = socket_file(thread, arguments[0], &error);
 	if (file == NULL)
 		return error;
-	error = socket_accept(file, flags & O_NONBLOCK, &connection);
+	error = file_room(thread);
+	if (error == 0)
+		error = socket_accept(file, flags & O_NONBLOCK, &connection);
 	file_put(file);
 	if (error != 0)
 		return error;
@@ -327,7 +329,7 @@ static int take_rights(struct thread *thread, const int32_t *fds, size_t count, 
 	if (count > SOCKET_FILES_MAX - extra->file_count)
 		return -EINVAL;
 	for (size_t i = 0; i < count; i++) {
-		struct file *file = file_of(thread, fds[i]);
+		struct file *file = file_of_any(thread, fds[i]);
 		if (file == NULL)
 			return -EBADF;
 		extra->files[extra->file_count++] = file;

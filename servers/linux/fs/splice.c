@@ -68,14 +68,17 @@ static ssize_t pipe_to_file(struct file *in, struct file *out, uint64_t *positio
 		if (state <= 0)
 			return done > 0 ? (ssize_t)done : state;
 		fiber_mutex_lock(&pipe->lock);
+		if (pipe_used(pipe) == 0) { /* another reader was quicker */
+			fiber_mutex_unlock(&pipe->lock);
+			continue;
+		}
 		size_t room = pipe_room(pipe);
 		struct span part = pipe_front(pipe, 0, size - done);
 		struct io_buffer buffer = {
 		        .kernel = part.at,
 		        .size = part.size,
 		        .flags = nonblocking && S_ISSOCK(out->inode->attributes.mode) ? O_NONBLOCK : 0};
-		/* another reader may have been quicker */
-		ssize_t count = part.size > 0 ? file_write(out, &buffer, position) : 0;
+		ssize_t count = file_write(out, &buffer, position);
 		if (count > 0)
 			pipe_taken(pipe, (size_t)count);
 		fiber_mutex_unlock(&pipe->lock);

@@ -227,7 +227,11 @@ static long access_at(struct thread *thread, int dirfd, uint64_t path, unsigned 
 	free(text);
 	if (error != 0)
 		return error;
-	error = permission_check(&credentials, dentry->inode, mode);
+	if (mode & MAY_EXECUTE && S_ISREG(dentry->inode->attributes.mode) && dentry->mount != NULL &&
+	    dentry->mount->flags & LINUX_MS_NOEXEC)
+		error = -EACCES;
+	if (error == 0)
+		error = permission_check(&credentials, dentry->inode, mode);
 	if (error == 0 && mode & MAY_WRITE && mount_read_only(dentry) &&
 	    (S_ISREG(dentry->inode->attributes.mode) || S_ISDIR(dentry->inode->attributes.mode)))
 		error = -EROFS;

@@ -115,6 +115,7 @@ static long take_as_controlling(struct tty *tty, struct thread *thread, uint64_t
 	}
 	process->tty = tty;
 	tty->session = process->sid;
+	process->lost_group = 0;
 	tty->group = process->pgid;
 	return 0;
 }

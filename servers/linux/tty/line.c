@@ -214,7 +214,9 @@ void line_mode_changed(struct line *line, const struct line_termios *old)
 		return;
 	line->completed = line->put;
 	line->lines = 0;
-	/* going canonical, what is there counts as one line; going raw, all marks lose their meaning */
+	/* all marks lose their meaning; going canonical, what is there counts as one line */
+	for (unsigned at = line->taken; at != line->put; at++)
+		line->marks[at % LINE_BUFFER] = LINE_MARK_NONE;
 	if (now && line->put != line->taken) {
 		line->marks[(line->put - 1) % LINE_BUFFER] = LINE_MARK_DELIMITER;
 		line->lines = 1;

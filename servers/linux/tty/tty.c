@@ -72,14 +72,31 @@ void tty_detach_session(struct tty *tty)
 	tty->session = tty->group = 0;
 }
 
+static void group_hang_up(int group)
+{
+	if (group == 0)
+		return;
+	signal_send_group(group, SIGHUP_, 0x80, 0);
+	signal_send_group(group, SIGCONT_, 0x80, 0);
+}
+
+/* Its leader is told, who sees to its jobs; the foreground's group when the leader ends. */
+static void session_hang_up(struct tty *tty)
+{
+	struct process *leader = tty->session != 0 ? process_find(tty->session) : NULL;
+	if (leader == NULL || leader->zombie || leader->tty != tty) {
+		group_hang_up(tty->group);
+		return;
+	}
+	signal_send(leader, SIGHUP_, 0x80, 0);
+	signal_send(leader, SIGCONT_, 0x80, 0);
+	leader->lost_group = tty->group;
+}
+
 void tty_hang_up(struct tty *tty)
 {
-	int group = tty->group;
 	tty->generation++;
-	if (group != 0) {
-		signal_send_group(group, SIGHUP_, 0x80, 0);
-		signal_send_group(group, SIGCONT_, 0x80, 0);
-	}
+	session_hang_up(tty);
 	tty_detach_session(tty);
 	line_flush_input(&tty->line);
 	vfs_stir(); /* there is room for input */
@@ -94,6 +111,8 @@ void tty_hang_up(struct tty *tty)
 void tty_leave(struct tty *tty, bool ends)
 {
 	if (ends && !tty->driver->pseudo) {
+		group_hang_up(tty->group);
+		tty->group = 0;
 		tty_hang_up(tty);
 		return;
 	}
@@ -107,8 +126,11 @@ void tty_leave(struct tty *tty, bool ends)
 void tty_session_exit(struct process *leader)
 {
 	struct tty *tty = leader->tty;
-	if (tty == NULL)
+	if (tty == NULL) {
+		if (leader->lost_group != 0 && process_group_exists(leader->lost_group, leader->sid))
+			group_hang_up(leader->lost_group);
 		return;
+	}
 	if (leader->session_leader && tty->session == leader->sid)
 		tty_leave(tty, true);
 	leader->tty = NULL;
