@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools", "pith"))
@@ -217,10 +218,21 @@ class SessionTest(unittest.TestCase):
     def test_panic_is_a_failure(self):
         def script(guest):
             guest.start()
-            guest.log.sendall(b"kernel panic: for the test\n")
+            guest.log.sendall(b"a line\n\nkernel pan")
+            time.sleep(0.1)
+            guest.log.sendall(b"ic: for the test\n")
             guest.stream.read()
         with self.assertRaisesRegex(Lost, "panic"):
             play(script)
+
+    def test_what_a_component_logs_is_no_panic(self):
+        """Such as the name of a program that made an unknown system call."""
+        def script(guest):
+            guest.start()
+            guest.log.sendall(b"linux: kernel panic: unknown system call\n")
+            self.assertEqual(guest.receive()[0], session.SIGNAL)
+            guest.exit(143)
+        self.assertEqual(play(script, timeout=1)[0], 124)
 
     def test_restarted_linux_is_a_failure(self):
         def script(guest):

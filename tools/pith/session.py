@@ -26,7 +26,7 @@ BOOT_SECONDS = 300   # to the guest's READY
 # Seconds from a signal to the program to the next, stronger means. After the last, all others in the guest are ended and the disks unmounted.
 GRACE = {signal.SIGINT: 10, signal.SIGHUP: 10, signal.SIGTERM: 5, signal.SIGKILL: 10}
 OUTPUT_HIGH = 1 << 20
-PANIC = re.compile(rb"kernel panic:")
+PANIC = re.compile(rb"\nkernel panic:")  # at the beginning of a line, where what a component logs has its name
 HALTED = re.compile(rb"^halted\r?\n", re.M)  # the last line of a panic
 
 
@@ -178,7 +178,7 @@ class Session:
             self.log = None
             return
         self.log_text += data or b""
-        if self.panicked is None and PANIC.search(self.log_text, max(0, len(self.log_text) - len(data or b"") - 16)):
+        if self.panicked is None and PANIC.search(self.log_text, max(0, len(self.log_text) - len(data or b"") - len(b"\nkernel panic"))):
             # A little time for the rest of its message.
             self.panicked = time.monotonic() + 0.5
 
