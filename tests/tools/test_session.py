@@ -208,6 +208,20 @@ class SessionTest(unittest.TestCase):
             guest.exit(130)
         self.assertEqual(play(script)[0], 130)
 
+    def test_what_the_caller_ignores_is_ignored(self):
+        for number in (signal.SIGHUP, signal.SIGINT):
+            old = signal.signal(number, signal.SIG_IGN)
+            self.addCleanup(signal.signal, number, old)
+
+            def script(guest):
+                guest.start()
+                os.kill(os.getpid(), number)
+                guest.send(session.CREDIT, struct.pack("<I", 1))
+                self.assertEqual(guest.receive(), (session.STDIN, b""))
+                guest.exit(0)
+            self.assertEqual(play(script)[0], 0)
+            self.assertEqual(signal.getsignal(number), signal.SIG_IGN)
+
     def test_machine_that_stops_is_a_failure(self):
         def script(guest):
             guest.start()

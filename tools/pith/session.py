@@ -306,7 +306,9 @@ class Wakeup:
         os.set_blocking(self.read_end, False)
         os.set_blocking(self.write_end, False)
         self.old_wakeup = signal.set_wakeup_fd(self.write_end, warn_on_full_buffer=False)
-        self.old = {number: signal.signal(number, lambda number, stack: None) for number in self.numbers}
+        # What our caller has us ignore (nohup, a script's background) stays ignored.
+        self.old = {number: signal.signal(number, lambda number, stack: None) for number in self.numbers
+                    if signal.getsignal(number) is not signal.SIG_IGN}
         return self.read_end
 
     def __exit__(self, *exception):
