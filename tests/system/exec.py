@@ -51,9 +51,13 @@ def test_streams_of_a_mebibyte():
 
 
 def test_input_that_is_not_read():
+    """A program that asks for none leaves all to others, one that asks without waiting has it a little later."""
     data = b"first\n" + b"x" * 1_000_000
-    equal(pith("head", "-n", "1", stdin=data).ok().stdout, b"first\n")
-    pith("true", stdin=data).ok()
+    result = pith("sh", "-c", "dd iflag=nonblock count=1 2>/dev/null || echo none; until head -n 1 2>/dev/null | grep .; do sleep 0.1; done", stdin=data)
+    equal(result.ok().stdout, b"none\nfirst\n")
+    with open(write_file("input", data), "rb") as f:
+        equal(subprocess.run(pith_command("true"), stdin=f, stdout=subprocess.DEVNULL).returncode, 0)
+        equal(os.lseek(f.fileno(), 0, os.SEEK_CUR), 0, "what exec took of it")
 
 
 def test_empty_input():
@@ -334,6 +338,9 @@ def test_wrong_use_is_refused():
                             (["exec", "--add", nowhere, "--", "true"], b"a link to nothing"),
                             (["exec", "--disk", nowhere, "--", "true"], b"not a file"),
                             (["exec", "--disk", fifo, "--", "true"], b"not a file"),
+                            (["exec", "--disk", f"{fifo}:/{'x' * 255}", "--", "true"], b"more than 255 bytes"),
+                            (["exec", "--disk", f"{fifo}:/mnt ", "--", "true"], b"a blank"),
+                            (["exec", "--disk", f"{fifo}:/a\nb", "--", "true"], b"a line break"),
                             (["exec", "--disk", "/no/such.img", "--", "true"], b"no such file")):
         result = run([PITH, *arguments])
         equal(result.status, 125, f"the status of {arguments}")
