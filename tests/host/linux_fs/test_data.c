@@ -240,6 +240,41 @@ static void test_readers_stop_nobody(void)
 	end_process(other);
 }
 
+/* Appends a page at a time, with another one beside. */
+static void write_all_the_time(void)
+{
+	static uint8_t page[4096];
+	readers++;
+	while (beside_count > 0 && !finished) {
+		beside_count--;
+		move(beside_file, page, sizeof(page), beside_inode->attributes.size, true);
+		file_fsync(beside_file);
+	}
+	readers--;
+}
+
+/* Once, sync went on as long as anybody wrote. */
+static void test_writers_stop_nobody(void)
+{
+	struct thread *other = new_process(7, 0);
+	struct file *file = beside_file = store_open(0, &beside_inode);
+	beside_count = 500;
+	finished = false;
+	run_beside(other, write_all_the_time);
+	run_beside(other, write_all_the_time);
+	CHECK(move(file, "s", 1, 0, true) == 1);
+	CHECK(superblock_sync(&store.superblock) == 0 && store.data[0] == 's' && beside_count > 450);
+	CHECK(move(file, "f", 1, 0, true) == 1);
+	CHECK(file_fsync(file) == 0 && store.data[0] == 'f' && beside_count > 450);
+	finished = true;
+	while (readers > 0) {
+		move(file, buffer, 1, 0, true);
+		file_fsync(file);
+	}
+	store_close(file, beside_inode);
+	end_process(other);
+}
+
 static void write_beside(void)
 {
 	beside_count = CALL(write, fd, P("x"), 1);
@@ -419,6 +454,7 @@ static void all(void)
 	test_end_during_write_back();
 	test_reads_share_a_position();
 	test_readers_stop_nobody();
+	test_writers_stop_nobody();
 	test_seals_come_after_writes();
 	test_pipe_keeps_bytes_in_order();
 	test_pipe_ends();
