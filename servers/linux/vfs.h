@@ -44,6 +44,7 @@ struct inode {
 	/* page cache (page_cache.c, writeback.c) */
 	struct page_tree pages;
 	size_t page_count, dirty_count;
+	uint64_t dirty_first;            /* no page before it is dirty */
 	size_t reserved_count;           /* dirty pages without blocks on the disk */
 	unsigned io_count;               /* page_io in flight */
 	bool reads_held;                 /* nothing is read from the disk meanwhile */

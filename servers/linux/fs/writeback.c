@@ -63,11 +63,12 @@ void inode_clear_dirty(struct inode *inode)
 void page_cache_mark_dirty(struct inode *inode, uint64_t index, pfn_t pfn)
 {
 	struct page *page = page_of(pfn);
-	(void)index;
 	if (page->inode != inode || page->flags & PAGE_DIRTY ||
 	    inode->superblock->operations->io_start == NULL)
 		return;
 	page->flags |= PAGE_DIRTY;
+	if (inode->dirty_count == 0 || index < inode->dirty_first)
+		inode->dirty_first = index;
 	inode->dirty_count++;
 	dirty_pages++;
 	inode_mark_dirty(inode);
@@ -314,12 +315,15 @@ static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool
 	io->told = told;
 	io->count = 0;
 	io->size = inode->attributes.size;
-	while (io->count < FS_PAGES_MAX && (pfn = page_tree_next(&inode->pages, index)) != PFN_NONE &&
-	       *index <= last) {
+	if (*index < inode->dirty_first)
+		*index = inode->dirty_first;
+	uint64_t from = *index; /* from here to *index nothing is dirty */
+	while (io->count < FS_PAGES_MAX && inode->dirty_count > 0 &&
+	       (pfn = page_tree_next(&inode->pages, index)) != PFN_NONE && *index <= last) {
 		struct page *page = page_of(pfn);
 		if (page->flags & PAGE_DIRTY && page->flags & PAGE_BUSY) {
 			if (!may_wait) {
-				(*index)++;
+				from = ++*index;
 				continue;
 			}
 			if (io->count > 0)
@@ -329,12 +333,15 @@ static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool
 				waitq_wait(page_waitq(pfn), false, DEADLINE_NEVER);
 			page_put(pfn);
 			io->size = inode->attributes.size;
+			from = *index;
 			continue;
 		}
 		if (page->flags & PAGE_DIRTY)
 			take_for_writing(io, page, io->size);
 		(*index)++;
 	}
+	if (inode->dirty_first >= from && inode->dirty_first < *index)
+		inode->dirty_first = *index;
 	if (io->count == 0) {
 		free(io);
 		return -ENOENT;

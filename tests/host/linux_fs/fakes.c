@@ -22,8 +22,11 @@ static struct page pages[PAGES];
 static uint8_t *memory[PAGES];
 static struct waitq queues[64];
 
+unsigned test_pages_seen;
+
 struct page *page_of(pfn_t pfn)
 {
+	test_pages_seen++;
 	return &pages[pfn];
 }
 pfn_t page_pfn(const struct page *page)

@@ -93,6 +93,28 @@ static void test_truncating(void)
 	store_close(file, inode);
 }
 
+/* What is clean costs nothing. */
+static void test_one_of_many_pages(void)
+{
+	struct inode *inode;
+	struct file *file = store_open(0, &inode);
+	CHECK(move(file, buffer, 250 * 4096, 0, true) == 250 * 4096 && file_fsync(file) == 0);
+	for (unsigned i = 0; i < 250; i += 249) {
+		buffer[0] = (uint8_t)(i + 1);
+		CHECK(move(file, buffer, 1, i * 4096, true) == 1);
+		unsigned writes = store.writes;
+		test_pages_seen = 0;
+		CHECK(file_fsync(file) == 0 && test_pages_seen < 50);
+		CHECK(store.writes == writes + 1 && store.data[i * 4096] == buffer[0]);
+	}
+	for (unsigned i = 250; i > 0; i -= 25)
+		CHECK(move(file, buffer, 2, (i - 1) * 4096, true) == 2);
+	CHECK(inode_write_back(inode, 200, 224, true) == 0 && inode->dirty_count == 9);
+	CHECK(file_fsync(file) == 0 && inode->dirty_count == 0);
+	CHECK(memcmp(store.data + 49 * 4096, buffer, 2) == 0);
+	store_close(file, inode);
+}
+
 static void test_full_disk(void)
 {
 	struct inode *inode;
@@ -448,6 +470,7 @@ static void all(void)
 	test_reading();
 	test_writing();
 	test_truncating();
+	test_one_of_many_pages();
 	test_full_disk();
 	test_write_errors_are_reported_once();
 	test_memory_runs_out();
