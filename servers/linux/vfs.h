@@ -44,15 +44,16 @@ struct inode {
 	/* page cache (page_cache.c, writeback.c) */
 	struct page_tree pages;
 	size_t page_count, dirty_count;
+	uint64_t dirty_first;            /* no page before it is dirty */
 	size_t reserved_count;           /* dirty pages without blocks on the disk */
 	unsigned io_count;               /* page_io in flight */
-	unsigned write_count;            /* of these, writes */
 	bool reads_held;                 /* nothing is read from the disk meanwhile */
 	uint32_t pending_attributes;     /* enum fs_setattr_mask: changed here, not yet told to the file system */
 	int write_error;                 /* -errno of the last write-back that failed */
 	struct error_count write_errors;
 	uint64_t allocated_end;          /* bytes: everything below is known to have blocks, or to be reserved */
 	struct inode *dirty_next, *dirty_previous;
+	uint64_t dirty_round;            /* of write-back: since when */
 	/* inode cache (inode.c) */
 	struct inode *hash_next, *lru_next, *lru_previous;
 	struct dentry *aliases;          /* dentries that name it, by alias_next */

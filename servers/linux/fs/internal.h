@@ -69,6 +69,8 @@ struct page_io {
 	bool write;
 	bool told;     /* whoever writes waits, and hears of an error */
 	uint64_t size; /* the file's, when a write was started */
+	uint64_t number; /* writes: they are in a list */
+	struct page_io *next, **link;
 	unsigned count;
 	struct {
 		uint64_t index;
@@ -108,7 +110,7 @@ struct superblock {
 	bool volatile_names;            /* names come and go by themselves (proc): dentries are not cached */
 	unsigned mounts;
 	/* write-back */
-	struct inode *dirty;      /* ring of inodes with dirty pages or pending attributes */
+	struct inode *dirty, *dirty_last; /* inodes with dirty pages or pending attributes; last: the longest */
 	uint64_t block_size;
 	uint64_t blocks_free;     /* on the disk, as it said last */
 	uint64_t blocks_reserved; /* for dirty pages: of those being written, some have their blocks already */

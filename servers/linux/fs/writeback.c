@@ -12,7 +12,10 @@
 #define INTERVAL     (5ull * 1000000000)
 #define SPACE_MARGIN 128 /* blocks: for what maps blocks */
 
-static size_t dirty_pages, writes_in_flight;
+static size_t dirty_pages;
+static uint64_t rounds;                                /* turns over dirty inodes */
+static struct page_io *writes, **writes_end = &writes; /* in flight, in the order in which they began */
+static uint64_t writes_started;
 static struct waitq dirty_wait;    /* the periodic fiber: there is something to do */
 static struct waitq finished_wait; /* a write was finished */
 static bool background_wanted;
@@ -30,10 +33,13 @@ void inode_mark_dirty(struct inode *inode)
 	if (inode->flags & INODE_DIRTY)
 		return;
 	inode->flags |= INODE_DIRTY;
+	inode->dirty_round = rounds;
 	inode->dirty_previous = NULL;
 	inode->dirty_next = superblock->dirty;
 	if (superblock->dirty != NULL)
 		superblock->dirty->dirty_previous = inode;
+	else
+		superblock->dirty_last = inode;
 	superblock->dirty = inode;
 	waitq_wake_all(&dirty_wait);
 }
@@ -49,17 +55,20 @@ void inode_clear_dirty(struct inode *inode)
 		inode->superblock->dirty = inode->dirty_next;
 	if (inode->dirty_next != NULL)
 		inode->dirty_next->dirty_previous = inode->dirty_previous;
+	else
+		inode->superblock->dirty_last = inode->dirty_previous;
 	inode->dirty_next = inode->dirty_previous = NULL;
 }
 
 void page_cache_mark_dirty(struct inode *inode, uint64_t index, pfn_t pfn)
 {
 	struct page *page = page_of(pfn);
-	(void)index;
 	if (page->inode != inode || page->flags & PAGE_DIRTY ||
 	    inode->superblock->operations->io_start == NULL)
 		return;
 	page->flags |= PAGE_DIRTY;
+	if (inode->dirty_count == 0 || index < inode->dirty_first)
+		inode->dirty_first = index;
 	inode->dirty_count++;
 	dirty_pages++;
 	inode_mark_dirty(inode);
@@ -212,11 +221,47 @@ void file_errors_begin(struct file *file)
 
 /* ---- writing ---- */
 
+static void write_begins(struct page_io *io)
+{
+	io->number = writes_started++;
+	io->next = NULL;
+	io->link = writes_end;
+	*writes_end = io;
+	writes_end = &io->next;
+}
+
+static void write_ends(struct page_io *io)
+{
+	*io->link = io->next;
+	if (io->next != NULL)
+		io->next->link = io->link;
+	else
+		writes_end = io->link;
+	waitq_wake_all(&finished_wait);
+}
+
+static bool in_flight(const struct inode *inode, uint64_t end)
+{
+	for (const struct page_io *io = writes; io != NULL && io->number < end; io = io->next) {
+		if (inode == NULL || io->inode == inode)
+			return true;
+	}
+	return false;
+}
+
+/* For those that have begun, of one file or (NULL) all, not for what others begin meanwhile: that may never
+ * end. */
+static void wait_for_writes(const struct inode *inode)
+{
+	uint64_t end = writes_started;
+	while (in_flight(inode, end))
+		waitq_wait(&finished_wait, false, DEADLINE_NEVER);
+}
+
 void writeback_finished(struct page_io *io, int error, uint64_t blocks)
 {
 	struct inode *inode = io->inode;
-	writes_in_flight--;
-	inode->write_count--;
+	write_ends(io);
 	if (error == 0) {
 		inode->attributes.blocks = blocks;
 	} else {
@@ -226,7 +271,6 @@ void writeback_finished(struct page_io *io, int error, uint64_t blocks)
 			log_error("%s: write-back of inode %llu: %s", inode->superblock->source,
 			          (unsigned long long)inode->attributes.inode, error_name(error));
 	}
-	waitq_wake_all(&finished_wait);
 }
 
 static void take_for_writing(struct page_io *io, struct page *page, uint64_t size)
@@ -271,12 +315,15 @@ static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool
 	io->told = told;
 	io->count = 0;
 	io->size = inode->attributes.size;
-	while (io->count < FS_PAGES_MAX && (pfn = page_tree_next(&inode->pages, index)) != PFN_NONE &&
-	       *index <= last) {
+	if (*index < inode->dirty_first)
+		*index = inode->dirty_first;
+	uint64_t from = *index; /* from here to *index nothing is dirty */
+	while (io->count < FS_PAGES_MAX && inode->dirty_count > 0 &&
+	       (pfn = page_tree_next(&inode->pages, index)) != PFN_NONE && *index <= last) {
 		struct page *page = page_of(pfn);
 		if (page->flags & PAGE_DIRTY && page->flags & PAGE_BUSY) {
 			if (!may_wait) {
-				(*index)++;
+				from = ++*index;
 				continue;
 			}
 			if (io->count > 0)
@@ -286,27 +333,27 @@ static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool
 				waitq_wait(page_waitq(pfn), false, DEADLINE_NEVER);
 			page_put(pfn);
 			io->size = inode->attributes.size;
+			from = *index;
 			continue;
 		}
 		if (page->flags & PAGE_DIRTY)
 			take_for_writing(io, page, io->size);
 		(*index)++;
 	}
+	if (inode->dirty_first >= from && inode->dirty_first < *index)
+		inode->dirty_first = *index;
 	if (io->count == 0) {
 		free(io);
 		return -ENOENT;
 	}
 	*started = io->count;
 	inode->io_count++;
-	inode->write_count++;
-	writes_in_flight++;
+	write_begins(io);
 	int error = inode->superblock->operations->io_start(io, may_wait);
 	if (error != 0) {
 		untake(io);
+		write_ends(io);
 		free(io);
-		writes_in_flight--;
-		inode->write_count--;
-		waitq_wake_all(&finished_wait);
 		page_io_ended(inode);
 	}
 	return error;
@@ -326,7 +373,10 @@ static int write_back(struct inode *inode, uint64_t first, uint64_t last, bool w
 	int error = 0;
 	if (is_dead(inode) || inode->superblock->operations->io_start == NULL)
 		return 0;
-	if (inode->dirty_count > 0) {
+	if (inode->dirty_count > 0 && inode->attributes.size > 0) {
+		uint64_t end = (inode->attributes.size - 1) / PAGE_SIZE; /* it may grow all the time */
+		if (last > end)
+			last = end;
 		do
 			error = write_start(inode, &index, last, true, told, &started);
 		while (error == 0 && index != 0 && index <= last);
@@ -335,8 +385,7 @@ static int write_back(struct inode *inode, uint64_t first, uint64_t last, bool w
 		error = 0;
 	if (!wait)
 		return error;
-	while (inode->write_count > 0)
-		waitq_wait(&finished_wait, false, DEADLINE_NEVER);
+	wait_for_writes(inode);
 	if (error == 0 && inode->write_errors.count != errors)
 		error = inode->write_error;
 	return error;
@@ -390,27 +439,26 @@ int file_fsync(struct file *file)
 	return error;
 }
 
-/* One turn over the dirty inodes of a file system. */
+/* One turn over the inodes of a file system that are dirty now: who changes one from here on puts it behind
+ * the end of this turn. */
 static int write_all(struct superblock *superblock, bool wait)
 {
 	int first_error = 0;
-	unsigned failures = 0;
-	while (superblock->dirty != NULL && failures < 16) {
-		struct inode *inode = inode_get(superblock->dirty);
-		inode_clear_dirty(inode); /* whoever changes it from here on puts it back */
+	uint64_t round = ++rounds;
+	while (superblock->dirty_last != NULL && superblock->dirty_last->dirty_round < round) {
+		struct inode *inode = inode_get(superblock->dirty_last);
+		inode_clear_dirty(inode);
 		int error = inode_write_back(inode, 0, UINT64_MAX, false);
 		if (error == 0)
 			error = inode_flush_attributes(inode);
-		if (error != 0) {
+		if (first_error == 0)
 			first_error = error;
-			failures++;
-		}
 		if (inode->dirty_count > 0 && !is_dead(inode))
 			inode_mark_dirty(inode);
 		inode_put(inode);
 	}
-	while (wait && writes_in_flight > 0)
-		waitq_wait(&finished_wait, false, DEADLINE_NEVER);
+	if (wait)
+		wait_for_writes(NULL);
 	return first_error;
 }
 
@@ -443,9 +491,9 @@ void page_cache_wait_writeback(void)
 {
 	if (fiber_current() == NULL)
 		return;
-	if (writes_in_flight == 0 && writeback_kick(256) == 0)
+	if (writes == NULL && writeback_kick(256) == 0)
 		return;
-	if (writes_in_flight > 0)
+	if (writes != NULL)
 		waitq_wait(&finished_wait, false, DEADLINE_NEVER);
 }
 
@@ -457,7 +505,7 @@ void writeback_throttle(void)
 		background_wanted = true;
 		waitq_wake_all(&dirty_wait);
 	}
-	while (dirty_pages > total / 5 && (writes_in_flight > 0 || writeback_kick(512) > 0))
+	while (dirty_pages > total / 5 && (writes != NULL || writeback_kick(512) > 0))
 		page_cache_wait_writeback();
 }
 

@@ -22,8 +22,11 @@ static struct page pages[PAGES];
 static uint8_t *memory[PAGES];
 static struct waitq queues[64];
 
+unsigned test_pages_seen;
+
 struct page *page_of(pfn_t pfn)
 {
+	test_pages_seen++;
 	return &pages[pfn];
 }
 pfn_t page_pfn(const struct page *page)
@@ -290,6 +293,7 @@ NO_FILESYSTEM(sysfs_mount)
 
 static struct page_io *queue[64];
 static unsigned queued;
+static struct waitq store_wait;
 
 static int store_io_start(struct page_io *io, bool may_wait)
 {
@@ -325,10 +329,13 @@ static void store_complete(struct page_io *io)
 		blocks += store.allocated[i] ? 8 : 0;
 	store.superblock.blocks_free = store.blocks_left;
 	page_io_done(io, error, blocks);
+	waitq_wake_all(&store_wait);
 }
 
 static int store_setattr(struct inode *inode, unsigned mask, const struct fs_attributes *attributes)
 {
+	if (queued > 0) /* it takes until the next transfer is done */
+		waitq_wait(&store_wait, false, DEADLINE_NEVER);
 	if (mask & FS_SET_SIZE)
 		inode->attributes.size = attributes->size;
 	return 0;

@@ -8,6 +8,7 @@
 
 extern struct thread *test_thread; /* whose calls these are */
 extern unsigned test_free_pages;   /* page_allocate fails when it is 0 */
+extern unsigned test_pages_seen;   /* that anybody looked at */
 extern int last_signal;            /* sent to anybody */
 extern void (*test_before_copy)(void); /* what happens while the next copy to the user waits */
 

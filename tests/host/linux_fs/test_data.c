@@ -93,6 +93,28 @@ static void test_truncating(void)
 	store_close(file, inode);
 }
 
+/* What is clean costs nothing. */
+static void test_one_of_many_pages(void)
+{
+	struct inode *inode;
+	struct file *file = store_open(0, &inode);
+	CHECK(move(file, buffer, 250 * 4096, 0, true) == 250 * 4096 && file_fsync(file) == 0);
+	for (unsigned i = 0; i < 250; i += 249) {
+		buffer[0] = (uint8_t)(i + 1);
+		CHECK(move(file, buffer, 1, i * 4096, true) == 1);
+		unsigned writes = store.writes;
+		test_pages_seen = 0;
+		CHECK(file_fsync(file) == 0 && test_pages_seen < 50);
+		CHECK(store.writes == writes + 1 && store.data[i * 4096] == buffer[0]);
+	}
+	for (unsigned i = 250; i > 0; i -= 25)
+		CHECK(move(file, buffer, 2, (i - 1) * 4096, true) == 2);
+	CHECK(inode_write_back(inode, 200, 224, true) == 0 && inode->dirty_count == 9);
+	CHECK(file_fsync(file) == 0 && inode->dirty_count == 0);
+	CHECK(memcmp(store.data + 49 * 4096, buffer, 2) == 0);
+	store_close(file, inode);
+}
+
 static void test_full_disk(void)
 {
 	struct inode *inode;
@@ -235,6 +257,41 @@ static void test_readers_stop_nobody(void)
 	while (readers > 0) { /* until the store has done something */
 		page_cache_discard(beside_inode, 1);
 		move(file, buffer, 1, 4096, false);
+	}
+	store_close(file, beside_inode);
+	end_process(other);
+}
+
+/* Appends a page at a time, with another one beside. */
+static void write_all_the_time(void)
+{
+	static uint8_t page[4096];
+	readers++;
+	while (beside_count > 0 && !finished) {
+		beside_count--;
+		move(beside_file, page, sizeof(page), beside_inode->attributes.size, true);
+		file_fsync(beside_file);
+	}
+	readers--;
+}
+
+/* Once, sync went on as long as anybody wrote. */
+static void test_writers_stop_nobody(void)
+{
+	struct thread *other = new_process(7, 0);
+	struct file *file = beside_file = store_open(0, &beside_inode);
+	beside_count = 500;
+	finished = false;
+	run_beside(other, write_all_the_time);
+	run_beside(other, write_all_the_time);
+	CHECK(move(file, "s", 1, 0, true) == 1);
+	CHECK(superblock_sync(&store.superblock) == 0 && store.data[0] == 's' && beside_count > 450);
+	CHECK(move(file, "f", 1, 0, true) == 1);
+	CHECK(file_fsync(file) == 0 && store.data[0] == 'f' && beside_count > 450);
+	finished = true;
+	while (readers > 0) {
+		move(file, buffer, 1, 0, true);
+		file_fsync(file);
 	}
 	store_close(file, beside_inode);
 	end_process(other);
@@ -413,12 +470,14 @@ static void all(void)
 	test_reading();
 	test_writing();
 	test_truncating();
+	test_one_of_many_pages();
 	test_full_disk();
 	test_write_errors_are_reported_once();
 	test_memory_runs_out();
 	test_end_during_write_back();
 	test_reads_share_a_position();
 	test_readers_stop_nobody();
+	test_writers_stop_nobody();
 	test_seals_come_after_writes();
 	test_pipe_keeps_bytes_in_order();
 	test_pipe_ends();
