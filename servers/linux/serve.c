@@ -50,9 +50,15 @@ void reply_give(cptr_t reply)
 static void deliver(struct thread *thread, const struct linux_siginfo *info,
                     const struct signal_action *action)
 {
+	struct linux_siginfo failed = {.signal = SIGSEGV, .code = 0x80 /* SI_KERNEL */};
+
 	/* A reply cannot carry an address that is none of user space. */
-	if (action->handler >= USER_END || !sigframe_push(thread, info, action))
+	if (action->handler < USER_END && sigframe_push(thread, info, action))
+		return;
+	if (info->signal == SIGSEGV)
 		process_exit_group(thread->process, SIGSEGV);
+	else
+		signal_force(thread, &failed); /* its handler may have a stack of its own */
 }
 
 static void back_to_user(struct thread *thread)
@@ -61,16 +67,18 @@ static void back_to_user(struct thread *thread)
 	struct signal_action action;
 	struct linux_siginfo info;
 
-	while (own->attention || own->mask_saved) {
+	/* No signal has ended the call: what only its mask let through waits again. */
+	if (own->mask_saved) {
+		own->mask_saved = false;
+		signal_set_mask(thread, own->saved_mask);
+	}
+	while (own->attention) {
 		if (signal_take(thread, &info, &action)) {
 			if (own->label == LABEL_FOREIGN_SYSCALL && !own->registers_changed)
 				thread_registers_change(thread)->rax = own->delivery->words[0];
 			deliver(thread, &info, &action);
 		} else if (own->exiting) {
 			return;
-		} else if (own->mask_saved) {
-			own->mask_saved = false;
-			signal_set_mask(thread, own->saved_mask);
 		}
 	}
 }

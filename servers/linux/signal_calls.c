@@ -131,6 +131,8 @@ long sys_rt_sigtimedwait(struct thread *thread, const uint64_t arguments[6])
 	while (!(got = signal_dequeue(thread, set, &info)) && !result)
 		result = wait_suspend(true, deadline);
 	private->wait_set = 0;
+	if (thread->process->thread_count > 1)
+		signal_retarget(thread->process); /* of several it has taken one */
 	if (!got)
 		return result == -ETIMEDOUT ? -EAGAIN : result == -EINTR ? -EINTR_NOHAND : result;
 	if (arguments[1] && copy_to_user(thread, arguments[1], &info, sizeof(info)))

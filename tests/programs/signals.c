@@ -2,7 +2,10 @@
 /* Signals: handlers, masks, queues, frames, stacks, restarts, faults, floating-point state across handlers.
  */
 #include "check.h"
+#include <poll.h>
 #include <setjmp.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <time.h>
 #include <ucontext.h>
 
@@ -398,6 +401,63 @@ static void kernel_address(void)
 		(void)*(volatile char *)(uintptr_t)jump_target;
 }
 
+/* A mask for a call's time lets signals end it, and does nothing else. */
+static void masks_of_calls(void)
+{
+	sigset_t blocked, empty;
+	struct timespec none = {0, 0};
+	struct epoll_event event = {.events = EPOLLIN};
+	int ends[2], set = epoll_create1(0);
+	fd_set reads;
+	sigemptyset(&empty);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	install(SIGUSR1, handler, 0);
+	seen[SIGUSR1] = 0;
+	SHOW(pipe(ends));
+	SHOW(write(ends[1], "x", 1));
+	raise(SIGUSR1);
+	struct pollfd ready = {ends[0], POLLIN, 0}, quiet = {-1, 0, 0};
+	SHOW(ppoll(&ready, 1, NULL, &empty));
+	FD_ZERO(&reads);
+	FD_SET(ends[0], &reads);
+	SHOW(pselect(ends[0] + 1, &reads, NULL, NULL, NULL, &empty));
+	SHOW(epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event));
+	SHOW(epoll_pwait(set, &event, 1, -1, &empty));
+	printf("%d\n", seen[SIGUSR1]);
+	SHOW(ppoll(&quiet, 1, NULL, &empty));
+	printf("%d\n", seen[SIGUSR1]);
+	raise(SIGUSR1);
+	SHOW(ppoll(&quiet, 1, &none, &empty));
+	printf("%d\n", seen[SIGUSR1]);
+	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
+	close(ends[0]);
+	close(ends[1]);
+	close(set);
+}
+
+static void on_its_own_stack(int number)
+{
+	(void)number;
+	static const char text[] = "on its own stack\n";
+	_exit(write(1, text, sizeof(text) - 1) < 0);
+}
+
+/* No room for a signal's frame is a fault like others. */
+static void no_room(void)
+{
+	size_t size = 65536;
+	char *small = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t stack = {.ss_sp = malloc(size), .ss_size = size};
+	sigaltstack(&stack, NULL);
+	install(SIGSEGV, on_its_own_stack, SA_ONSTACK);
+	install(SIGALRM, handler, 0);
+	__asm__ volatile("mov %0, %%rsp; mov $39, %%eax; syscall; mov %%eax, %%edi; mov $14, %%esi;"
+	                 "mov $62, %%eax; syscall; hlt" ::"r"(small + 64)
+	                 : "memory");
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -413,6 +473,8 @@ int main(void)
 	disarmed(SS_AUTODISARM);
 	disarmed(SS_ONSTACK | SS_AUTODISARM);
 	disarmed(0);
+	masks_of_calls();
+	show_child("no room", no_room);
 	show_child("reset", reset);
 	show_child("floating point", floating_point);
 	show_child("kernel's address", kernel_address);

@@ -113,6 +113,9 @@ static int poll_until(struct poll_set *set, deadline_t deadline)
 		if (ready == 0 && deadline != DEADLINE_POLL)
 			error = poll_sleep(&table, deadline);
 		poll_table_end(&table);
+		/* who does not wait hears of signals, too, that ppoll's mask lets through */
+		if (ready == 0 && deadline == DEADLINE_POLL && signal_pending(current_thread()))
+			return -EINTR_NOHAND;
 		if (ready > 0 || deadline == DEADLINE_POLL)
 			return (int)ready;
 		if (error == -ETIMEDOUT)
