@@ -73,6 +73,7 @@ struct file {
 	struct inode *inode;   /* never NULL: pipes' ends etc. have anonymous inodes */
 	struct dentry *dentry; /* NULL for anonymous files */
 	uint64_t position;
+	uint64_t readdir_end; /* tmpfs: names that came after it was opened or rewound are not met */
 	struct fiber_mutex position_lock; /* regular files and directories: calls that begin there come one after the other */
 	const struct file_operations *operations;
 	void *private;

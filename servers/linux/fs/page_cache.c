@@ -425,18 +425,26 @@ int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wan
 
 /* ---- truncation ---- */
 
+static bool is_zero(const char *bytes, size_t size)
+{
+	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
 int page_cache_zero_tail(struct inode *inode, uint64_t size)
 {
 	size_t offset = size % PAGE_SIZE;
 	pfn_t pfn;
-	if (offset == 0)
+	if (offset == 0 || (!has_store(inode) && page_tree_find(&inode->pages, size / PAGE_SIZE) == PFN_NONE))
 		return 0;
 	int error = page_cache_get(inode, size / PAGE_SIZE, &pfn);
 	if (error != 0)
 		return error;
-	memset((char *)page_address(pfn) + offset, 0, PAGE_SIZE - offset);
 	page_of(pfn)->flags &= (uint16_t)~PAGE_ALLOCATED; /* blocks behind the end go */
-	page_cache_mark_dirty(inode, size / PAGE_SIZE, pfn);
+	char *tail = (char *)page_address(pfn) + offset;
+	if (!is_zero(tail, PAGE_SIZE - offset)) { /* a hole stays one */
+		memset(tail, 0, PAGE_SIZE - offset);
+		page_cache_mark_dirty(inode, size / PAGE_SIZE, pfn);
+	}
 	page_put(pfn);
 	return 0;
 }
@@ -450,11 +458,6 @@ void page_cache_clear_beyond(struct inode *inode, uint64_t size)
 }
 
 /* ---- holes ---- */
-
-static bool is_zero(const char *bytes, size_t size)
-{
-	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
 
 /* [from, to) of one page becomes zeros; a hole stays one. */
 static int punch_part(struct inode *inode, uint64_t index, size_t from, size_t to)

@@ -236,6 +236,7 @@ long sys_ioctl(struct thread *thread, const uint64_t arguments[6])
 static long copy_pages(struct file *in, uint64_t *in_position, struct file *out, uint64_t *out_position,
                        uint64_t count)
 {
+	static char zeros[PAGE_SIZE];
 	uint64_t done = 0;
 	while (done < count && *in_position < in->inode->attributes.size) {
 		uint64_t left = in->inode->attributes.size - *in_position, index = *in_position / PAGE_SIZE;
@@ -248,13 +249,16 @@ static long copy_pages(struct file *in, uint64_t *in_position, struct file *out,
 		uint64_t wanted = left < count - done ? left : count - done;
 		int error = page_cache_get_for_file(in, index, (*in_position + wanted - 1) / PAGE_SIZE, true,
 		                                    &pfn);
-		if (error == -ENODATA)
-			error = page_cache_get(in->inode, index, &pfn);
-		if (error != 0)
+		bool hole = error == -ENODATA;
+		if (error == -ENXIO) /* truncated meanwhile */
+			break;
+		if (error != 0 && !hole)
 			return done > 0 ? (long)done : error;
-		struct io_buffer buffer = {.kernel = (char *)page_address(pfn) + offset, .size = part};
+		struct io_buffer buffer = {.kernel = hole ? zeros : (char *)page_address(pfn) + offset,
+		                           .size = part};
 		ssize_t written = out->operations->write(out, &buffer, out_position);
-		page_put(pfn);
+		if (!hole)
+			page_put(pfn);
 		if (written <= 0)
 			return done > 0 ? (long)done : written;
 		done += (uint64_t)written;

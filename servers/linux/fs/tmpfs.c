@@ -335,6 +335,8 @@ static int tmpfs_readdir(struct file *file, struct io_buffer *buffer)
 {
 	struct directory *directory = file->inode->private;
 	int total = 0, size = 0;
+	if (file->position < 2 || file->readdir_end == 0)
+		file->readdir_end = directory->next_cookie;
 	while (file->position < 2) {
 		bool own = file->position == 0;
 		size = dirent_emit(buffer, own ? file->inode->attributes.inode : directory->parent,
@@ -345,7 +347,7 @@ static int tmpfs_readdir(struct file *file, struct io_buffer *buffer)
 		file->position++;
 	}
 	struct name *name = size < 0 ? NULL : directory->names;
-	while (name != NULL) {
+	while (name != NULL && name->cookie < file->readdir_end) {
 		if (name->cookie < file->position) {
 			name = name->next;
 			continue;

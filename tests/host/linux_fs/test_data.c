@@ -91,6 +91,10 @@ static void test_truncating(void)
 	CHECK(move(file, buffer, 3 * 4096, 0, false) == 3 * 4096);
 	CHECK(buffer[4096 + 4] == 't' && buffer[4096 + 5] == 0 && buffer[2 * 4096] == 0);
 	store_close(file, inode);
+	file = store_open(0, &inode);
+	CHECK(inode_truncate(NULL, inode, 10 * 4096) == 0 && inode_truncate(NULL, inode, 5000) == 0);
+	CHECK(inode->dirty_count == 0); /* a hole takes no block */
+	store_close(file, inode);
 }
 
 /* What is clean costs nothing. */
@@ -167,6 +171,21 @@ static void test_memory_runs_out(void)
 	CHECK(file_fsync(file) == 0 && memcmp(store.data, buffer, 400 * 4096) == 0);
 	store_close(file, inode);
 	test_free_pages = before;
+}
+
+/* In memory, holes are what has no page; looking at them and cutting in them makes none. */
+static void test_holes_in_memory(void)
+{
+	long in = CALL(memfd_create, P("in"), 0), out = CALL(memfd_create, P("out"), 0);
+	const struct fs_attributes *a = &file_table_lookup(current_thread(), (int)in)->inode->attributes;
+	CHECK(CALL(ftruncate, in, 20 * 4096) == 0 && CALL(pwrite64, in, P("data"), 4, 2 * 4096) == 4);
+	CHECK(CALL(ftruncate, in, 10 * 4096 + 5) == 0 && a->blocks == 8);
+	CHECK(CALL(pwrite64, out, P("old"), 3, 5) == 3);
+	CHECK(CALL(sendfile, out, in, 0, 20 * 4096) == 10 * 4096 + 5 && a->blocks == 8);
+	CHECK(CALL(pread64, out, P(buffer), 3 * 4096, 0) == 3 * 4096);
+	CHECK(buffer[5] == 0 && memcmp(buffer + 2 * 4096, "data", 5) == 0);
+	CALL(close, in);
+	CALL(close, out);
 }
 
 /* ---- what two do at once ---- */
@@ -474,6 +493,7 @@ static void all(void)
 	test_full_disk();
 	test_write_errors_are_reported_once();
 	test_memory_runs_out();
+	test_holes_in_memory();
 	test_end_during_write_back();
 	test_reads_share_a_position();
 	test_readers_stop_nobody();
