@@ -202,8 +202,15 @@ def test_what_depends_on_the_mount():
 
 
 def test_hole_in_what_is_not_written_yet():
-    """The disk learns where the file ends from the pages that are punched."""
+    """The disk learns where the file ends from the pages that are punched. Beside that, when files changed that got or lost names: it is
+    the same when they have left memory."""
     disk = make_disk("disk.img", "16M")
+    times = "/usr/bin/stat -c '%n %.9Z' kept linked moved over one two folder"
+    lines = shell("cd /mnt; set -e; touch kept gone linked old new one two; ln new over2; mkdir f; ln kept gone -f; ln linked name; sync; rm gone; mv old moved; mv f folder; "
+                  f"ln new over; mv two over2; ln one two; mv -T over2 two; {times}; sync; echo 3 >/proc/sys/vm/drop_caches; {times}",
+                  disk=[disk]).ok().stdout.splitlines()
+    check(len(lines) == 14, "files", lines)
+    equal(lines[:7], lines[7:], "when they changed")
     shell("cd /mnt; set -e; for f in all tail; do head -c 300000 /dev/urandom >$f; done; /usr/bin/fallocate -p -o 0 -l 400000 all; /usr/bin/fallocate -p -o 200000 -l 100000 tail; wc -c all tail; sync",
           disk=[disk]).ok()
     fsck(disk)
