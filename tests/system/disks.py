@@ -287,8 +287,13 @@ def test_64_mib_of_memory():
 
 
 def test_2_gib_of_memory():
-    result = shell("grep MemTotal /proc/meminfo; dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' x | md5sum", memory="2G").ok()
+    """All is found, and files in memory are not what could be freed."""
+    show = "grep -E 'Avail|Shmem' /proc/meminfo"
+    result = shell("grep MemTotal /proc/meminfo; dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' x | md5sum; "
+                   f"mount -t tmpfs t /mnt; {show}; head -c 100000000 /dev/zero >/mnt/f; {show}; rm /mnt/f; {show}", memory="2G").ok()
     lines = result.stdout.decode().splitlines()
+    available, shared, available_then, shared_then, _, shared_last = (int(line.split()[1]) for line in lines[2:8])
+    check(available - available_then > 80_000 and 97_000 < shared_then - shared < 98_500 and shared_last == shared, "memory", lines)
     check(1_500_000 < int(lines[0].split()[1]) <= 2 << 20, "total memory", lines)
     equal(lines[1], host_shell("dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' x | md5sum").stdout.decode().strip())
 
