@@ -16,6 +16,7 @@
 #include "address_space.h"
 #include "syscall.h"
 #include "thread.h"
+#include "vfs.h"
 
 #define TICK         10000000ul /* ns: 100 a second */
 #define TIMER_SLACK  50000      /* ns */
@@ -83,6 +84,7 @@ long sys_sysinfo(struct thread *thread, const uint64_t arguments[6])
 	} info = {.uptime = (int64_t)(time_now() / 1000000000),
 	          .total = pages_total() << PAGE_BITS,
 	          .free = pages_free() << PAGE_BITS,
+	          .shared = page_cache_memory_pages() << PAGE_BITS,
 	          .unit = 1};
 
 	for (struct process *process = process_first(); process; process = process_next(process))

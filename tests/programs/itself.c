@@ -54,6 +54,40 @@ static void store(const char *path, const char *text)
 	close(fd);
 }
 
+static void show_arguments(void)
+{
+	char text[256];
+	int fd = open("/proc/self/cmdline", O_RDONLY);
+	ssize_t length = read(fd, text, sizeof(text));
+	printf("%zd:", length);
+	for (ssize_t i = 0; i < length; i++)
+		putchar(text[i] != 0 ? text[i] : '|');
+	putchar('\n');
+	close(fd);
+}
+
+static int with_title(char *arguments)
+{
+	show_arguments();
+	strcpy(arguments, "a title that has no room where the arguments were");
+	show_arguments();
+	strcpy(arguments, "short");
+	show_arguments();
+	return 0;
+}
+
+static void titles(void)
+{
+	char *arguments[] = {"itself", "title", NULL},
+	     *environment[] = {"ROOM=0123456789012345678901234567890123456789", "MORE=1", NULL};
+	pid_t child = fork();
+	if (child == 0) {
+		execve("/proc/self/exe", arguments, environment);
+		_exit(1);
+	}
+	waitpid(child, NULL, 0);
+}
+
 static void names(void)
 {
 	pthread_t other;
@@ -228,6 +262,8 @@ static void program(const char *self)
 int main(int count, char **arguments)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	if (count > 1 && strcmp(arguments[1], "title") == 0)
+		return with_title(arguments[0]);
 	if (count > 1) {
 		unlink(arguments[2]);
 		return gone();
@@ -238,5 +274,6 @@ int main(int count, char **arguments)
 	auxiliary_vector();
 	locks();
 	program("/proc/self/exe");
+	titles();
 	return 0;
 }

@@ -202,8 +202,15 @@ def test_what_depends_on_the_mount():
 
 
 def test_hole_in_what_is_not_written_yet():
-    """The disk learns where the file ends from the pages that are punched."""
+    """The disk learns where the file ends from the pages that are punched. Beside that, when files changed that got or lost names: it is
+    the same when they have left memory."""
     disk = make_disk("disk.img", "16M")
+    times = "/usr/bin/stat -c '%n %.9Z' kept linked moved over one two folder"
+    lines = shell("cd /mnt; set -e; touch kept gone linked old new one two; ln new over2; mkdir f; ln kept gone -f; ln linked name; sync; rm gone; mv old moved; mv f folder; "
+                  f"ln new over; mv two over2; ln one two; mv -T over2 two; {times}; sync; echo 3 >/proc/sys/vm/drop_caches; {times}",
+                  disk=[disk]).ok().stdout.splitlines()
+    check(len(lines) == 14, "files", lines)
+    equal(lines[:7], lines[7:], "when they changed")
     shell("cd /mnt; set -e; for f in all tail; do head -c 300000 /dev/urandom >$f; done; /usr/bin/fallocate -p -o 0 -l 400000 all; /usr/bin/fallocate -p -o 200000 -l 100000 tail; wc -c all tail; sync",
           disk=[disk]).ok()
     fsck(disk)
@@ -280,8 +287,13 @@ def test_64_mib_of_memory():
 
 
 def test_2_gib_of_memory():
-    result = shell("grep MemTotal /proc/meminfo; dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' x | md5sum", memory="2G").ok()
+    """All is found, and files in memory are not what could be freed."""
+    show = "grep -E 'Avail|Shmem' /proc/meminfo"
+    result = shell("grep MemTotal /proc/meminfo; dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' x | md5sum; "
+                   f"mount -t tmpfs t /mnt; {show}; head -c 100000000 /dev/zero >/mnt/f; {show}; rm /mnt/f; {show}", memory="2G").ok()
     lines = result.stdout.decode().splitlines()
+    available, shared, available_then, shared_then, _, shared_last = (int(line.split()[1]) for line in lines[2:8])
+    check(available - available_then > 80_000 and 97_000 < shared_then - shared < 98_500 and shared_last == shared, "memory", lines)
     check(1_500_000 < int(lines[0].split()[1]) <= 2 << 20, "total memory", lines)
     equal(lines[1], host_shell("dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' x | md5sum").stdout.decode().strip())
 

@@ -264,7 +264,6 @@ static int vfs_link(struct thread *thread, struct dentry *from, int dirfd, const
 			error = directory->operations->link(directory, walk.name, walk.length, inode);
 		if (error == 0) {
 			inode->flags &= ~(uint32_t)INODE_LINKABLE;
-			inode->attributes.ctime = fs_now();
 			notify(NULL, inode, NOTIFY_ATTRIB);
 			name_added(walk.current, dentry, inode);
 			directory_changed(directory, 0);
@@ -313,9 +312,18 @@ static void unlink_failed(struct inode *inode)
 static void name_removed(struct inode *inode)
 {
 	inode->attributes.links = S_ISDIR(inode->attributes.mode) ? 0 : inode->attributes.links - 1;
-	inode->attributes.ctime = fs_now();
 	if (inode->attributes.links == 0 && !(inode->flags & INODE_KEPT))
 		inode_unhash(inode);
+}
+
+/* The answer to a rename has no times: the file system is told ours, or asked. */
+static void name_changed(struct inode *inode)
+{
+	inode->attributes.ctime = fs_now();
+	if (S_ISDIR(inode->attributes.mode))
+		inode->flags |= INODE_STALE;
+	else if (inode->attributes.links > 0)
+		inode_touch(inode, FS_SET_CTIME);
 }
 
 /* Where it is, if parts of its file system are mounted, which want to know when that changes. */
@@ -367,6 +375,8 @@ static int remove_name(struct dentry *parent, struct dentry *dentry, bool direct
 		return error;
 	}
 	name_removed(inode);
+	if (directory)
+		inode->attributes.ctime = fs_now();
 	bound_deleted(inode->superblock, path);
 	dentry_forget_aliases(parent, dentry->name, dentry->name_length);
 	directory_changed(parent->inode, directory ? -1 : 0);
@@ -407,7 +417,8 @@ static int unlink_last(struct thread *thread, struct walk *walk, bool directory)
 		if (error == 0) {
 			struct inode *victim = dentry->inode; /* the dentry holds it */
 			fiber_mutex_lock(&victim->lock);
-			error = dentry->mounted != NULL ? -EBUSY : remove_name(walk->current, dentry, directory);
+			error = dentry->mounted != NULL ? -EBUSY
+			                                : remove_name(walk->current, dentry, directory);
 			fiber_mutex_unlock(&victim->lock);
 		}
 		dentry_put(dentry);
@@ -564,7 +575,9 @@ static int rename_locked(struct thread *thread, struct renaming *r, unsigned fla
 		bound_deleted(inode->superblock, path_of_bound(r->new));
 	directory_changed(from, from_links);
 	directory_changed(to, to_links);
-	inode->attributes.ctime = fs_now();
+	name_changed(inode);
+	if (target != NULL)
+		name_changed(target);
 	dentry_move(r->old, r->new, exchanges);
 	dentry_move_aliases(&(struct dentry_name){r->from.current, r->from.name, r->from.length},
 	                    &(struct dentry_name){r->to.current, r->to.name, r->to.length}, inode, target,

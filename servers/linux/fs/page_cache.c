@@ -17,9 +17,9 @@
 
 /* In the order in which they came or were spared: a page that was used since then is spared once. */
 static struct page *lru_first, *lru_last;
-static size_t cached_pages;
-static struct waitq idle_wait;  /* some file's last I/O is done */
-static struct waitq reads_wait; /* some file may be read again */
+static size_t cached_pages, memory_pages; /* of these, what has no store */
+static struct waitq idle_wait;            /* some file's last I/O is done */
+static struct waitq reads_wait;           /* some file may be read again */
 
 static void lru_remove(struct page *page)
 {
@@ -50,6 +50,11 @@ size_t page_cache_pages(void)
 	return cached_pages;
 }
 
+size_t page_cache_memory_pages(void)
+{
+	return memory_pages;
+}
+
 int page_cache_add(struct inode *inode, uint64_t index, pfn_t pfn)
 {
 	struct page *page = page_of(pfn);
@@ -70,6 +75,7 @@ int page_cache_add(struct inode *inode, uint64_t index, pfn_t pfn)
 		lru_append(page);
 	} else {
 		superblock->page_used++;
+		memory_pages++;
 		inode->attributes.blocks += PAGE_SIZE / 512;
 	}
 	return 0;
@@ -89,6 +95,7 @@ static void cache_remove(struct page *page)
 		lru_remove(page);
 	} else {
 		inode->superblock->page_used--;
+		memory_pages--;
 		inode->attributes.blocks -= PAGE_SIZE / 512;
 	}
 	page->flags = 0;

@@ -43,7 +43,8 @@ static int show_meminfo(struct text *text, const struct pseudo *file)
 	(void)file;
 	size_t total = pages_total() * PAGES_TO_KIB, unused = pages_free() * PAGES_TO_KIB;
 	size_t cached = page_cache_pages() * PAGES_TO_KIB, dirty = pages_dirty() * PAGES_TO_KIB;
-	size_t available = unused + (cached > dirty ? cached - dirty : 0);
+	size_t shared = page_cache_memory_pages() * PAGES_TO_KIB;
+	size_t available = unused + (cached > dirty + shared ? cached - dirty - shared : 0);
 	const struct {
 		const char *name;
 		size_t kib;
@@ -58,7 +59,7 @@ static int show_meminfo(struct text *text, const struct pseudo *file)
 	        {"SwapFree", 0},
 	        {"Dirty", dirty},
 	        {"AnonPages", total - unused > cached ? total - unused - cached : 0},
-	        {"Shmem", 0},
+	        {"Shmem", shared},
 	        {"Slab", 0},
 	        {"SReclaimable", 0},
 	};

@@ -239,7 +239,19 @@ static int show_memory(struct text *text, const struct pseudo *file, uint64_t st
 
 static int show_cmdline(struct text *text, const struct pseudo *file, struct process *process)
 {
-	return show_memory(text, file, process->start.arg_start, process->start.arg_end);
+	uint64_t start = process->start.arg_start, end = process->start.arg_end,
+	         last = process->start.env_end;
+	size_t length = end - start;
+	int error = show_memory(text, file, start, end);
+	if (length == 0 || text->length < length || text->data[length - 1] == 0)
+		return error;
+	/* a longer title was written over them, and over the environment */
+	if (last > start + PAGE_SIZE)
+		last = start + PAGE_SIZE;
+	error = show_memory(text, file, end, last);
+	size_t title = strnlen(text->data, text->length);
+	text->length = title < text->length ? title + 1 : title;
+	return error;
 }
 
 static int show_environ(struct text *text, const struct pseudo *file, struct process *process)

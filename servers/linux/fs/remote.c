@@ -290,31 +290,36 @@ static int remote_link(struct inode *directory, const char *name, size_t length,
 	set_name(&request, name, length);
 	request.data->other_inode = inode->attributes.inode;
 	directory->superblock->changed = true;
-	int error = run_and_end(&request);
-	if (error == 0)
+	int error = run(&request);
+	if (error == 0) {
 		inode->attributes.links++;
+		inode->attributes.ctime = request.data->attributes.ctime;
+	}
+	end(&request);
 	return error;
-}
-
-static int remove_name(struct inode *directory, enum fs_operation operation, const char *name, size_t length)
-{
-	struct request request;
-	begin(directory, operation, &request);
-	set_name(&request, name, length);
-	directory->superblock->changed = true;
-	return run_and_end(&request);
 }
 
 static int remote_unlink(struct inode *directory, const char *name, size_t length, struct inode *inode)
 {
-	(void)inode;
-	return remove_name(directory, FS_UNLINK, name, length);
+	struct request request;
+	begin(directory, FS_UNLINK, &request);
+	set_name(&request, name, length);
+	directory->superblock->changed = true;
+	int error = run(&request);
+	if (error == 0)
+		inode->attributes.ctime = request.data->attributes.ctime;
+	end(&request);
+	return error;
 }
 
 static int remote_rmdir(struct inode *directory, const char *name, size_t length, struct inode *inode)
 {
+	struct request request;
 	(void)inode;
-	return remove_name(directory, FS_RMDIR, name, length);
+	begin(directory, FS_RMDIR, &request);
+	set_name(&request, name, length);
+	directory->superblock->changed = true;
+	return run_and_end(&request);
 }
 
 static int remote_rename(struct inode *from, const char *name, size_t length, struct inode *inode,

@@ -259,11 +259,13 @@ static int tmpfs_link(struct inode *directory, const char *text, size_t length, 
 	if (error != 0)
 		return error;
 	error = name_add(directory, text, length, inode);
-	if (error == 0)
-		inode->attributes.links++;
-	else
+	if (error != 0) {
 		tmpfs_of(inode)->inodes -= inode->attributes.links != 0;
-	return error;
+		return error;
+	}
+	inode->attributes.links++;
+	inode->attributes.ctime = fs_now();
+	return 0;
 }
 
 static int tmpfs_unlink(struct inode *directory, const char *text, size_t length, struct inode *inode)
@@ -271,6 +273,7 @@ static int tmpfs_unlink(struct inode *directory, const char *text, size_t length
 	/* the caller's dentry holds it while its count of links falls */
 	tmpfs_of(inode)->inodes -= inode->attributes.links > 1;
 	name_remove(directory, text, length);
+	inode->attributes.ctime = fs_now();
 	return 0;
 }
 
