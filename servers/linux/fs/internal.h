@@ -111,6 +111,7 @@ struct superblock {
 	unsigned mounts;
 	/* write-back */
 	struct inode *dirty, *dirty_last; /* inodes with dirty pages or pending attributes; last: the longest */
+	struct fiber_mutex turn; /* over them, by sync or the periodic fiber */
 	uint64_t block_size;
 	uint64_t blocks_free;     /* on the disk, as it said last */
 	uint64_t blocks_reserved; /* for dirty pages: of those being written, some have their blocks already */

@@ -444,6 +444,9 @@ int file_fsync(struct file *file)
 static int write_all(struct superblock *superblock, bool wait)
 {
 	int first_error = 0;
+	/* One after the other: what a turn has taken off the list, and has not begun to write, the next one must not
+	 * overlook. */
+	fiber_mutex_lock(&superblock->turn);
 	uint64_t round = ++rounds;
 	while (superblock->dirty_last != NULL && superblock->dirty_last->dirty_round < round) {
 		struct inode *inode = inode_get(superblock->dirty_last);
@@ -453,10 +456,12 @@ static int write_all(struct superblock *superblock, bool wait)
 			error = inode_flush_attributes(inode);
 		if (first_error == 0)
 			first_error = error;
-		if (inode->dirty_count > 0 && !is_dead(inode))
+		if ((inode->dirty_count > 0 || (error != 0 && inode->pending_attributes != 0)) &&
+		    !is_dead(inode))
 			inode_mark_dirty(inode);
 		inode_put(inode);
 	}
+	fiber_mutex_unlock(&superblock->turn);
 	if (wait)
 		wait_for_writes(NULL);
 	return first_error;
