@@ -101,12 +101,12 @@ def collect(descriptor, into):
 
 @contextlib.contextmanager
 def short_grace():
-    old = session.GRACE
-    session.GRACE = dict.fromkeys(old, 0.1)
+    old = session.GRACE, session.READER_SECONDS
+    session.GRACE, session.READER_SECONDS = dict.fromkeys(old[0], 0.1), 0.2
     try:
         yield
     finally:
-        session.GRACE = old
+        session.GRACE, session.READER_SECONDS = old
 
 
 class SessionTest(unittest.TestCase):
@@ -196,6 +196,73 @@ class SessionTest(unittest.TestCase):
         ended = threading.Event()
         status, output, _ = play(script, timeout=0.1, reader=reader)
         self.assertEqual((status, len(output)), (124, 2 * session.OUTPUT_HIGH))
+
+    def output_that_nobody_reads(self, read_end, write_end, script, timeout, number=None):
+        """(status, remarks) of a session whose output is full."""
+        console, guest_end = socket.socketpair()
+        log, guest_log = socket.socketpair()
+        guest = Guest(guest_end)
+
+        def play_guest():
+            guest.start()
+            for _ in range(64):
+                guest.send(session.STDOUT, bytes(4096))
+            if number is not None:
+                os.kill(os.getpid(), number)
+            script(guest)
+        thread = threading.Thread(target=play_guest)
+        thread.start()
+        with short_grace(), open(os.devnull, "r+b") as null:
+            ended = Session(console, log, ["yes"], [], timeout, streams=(null.fileno(), write_end, null.fileno()))
+            used = time.process_time()
+            status = ended.run()
+            self.assertLess(time.process_time() - used, 0.2, "waiting costs nothing")
+        console.close()
+        thread.join()
+        for end in (guest_end, log, guest_log, guest.stream):
+            end.close()
+        for end in (read_end, write_end):
+            os.close(end)
+        return status, ended.remarks
+
+    def test_who_is_told_to_end_does_not_wait_for_a_reader(self):
+        def ends_at_once(guest):
+            guest.exit(0)
+
+        def ends_on_a_signal(guest):
+            number = struct.unpack("<I", guest.receive()[1])[0]
+            guest.exit(128 + number)
+
+        lost = "standard output: nobody reads it"
+        for blocking in (True, False):
+            for script, timeout, number, status in ((ends_at_once, 0.5, None, 124), (ends_on_a_signal, 0.5, None, 124),
+                                                    (ends_on_a_signal, None, signal.SIGTERM, 143), (lambda guest: guest.stream.read(), 0.5, None, 124)):
+                pipe = os.pipe()
+                os.set_blocking(pipe[1], blocking)
+                result = self.output_that_nobody_reads(*pipe, script, timeout, number)
+                self.assertEqual((result[0], result[1][:1]), (status, [lost]))
+
+    def test_input_that_cannot_be_read(self):
+        def script(guest):
+            guest.start()
+            guest.send(session.CREDIT, struct.pack("<I", 100))
+            self.assertEqual(guest.receive(), (session.STDIN, b""))
+            guest.exit(status)
+        for path, flags, status, result in (("/", os.O_RDONLY, 0, 125), ("/", os.O_RDONLY, 1, 1), ("/dev/null", os.O_WRONLY, 0, 0)):
+            console, guest_end = socket.socketpair()
+            log, guest_log = socket.socketpair()
+            guest = Guest(guest_end)
+            thread = threading.Thread(target=script, args=(guest,))
+            thread.start()
+            stdin = os.open(path, flags)
+            with open(os.devnull, "r+b") as null:
+                ended = Session(console, log, ["cat"], [], streams=(stdin, null.fileno(), null.fileno()))
+                self.assertEqual(ended.run(), result)
+            self.assertEqual(ended.remarks, ["standard input: Is a directory"] if path == "/" else [])
+            thread.join()
+            os.close(stdin)
+            for end in (console, guest_end, log, guest_log, guest.stream):
+                end.close()
 
     def test_timeout_before_the_guest_is_ready(self):
         self.assertEqual(play(lambda guest: guest.stream.read(), timeout=0.1)[0], 124)

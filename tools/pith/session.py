@@ -26,6 +26,7 @@ BOOT_SECONDS = 300   # to the guest's READY
 # Seconds from a signal to the program to the next, stronger means. After the last, all others in the guest are ended and the disks unmounted.
 GRACE = {signal.SIGINT: 10, signal.SIGHUP: 10, signal.SIGTERM: 5, signal.SIGKILL: 10}
 OUTPUT_HIGH = 1 << 20
+READER_SECONDS = 5   # that our outputs' readers have, once we were told to end
 PANIC = re.compile(rb"\nkernel panic:")  # at the beginning of a line, where what a component logs has its name
 HALTED = re.compile(rb"^halted\r?\n", re.M)  # the last line of a panic
 
@@ -72,9 +73,10 @@ class Session:
         self.status = None
         self.log_text = bytearray()
         self.panicked = None
-        self.unwritten = False  # output was lost, and not because its reader went away
+        self.stream_failed = False  # output was lost, and not because its reader went away, or input could not be read
         self.remarks = []       # what the user is told at the end, though the status is the program's
         self.timed_out = False
+        self.interrupted = None # by which signal
         self.escalation = []    # what to do next if the program does not end, strongest last
         now = time.monotonic()
         self.boot_deadline = now + patience if patience is not None else None
@@ -95,16 +97,20 @@ class Session:
         self.escalation_deadline = time.monotonic() + GRACE[step]
 
     def interrupt(self, number):
-        """A signal to us: hand it on, and see that it has an end."""
+        """Hand a signal on, and see that it has an end."""
         if self.escalation_deadline is None:
             self.escalation = [number] if number == signal.SIGTERM else [number, signal.SIGTERM]
             self.escalation.append(signal.SIGKILL)
         if self.status is None:
             self.escalate()
 
+    def take_signals(self, wakeup, ended=False):
+        for number in os.read(wakeup, 16):
+            self.interrupted = number
+            if not ended:
+                self.interrupt(number)
+
     def check_deadlines(self, now):
-        if self.status is not None:
-            return
         if self.panicked is not None:
             if now >= self.panicked:
                 raise Lost("the kernel panicked")
@@ -185,8 +191,13 @@ class Session:
     def read_stdin(self):
         try:
             data = os.read(self.stdin, min(self.credit, FRAME_MAX))
-        except OSError:
+        except BlockingIOError:
+            return
+        except OSError as error:
             data = b""
+            if error.errno != errno.EBADF:  # closed: no input
+                self.stream_failed = True
+                self.remarks.append(f"standard input: {error.strerror}")
         self.credit -= len(data)
         self.stdin_open = bool(data)
         self.send(STDIN, data)
@@ -207,7 +218,7 @@ class Session:
         if self.status is None:
             self.send(UNWRITABLE, struct.pack("<II", kind, number))
         if number != errno.EPIPE:
-            self.unwritten = True
+            self.stream_failed = True
             self.remarks.append(f"{OUTPUT_NAMES[kind]}: {os.strerror(number)}")
 
     def step_idle_output(self, kind, events):
@@ -220,16 +231,15 @@ class Session:
         result = {}
         # A program that was told to end is seen to its end, whether anybody reads what it wrote or not.
         room = self.escalation_deadline is not None or sum(map(len, self.pending.values())) < OUTPUT_HIGH
-        if self.status is None:
-            watch(result, self.console, room, self.to_guest, self.step_console)
-            if self.log is not None:
-                result[self.log.fileno()] = (select.POLLIN, lambda events: self.read_log())
-            if self.stdin_open and self.credit > 0:
-                result[self.stdin] = (select.POLLIN, lambda events: self.read_stdin())
+        watch(result, self.console, room, self.to_guest, self.step_console)
+        if self.log is not None:
+            result[self.log.fileno()] = (select.POLLIN, lambda events: self.read_log())
+        if self.stdin_open and self.credit > 0:
+            result[self.stdin] = (select.POLLIN, lambda events: self.read_stdin())
         for kind in (STDOUT, STDERR):
             if self.pending[kind]:
                 result[self.outputs[kind]] = (select.POLLOUT, lambda events, kind=kind: self.write_output(kind))
-            elif kind in self.idle_outputs and self.outputs[kind] is not None and self.started and self.status is None:
+            elif kind in self.idle_outputs and self.outputs[kind] is not None and self.started:
                 result.setdefault(self.outputs[kind], (0, lambda events, kind=kind: self.step_idle_output(kind, events)))
         return result
 
@@ -243,46 +253,64 @@ class Session:
         now = time.monotonic()
         self.check_deadlines(now)
         interests = self.interests()
-        poll = select.poll()
-        for descriptor, (events, _) in interests.items():
-            poll.register(descriptor, events)
-        poll.register(wakeup, select.POLLIN)
-        deadline = self.next_deadline() if self.status is None else None
-        for descriptor, events in poll.poll(None if deadline is None else max(0, deadline - now) * 1000 + 1):
-            if descriptor == wakeup:
-                for number in os.read(wakeup, 16):
-                    self.interrupt(number)
-            else:
-                interests[descriptor][1](events)
+        interests[wakeup] = (select.POLLIN, lambda events: self.take_signals(wakeup))
+        wait(interests, self.next_deadline(), now)
 
     def run(self):
         """Until the program has ended and its output is written; returns its status or raises Lost."""
         for end in (self.console, self.log):
             end.setblocking(False)
+        lost = None
         with Wakeup((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) as wakeup:
             try:
-                while self.status is None or any(self.pending.values()):
+                while self.status is None:
                     self.step(wakeup)
-            except Lost as lost:
-                self.drain()
-                if not self.timed_out:
-                    raise
-                self.remarks += filter(None, [str(lost)])
+            except Lost as error:
+                lost = error
+                self.read_rest_of_log()
+            self.write_rest(wakeup)
+        if lost is not None and not self.timed_out:
+            raise lost
+        if lost is not None:
+            self.remarks += filter(None, [str(lost)])
         if self.timed_out:
             return STATUS_TIMEOUT
         # What the program wrote last may be lost without its knowing: that is no success.
-        return STATUS_FAILED if self.unwritten and self.status == 0 else self.status
+        return STATUS_FAILED if self.stream_failed and self.status == 0 else self.status
 
-    def drain(self):
-        """Hand out what had arrived, and take what the log still holds."""
-        for kind in (STDOUT, STDERR):
-            while self.pending[kind]:
-                self.write_output(kind)
+    def write_rest(self, wakeup):
+        """Hand out what had arrived. Its readers take the time they like, unless we were told to end."""
+        give_up = None
+        while any(self.pending.values()):
+            now = time.monotonic()
+            if self.timeout_deadline is not None and now >= self.timeout_deadline:
+                self.timed_out = True
+            if give_up is None and (self.timed_out or self.interrupted is not None):
+                give_up = now + READER_SECONDS
+            if give_up is not None and now >= give_up:
+                self.stream_failed = True
+                self.remarks += [f"{OUTPUT_NAMES[kind]}: nobody reads it" for kind in self.pending if self.pending[kind]]
+                return
+            interests = {self.outputs[kind]: (select.POLLOUT, lambda events, kind=kind: self.write_output(kind))
+                         for kind in self.pending if self.pending[kind]}
+            interests[wakeup] = (select.POLLIN, lambda events: self.take_signals(wakeup, ended=True))
+            wait(interests, give_up if give_up is not None else self.timeout_deadline, now)
+
+    def read_rest_of_log(self):
         while self.log is not None:
             data = receive(self.log)
             if not data:
                 break
             self.log_text += data
+
+
+def wait(interests, deadline, now):
+    """For one of {descriptor: (events, function)} to be ready; calls the functions of those that are."""
+    poll = select.poll()
+    for descriptor, (events, _) in interests.items():
+        poll.register(descriptor, events)
+    for descriptor, events in poll.poll(None if deadline is None else max(0, deadline - now) * 1000 + 1):
+        interests[descriptor][1](events)
 
 
 def receive(end):
