@@ -7,6 +7,7 @@ import glob
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -28,13 +29,13 @@ def build_lock():
     os.makedirs(build(), exist_ok=True)
     with open(build(".make.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock.fileno()
 
 
 def make(*targets):
     """Bring the build up to date; silent unless it takes work or fails."""
     targets = [os.path.relpath(target, ROOT) if os.path.isabs(target) else target for target in targets]
-    with build_lock():
+    with build_lock() as lock:
         command = ["make", "-C", ROOT, "--no-print-directory", "-j2", *targets]
         # A caller's make flags are not ours.
         environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
@@ -44,7 +45,8 @@ def make(*targets):
         print("pith: building", *(targets or ("",)), file=sys.stderr)
         log = build("build.log")
         with open(log, "wb") as f:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, env=environment)
+            # make holds the lock, too: it may outlive us.
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, env=environment, pass_fds=[lock])
         if done.returncode != 0:
             with open(log, errors="replace") as f:
                 raise Failure("the build failed (build/build.log):\n" + "".join(f.readlines()[-20:]), 125)
@@ -73,7 +75,7 @@ def image(system, config, disks=1, files=()):
         parts += ["--config", "linux", f"{key}={value}"]
     for name, path in files:
         parts += ["--file", f"{name}={path}"]
-    digest = hashlib.sha256("\0".join([COMPONENTS, *parts]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(os.fsencode("\0".join([COMPONENTS, *parts]))).hexdigest()[:16]
     path = build("boot", f"{system}-{digest}.img")
     inputs = [part for part in parts if part.endswith(".conf")] + [MKBOOT, *glob.glob(os.path.join(COMPONENTS, "*.elf"))]
     inputs += [path for _, path in files]
@@ -83,7 +85,7 @@ def image(system, config, disks=1, files=()):
         os.makedirs(build("boot"), exist_ok=True)
         temporary = f"{path}.new"
         done = subprocess.run([MKBOOT, "--components", COMPONENTS, "--output", temporary, *parts],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
         if done.returncode != 0:
             raise Failure(f"the boot image cannot be packed: {done.stdout.strip()}", 125)
         os.rename(temporary, path)
@@ -110,20 +112,26 @@ def kvm_works():
     except FileNotFoundError:
         pass
     works = probe_kvm()
+    if works is None:
+        return False
     with open(answer_path, "w") as f:
         f.write(f"{'yes' if works else 'no'} {fingerprint}")
     return works
 
 
 def probe_kvm():
+    """None: it took too long, which a busy host may do, too."""
     command = machine.command_line(KERNEL, image("exec", {}), append(), "256M",
                                    [machine.Disk(rootfs.image(), keep=False)], machine.KVM)
     with open(os.devnull, "r+b") as null, machine.Machine(command) as emulator:
-        streams = (null.fileno(),) * 3
+        session = Session(emulator.console, emulator.log, ["true"], [], KVM_SECONDS, (null.fileno(),) * 3)
         try:
-            return Session(emulator.console, emulator.log, ["true"], [], KVM_SECONDS, streams).run() == 0
+            works = session.run() == 0
         except Lost:
-            return False
+            works = False
+    if session.interrupted is not None:
+        signal.raise_signal(session.interrupted)  # it was for all of us
+    return None if session.timed_out else works
 
 
 def accelerator(wanted="auto"):
