@@ -4,6 +4,7 @@
 import argparse
 import os
 import sys
+import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -319,15 +320,22 @@ def act(options):
 def main():
     keep_streams_closed()
     options = parse(sys.argv[1:])
+    failed = 125 if options.action in ("exec", "trace") else None
     try:
         status = act(options)
     except Failure as failure:
         tell(failure)
-        status = 125 if options.action in ("exec", "trace") else failure.status
+        status = failed or failure.status
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
         status = 141
+    except (OSError, UnicodeError) as error:
+        tell(f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error)
+        status = failed or 1
+    except Exception:  # a bug of ours; the program's status says nothing of it
+        traceback.print_exc()
+        status = failed or 1
     sys.exit(status)
 
 
