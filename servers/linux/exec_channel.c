@@ -29,6 +29,7 @@ static struct {
 	uint8_t input[STDIN_SIZE]; /* ring */
 	uint32_t taken, put;
 	uint32_t consumed; /* bytes read since the last credit was given */
+	bool asked; /* somebody wants input; the host's may have other readers, so before that it reads none */
 	bool input_end;
 	int output_errors[2]; /* of EXEC_STDOUT and EXEC_STDERR: why the host cannot write it, 0: it can */
 	struct process *program;
@@ -200,10 +201,20 @@ bool exec_channel_prepare_sleep(void)
 
 /* ---- the program's streams ---- */
 
+static void stdin_ask(void)
+{
+	if (exec.asked)
+		return;
+	exec.asked = true;
+	exec.consumed = STDIN_SIZE; /* the first credit */
+	give_credit();
+}
+
 static ssize_t stdin_read(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
 	size_t done = 0;
 	(void)position;
+	stdin_ask();
 	while (buffer->size > 0) {
 		if (exec.taken == exec.put) {
 			if (done > 0 || exec.input_end)
@@ -282,6 +293,7 @@ static ssize_t output_write(struct file *file, struct io_buffer *buffer, uint64_
 static unsigned stdin_poll(struct file *file, struct poll_table *table)
 {
 	(void)file;
+	stdin_ask();
 	poll_wait(table, &exec.input_wait);
 	unsigned events = exec.taken != exec.put ? POLLIN_ | POLLRDNORM_ : 0;
 	return exec.input_end ? events | POLLHUP_ : events;
@@ -298,8 +310,14 @@ static unsigned output_poll(struct file *file, struct poll_table *table)
 static long stream_ioctl(struct file *file, struct thread *thread, unsigned command, uint64_t argument)
 {
 	enum { INQ = 0x541b };
-	int count = file_readable(file) ? (int)(exec.put - exec.taken) : 0;
-	return command == INQ ? copy_to_user(thread, argument, &count, sizeof(count)) : -ENOTTY;
+	int count = 0;
+	if (command != INQ)
+		return -ENOTTY;
+	if (file_readable(file)) {
+		stdin_ask();
+		count = (int)(exec.put - exec.taken);
+	}
+	return copy_to_user(thread, argument, &count, sizeof(count));
 }
 
 static const struct file_operations stdin_operations = {
@@ -457,18 +475,12 @@ static void run_program(struct exec_program *program)
 		deliver(exec.early_signal);
 }
 
-void exec_channel_init(void)
-{
-	exec.consumed = STDIN_SIZE; /* the first credit */
-}
-
 void exec_channel_run(void)
 {
 	struct exec_program program;
 	if (startup()->generation > 0)
 		exec_channel_fail("the component `linux` was restarted, the program went with it");
 	frame_send(EXEC_READY, "", 0);
-	give_credit();
 	while (!exec.started && !exec.failed)
 		waitq_wait(&exec.wait, false, DEADLINE_NEVER);
 	if (exec.failed)

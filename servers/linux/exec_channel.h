@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 
-void exec_channel_init(void);
 void exec_channel_events(void);
 bool exec_channel_prepare_sleep(void);
 /* Everything is unmounted: tell the host how the program ended. */

@@ -83,9 +83,7 @@ void vfs_init(void)
 	exec_mode = strcmp(mode, "exec") == 0;
 	if (!serial_attach())
 		log_warning("no serial line in the manifest");
-	if (exec_mode)
-		exec_channel_init();
-	else
+	if (!exec_mode)
 		console_init();
 	mount_root();
 	mount_or_warn("/dev", "devtmpfs", "");
