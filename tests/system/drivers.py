@@ -2,6 +2,7 @@
 """The disk and the serial driver on their own: small systems of driver and test client, and the drivers killed again and again."""
 
 import array
+import errno
 import os
 import random
 import re
@@ -178,13 +179,13 @@ def test_serial_kills():
 
 
 def test_disk_errors():
-    """Sectors that cannot be read or written: an error for what needs them, nothing else is touched."""
+    """Sectors that cannot be read or, as the host's disk is full, written: an error for what needs them, nothing else is touched."""
     write_file("tree/good", b"good\n" * 1000)
     write_file("tree/bad", b"data" * 50000)
     disk = make_disk("disk.img", "16M", file_path("tree"))
     block = int(run(["debugfs", "-R", "bmap /bad 100", disk]).ok().stdout)
-    rule = '[inject-error]\nevent = "%s"\nerrno = "5"\nsector = "%d"\nonce = "off"\n'
-    rules = write_file("rules", (rule % ("read_aio", block * 2) + rule % ("write_aio", block * 2)).encode())
+    rule = '[inject-error]\nevent = "%s"\nerrno = "%d"\nsector = "%d"\nonce = "off"\n'
+    rules = write_file("rules", (rule % ("read_aio", errno.EIO, block * 2) + rule % ("write_aio", errno.ENOSPC, block * 2)).encode())
     script = """
         head -c 90000 /mnt/bad | wc -c
         cat /mnt/bad >/dev/null; echo $?

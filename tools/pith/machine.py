@@ -66,9 +66,11 @@ def command_line(kernel, initrd=None, append="", memory="512M", disks=(), accel=
     if append:
         command += ["-append", append]
     for number, disk in enumerate(disks):
+        # Errors are the guest's: by itself QEMU stops the machine without a word when the host's disk is full.
         # A comma in a file name is doubled in QEMU's option syntax.
         image = os.path.abspath(disk.image).replace(",", ",,")
-        command += ["-drive", f"if=none,id=disk{number},format=raw,file={image},snapshot={'off' if disk.keep else 'on'}",
+        command += ["-drive", f"if=none,id=disk{number},format=raw,file={image},snapshot={'off' if disk.keep else 'on'},"
+                    "werror=report,rerror=report",
                     "-device", f"virtio-blk-pci,disable-legacy=on,drive=disk{number}"]
     # With a clock of instructions no device may answer when it likes: runs would not repeat.
     command += ICOUNT if icount else ENTROPY

@@ -110,8 +110,8 @@ class Terminal:
 
     def read_log(self):
         data = receive(self.emulator.log) or b""
-        self.log_file.write(data)
-        self.log_file.flush()
+        with contextlib.suppress(OSError):  # a full disk of the host's is no reason to stop the machine
+            self.log_file.write(data)
         self.log_tail = (self.log_tail + data)[-4096:]
         if data and self.panicked is None and PANIC.search(self.log_tail):
             self.panicked = time.monotonic() + 0.5
@@ -202,10 +202,14 @@ def prepare_image(options, points):
             raise Failure(f"--disk: there is no folder {folder} on the disk", STATUS_FAILED)
         return
     temporary = f"{IMAGE}.new"
-    images.copy_sparse(rootfs.image(options.package), temporary)
-    if pairs or images.missing_folders(temporary, points):
-        images.add_files(temporary, pairs, points)
-    os.rename(temporary, IMAGE)
+    try:
+        images.copy_sparse(rootfs.image(options.package), temporary)
+        if pairs or images.missing_folders(temporary, points):
+            images.add_files(temporary, pairs, points)
+        os.rename(temporary, IMAGE)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def run(options):
@@ -221,7 +225,7 @@ def run(options):
                                        [machine.Disk(host) for host in (IMAGE, *(host for host, _ in disks))], accel, cpus=options.cpus)
         if os.isatty(0):
             print(f"pith: booting; Ctrl-] quits, `poweroff` ends it, the log is in {LOG}", file=sys.stderr)
-        with open(LOG, "wb") as log_file, Wakeup((signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)) as wakeup:
+        with open(LOG, "wb", buffering=0) as log_file, Wakeup((signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)) as wakeup:
             deadline = time.monotonic() + options.timeout if options.timeout is not None else None
             while True:
                 with machine.Machine(command, control=True) as emulator:
