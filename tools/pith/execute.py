@@ -3,18 +3,18 @@
 
 import contextlib
 import os
-import shutil
 
 import boot
 import images
 import machine
 import rootfs
-from paths import Failure, build, tell
+from paths import Failure, build, scratch_folder, tell
 from session import STATUS_FAILED, Lost, Session
 
 ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
                "LOGNAME=root", "SHELL=/bin/sh"]
 MOUNTED = ("/dev", "/proc", "/sys", "/pith")  # of every system (servers/linux/fs/vfs.c)
+PATH_MAX = 255  # mount_configured() there
 
 
 class Options:
@@ -69,6 +69,11 @@ def extra_disks(arguments):
     disks = [split_path(argument, lambda path: "/mnt") for argument in arguments]
     paths = [path for _, path in disks]
     for path in paths:
+        # What a line of linux' configuration can say.
+        if len(os.fsencode(path)) > PATH_MAX:
+            raise Failure(f"--disk: a PATH of more than {PATH_MAX} bytes: {path}", STATUS_FAILED)
+        if path != path.strip(" \t\r\n") or "\n" in path:
+            raise Failure(f"--disk: a PATH with a blank at its end or a line break: {path!r}", STATUS_FAILED)
         if paths.count(path) > 1:
             raise Failure(f"two disks at {path}: give each a PATH of its own", STATUS_FAILED)
         if path == "/":
@@ -105,26 +110,11 @@ def root_disk(options, disks):
     if not pairs and (known or not images.missing_folders(image, points)):
         yield machine.Disk(image, keep=False)
         return
-    os.makedirs(build("exec"), exist_ok=True)
-    clean_leftovers()
-    folder = build("exec", f"root.{os.getpid()}")
-    os.makedirs(folder)
-    try:
+    with scratch_folder(build("exec"), "root.") as folder:
         copy = os.path.join(folder, "root.img")
         images.copy_sparse(image, copy)
         images.add_files(copy, pairs, points)
         yield machine.Disk(copy, keep=False)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def clean_leftovers():
-    """Copies of runs that were killed: their owner is gone."""
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(build("exec")):
-            owner = name.rpartition(".")[2]
-            if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-                shutil.rmtree(build("exec", name), ignore_errors=True)
 
 
 def log_end(text, lines=40):

@@ -2,7 +2,10 @@
 """Where things are, and what all programs here share. Everything that is made goes below build/."""
 
 import contextlib
+import fcntl
 import os
+import shutil
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build")
@@ -25,6 +28,33 @@ class Failure(Exception):
     def __init__(self, message, status=1):
         super().__init__(message)
         self.status = status
+
+
+@contextlib.contextmanager
+def locked_folder(path, how=fcntl.LOCK_EX):
+    """OSError if it is not there or, with LOCK_NB, locked."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent, prefix):
+    """A new folder, gone afterwards; what killed runs have left goes first. A lock says that its owner lives: process ids repeat."""
+    os.makedirs(parent, exist_ok=True)
+    with contextlib.ExitStack() as own:
+        with locked_folder(parent):
+            for name in os.listdir(parent):
+                if name.startswith(prefix):
+                    with contextlib.suppress(OSError), locked_folder(os.path.join(parent, name), fcntl.LOCK_EX | fcntl.LOCK_NB):
+                        shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+            folder = tempfile.mkdtemp(dir=parent, prefix=prefix)
+            own.callback(shutil.rmtree, folder, ignore_errors=True)
+            own.enter_context(locked_folder(folder))
+        yield folder
 
 
 def tell(text):

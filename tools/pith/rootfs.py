@@ -10,12 +10,11 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 
 import fetch
 import images
-from paths import Failure, build, root
+from paths import Failure, build, root, scratch_folder
 
 FOLDER = build("root")
 SIZE = "256M"
@@ -195,8 +194,7 @@ def image(packages=()):
     if os.path.exists(path) and os.stat(path).st_mtime > newest_input(packages):
         return path
     fetch.root_packages(packages)
-    os.makedirs(FOLDER, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=FOLDER, prefix="stage.") as stage:
+    with scratch_folder(FOLDER, "stage.") as stage:
         images.run_tool(["fakeroot", "--", sys.executable, "-B", __file__, stage, path, *packages])
     return path
 
