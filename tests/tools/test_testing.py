@@ -6,6 +6,8 @@ import io
 import os
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "pith"))
@@ -59,6 +61,18 @@ class Running(unittest.TestCase):
         good, lines = self.run_all(*((f"system/{n}", once) for n in range(testing.DOUBTS + 1)))
         self.assertFalse(good)
         self.assertEqual(lines[-1], f"0 passed, {testing.DOUBTS + 1} failed")
+
+    def test_interrupt_ends_all(self):
+        tests = [("host/a", "touch $HERE/runs; kill -INT $PARENT; sleep 100"), ("system/b", "sleep 100"), ("host/c", "touch $HERE/never")]
+        os.environ["PARENT"] = str(os.getpid())
+        began = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_all(*tests)
+        for thread in threading.enumerate():
+            if thread is not threading.main_thread():
+                thread.join(20)
+        self.assertLess(time.monotonic() - began, 50)
+        self.assertEqual([name for name in ("runs", "never") if os.path.exists(os.path.join(self.folder, name))], ["runs"])
 
     def test_none(self):
         self.assertEqual(self.run_all(), (False, ["0 passed, 0 failed"]))

@@ -14,6 +14,7 @@ Each commit has samples of its own, so that what one leaves out another runs; --
 
 import ast
 import concurrent.futures
+import contextlib
 import glob
 import os
 import random
@@ -21,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import boot
@@ -185,7 +187,40 @@ def keep_traces(test):
     os.rename(folder_of(test), f"{folder_of(test)}.first")
 
 
-def run_one(test):
+class Processes:
+    """Those of the tests that run. After end() no more begin."""
+
+    def __init__(self):
+        self.lock, self.running, self.ended = threading.Lock(), set(), False
+
+    def start(self, *arguments, **options):
+        with self.lock:
+            if self.ended:
+                raise Failure("interrupted")
+            process = subprocess.Popen(*arguments, **options, start_new_session=True)
+            self.running.add(process)
+            return process
+
+    def kill(self, process):
+        """It, and what it started, ends."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def forget(self, process):
+        """Before its number is another's."""
+        with self.lock:
+            self.kill(process)
+            self.running.remove(process)
+            process.wait()
+
+    def end(self):
+        with self.lock:
+            self.ended = True
+            for process in self.running:
+                self.kill(process)
+
+
+def run_one(test, processes):
     """Returns (passed, seconds, output)."""
     folder = folder_of(test)
     shutil.rmtree(folder, ignore_errors=True)
@@ -196,19 +231,13 @@ def run_one(test):
     began = time.monotonic()
     output_path = os.path.join(folder, "output")
     with open(output_path, "wb") as output:
-        process = subprocess.Popen(test.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output,
-                                   stderr=subprocess.STDOUT, start_new_session=True)
+        process = processes.start(test.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         try:
             status = process.wait(test.seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             status = f"no end after {test.seconds * PATIENCE:.0f} seconds"
         finally:
-            # It, and what it started, ends with it.
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.wait()
+            processes.forget(process)
     with open(output_path, errors="replace") as f:
         text = f.read()
     passed = status == 0
@@ -245,20 +274,24 @@ def show(test, passed, seconds, output):
 
 def run_all(tests):
     """Whether all passed. What failed is named again at the end, where it is not overlooked."""
-    failed = []
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        running = {pool.submit(run_one, test): test for test in tests}
+    failed, processes = [], Processes()
+    pool = concurrent.futures.ThreadPoolExecutor(WORKERS)
+    try:
+        running = {pool.submit(run_one, test, processes): test for test in tests}
         for future in concurrent.futures.as_completed(running):
             passed, seconds, output = future.result()
             show(running[future], passed, seconds, output)
             if not passed:
                 failed.append(running[future])
+    finally:  # at once if it is Ctrl-C
+        pool.shutdown(wait=False, cancel_futures=True)
+        processes.end()
     doubtful = [test for test in failed if test.uses_wall_time()]
     if doubtful and len(doubtful) == len(failed) <= DOUBTS:
         for test in doubtful:
             print(f"again, and alone: {test.name}", flush=True)
             keep_traces(test)
-            passed, seconds, output = run_one(test)
+            passed, seconds, output = run_one(test, Processes())
             show(test, passed, seconds, output)
             if passed:
                 failed.remove(test)
