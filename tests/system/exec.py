@@ -338,6 +338,9 @@ def test_wrong_use_is_refused():
                             (["exec", "--add", nowhere, "--", "true"], b"a link to nothing"),
                             (["exec", "--disk", nowhere, "--", "true"], b"not a file"),
                             (["exec", "--disk", fifo, "--", "true"], b"not a file"),
+                            (["exec", "--disk", f"{fifo}:/{'x' * 255}", "--", "true"], b"more than 255 bytes"),
+                            (["exec", "--disk", f"{fifo}:/mnt ", "--", "true"], b"a blank"),
+                            (["exec", "--disk", f"{fifo}:/a\nb", "--", "true"], b"a line break"),
                             (["exec", "--disk", "/no/such.img", "--", "true"], b"no such file")):
         result = run([PITH, *arguments])
         equal(result.status, 125, f"the status of {arguments}")
