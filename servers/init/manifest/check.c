@@ -44,14 +44,15 @@ static bool uses_resolve(struct manifest *manifest, struct manifest_component *c
  */
 static bool circles_check(struct manifest *manifest)
 {
-	uint32_t calls[MANIFEST_COMPONENTS] = {0}; /* bit n: component n, in the end through others, too */
+	uint64_t calls[MANIFEST_COMPONENTS] = {0}; /* bit n: component n, in the end through others, too */
+	_Static_assert(MANIFEST_COMPONENTS <= 64, "a bit each");
 	for (unsigned i = 0; i < manifest->component_count; i++) {
 		const struct manifest_component *component = &manifest->components[i];
 		for (unsigned u = 0; u < component->use_count; u++)
 			if (component->uses[u].target != MANIFEST_SYSTEM)
-				calls[i] |= 1u << component->uses[u].target;
+				calls[i] |= 1ul << component->uses[u].target;
 		for (unsigned d = 0; d < component->device_count; d++)
-			calls[i] |= 1u << component->devices[d].target;
+			calls[i] |= 1ul << component->devices[d].target;
 	}
 	for (unsigned through = 0; through < manifest->component_count; through++)
 		for (unsigned i = 0; i < manifest->component_count; i++)

@@ -41,6 +41,10 @@ static char *slash(char *word)
 	return at;
 }
 
+/* ns; what the kernel takes (docs/kernel-abi.md) */
+#define BUDGET_MIN 10000ul
+#define PERIOD_MAX 3600000000000ul
+
 static bool statement_budget(struct manifest *manifest, struct manifest_component *component,
                              const struct manifest_line *line)
 {
@@ -50,6 +54,9 @@ static bool statement_budget(struct manifest *manifest, struct manifest_componen
 		return bad(manifest, line, "BUDGET/PERIOD, as 10ms/10ms");
 	if (component->budget > component->period)
 		return manifest_fail(manifest, line->number, "budget: more time than its period has");
+	if (component->budget < BUDGET_MIN || component->period > PERIOD_MAX)
+		return manifest_fail(manifest, line->number,
+		                     "budget: less than 10us, or a period of more than an hour");
 	return true;
 }
 

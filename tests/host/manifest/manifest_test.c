@@ -100,6 +100,9 @@ static void test_bad(void)
 	refused("component a {\n\tbudget 20ms/10ms\n}\n", 2, "more time than its period");
 	refused("component a {\n\tbudget 0ms/10ms\n}\n", 2, "BUDGET/PERIOD");
 	refused("component a {\n\tbudget 10/10\n}\n", 2, "BUDGET/PERIOD");
+	refused("component a {\n\tbudget 9us/10ms\n}\n", 2, "less than 10us");
+	refused("component a {\n\tbudget 1s/3601s\n}\n", 2, "more than an hour");
+	CHECK(parses("component a {\n\tbudget 10us/3600s\n}\n"));
 	refused("component a {\n\tuntyped 1/0 6M..8M\n}\n", 2, "MIN..MAX");
 	refused("component a {\n\tuntyped 1/8 8M..6M\n}\n", 2, "MIN..MAX");
 	refused("component a {\n\tslots 100\n}\n", 2, "power of two");
@@ -151,6 +154,23 @@ static void test_bad(void)
 	CHECK(parses(
 	        "component a {\n\tuses b\n\tuses c\n}\ncomponent b {\n\tservice\n\tuntyped 4K\n\tuses c\n}\n"
 	        "component c {\n\tservice\n\tuntyped 4K\n\tuses system\n}\n"));
+	/* as many as there may be: the last two, and not the one whose number is 32 less */
+	char many[1000];
+	size_t length = 0;
+	for (int i = 0; i < 38; i++)
+		length += (size_t)snprintf(many + length, sizeof(many) - length, "component c%d {%s\n}\n", i,
+		                           i == 6   ? "\n\tservice\n\tuntyped 4K\n\tuses c7"
+		                           : i == 7 ? "\n\tservice\n\tuntyped 4K"
+		                                    : "");
+	size_t end = length;
+	snprintf(many + end, sizeof(many) - end,
+	         "component a {\n\tservice\n\tuntyped 4K\n}\ncomponent b {\n\tuses a\n\tuses c6\n}\n");
+	CHECK(parses(many));
+	snprintf(many + end, sizeof(many) - end,
+	         "component a {\n\tservice\n\tuntyped 4K\n\tuses b\n}\ncomponent b {\n\tservice\n\tuntyped "
+	         "4K\n\tuses a\n}\n");
+	refused(many, 85, "uses b: a circle");
+
 	/* a bus and its drivers */
 	static const char driver[] =
 	        "component a {\n\tservice\n\tuntyped 4K\n}\ncomponent b {\n\tdevice a 0001:0001 0\n}\n"
