@@ -224,7 +224,14 @@ def test_add_files_and_folders():
     # /bin and /var/run are links on the root.
     result = pith("ls", "-ld", "/bin", "/usr/bin/prog", "/run/new/prog", add=[f"{program}:/bin/prog", f"{program}:/var/run/new/prog"]).ok()
     check(result.stdout.startswith(b"lrwxrwxrwx"), "links stay", result.stdout)
-    equal(pith("stat", "-c", "%a %u", "/opt/new/prog", add=[f"{program}:/opt/new/prog"]).ok().stdout, b"750 0\n")
+    # A folder that is there stays as it is, a new one is as on the host.
+    os.makedirs(file_path("over/new"))
+    for folder, mode in (("over", 0o700), ("over/new", 0o711)):
+        os.utime(file_path(folder), (1000, 1000))
+        os.chmod(file_path(folder), mode)
+    result = pith("stat", "-c", "%a %u %Y", "/opt/new/prog", "/tmp", "/tmp/new", add=[f"{program}:/opt/new/prog", f"{file_path('over')}:/tmp"]).ok()
+    lines = result.stdout.split(b"\n")
+    check(lines[0].startswith(b"750 0 ") and lines[1].startswith(b"1777 0 ") and not lines[1].endswith(b" 1000") and lines[2] == b"711 0 1000", lines)
     big = file_path("300M")
     with open(big, "wb") as f:
         f.truncate(300 << 20)

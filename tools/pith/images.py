@@ -92,6 +92,11 @@ def quoted(name):
     return f'"{name}"'
 
 
+def attributes(guest, info):
+    return [f"sif {quoted(guest)} {field} {value}" for field, value in
+            (("mode", f"0{info.st_mode:o}"), ("uid", "0"), ("gid", "0"), ("mtime", f"@{int(info.st_mtime)}"))]
+
+
 class Additions:
     """Host files to put into an image, as commands for debugfs."""
 
@@ -100,13 +105,9 @@ class Additions:
         self.links = links
         self.commands = []
         self.known = {"/"}
+        self.attributes_of = {}  # folder: commands for if it is made; one that is there keeps its own
         self.bytes = 0
         self.inodes = 0
-
-    def attributes(self, guest, info):
-        for field, value in (("mode", f"0{info.st_mode:o}"), ("uid", "0"), ("gid", "0"),
-                             ("mtime", f"@{int(info.st_mtime)}")):
-            self.commands.append(f"sif {quoted(guest)} {field} {value}")
 
     def folder(self, guest, info=None):
         """A folder and those above it; info: attributes to give it. Returns where it is."""
@@ -119,7 +120,7 @@ class Additions:
             self.bytes += 4096
             self.inodes += 1
         if info is not None:
-            self.attributes(guest, info)
+            self.attributes_of[guest] = attributes(guest, info)
         return guest
 
     def add(self, host, guest):
@@ -138,7 +139,7 @@ class Additions:
         elif stat.S_ISREG(info.st_mode):
             self.commands.append(f"rm {quoted(guest)}")
             self.commands.append(f"write {quoted(os.path.abspath(host))} {quoted(guest)}")
-            self.attributes(guest, info)
+            self.commands += attributes(guest, info)
             self.bytes += -(-info.st_size // 4096) * 4096
         else:
             raise Failure(f"cannot add {host}: neither a file nor a folder nor a link")
@@ -234,6 +235,8 @@ def add_files(image, pairs, folders=()):
     make_room(image, additions.bytes, additions.inodes)
     there = {f"mkdir {quoted(folder)}" for folder in existing}
     commands = [command for command in additions.commands if command not in there]
+    # At the end: what is put into a folder changes its time.
+    commands += [command for folder, given in additions.attributes_of.items() if folder not in existing for command in given]
     complaints = [line for line in debugfs(image, commands, "-w") if not HARMLESS.search(line)]
     if complaints:
         raise Failure("debugfs could not add the files:\n" + "\n".join(complaints[:10]))
