@@ -74,7 +74,7 @@ class Terminal:
         self.said_something = False
         self.log_tail = bytearray()
         self.panicked = None
-        self.quit = False
+        self.quit, self.status = False, 0
 
     def read_user(self):
         try:
@@ -96,8 +96,9 @@ class Terminal:
             self.to_guest += IAC + SB + NAWS + numbers.replace(IAC, IAC + IAC) + IAC + SE
 
     def read_signals(self, wakeup):
-        if set(os.read(wakeup, 64)) - {signal.SIGWINCH}:
-            self.quit = True
+        ends = set(os.read(wakeup, 64)) - {signal.SIGWINCH}
+        if ends:
+            self.quit, self.status = True, 128 + min(ends)
         else:
             self.tell_size()
 
@@ -241,7 +242,7 @@ def run(options):
                 break
         if reason in ("quit", "timeout"):
             print("\npith: stopped without a shutdown", file=sys.stderr)
-            return STATUS_TIMEOUT if reason == "timeout" else 0
+            return STATUS_TIMEOUT if reason == "timeout" else terminal.status
         if reason != "guest-shutdown" or not terminal.said_something:
             tail = terminal.log_tail.decode(errors="replace")
             what = f"ended by {reason}" if reason != "guest-shutdown" else "did not start"
