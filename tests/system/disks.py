@@ -10,7 +10,7 @@ import subprocess
 import bench
 import linux_guest
 import machine
-from support import (GUEST, check, dump, equal, file_path, fsck, full, host_shell, make_disk, pith, pith_command, run, sampled, seconds,
+from support import (GUEST, check, dump, equal, file_path, fsck, fsck_after_death, full, host_shell, make_disk, pith, pith_command, run, sampled, seconds,
                      shell, write_file)
 
 
@@ -316,5 +316,5 @@ def test_sync_and_nothing_lost_without_unmounting():
     process.wait()
     process.stdout.close()
     # The host may repair what a power cut may leave, but the file is there.
-    run(["e2fsck", "-fy", disk])
+    fsck_after_death(disk)
     equal(dump(disk, "/f"), host_shell("seq 1 5000").stdout)
