@@ -76,6 +76,17 @@ ALL += $(B)/kernel/pith.elf
 
 # ---- the C library of native components: Debian's musl source with our system call header ----------------------
 
+# The stamp of a source package of tools/sources.txt. It is named by the pinned version, so that another one is fetched.
+PINS         := $(file <tools/sources.txt)
+fetched       = $(B)/third-party/$1/.fetched-$(patsubst $1@%,%,$(firstword $(filter $1@%,$(subst source $1 ,$1@,$(PINS)))))
+STAMPS       := $(foreach name,musl lua5.4 sqlite3 tcc posixtestsuite,$(call fetched,$(name)))
+# .SECONDARY alone would let what is made of another version pass.
+$(filter-out $(wildcard $(STAMPS)),$(STAMPS)): .fetch
+.PHONY: .fetch
+$(STAMPS):
+	@$(FETCH) source $(notdir $(@D)) >/dev/null
+	@touch $@
+
 MUSL         := $(B)/musl
 MUSL_SOURCE  := $(B)/third-party/musl
 MUSL_OVERLAY := lib/musl/overlay
@@ -83,7 +94,7 @@ MUSL_LIBC    := $(MUSL)/lib/libc.a
 MUSL_CFLAGS  := -O2 -g -fno-omit-frame-pointer -fno-pic -fno-pie -fcf-protection=none
 
 # -I in CC comes before musl's own arch folder, so that the overlay's syscall_arch.h wins without a patch.
-$(MUSL_LIBC): $(MUSL_SOURCE)/.fetched $(wildcard $(MUSL_OVERLAY)/*.h $(MUSL_OVERLAY)/*/*.h) $(wildcard lib/musl/build.mk) lib/musl/cc
+$(MUSL_LIBC): $(call fetched,musl) $(wildcard $(MUSL_OVERLAY)/*.h $(MUSL_OVERLAY)/*/*.h) $(wildcard lib/musl/build.mk) lib/musl/cc
 	$(call say,MUSL,$@)
 	@rm -rf $(MUSL) && mkdir -p $(MUSL)/obj
 	@cd $(MUSL)/obj && CC="$(CURDIR)/lib/musl/cc -I$(CURDIR)/$(MUSL_OVERLAY)" CFLAGS="$(MUSL_CFLAGS)" \
@@ -231,17 +242,13 @@ $(B)/guest/lbench: tests/bench/lbench.c $(MAKEFILES_USED)
 	$(call link,musl-gcc -static $(GUEST_FLAGS),$<)
 
 # Lua, SQLite's shell and tcc from their Debian source packages, static.
-$(B)/third-party/%/.fetched:
-	@$(FETCH) source $* >/dev/null
-	@touch $@
-
-$(B)/guest/lua: $(B)/third-party/lua5.4/.fetched
+$(B)/guest/lua: $(call fetched,lua5.4)
 	$(call say,GUEST,$@)
 	@mkdir -p $(B)/guest/lua-include
 	@echo '#define DEB_HOST_MULTIARCH "x86_64-linux-gnu"' >$(B)/guest/lua-include/lua5.4-deb-multiarch.h
 	$(call link,$(CC) -static -O2 -std=gnu99 -DLUA_COMPAT_5_3 -DLUA_USE_POSIX -I$(B)/guest/lua-include,$(filter-out %/luac.c,$(wildcard $(<D)/src/*.c)) -lm)
 
-$(B)/guest/sqlite3: $(B)/third-party/sqlite3/.fetched
+$(B)/guest/sqlite3: $(call fetched,sqlite3)
 	$(call say,GUEST,$@)
 	@mkdir -p $(B)/guest/sqlite
 	@cd $(B)/guest/sqlite && ($(CURDIR)/$(<D)/configure --disable-tcl --disable-readline --disable-shared && \
@@ -249,7 +256,7 @@ $(B)/guest/sqlite3: $(B)/third-party/sqlite3/.fetched
 	$(call link,$(CC) -static -O2 -DSQLITE_OMIT_LOAD_EXTENSION,$(B)/guest/sqlite/shell.c $(B)/guest/sqlite/sqlite3.c -lm)
 
 # A C compiler with its own sources and musl, as a folder in which it can compile itself (all paths relative to it).
-$(B)/guest/compiler/tcc: $(B)/third-party/tcc/.fetched
+$(B)/guest/compiler/tcc: $(call fetched,tcc)
 	$(call say,GUEST,$(@D))
 	@mkdir -p $(B)/guest/tcc $(@D)/musl/lib
 	@cd $(B)/guest/tcc && ($(CURDIR)/$(<D)/configure --config-musl --cc=musl-gcc --extra-cflags="-O2 -w" --extra-ldflags=-static && \

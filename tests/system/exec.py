@@ -110,6 +110,8 @@ def test_closed_streams():
     line = " ".join(pith_command("cat", timeout=100))
     for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
         equal(run(["bash", "-c", f"{line} {closed}"]).status, 0, closed)
+    result = run(["bash", "-c", f"{line} </"])
+    equal((result.status, result.stderr), (125, b"pith: standard input: Is a directory\n"), "a folder as input")
     line = " ".join(pith_command("echo", "text", timeout=100))
     result = run(["bash", "-c", f"{line} <&- 2>&-"])
     equal((result.status, result.stdout), (0, b"text\n"), "output of a program without input")

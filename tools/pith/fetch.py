@@ -136,9 +136,9 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def apt_cache(*arguments):
+def apt_cache(*arguments, kind="deb"):
     """What apt-cache says, from the private lists."""
-    return subprocess.run(["apt-cache", *apt_options(APT), *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    return subprocess.run(["apt-cache", *apt_options(lists_of(kind)), *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
 
 
 def served_name(kind, name):
@@ -151,16 +151,23 @@ def served_name(kind, name):
     return match.group(1)
 
 
+def is_served(kind, name, version):
+    words = [[word.strip() for word in line.split("|")] for line in apt_cache("madison", name, kind=kind).splitlines()]
+    return any(line[1] == version and line[2].endswith("Sources" if kind == "source" else "Packages") for line in words)
+
+
 def download(kind, name, version, files, folder):
-    """Download the pinned version, or else the one that is served, and check what is pinned."""
+    """Download the pinned version, or else, if that is not served any more, the one that is, and check what is pinned."""
     action = ["source", "--download-only"] if kind == "source" else ["download"]
     name = served_name(kind, name)
-    apt(kind, *action, f"{name}={version}", cwd=folder, check=False)
+    done = apt(kind, *action, f"{name}={version}", cwd=folder, check=False)
     if all(os.path.exists(os.path.join(folder, file_name)) for file_name in files):
         for file_name, digest in files.items():
             if sha256(os.path.join(folder, file_name)) != digest:
                 raise Failure(f"{file_name} has not the pinned sha256 {digest}")
         return
+    if is_served(kind, name, version):
+        raise Failure(f"{name} {version} cannot be downloaded:\n{done.stdout.strip()}")
     shutil.rmtree(folder)
     os.makedirs(folder)
     apt(kind, *action, name, cwd=folder)
@@ -168,12 +175,16 @@ def download(kind, name, version, files, folder):
           "which the archive's signature vouches for", file=sys.stderr)
 
 
-def unpack(kind, name, target):
-    """Downloads one package of tools/sources.txt and adds what it holds to the folder target."""
+def pin(kind, name):
     try:
-        version, files = pins()[(kind, name)]
+        return pins()[(kind, name)]
     except KeyError:
         raise Failure(f"tools/sources.txt has no line for {kind} {name}") from None
+
+
+def unpack(kind, name, target):
+    """Downloads one package of tools/sources.txt and adds what it holds to the folder target."""
+    version, files = pin(kind, name)
     folder = os.path.join(lists_of(kind), "download", name)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
@@ -193,16 +204,29 @@ def fetch(kind, name, *packages):
     LATER, the later release's."""
     target = os.path.join(THIRD_PARTY, name)
     stamp = os.path.join(target, ".fetched")
-    if os.path.exists(stamp):
-        return target
+    packages = packages or [name]
+    wanted = "".join(f"{package} {version} {file_name} {digest}\n" for package in packages
+                     for version, files in [pin(kind, package)] for file_name, digest in files.items())
     with locked():
-        if not os.path.exists(stamp):
+        if not is_stamped(stamp, wanted):
             apt_update(kind)
             shutil.rmtree(target, ignore_errors=True)
-            for package in packages or [name]:
+            for package in packages:
                 unpack(kind, package, target)
-            open(stamp, "w").close()
+            with open(stamp, "w") as f:
+                f.write(wanted)
     return target
+
+
+def is_stamped(stamp, wanted):
+    """Whether what is there is what was pinned. A stamp that says nothing is from before they did: it is taken for what is wanted now."""
+    if not os.path.exists(stamp):
+        return False
+    with open(stamp, "r+") as f:
+        held = f.read()
+        if held == "":
+            f.write(wanted)
+    return held in ("", wanted)
 
 
 def tool(name):
