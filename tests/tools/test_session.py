@@ -110,10 +110,6 @@ def short_grace():
 
 
 class SessionTest(unittest.TestCase):
-    def setUp(self):
-        for number in (signal.SIGINT, signal.SIGHUP):  # what nohup or a script's background ignores
-            self.addCleanup(signal.signal, number, signal.signal(number, signal.default_int_handler))
-
     def test_status_and_separate_streams(self):
         def script(guest):
             self.assertEqual(guest.start(), ([b"echo", b"\xffa b"], [b"A=1"]))

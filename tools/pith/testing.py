@@ -248,6 +248,13 @@ def run_one(test, processes):
     return passed, time.monotonic() - began, text
 
 
+def keep_ignoring():
+    """What our caller has us ignore (nohup, a script's background) is ignored, but not by the tests, which send such signals."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, stack: None)
+
+
 def run(options):
     tests = chosen(discover(options), options.name, options.full, options.cpus)
     os.environ["PITH_SEED"] = str(options.seed)
@@ -255,6 +262,7 @@ def run(options):
         for test in tests:
             print(test.name + (" (--full)" if test.full else ""))
         return 0
+    keep_ignoring()
     boot.make()
     if any(test.name.startswith("host/") for test in tests):
         boot.make("host-tests")
