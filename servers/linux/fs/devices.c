@@ -36,7 +36,13 @@ static ssize_t zero_read(struct file *file, struct io_buffer *buffer, uint64_t *
 {
 	(void)file, (void)position;
 	size_t size = buffer->size;
-	return io_clear(buffer, size) != 0 ? -EFAULT : (ssize_t)size;
+	while (buffer->size > 0) {
+		if (io_clear(buffer, buffer->size < COPY_AT_ONCE ? buffer->size : COPY_AT_ONCE) != 0)
+			return -EFAULT;
+		if (buffer->size > 0 && !wait_yield())
+			break;
+	}
+	return (ssize_t)(size - buffer->size);
 }
 
 static ssize_t full_write(struct file *file, struct io_buffer *buffer, uint64_t *position)

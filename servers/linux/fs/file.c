@@ -52,8 +52,6 @@ __attribute__((always_inline)) static inline int copy(struct io_buffer *buffer, 
 		io_advance(buffer, part.size);
 		at = kind == COPY_ZERO ? at : at + part.size;
 		size -= part.size;
-		if (size >= COPY_AT_ONCE && size % COPY_AT_ONCE < PAGE_SIZE && !wait_yield())
-			return -EFAULT; /* which nobody sees */
 	}
 	return 0;
 }

@@ -72,7 +72,8 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 			if (error == 0) {
 				*position += part;
 				done += part;
-				if (*position % COPY_AT_ONCE != 0 || buffer->size == 0 || wait_yield())
+				if (__builtin_expect(done % COPY_AT_ONCE != 0, 1) || buffer->size == 0 ||
+				    wait_yield())
 					continue;
 			}
 		}
