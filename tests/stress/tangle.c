@@ -576,6 +576,18 @@ static void *short_thread(void *argument)
 	return argument;
 }
 
+/* What fork has made: the child plays for a moment, its parent lets others know of it. */
+static void play_child(struct generator *g, long pid, int slot)
+{
+	if (pid == 0) {
+		for (unsigned i = below(g, 20); i > 0; i--)
+			use_descriptor(g);
+		_exit(0);
+	}
+	if (pid > 0)
+		shared->pids[slot] = (int)pid;
+}
+
 static void use_process(struct generator *g)
 {
 	pthread_attr_t attributes;
@@ -587,23 +599,11 @@ static void use_process(struct generator *g)
 	case 0:
 	case 1:
 		pid = fork();
-		if (pid == 0) {
-			for (unsigned i = below(g, 20); i > 0; i--)
-				use_descriptor(g);
-			_exit(0);
-		}
-		if (pid > 0)
-			shared->pids[slot] = (int)pid;
+		play_child(g, pid, slot);
 		break;
 	case 2:
 		pid = syscall(SYS_clone, CLONE_FILES | (below(g, 2) ? CLONE_PARENT : 0) | CLONE_PIDFD | SIGCHLD, 0, put(g, &slot, 4), 0, 0);
-		if (pid == 0) {
-			for (unsigned i = below(g, 20); i > 0; i--)
-				use_descriptor(g);
-			_exit(0);
-		}
-		if (pid > 0)
-			shared->pids[slot] = (int)pid;
+		play_child(g, pid, slot);
 		break;
 	case 3:
 		if (shared->pids[slot] > 1)
