@@ -135,11 +135,11 @@ static int map_program(struct mm *mm, struct file *file, const struct elf_image 
 	uint64_t alignment = image->alignment < PIE_ALIGNMENT_MAX ? image->alignment : PIE_ALIGNMENT_MAX;
 	uint64_t base = 0;
 
-	if (image->position_independent)
+	if (image->position_independent) {
+		if (image->high - image->low > PIE_SIZE_MAX)
+			return -ETOOLATE;
 		base = (alignment ? PIE_BASE & ~(alignment - 1) : PIE_BASE) - image->low;
-
-	if (image->position_independent && image->high - image->low > PIE_SIZE_MAX)
-		return -ETOOLATE;
+	}
 	*out = (struct loaded_image){.entry = image->entry + base,
 	                             .start = image->entry + base,
 	                             .headers = image->headers_address ? image->headers_address + base : 0,

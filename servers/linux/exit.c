@@ -103,7 +103,6 @@ static bool parent_ignores(const struct process *process)
 	return action->handler == HANDLER_IGNORE || action->flags & SA_NOCLDWAIT;
 }
 
-/* Children go to a new parent; a stopped group that loses its last tie to the session is told. */
 /* Of a zombie. */
 static void tell_parent(struct process *process)
 {
@@ -112,6 +111,7 @@ static void tell_parent(struct process *process)
 	signal_notify_parent(process, exit_code_of(status), signalled ? signalled : status >> 8 & 0xff);
 }
 
+/* Children go to a new parent; a stopped group that loses its last tie to the session is told. */
 static void orphans_leave(struct process *process)
 {
 	while (process->children) {

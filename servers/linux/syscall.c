@@ -22,13 +22,15 @@ static bool logged[SYSCALL_COUNT + 1]; /* the last one: of all that are beyond *
 
 long syscall_dispatch(struct thread *thread, uint64_t number, const uint64_t arguments[6])
 {
+	bool *told = &logged[number < SYSCALL_COUNT ? number : SYSCALL_COUNT];
+
 	if (number < SYSCALL_COUNT && table[number])
 		return table[number](thread, arguments);
-	if (!logged[number < SYSCALL_COUNT ? number : SYSCALL_COUNT]) {
+	if (!*told) {
 		log_warning("%s (%d): system call %lu (%s) is not implemented", thread->comm,
 		            thread->process->pid, number,
 		            number < SYSCALL_COUNT && names[number] ? names[number] : "unknown");
-		logged[number < SYSCALL_COUNT ? number : SYSCALL_COUNT] = true;
+		*told = true;
 	}
 	return -ENOSYS;
 }

@@ -159,8 +159,8 @@ size_t page_cache_reclaim(size_t wanted);
 /* The same for pages that processes map, which fault them in again. */
 size_t page_cache_reclaim_mapped(size_t wanted);
 void page_cache_wait_writeback(void); /* until some dirty page became clean; at once if none is being written */
-/* Write the dirty pages of [first, last] back and wait (msync): 0 or -errno */
 size_t page_cache_memory_pages(void); /* of files in memory */
+/* Write the dirty pages of [first, last] back and wait (msync): 0 or -errno */
 int page_cache_flush(struct inode *inode, uint64_t first, uint64_t last);
 
 /* An empty file in memory, with a name that is in no folder; its pages are never written back. */

@@ -236,6 +236,7 @@ typedef int filesystem_mount(const char *source, const char *options, struct sup
 struct dentry *
 mount_cross(struct dentry *dentry); /* the top of what is mounted there; consumes and returns a reference */
 bool mount_read_only(const struct dentry *dentry);
+bool mount_noexec(const struct dentry *dentry);
 int filesystem_create(const char *type, const char *source, const char *options, struct superblock **out);
 void superblock_release(struct superblock *superblock);
 int mount_at(const char *path, const char *type, const char *source, const char *options);

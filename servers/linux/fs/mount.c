@@ -49,6 +49,11 @@ bool mount_read_only(const struct dentry *dentry)
 	       (dentry->mount != NULL && dentry->mount->flags & LINUX_MS_RDONLY);
 }
 
+bool mount_noexec(const struct dentry *dentry)
+{
+	return dentry->mount != NULL && dentry->mount->flags & LINUX_MS_NOEXEC;
+}
+
 /* Over what others have put there since it was looked up. */
 static void mount_put_on(struct mount *mount, struct dentry *mountpoint)
 {

@@ -180,8 +180,7 @@ int vfs_open(struct thread *thread, int dirfd, const char *path, int flags, unsi
 
 bool file_noexec(const struct file *file)
 {
-	return file->dentry != NULL && file->dentry->mount != NULL &&
-	       file->dentry->mount->flags & LINUX_MS_NOEXEC;
+	return file->dentry != NULL && mount_noexec(file->dentry);
 }
 
 /* What the kinds of files and the permissions have against running it. */
@@ -189,8 +188,7 @@ static int may_execute(struct thread *thread, const struct dentry *dentry)
 {
 	if (S_ISLNK(dentry->inode->attributes.mode))
 		return -ELOOP;
-	if (!S_ISREG(dentry->inode->attributes.mode) ||
-	    (dentry->mount != NULL && dentry->mount->flags & LINUX_MS_NOEXEC))
+	if (!S_ISREG(dentry->inode->attributes.mode) || mount_noexec(dentry))
 		return -EACCES;
 	return inode_permission(thread, dentry->inode, MAY_EXECUTE);
 }

@@ -227,8 +227,7 @@ static long access_at(struct thread *thread, int dirfd, uint64_t path, unsigned 
 	free(text);
 	if (error != 0)
 		return error;
-	if (mode & MAY_EXECUTE && S_ISREG(dentry->inode->attributes.mode) && dentry->mount != NULL &&
-	    dentry->mount->flags & LINUX_MS_NOEXEC)
+	if (mode & MAY_EXECUTE && S_ISREG(dentry->inode->attributes.mode) && mount_noexec(dentry))
 		error = -EACCES;
 	if (error == 0)
 		error = permission_check(&credentials, dentry->inode, mode);
