@@ -286,6 +286,7 @@ def test_64_mib_of_memory():
     equal(lines[5], host_shell("dd if=/dev/zero bs=1M count=100 2>/dev/null | md5sum").stdout.decode().strip())
 
 
+@sampled
 def test_2_gib_of_memory():
     """All is found, and files in memory are not what could be freed."""
     show = "grep -E 'Avail|Shmem' /proc/meminfo"

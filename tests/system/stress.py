@@ -6,7 +6,7 @@ import re
 
 import boot
 from paths import build
-from support import GUEST, SEED, check, equal, full, pith, seconds, shell
+from support import GUEST, SEED, check, equal, full, pith, sampled, seconds, shell
 
 ANY_CALLS = os.path.join(GUEST, "anycalls")
 TANGLE = os.path.join(GUEST, "tangle")
@@ -61,6 +61,7 @@ def test_many_rounds_with_the_same_objects():
     tangle(500, True, timeout=1500, options=["--cpus", "4"])
 
 
+@sampled
 def test_crowd_of_large_processes():
     """There is as much room for the records of processes as the machine is large. A second crowd takes what the first one left."""
     result = shell(f"/crowd 600; {FREE}; /crowd 600; {FREE}", add=[os.path.join(GUEST, "crowd")], memory="512M", timeout=120).ok()

@@ -159,6 +159,7 @@ def test_console_driver_under_fire():
     under_fire("uart")
 
 
+@sampled
 @seconds(600)
 def test_bus_under_fire():
     """The disk driver goes with the bus each time; that is no crash of its own, however often it happens."""

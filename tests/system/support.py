@@ -31,7 +31,7 @@ def full(function):
 
 
 def sampled(function):
-    """Marks a test that takes long: the default run has a third of these, other ones for each commit."""
+    """Marks a test that takes long: the default run has a quarter of these, other ones for each commit."""
     return function
 
 

@@ -32,9 +32,9 @@ from paths import Failure, ROOT, build, root
 
 WORKERS = 2
 SEVERAL = 4          # CPUs of the @4 tests
-SAMPLE = 16          # of the system tests with several CPUs
-LONG_SHARE = 3       # of the system's long tests a third
-VARIANTS = 2         # of the kernel's tests with several CPUs on its other builds
+SAMPLE = 12          # of the system tests with several CPUs
+LONG_SHARE = 4       # of the system's long tests a quarter
+VARIANTS = {1: 3, SEVERAL: 2}  # by CPUs: of the kernel's tests on its other builds
 # They count instructions with one CPU's clock, which with several counts those of all together; limits boots with several itself.
 ONE_CPU = ("kernel/irqs-off", "kernel/costs", "kernel/limits", "system/tools.linux_benchmark")
 DOUBTS = 5           # so many failed system tests are run again, alone; more are no accident
@@ -154,7 +154,9 @@ def discover(options):
     for test in several:
         # CPUs that wait for the debug kernel's one lock while others check all invariants: minutes.
         test.full |= test.name in ("kernel/fuzz-invariants@4", "kernel/objects-invariants@4")
-    keep_sample([test for test in several if not test.full and ("-kpti@" in test.name or "-invariants@" in test.name)], VARIANTS, generator)
+    for tests in (kernel, several):
+        variants = [test for test in tests if not test.full and test.name.partition("@")[0].endswith(("-kpti", "-invariants"))]
+        keep_sample(variants, VARIANTS[tests[0].cpus], generator)
     others = on_cpus(system, SEVERAL)
     quick = [test for test in others if not test.full and not test.sampled and test.seconds <= SECONDS]
     keep_sample(quick, SAMPLE, generator)
