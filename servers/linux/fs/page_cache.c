@@ -421,8 +421,8 @@ int page_cache_get_for_file(struct file *file, uint64_t index, uint64_t last_wan
 	pfn_t pfn = page_tree_find(&inode->pages, index);
 	struct page *page = page_of(pfn);
 	file->ahead_next = index + 1;
-	if (pfn == PFN_NONE || !(page->flags & PAGE_UPTODATE) || index >= pages_of(inode->attributes.size) ||
-	    ahead_is_due(file, index, sequential))
+	if (pfn == PFN_NONE || !(page->flags & PAGE_UPTODATE) ||
+	    index * PAGE_SIZE >= inode->attributes.size || ahead_is_due(file, index, sequential))
 		return get_ahead(file, index, last_wanted, sequential, may_wait, out);
 	page->flags |= PAGE_USED;
 	page_get(pfn);

@@ -41,20 +41,20 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 	int error = 0;
 	if (is_direct(file) && (*position | buffer->size) % DIRECT_UNIT != 0)
 		return -EINVAL;
-	uint64_t all = inode->attributes.size - *position; /* if there is anything */
-	uint64_t last = (*position + (buffer->size < all ? buffer->size : all) - 1) / PAGE_SIZE;
-	while (buffer->size > 0 && *position < inode->attributes.size) {
-		uint64_t index = *position / PAGE_SIZE, left = inode->attributes.size - *position;
-		size_t offset = *position % PAGE_SIZE, part = PAGE_SIZE - offset;
+	uint64_t at = *position, all = inode->attributes.size - at; /* if there is anything */
+	uint64_t last = (at + (buffer->size < all ? buffer->size : all) - 1) / PAGE_SIZE;
+	while (buffer->size > 0 && at < inode->attributes.size) {
+		uint64_t index = at / PAGE_SIZE;
+		size_t offset = at % PAGE_SIZE, part = PAGE_SIZE - offset;
 		pfn_t pfn;
 		error = page_cache_get_for_file(file, index, last, may_wait, &pfn);
 		bool hole = error == -ENODATA;
 		if (error == -ENXIO)
 			error = 0; /* truncated meanwhile */
-		else if (error == 0 && *position >= inode->attributes.size)
+		else if (error == 0 && at >= inode->attributes.size)
 			page_put(pfn);
 		else if (error == 0 || hole) {
-			left = inode->attributes.size - *position;
+			uint64_t left = inode->attributes.size - at;
 			if (part > left)
 				part = left;
 			if (part > buffer->size)
@@ -70,7 +70,7 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 				error = 0;
 			}
 			if (error == 0) {
-				*position += part;
+				at += part;
 				done += part;
 				if (__builtin_expect(done % COPY_AT_ONCE != 0, 1) || buffer->size == 0 ||
 				    wait_yield())
@@ -79,6 +79,7 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 		}
 		break;
 	}
+	*position = at;
 	if (done > 0)
 		accessed(file);
 	return done > 0 ? (ssize_t)done : error;
