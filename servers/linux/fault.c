@@ -12,9 +12,8 @@
 #include "fault.h"
 #include "vfs.h"
 
-#define AROUND_PAGES 16          /* neighbours that are mapped along, an aligned group */
-#define STACK_GUARD  (1ul << 20) /* between the stack and what lies below it */
-#define RETRY        (-100000)   /* something changed while the fiber waited */
+#define AROUND_PAGES 16        /* neighbours that are mapped along, an aligned group */
+#define RETRY        (-100000) /* something changed while the fiber waited */
 
 static unsigned effective_rights(const struct vma *vma, entry_t entry)
 {
@@ -302,7 +301,8 @@ static bool worth_looking_around(struct mm *mm, struct vma *vma, uint64_t page, 
 enum fault_result fault_handle(struct mm *mm, uint64_t address, unsigned access, bool *map)
 {
 	uint64_t page = address >> PAGE_BITS;
-	entry_t before = page_map_get(&mm->pages, page), entry;
+	bool fresh = !page_map_get(&mm->pages, page);
+	entry_t entry;
 	enum fault_result result = mm_resolve(mm, address, access, &entry);
 	uint64_t memory_page;
 	struct vma *vma;
@@ -311,15 +311,15 @@ enum fault_result fault_handle(struct mm *mm, uint64_t address, unsigned access,
 	if (result != FAULT_OK)
 		return result;
 	vma = vma_find(&mm->regions, address);
-	/* The records say that it is mapped, the processor says that it is not: a reply's mapping found no
-	 * page table. */
-	if (before & ENTRY_MAPPED && !(access & FAULT_PRESENT))
+	/* The records say that it is mapped, the processor said that it was not: a reply's mapping found no
+	 * page table. The record that holds now is asked: what was there before may have gone in a wait. */
+	if (entry & ENTRY_MAPPED && !(access & FAULT_PRESENT))
 		return space_map(mm->space, page << PAGE_BITS, entry & ENTRY_PFN,
 		                 effective_rights(vma, entry))
 		               ? FAULT_OK
 		               : FAULT_NO_MEMORY;
-	if (!(entry & ENTRY_MAPPED) && worth_looking_around(mm, vma, page, !before)) {
-		map_around(mm, vma, page, !before);
+	if (!(entry & ENTRY_MAPPED) && worth_looking_around(mm, vma, page, fresh)) {
+		map_around(mm, vma, page, fresh);
 		return FAULT_OK;
 	}
 	*map = true;
