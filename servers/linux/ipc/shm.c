@@ -142,7 +142,9 @@ long sys_shmat(struct thread *thread, const uint64_t arguments[6])
 		return -EACCES;
 	result = mm_map_shared(thread->process->mm, address, pages_of(segment->size) << PAGE_BITS, prot,
 	                       read_only ? VMA_NEVER_WRITABLE : 0, flags & SHM_REMAP_, segment->memory);
-	if (result >= 0) {
+	/* What it replaced may have taken time to go, and the segment with it. */
+	segment = (struct shm_segment *)ipc_find(&segments, (int)arguments[0]);
+	if (result >= 0 && segment) {
 		segment->attached = ipc_now();
 		segment->last = thread->process->pid;
 	}
