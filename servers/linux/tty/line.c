@@ -168,7 +168,7 @@ static bool full(const struct line *line)
 	return line->put - line->taken >= LINE_BUFFER - 1;
 }
 
-static void append(struct line *line, uint8_t byte, enum line_mark mark);
+static bool append(struct line *line, uint8_t byte, enum line_mark mark);
 
 /* A byte of the text. 0xff marks errors of the line where they are asked for, so one that was sent is
  * doubled. */
@@ -179,19 +179,23 @@ static void append_text(struct line *line, uint8_t byte)
 	append(line, byte, LINE_MARK_NONE);
 }
 
-static void append(struct line *line, uint8_t byte, enum line_mark mark)
+static bool append(struct line *line, uint8_t byte, enum line_mark mark)
 {
 	if (line->put - line->taken >= LINE_BUFFER) {
 		line->lost = true;
-		return;
+		return false;
 	}
 	*at(line, line->put) = byte;
 	line->marks[line->put % LINE_BUFFER] = (uint8_t)mark;
 	line->put++;
+	return true;
 }
 
-static void complete(struct line *line)
+/* A line whose end finds no place is not one: its reader would look for that end for ever. */
+static void complete(struct line *line, uint8_t end, enum line_mark mark)
 {
+	if (!append(line, end, mark))
+		return;
 	line->completed = line->put;
 	line->lines++;
 }
@@ -421,15 +425,12 @@ static void canonical(struct line *line, uint8_t byte)
 	if (byte == '\n') {
 		if (local(line, LINE_ECHO) || local(line, LINE_ECHONL))
 			line_output(line, '\n');
-		append(line, byte, LINE_MARK_DELIMITER);
-		complete(line);
+		complete(line, byte, LINE_MARK_DELIMITER);
 	} else if (is(line, byte, LINE_EOF)) {
-		append(line, byte, LINE_MARK_EOF);
-		complete(line);
+		complete(line, byte, LINE_MARK_EOF);
 	} else if (is(line, byte, LINE_EOL) || (local(line, LINE_IEXTEN) && is(line, byte, LINE_EOL2))) {
 		echo_if(line, byte);
-		append(line, byte, LINE_MARK_DELIMITER);
-		complete(line);
+		complete(line, byte, LINE_MARK_DELIMITER);
 	} else {
 		add_to_line(line, byte);
 	}

@@ -4,8 +4,9 @@
 #include "syscall.h"
 #include <stdio.h>
 
-#define PTY_MAX  64
-#define PTY_RING 16384
+#define PTY_MAX       64
+#define PTY_RING      16384
+#define INPUT_AT_ONCE 256 /* bytes until others get a turn: each may have a full line shown again */
 
 enum { SIGINT_ = 2, SIGQUIT_ = 3, SIGTSTP_ = 20 };
 
@@ -155,8 +156,11 @@ static ssize_t master_write(struct file *file, struct io_buffer *buffer, uint64_
 		} else if (tty_wants_input(&pty->tty)) {
 			tty_input(&pty->tty, *(const uint8_t *)place.at);
 			io_advance(buffer, 1);
-			if (++done % 256 == 0)
+			if (++done % INPUT_AT_ONCE == 0) {
 				tty_input_done(&pty->tty);
+				if (!wait_yield())
+					break;
+			}
 		} else if (done > 0 || file->flags & O_NONBLOCK) {
 			error = -EAGAIN;
 		} else if (waitq_wait(&pty->tty.output_wait, true, DEADLINE_NEVER) != 0) {

@@ -5,6 +5,8 @@
 #include "syscall.h"
 #include <pith/startup.h>
 
+#define OUTPUT_AT_ONCE 65536 /* bytes until others get a turn */
+
 enum { SIGHUP_ = 1, SIGCONT_ = 18, SIGTTIN_ = 21, SIGTTOU_ = 22 };
 
 static void line_emit(void *context, uint8_t byte)
@@ -183,6 +185,7 @@ int tty_attach_file(struct tty *tty, struct file *file, struct thread *thread, b
 		process->tty = tty;
 		tty->session = process->sid;
 		tty->group = process->pgid;
+		process->lost_group = 0;
 	}
 	file->flags &= ~(unsigned)O_NOCTTY;
 	return 0;
@@ -333,7 +336,7 @@ static ssize_t tty_write(struct file *file, struct io_buffer *buffer, uint64_t *
 	struct tty_file *handle = file->private;
 	struct tty *tty = handle->tty;
 	struct thread *thread = current_thread();
-	size_t done = 0;
+	size_t done = 0, turn = 0;
 	int error = 0;
 	(void)position;
 	if (thread != NULL && tty->line.termios.local & LINE_TOSTOP)
@@ -354,6 +357,13 @@ static ssize_t tty_write(struct file *file, struct io_buffer *buffer, uint64_t *
 			line_output(&tty->line, ((const uint8_t *)bytes.at)[used]);
 		io_advance(buffer, part);
 		done += part;
+		/* where the driver's room does not end it: bytes may come to nothing */
+		turn += part;
+		if (turn >= OUTPUT_AT_ONCE && buffer->size > 0) {
+			turn = 0;
+			if (!wait_yield())
+				break;
+		}
 	}
 	return done > 0 ? (ssize_t)done : error;
 }
