@@ -40,6 +40,7 @@ bool thread_become_only(struct thread *thread)
 		other->private->exiting = true;
 		thread_alert(other);
 	}
+	waitq_wake_all(&process->signals->continue_wait);
 	while (process->thread_count > 1 && !process->group_exit)
 		waitq_wait(&process->threads_wait, false, DEADLINE_NEVER);
 	process->exec_thread = NULL;
@@ -203,6 +204,9 @@ void thread_exit(struct thread *thread)
 	thread->private->exiting = true;
 	thread_release_memory(thread); /* may wait: others may become the last before this one */
 	if (!--process->live_threads) {
+		/* Memory comes back first: to close files may take long, and others may wait for it. */
+		if (process->mm && process->mm->references == 1)
+			mm_drop_pages(process->mm, 0, USER_END);
 		process_release(process);
 		mm = process_change_mm(process, NULL);
 		waitq_wake_all(&process->vfork_wait);

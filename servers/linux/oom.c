@@ -8,8 +8,9 @@
 #include "address_space.h"
 #include "thread.h"
 
-/* Frames that its end would give back: neither shared with a copy nor the page cache's. */
-static size_t own_pages(struct process *process)
+/* Frames that are not the page cache's. alone: that its end would surely give back, since no copy shares
+ * them. */
+static size_t memory_pages(struct process *process, bool alone)
 {
 	uint64_t page = 0;
 	size_t count = 0;
@@ -20,7 +21,7 @@ static size_t own_pages(struct process *process)
 	for (; (entry = page_map_next(&process->mm->pages, &page, UINT64_MAX)); page++) {
 		const struct page *frame = page_of(*entry & ENTRY_PFN);
 
-		count += frame->references == 1 && !(frame->flags & PAGE_CACHE);
+		count += !(frame->flags & PAGE_CACHE) && (!alone || frame->references == 1);
 	}
 	return count;
 }
@@ -29,7 +30,8 @@ long oom_badness(struct process *process)
 {
 	size_t tables = process->mm ? space_tables(process->mm->space) : 0;
 
-	return (long)(own_pages(process) + tables) + process->oom_adjust * (long)pages_total() / 1000;
+	return (long)(memory_pages(process, false) + tables) +
+	       process->oom_adjust * (long)pages_total() / 1000;
 }
 
 #define VICTIM_NS \
@@ -38,7 +40,7 @@ long oom_badness(struct process *process)
 /* Of equals the youngest, which the list begins with. */
 static struct process *biggest(void)
 {
-	struct process *best = NULL;
+	struct process *best = NULL, *late = NULL;
 	long best_badness = 0;
 
 	for (struct process *process = process_first(); process; process = process_next(process)) {
@@ -47,11 +49,14 @@ static struct process *biggest(void)
 		if (process->pid == 1 || process->zombie || !process->mm)
 			continue;
 		/* It is on its way already, unless it needs a lock that one holds who needs memory. */
-		if (process->group_exit && own_pages(process)) {
+		if (process->group_exit) {
+			if (!memory_pages(process, true))
+				continue;
 			if (!process->oom_time)
 				process->oom_time = time_now();
 			if (time_now() - process->oom_time < VICTIM_NS)
 				return process;
+			late = process;
 			continue;
 		}
 		badness = oom_badness(process);
@@ -60,7 +65,7 @@ static struct process *biggest(void)
 			best_badness = badness;
 		}
 	}
-	return best ? best : process_init();
+	return best ? best : late ? late : process_init();
 }
 
 void oom_kill(void)
