@@ -182,11 +182,14 @@ static void take_over(struct exec *exec)
 	/* Before the old address space goes: a thread without one is stopped. */
 	if (!kernel_thread_bind(thread->private->kernel, process->mm->space))
 		process_exit_group(process, SIGKILL);
-	if (old)
-		mm_put(old);
 	waitq_wake_all(&process->vfork_wait);
 	process->executed = true;
 	process->exit_signal = SIGCHLD;
+	/* Nor may children that it had before send what it could have been sent before, to what may have more
+	 * rights. */
+	for (struct process *child = process->children; child; child = child->sibling)
+		if (child->exit_signal)
+			child->exit_signal = SIGCHLD;
 	process->private_barriers = false;
 	process->not_dumpable = exec->image.unreadable || set_id(&process->credentials);
 	process->credentials = exec->credentials;
@@ -199,6 +202,9 @@ static void take_over(struct exec *exec)
 	        (struct thread_registers){.rip = exec->image.start, .rsp = exec->stack, .rflags = 0x202};
 	thread->registers_valid = true;
 	thread->private->registers_changed = true;
+	/* May wait; by now the process is what it has become, for everybody. */
+	if (old)
+		mm_put(old);
 }
 
 static int exec_run(struct exec *exec)

@@ -45,10 +45,10 @@ struct mm *mm_create(void)
 void mm_limit_stack(struct mm *mm, uint64_t limit)
 {
 	mm->stack_limit = limit;
-	if (limit >= MMAP_GAP_MAX)
+	if (limit >= MMAP_GAP_MAX - STACK_GUARD)
 		limit = MMAP_GAP_MAX;
 	else
-		limit = (limit + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+		limit = ((limit + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)) + STACK_GUARD;
 	if (limit > MMAP_GAP)
 		mm->mmap_top = STACK_TOP - limit;
 }

@@ -40,6 +40,12 @@ static bool may_lock(struct thread *thread, size_t pages)
 	return capable(thread, CAP_IPC_LOCK) || (limit && pages <= limit >> PAGE_BITS);
 }
 
+/* Whether it may have so many more pages where new ones are locked, too (lock). */
+static bool may_lock_more(struct thread *thread, bool lock, uint64_t pages)
+{
+	return !lock || may_lock(thread, mm_locked_pages(thread->process->mm, 0, USER_END) + pages);
+}
+
 static uint64_t find_gap(struct mm *mm, uint64_t size)
 {
 	uint64_t address = vma_gap_below(&mm->regions, USER_LOW, mm->mmap_top, size);
@@ -211,8 +217,7 @@ long sys_mmap(struct thread *thread, const uint64_t arguments[6])
 
 	if (lock && !may_lock(thread, 0))
 		return -EPERM;
-	if ((lock || mm->lock_future) &&
-	    !may_lock(thread, mm_locked_pages(mm, 0, USER_END) + (length >> PAGE_BITS)))
+	if (!may_lock_more(thread, lock || mm->lock_future, length >> PAGE_BITS))
 		return -EAGAIN;
 	result = map(thread, arguments);
 	if (result < 0)
@@ -272,6 +277,7 @@ long sys_brk(struct thread *thread, const uint64_t arguments[6])
 		return (long)mm->brk;
 	if (new > old) {
 		if ((new - old) >> PAGE_BITS > pages_total() || !vma_range_free(&mm->regions, old, new) ||
+		    !may_lock_more(thread, mm->lock_future, (new - old) >> PAGE_BITS) ||
 		    mm_add_region(mm, old, new, PROT_READ | PROT_WRITE, 0, NULL, 0, NULL))
 			return (long)mm->brk;
 	} else if (new < old && mm_unmap(mm, new, old)) {
@@ -284,7 +290,7 @@ long sys_brk(struct thread *thread, const uint64_t arguments[6])
 /* ---- mremap ---- */
 
 /* Page records move as they are; the kernel's mappings follow with the next faults. */
-static bool move_pages(struct mm *mm, uint64_t from, uint64_t to, uint64_t length)
+static void move_pages(struct mm *mm, uint64_t from, uint64_t to, uint64_t length)
 {
 	uint64_t first = from >> PAGE_BITS, page = first, end = (from + length) >> PAGE_BITS;
 	entry_t *entry;
@@ -293,19 +299,32 @@ static bool move_pages(struct mm *mm, uint64_t from, uint64_t to, uint64_t lengt
 	for (; (entry = page_map_next(&mm->pages, &page, end)); page++) {
 		entry_t moved = page_map_take(&mm->pages, page) & ~ENTRY_MAPPED;
 
-		if (!page_map_set(&mm->pages, page - first + (to >> PAGE_BITS), moved))
-			page_put(moved &
-			         ENTRY_PFN); /* no memory for the record: the page is lost to the process */
+		page_map_set(&mm->pages, page - first + (to >> PAGE_BITS), moved);
 	}
+}
+
+/* So that move_pages() cannot fail. */
+static bool make_places(struct mm *mm, uint64_t from, uint64_t to, uint64_t length)
+{
+	uint64_t first = from >> PAGE_BITS, page = first, end = (from + length) >> PAGE_BITS;
+
+	for (; page_map_next(&mm->pages, &page, end); page++)
+		if (!page_map_reserve(&mm->pages, page - first + (to >> PAGE_BITS)))
+			return false;
 	return true;
 }
 
 static long region_move(struct mm *mm, struct vma *vma, uint64_t old, uint64_t old_length, uint64_t to,
                         uint64_t new_length)
 {
+	uint64_t moved = old_length < new_length ? old_length : new_length;
 	struct vma region = *vma;
 	int error;
 
+	if (!make_places(mm, old, to, moved)) {
+		page_map_prune(&mm->pages, to >> PAGE_BITS, (to + moved) >> PAGE_BITS);
+		return -ENOMEM;
+	}
 	if (region.file)
 		file_get(region.file);
 	if (region.shared)
@@ -321,7 +340,7 @@ static long region_move(struct mm *mm, struct vma *vma, uint64_t old, uint64_t o
 		return error;
 	}
 	if (old_length) { /* else it is mapped once more */
-		move_pages(mm, old, to, old_length < new_length ? old_length : new_length);
+		move_pages(mm, old, to, moved);
 		mm_unmap(mm, old, old + old_length);
 	}
 	return (long)to;
@@ -367,11 +386,18 @@ long sys_mremap(struct thread *thread, const uint64_t arguments[6])
 		return -EFAULT;
 	if (vma->flags & VMA_VDSO && new_length > old_length)
 		return -EFAULT;
-	if (new_length > USER_END ||
-	    (new_length > old_length &&
-	     ((new_length - old_length) >> PAGE_BITS > pages_total() ||
-	      !mm_may_grow(mm, vma->prot, vma->flags, (new_length - old_length) >> PAGE_BITS))))
+	if (new_length > USER_END)
 		return -ENOMEM;
+	if (new_length > old_length) {
+		uint64_t more = (new_length - old_length) >> PAGE_BITS;
+
+		if (!may_lock_more(thread, vma->flags & VMA_LOCKED, more))
+			return -EAGAIN;
+		if ((vma_is_data(vma->prot, vma->flags) && !(vma->flags & VMA_NORESERVE) &&
+		     more > pages_total()) ||
+		    !mm_may_grow(mm, vma->prot, vma->flags, more))
+			return -ENOMEM;
+	}
 	if (flags & MREMAP_FIXED) {
 		to = arguments[4];
 		if (!range_valid(to, new_length) || (to < old + old_length && old < to + new_length))
@@ -635,13 +661,19 @@ long sys_munlock(struct thread *thread, const uint64_t arguments[6])
 /* Each region by itself: there are gaps between them. */
 static void lock_all(struct mm *mm, bool lock, bool populate)
 {
+	uint64_t at = 0;
+
 	for (unsigned i = 0; i < mm->regions.count; i++) {
 		struct vma *vma = vma_at(&mm->regions, i);
-		uint64_t start = vma->start, end = vma->end;
 
 		vma->flags = lock ? vma->flags | VMA_LOCKED : vma->flags & ~(uint32_t)VMA_LOCKED;
-		if (populate)
-			mm_populate(mm, start, end); /* as Linux does, without regard to what fails */
+	}
+	/* By address: while pages are waited for, regions come and go. */
+	for (unsigned i; populate && (i = vma_first(&mm->regions, at)) < mm->regions.count;) {
+		const struct vma *vma = vma_at(&mm->regions, i);
+
+		at = vma->end;
+		mm_populate(mm, vma->start, at); /* as Linux does, without regard to what fails */
 	}
 }
 

@@ -88,6 +88,11 @@ entry_t *page_map_find(struct page_map *map, uint64_t page)
 	return &chunk->entries[page % CHUNK_PAGES];
 }
 
+bool page_map_reserve(struct page_map *map, uint64_t page)
+{
+	return page_map_chunk(map, page / CHUNK_PAGES) || chunk_insert(map, page / CHUNK_PAGES);
+}
+
 bool page_map_set(struct page_map *map, uint64_t page, entry_t entry)
 {
 	struct page_chunk *chunk = page_map_chunk(map, page / CHUNK_PAGES);

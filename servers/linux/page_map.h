@@ -52,6 +52,8 @@ static inline entry_t page_map_get(struct page_map *map, uint64_t page)
 /* The entry's place while something is there; NULL otherwise. Valid until the map changes shape (set of a new
  * page, prune). */
 entry_t *page_map_find(struct page_map *map, uint64_t page);
+/* Makes the place for the page's entry: until a prune, set does not fail. false: no memory. */
+bool page_map_reserve(struct page_map *map, uint64_t page);
 /* entry is not 0. false: no memory; nothing changed. */
 bool page_map_set(struct page_map *map, uint64_t page, entry_t entry);
 /* Takes the entry out; 0: there was none. */

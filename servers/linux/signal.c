@@ -377,9 +377,8 @@ void signal_notify_parent(struct process *process, int code, int status)
 		return;
 	if (!job_control)
 		info.signal = process->exit_signal;
-	/* who does not want to know of its children's ends is not told, were the signal blocked, too */
-	if (!job_control && info.signal == SIGCHLD &&
-	    parent->signals->actions[SIGCHLD - 1].handler == HANDLER_IGNORE)
+	/* who does not want to know of its children is not told, were the signal blocked, too */
+	if (info.signal == SIGCHLD && parent->signals->actions[SIGCHLD - 1].handler == HANDLER_IGNORE)
 		info.signal = 0;
 	info.user_time = (int64_t)(process_cpu_time(process) / 10000000);
 	if (info.signal && !(job_control && parent->signals->actions[SIGCHLD - 1].flags & SA_NOCLDSTOP))

@@ -84,7 +84,7 @@ static uint64_t hold_of(const struct timer *timer)
 	struct thread *target = timer->notify & SIGEV_THREAD_ID_ ? thread_find(timer->tid) : NULL;
 
 	return timer->notify == SIGEV_NONE_ || signal_is_queued(timer->process, target, timer->signal) ||
-	                       signal_is_ignored(timer->process, timer->signal)
+	                       (timer->signal && signal_is_ignored(timer->process, timer->signal))
 	               ? TICK
 	               : base_hold(timer);
 }

@@ -314,6 +314,30 @@ static void space_limit(void)
 	munmap(above, MIB);
 }
 
+/* What is locked may not grow beyond the limit either, however it grows. */
+static void locked_limit(void)
+{
+	struct rlimit limit = {64 * PAGE, 64 * PAGE};
+	char *locked = mmap(NULL, 32 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	SHOW(setrlimit(RLIMIT_MEMLOCK, &limit));
+	SHOW(setuid(65534));
+	SHOW(mlock(locked, 32 * PAGE));
+	TELL(mremap(locked, 32 * PAGE, 128 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED && errno == EAGAIN);
+	TELL(mremap(locked, 32 * PAGE, 48 * PAGE, MREMAP_MAYMOVE) != MAP_FAILED);
+	SHOW(mlockall(MCL_FUTURE));
+	char *end = sbrk(0);
+	TELL(sbrk(128 * PAGE) == (void *)-1 && sbrk(0) == end);
+}
+
+/* What needs no memory may be larger than all of it. */
+static void reservation_grows(void)
+{
+	char *reserved = mmap(NULL, MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	reserved = mremap(reserved, MIB, 1ul << 44, MREMAP_MAYMOVE);
+	TELL(reserved != MAP_FAILED);
+	SHOW(munmap(reserved, 1ul << 44));
+}
+
 /* A reservation of nearly everything has no pages that could be brought in. */
 static void nothing_to_populate(void)
 {
@@ -337,9 +361,10 @@ static void large_stack(rlim_t size)
 	execl("/proc/self/exe", "memory", "stack", NULL);
 }
 
-static void stack_of_300_mib(void)
+/* It can be used up to nearly its end. */
+static void stack_of_201_mib(void)
 {
-	large_stack(300 * MIB);
+	large_stack(201 * MIB);
 }
 
 static void stack_without_a_limit(void)
@@ -382,8 +407,10 @@ int main(int count, char **arguments)
 	show_child("low", low);
 	show_child("data", data_limit);
 	show_child("space", space_limit);
+	show_child("locked", locked_limit);
+	reservation_grows();
 	nothing_to_populate();
-	show_child("large stack", stack_of_300_mib);
+	show_child("large stack", stack_of_201_mib);
 	show_child("stack without a limit", stack_without_a_limit);
 	TELL(deep(2000) == 2000);
 	show_child("stack overflow", overflow);
