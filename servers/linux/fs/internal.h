@@ -67,8 +67,8 @@ struct inode_operations {
 struct page_io {
 	struct inode *inode;
 	bool write;
-	bool told;     /* whoever writes waits, and hears of an error */
-	uint64_t size; /* the file's, when a write was started */
+	bool told;       /* whoever writes waits, and hears of an error */
+	uint64_t size;   /* the file's, when a write was started */
 	uint64_t number; /* writes: they are in a list */
 	struct page_io *next, **link;
 	unsigned count;
@@ -93,7 +93,8 @@ struct superblock_operations {
 	int (*keep)(struct inode *inode, bool keep); /* FS_OPEN, FS_CLOSE */
 	/* Other options, at once or not at all; NULL: any are taken, and change nothing. */
 	int (*remount)(struct superblock *superblock, const char *options);
-	void (*describe)(const struct superblock *superblock, struct text *text); /* them, each with a comma before it */
+	void (*describe)(const struct superblock *superblock,
+	                 struct text *text); /* them, each with a comma before it */
 };
 
 struct superblock {
@@ -104,17 +105,19 @@ struct superblock {
 	char source[64];
 	struct inode *root; /* one reference */
 	bool read_only;
-	bool unwritable; /* and it must be: its server says so */
+	bool unwritable;                /* and it must be: its server says so */
 	bool changed;                   /* since the last fsync of everything */
 	struct error_count sync_errors; /* what was written before may be lost */
 	bool volatile_names;            /* names come and go by themselves (proc): dentries are not cached */
 	unsigned mounts;
 	/* write-back */
-	struct inode *dirty, *dirty_last; /* inodes with dirty pages or pending attributes; last: the longest */
+	struct inode *dirty,
+	        *dirty_last;     /* inodes with dirty pages or pending attributes; last: the longest */
 	struct fiber_mutex turn; /* over them, by sync or the periodic fiber */
 	uint64_t block_size;
-	uint64_t blocks_free;     /* on the disk, as it said last */
-	uint64_t blocks_reserved; /* for dirty pages: of those being written, some have their blocks already */
+	uint64_t blocks_free; /* on the disk, as it said last */
+	uint64_t
+	        blocks_reserved; /* for dirty pages: of those being written, some have their blocks already */
 	uint64_t page_limit, page_used; /* tmpfs; 0: no limit */
 };
 
@@ -205,7 +208,7 @@ static inline bool dentry_is_live(const struct dentry *directory)
 }
 int dentry_lookup(struct dentry *parent, const char *name, size_t length, bool locked, struct dentry **out);
 bool dentry_is_ancestor(struct dentry *ancestor, struct dentry *dentry); /* or the same */
-bool dentry_is_within(struct dentry *scope, struct dentry *dentry);       /* the same, through mounts */
+bool dentry_is_within(struct dentry *scope, struct dentry *dentry);      /* the same, through mounts */
 int dentry_path_raw(struct dentry *root, struct dentry *dentry, char *out, size_t size);
 
 /* ---- mount.c ---- */
@@ -227,7 +230,8 @@ struct mount *mount_attach(struct superblock *superblock, struct inode *root, st
 struct mount *mount_first(void);
 struct mount *root_mount(void);
 unsigned mount_id(const struct mount *mount);
-/* The dentry's path from the top of its file system, whatever part of it is mounted; *out NULL: it is the top. */
+/* The dentry's path from the top of its file system, whatever part of it is mounted; *out NULL: it is the
+ * top. */
 int mount_path_within(struct dentry *dentry, char **out);
 /* Names changed: where the roots of mounts are now. Exchange: and the other way round. */
 void mounts_moved(const struct superblock *superblock, const char *from, const char *to, bool exchange);
@@ -378,9 +382,9 @@ ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *positi
 unsigned file_poll(struct file *file, struct poll_table *table);
 int64_t seek_in(struct file *file, int64_t offset, int whence, uint64_t end);
 /* file_table.c */
-#define FILE_TABLE_MAX 65536 /* descriptors */
-unsigned file_table_size(const struct file_table *table); /* descriptors that there is room for */
-unsigned file_table_end(const struct file_table *table);  /* the last one that is open, and one */
+#define FILE_TABLE_MAX 65536                                       /* descriptors */
+unsigned file_table_size(const struct file_table *table);          /* descriptors that there is room for */
+unsigned file_table_end(const struct file_table *table);           /* the last one that is open, and one */
 struct file *file_table_at(struct file_table *table, unsigned fd); /* NULL; no new reference */
 bool file_table_closes_on_exec(const struct file_table *table, unsigned fd);
 int fd_set_close_on_exec(struct thread *thread, int fd, bool value);
@@ -414,6 +418,8 @@ int page_cache_add(struct inode *inode, uint64_t index,
 void page_cache_discard(struct inode *inode, uint64_t index); /* one page, dirty or not */
 /* All pages from `first` on. Waits for I/O in flight of all of the file. */
 void page_cache_drop(struct inode *inode, uint64_t first);
+/* Waits while all I/O of the file is held up; false: it may not wait (now). */
+bool page_io_may_begin(struct inode *inode, bool may_wait);
 void page_io_ended(struct inode *inode); /* one less in flight */
 int page_cache_read_ahead(struct inode *inode, uint64_t index, unsigned count);
 /* For reading; -ENODATA: a hole of a file in memory, which reading does not fill. */
@@ -487,12 +493,12 @@ enum inode_seals {
 long seals_command(struct file *file, bool add, uint64_t seals);
 /* owner.c */
 enum file_owner_commands { /* Linux's F_* */
-	FILE_SETOWN = 8,
-	FILE_GETOWN,
-	FILE_SETSIG,
-	FILE_GETSIG,
-	FILE_SETOWN_EX = 15,
-	FILE_GETOWN_EX,
+	                   FILE_SETOWN = 8,
+	                   FILE_GETOWN,
+	                   FILE_SETSIG,
+	                   FILE_GETSIG,
+	                   FILE_SETOWN_EX = 15,
+	                   FILE_GETOWN_EX,
 };
 struct file_signal { /* what siginfo says: si_code, si_band */
 	int code;
@@ -506,8 +512,9 @@ void epoll_file_released(struct file *file);
 /* pipe.c */
 int fifo_open(struct inode *inode, struct file *file, struct thread *thread);
 /* locks.c */
-void file_locks_closed(struct file *file, const struct file_table *table); /* one of its descriptors was closed */
-void file_locks_released(struct file *file);     /* the open file is gone */
+void file_locks_closed(struct file *file,
+                       const struct file_table *table); /* one of its descriptors was closed */
+void file_locks_released(struct file *file);            /* the open file is gone */
 
 /* ---- text.c: growing text ---- */
 struct text {

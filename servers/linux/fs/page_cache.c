@@ -19,7 +19,7 @@
 static struct page *lru_first, *lru_last;
 static size_t cached_pages, memory_pages; /* of these, what has no store */
 static struct waitq idle_wait;            /* some file's last I/O is done */
-static struct waitq reads_wait;           /* some file may be read again */
+static struct waitq held_wait;            /* some file may be read and written again */
 
 static void lru_remove(struct page *page)
 {
@@ -109,25 +109,35 @@ static void wait_not_busy(pfn_t pfn)
 		waitq_wait(page_waitq(pfn), false, DEADLINE_NEVER);
 }
 
+bool page_io_may_begin(struct inode *inode, bool may_wait)
+{
+	while (inode->io_held) {
+		if (!may_wait || fiber_current() == NULL)
+			return false;
+		waitq_wait(&held_wait, false, DEADLINE_NEVER);
+	}
+	return true;
+}
+
 void page_io_ended(struct inode *inode)
 {
 	if (--inode->io_count == 0)
 		waitq_wake_all(&idle_wait);
 }
 
-/* No I/O of the file is in flight afterwards, and none begins that reads: or who reads all the time could
- * keep us here. */
-static void reads_hold(struct inode *inode)
+/* No I/O of the file is in flight afterwards, and none begins: or who reads or writes all the time could keep
+ * us here. */
+static void io_hold(struct inode *inode)
 {
-	inode->reads_held = true;
+	inode->io_held = true;
 	while (inode->io_count > 0)
 		waitq_wait(&idle_wait, false, DEADLINE_NEVER);
 }
 
-static void reads_release(struct inode *inode)
+static void io_release(struct inode *inode)
 {
-	inode->reads_held = false;
-	waitq_wake_all(&reads_wait);
+	inode->io_held = false;
+	waitq_wake_all(&held_wait);
 }
 
 static void drop_pages(struct inode *inode, uint64_t index)
@@ -141,8 +151,10 @@ static void drop_pages(struct inode *inode, uint64_t index)
 			page_put(pfn);
 			continue; /* it may be gone, look again */
 		}
-		/* who waited for it, too, may have mapped it since the range was unmapped */
-		mm_unmap_file_page(inode, index, pfn);
+		/* Who waited for it, too, may have mapped it since the range was unmapped. That is looked for
+		 * in all mappings, so not for pages that nobody else holds. */
+		if (page->references > 1)
+			mm_unmap_file_page(inode, index, pfn);
 		cache_remove(page);
 	}
 }
@@ -150,9 +162,9 @@ static void drop_pages(struct inode *inode, uint64_t index)
 void page_cache_drop(struct inode *inode, uint64_t first)
 {
 	drop_pages(inode, first);
-	reads_hold(inode);
+	io_hold(inode);
 	drop_pages(inode, first); /* what those have added that were just beginning to read */
-	reads_release(inode);
+	io_release(inode);
 }
 
 void page_cache_discard(struct inode *inode, uint64_t index)
@@ -213,11 +225,8 @@ static uint64_t pages_of(uint64_t size)
  * nothing was started. */
 static int read_start(struct inode *inode, uint64_t index, uint64_t count, bool may_wait)
 {
-	while (inode->reads_held) {
-		if (!may_wait || fiber_current() == NULL)
-			return -EAGAIN;
-		waitq_wait(&reads_wait, false, DEADLINE_NEVER);
-	}
+	if (!page_io_may_begin(inode, may_wait))
+		return -EAGAIN;
 	uint64_t end = pages_of(inode->attributes.size);
 	if (index >= end)
 		return -ENXIO;
@@ -497,7 +506,7 @@ static int punch_pages(struct inode *inode, uint64_t first, uint64_t end)
 	int error = has_store(inode) ? inode_setattr(inode, FS_SET_SIZE, &inode->attributes) : 0;
 	if (error != 0)
 		return error;
-	reads_hold(inode);
+	io_hold(inode);
 	for (; page_tree_next(&inode->pages, &index) != PFN_NONE && index < end; index++)
 		page_cache_discard(inode, index);
 	if (inode->superblock->operations->punch != NULL)
@@ -505,7 +514,7 @@ static int punch_pages(struct inode *inode, uint64_t first, uint64_t end)
 		                                             (end - first) * PAGE_SIZE);
 	if (inode->allocated_end > first * PAGE_SIZE)
 		inode->allocated_end = first * PAGE_SIZE;
-	reads_release(inode);
+	io_release(inode);
 	return error;
 }
 
@@ -537,6 +546,8 @@ int page_cache_allocate(struct inode *inode, uint64_t first, uint64_t last)
 		        page_tree_find(&inode->pages, index) == PFN_NONE ? add_zero_page(inode, index) : 0;
 		if (error != 0)
 			return error;
+		if (index % (COPY_AT_ONCE / PAGE_SIZE) == 0 && !wait_yield())
+			return -EINTR;
 	}
 	return 0;
 }

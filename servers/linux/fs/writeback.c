@@ -306,6 +306,8 @@ static void untake(struct page_io *io)
 static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool may_wait, bool told,
                        unsigned *started)
 {
+	if (!page_io_may_begin(inode, may_wait))
+		return -EAGAIN;
 	struct page_io *io = malloc(sizeof(*io));
 	pfn_t pfn;
 	if (io == NULL)
@@ -351,6 +353,10 @@ static int write_start(struct inode *inode, uint64_t *index, uint64_t last, bool
 	write_begins(io);
 	int error = inode->superblock->operations->io_start(io, may_wait);
 	if (error != 0) {
+		if (error == -EIO) { /* who waits for it meanwhile has to know */
+			inode->write_error = error;
+			error_count_add(&inode->write_errors);
+		}
 		untake(io);
 		write_ends(io);
 		free(io);
@@ -444,8 +450,8 @@ int file_fsync(struct file *file)
 static int write_all(struct superblock *superblock, bool wait)
 {
 	int first_error = 0;
-	/* One after the other: what a turn has taken off the list, and has not begun to write, the next one must not
-	 * overlook. */
+	/* One after the other: what a turn has taken off the list, and has not begun to write, the next one
+	 * must not overlook. */
 	fiber_mutex_lock(&superblock->turn);
 	uint64_t round = ++rounds;
 	while (superblock->dirty_last != NULL && superblock->dirty_last->dirty_round < round) {
