@@ -24,12 +24,18 @@ static unsigned umask_of(struct thread *thread)
 	return thread != NULL && thread->process->fs != NULL ? thread->process->fs->umask : 0;
 }
 
+/* The directory is not where it says. */
+static bool is_elsewhere(const struct dentry *directory)
+{
+	return !dentry_is_live(directory) && !directory->inode->superblock->volatile_names;
+}
+
 static int may_change(struct thread *thread, struct dentry *parent)
 {
 	if (parent->inode->attributes.links == 0)
 		return -ENOENT; /* a removed directory */
-	if (!dentry_is_live(parent) && !parent->inode->superblock->volatile_names)
-		return -ENOENT; /* it is not where it says */
+	if (is_elsewhere(parent))
+		return -ENOENT;
 	int error = inode_permission(thread, parent->inode, MAY_WRITE | MAY_EXECUTE);
 	if (error != 0)
 		return error;
@@ -69,7 +75,8 @@ static struct new_inode what_to_make(struct thread *thread, struct dentry *paren
 			what.mode |= S_ISGID;
 		else if (mode & S_ISGID && mode & S_IXGRP && thread != NULL && !capable(thread, CAP_FSETID) &&
 		         !process_in_group(thread->process, credentials, what.gid))
-			what.mode &= ~(unsigned)S_ISGID; /* nobody gets the rights of a group that he is not in */
+			what.mode &=
+			        ~(unsigned)S_ISGID; /* nobody gets the rights of a group that he is not in */
 	}
 	return what;
 }
@@ -288,7 +295,6 @@ static int prepare_unlink(struct dentry *dentry)
 		return 0;
 	if (inode->references == 1 && dentry->references == 1 && inode->dirty_count == 0 &&
 	    inode->io_count == 0) {
-		inode->pending_attributes = 0;
 		inode_clear_dirty(inode);
 		return 0;
 	}
@@ -301,6 +307,8 @@ static int prepare_unlink(struct dentry *dentry)
 /* The name stays after all. */
 static void unlink_failed(struct inode *inode)
 {
+	if (inode->pending_attributes != 0)
+		inode_mark_dirty(inode);
 	if (!(inode->flags & INODE_KEPT) || inode->attributes.links == 0)
 		return;
 	inode->flags &= ~(uint32_t)INODE_KEPT;
@@ -614,9 +622,15 @@ static int vfs_rename(struct thread *thread, int from_fd, const char *from, int 
 		error = -ENOTDIR;
 	if (error == 0) {
 		fiber_mutex_lock(&rename_lock);
-		lock_directories(r.from.current, r.to.current);
-		error = rename_locked(thread, &r, flags);
-		unlock_directories(r.from.current, r.to.current);
+		/* Only of directories that are where their names say is it known which one is above the
+		 * other. */
+		if (is_elsewhere(r.from.current) || is_elsewhere(r.to.current)) {
+			error = -ENOENT;
+		} else {
+			lock_directories(r.from.current, r.to.current);
+			error = rename_locked(thread, &r, flags);
+			unlock_directories(r.from.current, r.to.current);
+		}
 		fiber_mutex_unlock(&rename_lock);
 		dentry_put(r.old);
 		dentry_put(r.new);
