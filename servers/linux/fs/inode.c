@@ -131,15 +131,16 @@ void inode_put(struct inode *inode)
 		inodes_trim(UNUSED_MAX - UNUSED_MAX / 8);
 }
 
-/* An unused inode leaves memory; false: it could not be written back, or is watched (it stays). May wait. */
+/* An unused inode leaves memory; false: it could not be written back, or is watched (it stays), or has
+ * lost its last name meanwhile. May wait. */
 static bool inode_evict(struct inode *inode)
 {
 	inode_get(inode);
 	int error = inode_write_back(inode, 0, UINT64_MAX, true);
 	if (error == 0)
 		error = inode_flush_attributes(inode);
-	if (inode->references > 1 || error != 0 || inode->dirty_count > 0 || inode->pending_attributes != 0 ||
-	    inode->watches != NULL) {
+	if (inode->references > 1 || inode->attributes.links == 0 || error != 0 || inode->dirty_count > 0 ||
+	    inode->pending_attributes != 0 || inode->watches != NULL) {
 		inode_put(inode);
 		return false;
 	}

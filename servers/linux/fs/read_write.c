@@ -254,6 +254,11 @@ static long copy_pages(struct file *in, uint64_t *in_position, struct file *out,
 			break;
 		if (error != 0 && !hole)
 			return done > 0 ? (long)done : error;
+		if (*in_position + part > in->inode->attributes.size) { /* truncated within the page */
+			if (!hole)
+				page_put(pfn);
+			continue;
+		}
 		struct io_buffer buffer = {.kernel = hole ? zeros : (char *)page_address(pfn) + offset,
 		                           .size = part};
 		ssize_t written = out->operations->write(out, &buffer, out_position);
@@ -263,7 +268,8 @@ static long copy_pages(struct file *in, uint64_t *in_position, struct file *out,
 			return done > 0 ? (long)done : written;
 		done += (uint64_t)written;
 		*in_position += (uint64_t)written;
-		if ((size_t)written < part)
+		if ((size_t)written < part ||
+		    (*in_position % COPY_AT_ONCE == 0 && done < count && !wait_yield()))
 			break;
 	}
 	return (long)done;

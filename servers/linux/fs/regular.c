@@ -72,7 +72,7 @@ static ssize_t regular_read(struct file *file, struct io_buffer *buffer, uint64_
 			if (error == 0) {
 				at += part;
 				done += part;
-				if (__builtin_expect(done % COPY_AT_ONCE != 0, 1) || buffer->size == 0 ||
+				if (__builtin_expect(at % COPY_AT_ONCE != 0, 1) || buffer->size == 0 ||
 				    wait_yield())
 					continue;
 			}

@@ -211,6 +211,13 @@ static int inode_of(struct superblock *superblock, const struct fs_attributes *a
 	inode = inode_create(superblock);
 	if (inode == NULL)
 		return -ENOMEM;
+	/* when memory is short that waits, and another name of the file may have been looked up */
+	struct inode *other = inode_find(superblock, attributes->inode);
+	if (other != NULL) {
+		free(inode);
+		*out = other;
+		return 0;
+	}
 	inode->attributes = *attributes;
 	inode->attributes.block_size = 4096;
 	uint32_t type = inode_type(inode);
@@ -306,8 +313,9 @@ static int remote_unlink(struct inode *directory, const char *name, size_t lengt
 	set_name(&request, name, length);
 	directory->superblock->changed = true;
 	int error = run(&request);
-	if (error == 0)
-		inode->attributes.ctime = request.data->attributes.ctime;
+	if (error == 0) /* a file system that came back in the middle does not know any more */
+		inode->attributes.ctime =
+		        request.data->attributes.inode != 0 ? request.data->attributes.ctime : fs_now();
 	end(&request);
 	return error;
 }

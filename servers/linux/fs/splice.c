@@ -43,12 +43,17 @@ static ssize_t file_to_pipe(struct file *in, uint64_t *position, struct file *ou
                             bool nonblocking)
 {
 	struct pipe *pipe = pipe_of_file(out);
-	int state = pipe_await_room(pipe, 1, nonblocking);
-	if (state < 0)
-		return state;
-	if (!has_bytes(in) || in->operations->read == NULL)
-		return -EINVAL;
-	fiber_mutex_lock(&pipe->lock);
+	for (;;) {
+		int state = pipe_await_room(pipe, 1, nonblocking);
+		if (state < 0)
+			return state;
+		if (!has_bytes(in) || in->operations->read == NULL)
+			return -EINVAL;
+		fiber_mutex_lock(&pipe->lock);
+		if (pipe_room(pipe) > 0)
+			break;
+		fiber_mutex_unlock(&pipe->lock); /* another writer was quicker */
+	}
 	ssize_t count = fill(in, position, pipe, size, nonblocking);
 	fiber_mutex_unlock(&pipe->lock);
 	if (count > 0)
