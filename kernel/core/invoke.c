@@ -46,7 +46,7 @@ static bool has_operation(unsigned type, uint64_t operation)
 static unsigned invoke_locked(struct thread *thread)
 {
 	struct slot *slot = cspace_lookup(thread, *context_cap(&thread->context));
-	uint64_t operation = *context_info(&thread->context);
+	uint64_t operation = *context_info(&thread->context), with, object;
 	unsigned status;
 
 	if (!slot)
@@ -55,12 +55,19 @@ static unsigned invoke_locked(struct thread *thread)
 		return ERR_NO_OPERATION;
 	if (invocations[slot->type].rights & ~slot->rights)
 		return ERR_RIGHTS;
-	if (!(thread->flags & THREAD_RESTARTED))
+	/* It comes back by way of user mode, where code and capabilities may have been changed. */
+	with = (uint64_t)slot->type << 16 | operation;
+	object = slot->object;
+	if (!(thread->flags & THREAD_RESTARTED) || thread->progress_with != with ||
+	    thread->progress_of != object)
 		thread->progress = 0;
 	thread->flags &= ~(uint32_t)THREAD_RESTARTED;
 	status = invocations[slot->type].invoke(thread, slot, (unsigned)operation);
-	if (status == STATUS_RESTART)
+	if (status == STATUS_RESTART) {
 		thread->flags |= THREAD_RESTARTED;
+		thread->progress_with = with;
+		thread->progress_of = object;
+	}
 	return status;
 }
 

@@ -48,9 +48,12 @@ void thread_travel(struct thread *thread, struct cpu *to, enum trip trip)
 	mail_send(to, &thread->mail);
 }
 
+/* Home comes last: there it is free again, and what it was told on its way would be forgotten. */
 struct cpu *thread_next_stop(const struct thread *thread)
 {
-	return thread->tour ? cpu_at((unsigned)__builtin_ctz(thread->tour)) : thread->home;
+	uint32_t away = thread->tour & ~(1u << thread->home->index);
+
+	return away ? cpu_at((unsigned)__builtin_ctz(away)) : thread->home;
 }
 
 unsigned thread_go_after(struct thread *thread, bool stop)

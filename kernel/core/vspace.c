@@ -374,7 +374,8 @@ static unsigned vspace_reclaim(struct thread *caller, struct vspace *vspace)
 	bool preempted = false;
 
 	while (level < vspace->root_level && !preempted) {
-		address = vspace_reclaim_one(vspace, address, level);
+		if (address < vspace->end)
+			address = vspace_reclaim_one(vspace, address, level);
 		if (address >= vspace->end) {
 			address = 0;
 			level++;

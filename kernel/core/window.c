@@ -300,6 +300,8 @@ static unsigned window_map_scatter(struct thread *caller, struct window *window)
 		return ERR_RANGE;
 	if (!buffer || count > (thread_buffer_bytes(caller) - PAGE_SIZE) / sizeof(struct scatter_entry))
 		return ERR_NO_BUFFER;
+	if (caller->progress > count) /* of a call with more */
+		return ERR_ARGUMENT;
 	list = (const uint64_t *)buffer->scatter;
 	at = list + caller->progress;
 	end = list + count;
@@ -341,6 +343,16 @@ static bool window_owns(const struct window *window, pte_t pte, unsigned level)
 	       physical + size <= window->memory.object + (window->memory.pages << PAGE_BITS);
 }
 
+/* Another CPU may be setting the accessed and the dirty bit. */
+static void leaf_change_rights(pte_t *leaf, unsigned rights, unsigned level)
+{
+	pte_t old = *leaf;
+
+	while (!__atomic_compare_exchange_n(leaf, &old, pte_change_rights(old, rights, level), false,
+	                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
 /* Returns the next address to look at. */
 static uint64_t window_protect_one(struct window *window, uint64_t address, unsigned rights)
 {
@@ -350,14 +362,14 @@ static uint64_t window_protect_one(struct window *window, uint64_t address, unsi
 
 	if (pte) {
 		if (window_owns(window, *pte, 0))
-			*pte = pte_change_rights(*pte, rights, 0);
+			leaf_change_rights(pte, rights, 0);
 		return address + PAGE_SIZE;
 	}
 	pte = arch_pte_find(&vspace->arch, address, 1, &missing);
 	if (pte && window_owns(window, *pte, 1)) {
 		address &= ~(LARGE_PAGE_SIZE - 1);
 		window_include(window, address, address + LARGE_PAGE_SIZE);
-		*pte = pte_change_rights(*pte, rights, 1);
+		leaf_change_rights(pte, rights, 1);
 	}
 	return vspace_skip(vspace, address);
 }

@@ -23,6 +23,9 @@
 	lgdt	(%rsp)
 	hostile	hostile_sgdt
 	sgdt	-16(%rsp)
+	hostile	hostile_local_table	/* a descriptor that would stand at 0x1000, in user memory */
+	mov	$0x1007, %eax
+	mov	%eax, %ds
 	hostile	hostile_swapgs
 	swapgs
 	hostile	hostile_xsetbv

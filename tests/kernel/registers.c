@@ -18,6 +18,7 @@
 	EXCEPTION(hostile_dr7, 13)                                            \
 	EXCEPTION(hostile_lgdt, 13)                                           \
 	EXCEPTION(hostile_sgdt, 13)                                           \
+	EXCEPTION(hostile_local_table, 13)                                    \
 	EXCEPTION(hostile_swapgs, 13)                                         \
 	EITHER(hostile_xsetbv, 13, 6)                                         \
 	EXCEPTION(hostile_int80, 13)                                          \

@@ -305,6 +305,9 @@ bool generate_step(void)
 	}
 	devices_run(16);
 	fake_interrupt_every = draw(3) ? 0 : 1 + (unsigned)draw(4);
+	/* Its code may have been changed while it was interrupted: then it makes another call. */
+	if (restarts(running()) && draw_one_in(10))
+		running()->context.rip = CALL_IP;
 	if (restarts(running()))
 		call_again();
 	else if (draw_one_in(40))

@@ -193,6 +193,24 @@ static void test_thousands(unsigned type, unsigned every)
 	CHECK(INVOKE(space, VSPACE_RECLAIM) == ERR_NONE && last.words[0] == 64);
 }
 
+/* How far an interrupted call had come is nothing to another one, which the thread makes in its stead. */
+static void test_progress_is_of_one_call(void)
+{
+	cptr_t space;
+	struct thread *self;
+
+	world_boot();
+	space = space_make(OBJECT_VSPACE);
+	CHECK(INVOKE(window_make(make(OBJECT_MEMORY, PAGE_BITS + 2), space, RW), WINDOW_MAP, AT, 0, 4, RW) ==
+	      ERR_NONE);
+	self = running();
+	self->flags |= THREAD_RESTARTED;
+	self->progress = 1ul << 56 | 5;
+	self->progress_with = OBJECT_VSPACE << 16 | VSPACE_RECLAIM;
+	self->progress_of = (uint64_t)space_at(space);
+	CHECK(INVOKE(space, VSPACE_UNMAP, AT, 4) == ERR_NONE && last.words[0] == 4);
+}
+
 static struct window *closing;
 static unsigned tried, done;
 
@@ -272,6 +290,7 @@ unsigned units_spaces(unsigned *passed)
 		test_thousands(OBJECT_IO_SPACE, every);
 	}
 	world_io_level = 0;
+	test_progress_is_of_one_call();
 	test_no_map_while_unbound();
 	*passed += checks_passed;
 	return checks_failed;

@@ -17,8 +17,7 @@
 #define ARENA_BYTES    (64ul << 20)
 #define ARENA_SMALL    (4ul << 20)
 #define MODULE_BYTES   (3 * PAGE_SIZE)
-#define PATIENCE       10000      /* how often each CPU takes its mail until there must be none left */
-#define CALL_IP        0x700002ul /* behind the system call instruction of every thread */
+#define PATIENCE       10000 /* how often each CPU takes its mail until there must be none left */
 
 static char *arena;
 static cptr_t next_slot;

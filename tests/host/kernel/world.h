@@ -49,6 +49,7 @@ void enter(uint64_t number, const struct call *call);
 /* Aborts if this call must not return this (documented.c). */
 void documented_check(uint64_t number, const struct call *call, uint64_t status);
 /* The thread was interrupted in a call, and makes it again when it runs. */
+#define CALL_IP 0x700002ul /* behind the system call instruction of every thread */
 bool restarts(const struct thread *thread);
 void call_again(void);
 /* Another CPU acts from now on. */
