@@ -145,8 +145,22 @@ static void replace_files(struct process *process)
 {
 	/* vfork does not share it, CLONE_FILES does. Locks stay with a table that is shared. */
 	if (file_table_unshare(process) != 0)
-		log_error("process %d: no memory for descriptors of its own", process->pid);
-	file_table_close_on_exec(process->files);
+		process_exit_group(process, SIGKILL);
+	else
+		file_table_close_on_exec(process->files);
+}
+
+/* Nobody else may set the umask or the directory of a program that has gained rights. Returns what it had. */
+static struct fs_context *replace_fs(struct process *process)
+{
+	struct fs_context *shared = process->fs, *copy = fs_context_copy(shared);
+
+	if (!copy) {
+		process_exit_group(process, SIGKILL);
+		return NULL;
+	}
+	process->fs = copy;
+	return shared;
 }
 
 static void reset_thread(struct thread *thread)
@@ -172,6 +186,7 @@ static void take_over(struct exec *exec)
 	struct process *process = thread->process;
 	struct mm *old = process->mm;
 	struct credentials old_credentials = process->credentials;
+	struct fs_context *shared = exec->secure ? replace_fs(process) : NULL;
 
 	if (old)
 		thread_release_memory(thread);
@@ -202,7 +217,8 @@ static void take_over(struct exec *exec)
 	        (struct thread_registers){.rip = exec->image.start, .rsp = exec->stack, .rflags = 0x202};
 	thread->registers_valid = true;
 	thread->private->registers_changed = true;
-	/* May wait; by now the process is what it has become, for everybody. */
+	/* These may wait; by now the process is what it has become, for everybody. */
+	fs_context_put(shared);
 	if (old)
 		mm_put(old);
 }

@@ -227,8 +227,7 @@ bool signal_is_ignored(const struct process *process, int signal)
 
 bool signal_ignored_or_blocked(struct thread *thread, int signal)
 {
-	return thread->process->signals->actions[signal - 1].handler == HANDLER_IGNORE ||
-	       thread->blocked & SIGNAL_BIT(signal);
+	return signal_is_ignored(thread->process, signal) || thread->blocked & SIGNAL_BIT(signal);
 }
 
 static bool blocked_everywhere(const struct process *process, const struct thread *only, int signal)

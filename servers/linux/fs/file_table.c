@@ -97,6 +97,7 @@ void file_table_put(struct file_table *table)
 			continue;
 		table->files[fd] = NULL;
 		file_locks_closed(file, table);
+		directory_notify_closed(file, table);
 		file_put(file);
 	}
 	free(table->files);

@@ -9,6 +9,7 @@
 
 #define HASH_BUCKETS 4096
 #define UNUSED_MAX   2048
+#define TRIM_TRIES   64 /* inodes that stay, one after the other, until trimming gives up */
 
 static struct inode *buckets[HASH_BUCKETS];
 static struct inode *lru_first, *lru_last; /* first: longest unused */
@@ -161,8 +162,10 @@ void inodes_trim(size_t keep)
 	if (active) /* writing back may come here again */
 		return;
 	active = true;
-	for (size_t budget = unused_count; budget > 0 && unused_count > keep && lru_first != NULL; budget--)
-		inode_evict(lru_first);
+	/* Some stay, because they are watched, say: not all of them are tried each time. */
+	unsigned tries = TRIM_TRIES;
+	while (tries > 0 && unused_count > keep && lru_first != NULL)
+		tries = inode_evict(lru_first) ? TRIM_TRIES : tries - 1;
 	active = false;
 }
 

@@ -165,7 +165,7 @@ long file_lock_command(struct thread *thread, int fd, int command, uint64_t addr
 	struct file *file = file_of(thread, fd);
 	if (file == NULL)
 		return -EBADF;
-	const struct file_table *table = thread->process->files;
+	struct file_table *table = file_table_get(thread->process->files);
 	long result = lock_command(thread, file, command, address);
 	/* The descriptor, or the table, may have gone while this waited for user memory or for somebody
 	 * else's lock: nobody would take the lock away then. */
@@ -174,6 +174,7 @@ long file_lock_command(struct thread *thread, int fd, int command, uint64_t addr
 		file_locks_closed(file, table);
 		result = -EBADF;
 	}
+	file_table_put(table);
 	file_put(file);
 	return result;
 }

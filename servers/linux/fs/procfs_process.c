@@ -217,51 +217,73 @@ static int store_comm(const struct pseudo *file, char *data, size_t length)
 	return 0;
 }
 
-/* [start, end) of the process's memory, as far as it is there. */
-static int show_memory(struct text *text, const struct pseudo *file, uint64_t start, uint64_t end)
+/* [start, end) of the memory, as far as it is there. Copying may wait. */
+static void show_memory(struct text *text, struct mm *mm, uint64_t start, uint64_t end)
 {
 	char part[512];
 	while (start < end) {
-		/* copying may wait, and the process may end meanwhile */
-		struct process *process = process_of(file);
-		struct mm *mm = process != NULL && process->mm != NULL ? mm_get(process->mm) : NULL;
 		size_t size = end - start < sizeof(part) ? end - start : sizeof(part);
-		int error = mm != NULL ? mm_copy_from(mm, part, start, size) : -ESRCH;
-		if (mm != NULL)
-			mm_put(mm);
-		if (error != 0)
+		if (mm_copy_from(mm, part, start, size) != 0)
 			break;
 		text_add(text, part, size);
 		start += size;
 	}
+}
+
+static void show_arguments(struct text *text, struct mm *mm, const struct program_start *at)
+{
+	uint64_t last = at->env_end, end = at->arg_end;
+	size_t length = end - at->arg_start;
+	show_memory(text, mm, at->arg_start, end);
+	if (length == 0 || text->length < length || text->data[length - 1] == 0)
+		return;
+	/* a longer title was written over them, and over the environment */
+	if (last > at->arg_start + PAGE_SIZE)
+		last = at->arg_start + PAGE_SIZE;
+	show_memory(text, mm, end, last);
+	size_t title = strnlen(text->data, text->length);
+	text->length = title < text->length ? title + 1 : title;
+}
+
+static void show_environment(struct text *text, struct mm *mm, const struct program_start *at)
+{
+	show_memory(text, mm, at->env_start, at->env_end);
+}
+
+static void show_auxiliary(struct text *text, struct mm *mm, const struct program_start *at)
+{
+	show_memory(text, mm, at->auxv_start, at->auxv_end);
+}
+
+/* Of the program that the process runs now, and not of one that it runs by the time that a wait ends. */
+static int show_of_memory(struct text *text, struct process *process,
+                          void (*show)(struct text *, struct mm *, const struct program_start *))
+{
+	struct program_start at = process->start;
+	struct mm *mm = process->mm != NULL ? mm_get(process->mm) : NULL;
+	if (mm == NULL)
+		return 0;
+	show(text, mm, &at);
+	mm_put(mm);
 	return 0;
 }
 
 static int show_cmdline(struct text *text, const struct pseudo *file, struct process *process)
 {
-	uint64_t start = process->start.arg_start, end = process->start.arg_end,
-	         last = process->start.env_end;
-	size_t length = end - start;
-	int error = show_memory(text, file, start, end);
-	if (length == 0 || text->length < length || text->data[length - 1] == 0)
-		return error;
-	/* a longer title was written over them, and over the environment */
-	if (last > start + PAGE_SIZE)
-		last = start + PAGE_SIZE;
-	error = show_memory(text, file, end, last);
-	size_t title = strnlen(text->data, text->length);
-	text->length = title < text->length ? title + 1 : title;
-	return error;
+	(void)file;
+	return show_of_memory(text, process, show_arguments);
 }
 
 static int show_environ(struct text *text, const struct pseudo *file, struct process *process)
 {
-	return show_memory(text, file, process->start.env_start, process->start.env_end);
+	(void)file;
+	return show_of_memory(text, process, show_environment);
 }
 
 static int show_auxv(struct text *text, const struct pseudo *file, struct process *process)
 {
-	return show_memory(text, file, process->start.auxv_start, process->start.auxv_end);
+	(void)file;
+	return show_of_memory(text, process, show_auxiliary);
 }
 
 static void emit_text(void *context, const char *data, size_t length)

@@ -104,6 +104,8 @@ static unsigned next_place(const struct ipc_table *table)
 
 	if (round > table->size)
 		round = table->size;
+	if (round > PLACES) /* more than that the ids cannot tell apart */
+		round = PLACES;
 	for (unsigned i = 1; i <= round; i++) {
 		unsigned place = (table->last + i) % round;
 

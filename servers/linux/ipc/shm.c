@@ -83,8 +83,7 @@ static long create(struct thread *thread, int key, uint64_t size, unsigned flags
 	if (!size || size > shm_limits[0])
 		return -EINVAL;
 	/* What memory could never hold is refused. */
-	if (flags & SHM_HUGE || pages_of(size) > pages_total() ||
-	    pages_of(size) > pages_total() - pages_promised)
+	if (flags & SHM_HUGE || pages_of(size) > pages_total())
 		return -ENOMEM;
 	segment = calloc(1, sizeof(*segment));
 	if (segment)
