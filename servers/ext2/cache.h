@@ -67,7 +67,7 @@ enum change_state {
 struct change {
 	uint32_t state;
 	uint32_t source; /* the inode whose name is made, removed or moved */
-	uint32_t target; /* of an exchange */
+	uint32_t target; /* of a rename: the inode whose name that was */
 };
 #define CHANGES_MAX (RING_SLOTS_MAX / 2)
 
@@ -81,7 +81,8 @@ struct cache_header {
 	uint32_t
 	        opens_unknown; /* more were opened than there are records, or a predecessor's are not known */
 	uint32_t drop_count;
-	uint32_t cut_off; /* the disk lost something before it was mounted, and recovery from that is under way */
+	uint32_t cut_off; /* the disk lost something before it was mounted, and recovery from that is under
+	                     way */
 	uint8_t reserved[512 - 52];
 	uint8_t scratch[1024]; /* where the superblock is read before anything is known */
 	struct open_record opens[OPEN_RECORDS];

@@ -263,8 +263,8 @@ static uint32_t links_expected(struct filesystem *fs, struct recovery *recovery,
 	/* Between its two steps, an exchange has given one of them no name, and the other two. It changes no
 	 * count of either. */
 	if (!S_ISDIR(raw->mode))
-		return is_exchanged(fs, number) ? raw->links : count;
-	if (count & NAMED || number == EXT2_ROOT_INODE || is_exchanged(fs, number))
+		return is_changing(fs, CHANGE_EXCHANGES, number) ? raw->links : count;
+	if (count & NAMED || number == EXT2_ROOT_INODE || is_changing(fs, CHANGE_EXCHANGES, number))
 		return 2 + (count & COUNT_MAX);
 	return count ? raw->links : 0;
 }
@@ -276,6 +276,9 @@ static void links_settle(struct filesystem *fs, struct recovery *recovery, uint3
 	uint32_t expected = links_expected(fs, recovery, number, raw);
 
 	if (expected == raw->links || expected > EXT2_LINKS_MAX)
+		return;
+	/* On a disk that was not clean others may have lost it: it is e2fsck's to save. */
+	if (!expected && !fs->was_clean && !is_changing(fs, CHANGE_BEGUN, number))
 		return;
 	recovery->links++;
 	if (expected) {

@@ -207,13 +207,12 @@ static int order_blocks(struct rename *r)
 	return error;
 }
 
-bool is_exchanged(const struct filesystem *fs, uint32_t number)
+bool is_changing(const struct filesystem *fs, enum change_state state, uint32_t number)
 {
 	const struct change *changes = fs->cache.header->changes;
 
 	for (unsigned i = 0; i < CHANGES_MAX; i++)
-		if (changes[i].state == CHANGE_EXCHANGES &&
-		    (changes[i].source == number || changes[i].target == number))
+		if (changes[i].state == state && (changes[i].source == number || changes[i].target == number))
 			return true;
 	return false;
 }
@@ -268,7 +267,7 @@ static int rename_replace(struct rename *r)
 		error = inode_dies(fs, r->target, r->new_directory->number);
 	if (error)
 		return error;
-	change_begin(r->change, CHANGE_BEGUN, r->source->number, 0);
+	change_begin(r->change, CHANGE_BEGUN, r->source->number, r->target ? r->target->number : 0);
 	r->source->raw->links = (uint16_t)(r->source->raw->links + twice);
 	r->source->drops += twice;
 	inode_dirty(fs, r->source);

@@ -1043,8 +1043,15 @@ static void test_killed(unsigned shape, uint64_t seed)
 	machine_free(&machine);
 }
 
-/* A directory is broken: what it held has no name that can be read, and is not taken for what was removed. */
-static void test_killed_on_broken_disk(uint64_t seed)
+/* What is damaged before: files have no name that can be read, and are not taken for what was removed. */
+#define BROKEN_DIRECTORY                                                        \
+	"cd %s && printf '\\0\\0' | dd of=image bs=1 conv=notrunc status=none " \
+	"seek=$(($(debugfs -R 'blocks sub' image 2>/dev/null | cut -d' ' -f1) * 1024 + 28))"
+#define NAMELESS                                                                                   \
+	"cd %s && { echo unlink sub/sparse; echo unlink sub/sub2; echo ssv state 0; } >damage && " \
+	"debugfs -wf damage image >/dev/null 2>&1"
+
+static void test_killed_on_damaged_disk(uint64_t seed, const char *damage)
 {
 	static struct group_run run;
 	struct machine machine;
@@ -1052,11 +1059,10 @@ static void test_killed_on_broken_disk(uint64_t seed)
 
 	CHECK(machine_make(&machine, shapes[0], content_folder, "16M", POOL_SIZE));
 	machine_free(&machine);
-	CHECK(shell("cd %s && debugfs -R 'stat sub/sparse' image 2>/dev/null | sed -n 's/^Inode: "
-	            "\\([0-9]*\\).*/\\1/p' >number && "
-	            "printf '\\0\\0' | dd of=image bs=1 conv=notrunc status=none "
-	            "seek=$(($(debugfs -R 'blocks sub' image 2>/dev/null | cut -d' ' -f1) * 1024 + 28))",
+	CHECK(shell("cd %s && for name in sparse sub2; do debugfs -R \"stat sub/$name\" image 2>/dev/null | "
+	            "sed -n 's/^Inode: \\([0-9]*\\).*/\\1/p'; done >numbers",
 	            work_folder) == 0);
+	CHECK(shell(damage, work_folder) == 0);
 	CHECK(machine_load(&machine, machine_image(), POOL_SIZE));
 	CHECK(machine_mount(&machine, false) == 0);
 	models_init(&run, &machine, seed, 100);
@@ -1064,7 +1070,9 @@ static void test_killed_on_broken_disk(uint64_t seed)
 	CHECK(!machine.fs.was_clean);
 	CHECK(machine_unmount(&machine) == 0);
 	machine_save(&machine, machine_image());
-	CHECK(shell("cd %s && debugfs -R \"stat <$(cat number)>\" image 2>/dev/null | grep -q 'Links: 1'",
+	CHECK(shell("cd %s && for number in $(cat numbers); do debugfs -R \"stat <$number>\" image "
+	            "2>/dev/null "
+	            "| grep -q 'Links: [12]' || exit 1; done",
 	            work_folder) == 0);
 	CHECK(machine_fsck(&machine, "-fy", 3) <= 3);
 	forget_unlinked(&run);
@@ -1426,8 +1434,10 @@ int main(int argc, char **argv)
 		test_restart((unsigned)(seed % 2), seed);
 	for (uint64_t seed = 1; seed <= 6 * effort; seed++)
 		test_killed((unsigned)(seed % SHAPES), seed);
-	for (uint64_t seed = 1; seed <= 2 * effort; seed++)
-		test_killed_on_broken_disk(seed);
+	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
+		test_killed_on_damaged_disk(seed, BROKEN_DIRECTORY);
+		test_killed_on_damaged_disk(seed, NAMELESS);
+	}
 	for (unsigned shape = 0; shape < SHAPES; shape++) {
 		test_leaked_blocks(shape);
 		test_parked_names(shape);
