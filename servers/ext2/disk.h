@@ -28,6 +28,7 @@ enum ext2_compatible {
 	EXT2_COMPAT_RESIZE_INODE = 0x0010,
 	EXT2_COMPAT_DIR_INDEX = 0x0020,
 	EXT2_COMPAT_SPARSE_SUPER2 = 0x0200,
+	EXT2_COMPAT_ORPHAN_FILE = 0x1000,
 };
 
 enum ext2_incompatible {

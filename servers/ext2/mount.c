@@ -81,7 +81,11 @@ static int super_check_features(const struct ext2_superblock *super, bool *read_
 		return EINVAL;
 	}
 	/* Compatible features need no knowledge: a journal is left alone (one that must be replayed is an
-	 * incompatible feature). */
+	 * incompatible feature). But a file of orphans has a link and no name, as if it had lost one. */
+	if (super->compatible & EXT2_COMPAT_ORPHAN_FILE) {
+		log_warning("a file of orphans is not known: read-only");
+		*read_only = true;
+	}
 	if (super->ro_compatible & ~RO_KNOWN) {
 		log_warning("features %#x are not known: read-only", super->ro_compatible & ~RO_KNOWN);
 		*read_only = true;

@@ -1331,6 +1331,7 @@ static void test_refusals(const struct machine *good)
 	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, incompatible), 0x42, 4) == EINVAL);
 	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, ro_compatible), 0x403, 4) == -1);
 	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, compatible), 0x8000038, 4) == 0);
+	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, compatible), 0x1038, 4) == -1);
 	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, blocks_count), 1u << 30, 4) ==
 	      EUCLEAN);
 	CHECK(mount_changed(good, super + offsetof(struct ext2_superblock, log_block_size), 40, 4) ==
