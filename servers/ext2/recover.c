@@ -75,10 +75,11 @@ static int mark_tree(struct filesystem *fs, struct recovery *recovery, uint32_t 
 	for (unsigned i = 1; i < depth; i++)
 		span *= fs->pointers;
 	error = buffer_get(&fs->cache, block, &buffer);
+	if (error)
+		return error;
 	for (uint32_t i = 0; !error && i < fs->pointers; i++)
 		error = mark_tree(fs, recovery, ((uint32_t *)buffer->data)[i], depth - 1, first + i * span);
-	if (buffer)
-		buffer_put(&fs->cache, buffer);
+	buffer_put(&fs->cache, buffer);
 	return error;
 }
 
