@@ -27,8 +27,10 @@ static int mark_block(struct filesystem *fs, struct recovery *recovery, uint32_t
 		return 0;
 	}
 	recovery->own_blocks++;
-	if (recovery->claims)
+	if (recovery->claims) {
+		recovery->shared += bit_test(recovery->claims, block - fs->first_data_block);
 		bit_set(recovery->claims, block - fs->first_data_block);
+	}
 	if (recovery->claims_only)
 		return 0;
 	group = (block - fs->first_data_block) / fs->blocks_per_group;
@@ -62,10 +64,11 @@ static int mark_tree(struct filesystem *fs, struct recovery *recovery, uint32_t 
 
 	if (!block)
 		return 0;
-	/* It may lead to itself. */
 	if (depth && blocks_are_data(fs, block, 1) && is_claimed(fs, recovery, block)) {
 		recovery->bad += !recovery->claims_only;
-		return 0;
+		/* What it maps for this one is in use as well, unless it leads to itself. */
+		if (!recovery->claims || recovery->shared > fs->blocks_count)
+			return 0;
 	}
 	error = mark_block(fs, recovery, block);
 	if (!depth)

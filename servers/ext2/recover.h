@@ -29,6 +29,7 @@ struct recovery {
 	uint32_t first_orphan; /* of the new list of those that are open, if killed */
 	/* A bit for each block from the first data block on: an inode has it. NULL: no memory for so many. */
 	uint8_t *claims;
+	uint32_t shared;  /* claims of what somebody had already */
 	bool claims_only; /* see claim_blocks() */
 	/* Of the inode that is looked at: its blocks, and the file's block after the last one. */
 	uint32_t own_blocks;

@@ -1181,6 +1181,29 @@ static void test_endless_pointers(void)
 	machine_free(&machine);
 }
 
+/* A block of pointers that is another file's data: what it maps is its second owner's all the same. */
+static void test_shared_pointers(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, "-b 1024", NULL, "16M", POOL_SIZE));
+	machine_free(&machine);
+	CHECK(shell("cd %s && { for i in 101 102; do echo \"seti <$i>\"; echo \"sif <$i> mode 0100644\"; "
+	            "echo \"sif <$i> links_count 1\"; echo \"ln <$i> file$i\"; done; "
+	            "echo 'sif <101> block[0] 3000'; echo 'sif <101> size 1024'; "
+	            "echo 'sif <102> block[IND] 3000'; echo 'sif <102> size 13312'; echo 'ssv state 0'; } "
+	            ">share && debugfs -wf share image >/dev/null 2>&1",
+	            work_folder) == 0);
+	CHECK(machine_load(&machine, machine_image(), POOL_SIZE));
+	((uint32_t *)(machine.disk + 3000 * 1024))[0] = 3100;
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_unmount(&machine) == 0);
+	machine_save(&machine, machine_image());
+	CHECK(shell("cd %s && debugfs -R 'testb 3100' image 2>/dev/null | grep -q 'marked in use'",
+	            work_folder) == 0);
+	machine_free(&machine);
+}
+
 /* ---- names in lost+found that a commit has left: no count of links knows of them ---- */
 
 static void check_parked_names(void *argument)
@@ -1446,6 +1469,7 @@ int main(int argc, char **argv)
 	test_killed_at_mount();
 	test_killed_at_mount_with_drops();
 	test_endless_pointers();
+	test_shared_pointers();
 	test_lost_metadata(lost_fiber);
 	test_lost_metadata(lost_for_room_fiber);
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
