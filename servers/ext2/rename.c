@@ -275,6 +275,7 @@ static int rename_replace(struct rename *r)
 	if (error) {
 		r->source->raw->links = (uint16_t)(r->source->raw->links - twice);
 		r->source->drops -= twice;
+		inode_dirty(fs, r->source); /* a full disk may have made a commit with it */
 		return error;
 	}
 	inode_touch(fs, r->source, FS_SET_CTIME);

@@ -211,6 +211,20 @@ static uint32_t create_file(struct machine *machine, const char *name)
 	return number;
 }
 
+static int unlink_file(struct machine *machine, const char *name)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = FS_UNLINK;
+	request->inode = FS_ROOT_INODE;
+	request->name_length = (uint32_t)strlen(name);
+	memcpy(request->data, name, request->name_length);
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
 static int simple_call(struct machine *machine, uint32_t operation, uint32_t number)
 {
 	struct fs_request *request = calloc(1, sizeof(*request));
@@ -642,6 +656,61 @@ static void test_full(unsigned shape)
 	machine_free(&machine);
 }
 
+/* Moves "a" of the root to the name of so many letters. */
+static int move_to_long(struct machine *machine, uint32_t to, uint32_t length)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = FS_RENAME;
+	request->inode = FS_ROOT_INODE;
+	request->other_inode = to;
+	request->name_length = 1;
+	request->target_length = length;
+	memset(request->data, 'a', 1 + length);
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
+/* There is no room for the new name, and while it is looked for what is pending is written. */
+static void full_rename_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number, directory;
+	char name[8];
+	int error = 0;
+
+	CHECK(create_file(machine, "a") != 0);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "more%u", i);
+		CHECK((number = create_file(machine, name)) != 0);
+	}
+	CHECK((directory = make_directory(machine, FS_ROOT_INODE)) != 0);
+	for (uint32_t length = 250; length < 253; length++) {
+		CHECK(move_to_long(machine, directory, length) == 0);
+		CHECK(create_file(machine, "a") != 0);
+	}
+	for (uint64_t page = 0; !error; page += 100)
+		error = write_pages(machine, number, page, 100, (page + 100) * PAGE_SIZE, 0);
+	CHECK(error == ENOSPC);
+	CHECK(simple_call(machine, FS_SYNC, 0) == 0 && simple_call(machine, FS_SYNC, 0) == 0);
+	CHECK(unlink_file(machine, "more15") == 0);
+	CHECK(move_to_long(machine, directory, 253) == ENOSPC);
+}
+
+static void test_full_rename(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, "-b 1024", NULL, "4M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, full_rename_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+}
+
 /* ---- power cuts ---- */
 
 /* The disk takes no write after some; nothing here knows. What e2fsck finds, it can repair; and a mount
@@ -932,20 +1001,6 @@ static void test_restart(unsigned shape, uint64_t seed)
 }
 
 /* ---- open files ---- */
-
-static int unlink_file(struct machine *machine, const char *name)
-{
-	struct fs_request *request = calloc(1, sizeof(*request));
-	int error;
-
-	request->operation = FS_UNLINK;
-	request->inode = FS_ROOT_INODE;
-	request->name_length = (uint32_t)strlen(name);
-	memcpy(request->data, name, request->name_length);
-	error = machine_call(machine, request);
-	free(request);
-	return error;
-}
 
 /* More open at once than a successor could be told of: what is unlinked afterwards is free. */
 static void many_open_fiber(void *argument)
@@ -1436,6 +1491,7 @@ int main(int argc, char **argv)
 			test_random(shape, seed, 250, shape % 3 == 0 ? content_folder : NULL);
 	for (unsigned shape = 0; shape < 4; shape++)
 		test_full(shape);
+	test_full_rename();
 	test_fsync();
 	for (uint64_t seed = 1; seed <= 12 * effort; seed++)
 		test_cut((unsigned)(seed % 4), seed, (unsigned)(seed * 17 % 200));
