@@ -83,7 +83,8 @@ struct cache_header {
 	uint32_t drop_count;
 	uint32_t cut_off; /* the disk lost something before it was mounted, and recovery from that is under
 	                     way */
-	uint8_t reserved[512 - 52];
+	uint32_t failed, lost; /* found to be broken; metadata could not be written */
+	uint8_t reserved[512 - 60];
 	uint8_t scratch[1024]; /* where the superblock is read before anything is known */
 	struct open_record opens[OPEN_RECORDS];
 	struct drop_record drops[DROP_RECORDS];

@@ -239,6 +239,7 @@ static int commit_written(struct cache *cache, int error)
 	if (error) {
 		log_error("write error: metadata is lost");
 		cache->write_error = error;
+		cache->header->lost = 1;
 	}
 	return error;
 }

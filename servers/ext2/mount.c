@@ -39,6 +39,7 @@ int filesystem_error(struct filesystem *fs, const char *format, ...)
 		if (!fs->read_only)
 			log_error("read-only from now on; run e2fsck");
 		fs->failed = true;
+		fs->cache.header->failed = 1;
 		if (!fs->device->read_only && !fs->read_only) {
 			fs->super->state |= EXT2_STATE_ERRORS;
 			super_dirty(fs);
@@ -293,6 +294,12 @@ static int load(struct filesystem *fs, const struct mount_options *options,
 		/* Whoever dies before he knows what the disk lost leaves it to his successor. */
 		fs->cache.header->was_clean = 0;
 		fs->cache.header->changing = fs->cache.header->cut_off = 1;
+		fs->cache.header->failed = fs->cache.header->lost = 0;
+	}
+	fs->metadata_lost = fs->cache.header->lost;
+	if (fs->metadata_lost || fs->cache.header->failed) {
+		log_warning("the predecessor could not go on: read-only; run e2fsck");
+		fs->failed = fs->read_only = true;
 	}
 	fs->opens_unknown = fs->cache.header->opens_unknown;
 	cache_mark_mounted(&fs->cache, super->uuid);

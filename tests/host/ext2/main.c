@@ -937,6 +937,12 @@ static void lost_for_room_fiber(void *argument)
 	CHECK(simple_call(machine, FS_FSYNC, FS_ROOT_INODE) == EIO);
 }
 
+static void still_lost_fiber(void *argument)
+{
+	CHECK(simple_call(argument, FS_FSYNC, FS_ROOT_INODE) == EIO);
+	CHECK(!create_file(argument, "never"));
+}
+
 static void test_lost_metadata(fiber_function *function)
 {
 	struct machine machine;
@@ -944,8 +950,30 @@ static void test_lost_metadata(fiber_function *function)
 	CHECK(machine_make(&machine, shapes[0], NULL, "16M", 600 * 1024));
 	CHECK(machine_mount(&machine, false) == 0);
 	CHECK(machine_run(&machine, function, &machine));
+	CHECK(machine_mount(&machine, true) == 0);
+	CHECK(machine_run(&machine, still_lost_fiber, &machine));
 	CHECK(machine_unmount(&machine) == EIO);
 	CHECK(machine_fsck(&machine, "-fy", 3) <= 3);
+	machine_free(&machine);
+}
+
+/* A disk that contradicts itself does not become better by a restart. */
+static void test_failed_restart(void)
+{
+	struct machine machine;
+	const struct ext2_superblock *super;
+
+	CHECK(machine_make(&machine, shapes[0], NULL, "16M", POOL_SIZE));
+	super = (const struct ext2_superblock *)(machine.disk + EXT2_SUPER_OFFSET);
+	CHECK(machine_mount(&machine, false) == 0);
+	filesystem_error(&machine.fs, "a test");
+	CHECK(machine_mount(&machine, true) == 0);
+	CHECK(machine.fs.read_only && machine.fs.failed);
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(super->state == EXT2_STATE_ERRORS);
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(!machine.fs.read_only);
+	CHECK(machine_unmount(&machine) == 0);
 	machine_free(&machine);
 }
 
@@ -1528,6 +1556,7 @@ int main(int argc, char **argv)
 	test_shared_pointers();
 	test_lost_metadata(lost_fiber);
 	test_lost_metadata(lost_for_room_fiber);
+	test_failed_restart();
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);
