@@ -554,6 +554,9 @@ static int parks_end(struct cache *cache, struct buffer **list, uint32_t count, 
 		list[i]->image = NULL;
 		list[i]->writing = false;
 		buffer_record_update(cache, list[i]);
+		/* After a flush that failed the names are still there: the next commit takes them away. */
+		if (error && !cache->write_error && list[i]->hashed)
+			buffer_dirty(cache, list[i], BUFFER_DIRECTORY);
 	}
 	return error;
 }

@@ -266,6 +266,10 @@ static void complete(struct machine *machine, uint32_t number)
 	if (request->operation == BLOCK_INFO) {
 		request->sectors = machine->size / BLOCK_SECTOR;
 		request->read_only = 0;
+	} else if (request->operation == BLOCK_FLUSH &&
+	           ((machine->fail_flush_in && !--machine->fail_flush_in) ||
+	            fails(machine, machine->fail_flushes))) {
+		request->status = BLOCK_ERROR_IO;
 	} else if (request->operation == BLOCK_FLUSH) {
 		machine->flushes++;
 		if (machine->stable && !machine->ignore_flushes)

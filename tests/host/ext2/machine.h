@@ -28,8 +28,9 @@ struct machine {
 	struct block_request slots[MACHINE_SLOTS];
 	bool taken[MACHINE_SLOTS], submitted[MACHINE_SLOTS];
 	uint64_t random;
-	uint64_t writes, writes_left;     /* requests; writes_left: those after it are lost */
-	uint32_t fail_reads, fail_writes; /* one in so many fails; 0: none */
+	uint64_t writes, writes_left;                   /* requests; writes_left: those after it are lost */
+	uint32_t fail_reads, fail_writes, fail_flushes; /* one in so many fails; 0: none */
+	uint32_t fail_flush_in;                         /* the one after so many flushes fails; 0: none */
 	uint64_t reads, requests, bytes, flushes;
 	/* A disk with a cache of its own (machine_cache_writes): what of `disk` would outlive a power cut,
 	 * and the writes that may be lost. */
@@ -84,8 +85,9 @@ int machine_fsck(struct machine *machine, const char *options, int most);
 void machine_cache_writes(struct machine *machine, uint64_t cut_in);
 /* The power is back: the disk is what the cut left, and takes all writes for good. */
 void machine_power_on(struct machine *machine);
-/* It dies after so many more basic blocks of its code, counted also while it mounts. What runs on after that is
- * not real: when all fibers wait, the successor mounts (machine_mount) what was there at the moment of its death. */
+/* It dies after so many more basic blocks of its code, counted also while it mounts. What runs on after that
+ * is not real: when all fibers wait, the successor mounts (machine_mount) what was there at the moment of its
+ * death. */
 void machine_kill_in(struct machine *machine, uint64_t blocks);
 void machine_lives(void); /* each of them */
 /* The clients go on with it; what they had asked is asked again. */

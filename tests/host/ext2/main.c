@@ -977,6 +977,43 @@ static void test_failed_restart(void)
 	machine_free(&machine);
 }
 
+/* One flush fails of a commit that gives files names in lost+found; the next commit succeeds. */
+static void failed_flush_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t which = machine->fail_flush_in;
+
+	machine->fail_flush_in = 0;
+	for (unsigned i = 0; i < 3; i++) { /* over nothing, over an old file, over a new one */
+		CHECK(create_file(machine, "a") != 0);
+		if (i == 1)
+			CHECK(simple_call(machine, FS_SYNC, 0) == 0);
+		CHECK(move_to_long(machine, FS_ROOT_INODE, 2) == 0);
+	}
+	machine->fail_flush_in = which;
+	CHECK(simple_call(machine, FS_SYNC, 0) == (machine->fail_flush_in ? 0 : EIO));
+}
+
+static void test_failed_flush(void)
+{
+	struct machine machine;
+	uint32_t which = 0;
+	bool failed;
+
+	do {
+		CHECK(machine_make(&machine, shapes[0], NULL, "16M", POOL_SIZE));
+		CHECK(machine_mount(&machine, false) == 0);
+		machine.fail_flush_in = ++which;
+		CHECK(machine_run(&machine, failed_flush_fiber, &machine));
+		failed = !machine.fail_flush_in;
+		machine.fail_flush_in = 0;
+		CHECK(machine_unmount(&machine) == 0);
+		CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+		machine_free(&machine);
+	} while (failed);
+	CHECK(which > 3);
+}
+
 /* ---- restarts: the component dies between two requests and finds its unwritten buffers again ---- */
 
 static unsigned orphans_count(const struct filesystem *fs)
@@ -1557,6 +1594,7 @@ int main(int argc, char **argv)
 	test_lost_metadata(lost_fiber);
 	test_lost_metadata(lost_for_room_fiber);
 	test_failed_restart();
+	test_failed_flush();
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);
