@@ -78,7 +78,8 @@ struct filesystem {
 	struct fiber_mutex orphan_lock, rename_lock;
 	uint64_t error_count;
 	struct directory_indexes *indexes;
-	struct wait_queue changed; /* the unmounting request waits for whoever changes something */
+	struct wait_queue changed; /* the unmounting request waits for whoever is under way */
+	uint32_t serving;          /* requests */
 	bool unmounting;
 	int mount_error; /* why it is not mounted: the answer to every request */
 };

@@ -423,7 +423,10 @@ int filesystem_unmount(struct filesystem *fs)
 	error = error ? error : last;
 	last = filesystem_sync(fs);
 	error = error ? error : last;
-	/* What was not clean before stays so: leaks and lost names are e2fsck's. */
+	/* What was not clean before stays so: leaks and lost names are e2fsck's, and so are links of inodes
+	 * that cannot be read. */
+	if (fs->cache.header->drop_count)
+		fs->was_clean = false;
 	if (!fs->read_only && !error) {
 		if (fs->was_clean)
 			fs->super->state |= EXT2_STATE_CLEAN;

@@ -373,13 +373,13 @@ static int serve_sync(struct job *job)
 	return filesystem_sync(job->fs);
 }
 
-/* Nothing new begins, and what is under way ends first. */
+/* Nothing new begins, and what is under way ends first: a read, too, keeps links from being subtracted. */
 static int serve_unmount(struct job *job)
 {
 	struct filesystem *fs = job->fs;
 
 	fs->unmounting = true;
-	while (fs->cache.header->changing > 1)
+	while (fs->cache.header->changing > 1 || fs->serving > 1)
 		wait_queue_wait(&fs->changed);
 	return filesystem_unmount(fs);
 }
@@ -430,9 +430,11 @@ static int job_run(struct job *job)
 	job->change = &job->fs->cache.header->changes[job->number % CHANGES_MAX];
 	if (!job->repeated)
 		filesystem_answered(job->fs, job->number);
+	job->fs->serving++;
 	*changing += operations[operation].changes;
 	error = operations[operation].serve(job);
 	*changing -= operations[operation].changes;
+	job->fs->serving--;
 	wait_queue_wake_all(&job->fs->changed, 0);
 	return error;
 }

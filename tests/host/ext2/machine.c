@@ -292,6 +292,10 @@ static bool complete_one(struct machine *machine)
 	uint32_t ready[MACHINE_SLOTS], count = 0;
 
 	for (uint32_t i = 0; i < MACHINE_SLOTS; i++)
+		if (machine->submitted[i] &&
+		    !(machine->slow_reads && machine->slots[i].operation == BLOCK_READ))
+			ready[count++] = i;
+	for (uint32_t i = 0; i < MACHINE_SLOTS && !count; i++)
 		if (machine->submitted[i])
 			ready[count++] = i;
 	if (!count)

@@ -30,6 +30,7 @@ struct machine {
 	uint64_t random;
 	uint64_t writes, writes_left;                   /* requests; writes_left: those after it are lost */
 	uint32_t fail_reads, fail_writes, fail_flushes; /* one in so many fails; 0: none */
+	bool slow_reads;                                /* others overtake them */
 	uint32_t fail_flush_in;                         /* the one after so many flushes fails; 0: none */
 	uint64_t reads, requests, bytes, flushes;
 	/* A disk with a cache of its own (machine_cache_writes): what of `disk` would outlive a power cut,

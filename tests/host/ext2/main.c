@@ -18,6 +18,7 @@
 #define CLIENTS      4
 #define SMALL_POOL   (300 * 1024)
 #define KILL_BLOCKS  100000 /* basic blocks of the file system until it is killed, at most */
+#define FIRST_FILE   12     /* the inode, after lost+found's */
 #define MOUNT_BLOCKS 4000   /* some more than one that does not recover takes */
 
 static unsigned effort = 1;
@@ -706,6 +707,45 @@ static void test_full_rename(void)
 	CHECK(machine_make(&machine, "-b 1024", NULL, "4M", POOL_SIZE));
 	CHECK(machine_mount(&machine, false) == 0);
 	CHECK(machine_run(&machine, full_rename_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+}
+
+/* ---- unmounted while a file is read whose name has just changed: a link of it waits to be subtracted ----
+ */
+
+static void renamed_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "a");
+
+	CHECK(number && write_pages(machine, number, 0, 1, PAGE_SIZE, 0) == 0);
+	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
+	CHECK(move_to_long(machine, FS_ROOT_INODE, 2) == 0);
+}
+
+static void read_renamed_fiber(void *argument)
+{
+	CHECK(read_page(argument, FIRST_FILE, 0, 1) == 0);
+}
+
+static void unmount_request_fiber(void *argument)
+{
+	CHECK(simple_call(argument, FS_UNMOUNT, 0) == 0);
+}
+
+static void test_unmount_under_way(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[0], NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, renamed_fiber, &machine));
+	machine.slow_reads = true;
+	fiber_start(read_renamed_fiber, &machine);
+	fiber_start(unmount_request_fiber, &machine);
+	CHECK(machine_drain(&machine));
 	CHECK(machine_unmount(&machine) == 0);
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	machine_free(&machine);
@@ -1557,6 +1597,7 @@ int main(int argc, char **argv)
 	for (unsigned shape = 0; shape < 4; shape++)
 		test_full(shape);
 	test_full_rename();
+	test_unmount_under_way();
 	test_fsync();
 	for (uint64_t seed = 1; seed <= 12 * effort; seed++)
 		test_cut((unsigned)(seed % 4), seed, (unsigned)(seed * 17 % 200));
