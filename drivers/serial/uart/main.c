@@ -42,6 +42,8 @@ int main(void)
 		counters->events += !error;
 		if (error && error != ERR_CANCELED && error != ERR_TIMEOUT)
 			fatal("waiting for events: %s", error_text(error));
+		if (error == ERR_TIMEOUT)
+			uart_overdue(&uart);
 		if (bits & 1ull << uart.irq_bit)
 			uart_interrupt(&uart);
 	}

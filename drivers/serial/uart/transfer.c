@@ -19,6 +19,7 @@
 #define STATUS_GONE   0xff
 
 #define LOOK_AGAIN_NS 1000000
+#define OVERDUE_NS    100000000 /* much longer than a FIFO takes */
 
 static bool input_open(const struct uart *uart)
 {
@@ -136,6 +137,20 @@ bool uart_work(struct uart *uart)
 
 deadline_t uart_deadline(const struct uart *uart)
 {
-	bool last_byte = !output_finished(uart) && !(uart->enabled & UART_INTERRUPT_TRANSMIT);
-	return last_byte ? time_now() + LOOK_AGAIN_NS : DEADLINE_NEVER;
+	if (uart->enabled & UART_INTERRUPT_TRANSMIT)
+		return time_now() + OVERDUE_NS;
+	return output_finished(uart) ? DEADLINE_NEVER : time_now() + LOOK_AGAIN_NS;
+}
+
+void uart_overdue(struct uart *uart)
+{
+	if (!(uart->enabled & UART_INTERRUPT_TRANSMIT))
+		return;
+	bool empty = uart_status(uart) & UART_STATUS_EMPTY;
+	if (uart->overdue[empty]++)
+		return;
+	if (empty)
+		log_warning("a transmit interrupt was lost: the FIFO is empty");
+	else
+		log_info("the other end of the line does not take what is sent");
 }

@@ -19,6 +19,8 @@ struct uart {
 	uint32_t output_read, output_sent;
 	bool input_moved, output_moved; /* and the client was not signalled yet */
 	uint64_t overruns;              /* times that the line was faster than us */
+	/* Waits for the transmit interrupt that ended without it: the FIFO was full, or empty. */
+	uint64_t overdue[2];
 };
 
 /* hardware.c */
@@ -76,5 +78,8 @@ void uart_interrupt(struct uart *uart);
 /* Moves what can be moved both ways, tells the client. false: wait for events, until uart_deadline; true:
  * there is more work already. */
 bool uart_work(struct uart *uart);
-/* When to look again if no event comes: no interrupt tells that the last byte has left. */
+/* When to look again if no event comes: no interrupt tells that the last byte has left, and the transmit
+ * interrupt may be lost. */
 deadline_t uart_deadline(const struct uart *uart);
+/* No event came until then: says which it was, once each. uart_work looks. */
+void uart_overdue(struct uart *uart);
