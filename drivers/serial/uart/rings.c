@@ -10,8 +10,10 @@ void rings_attach(struct uart *uart)
 	uart->input_written = atomic_load_explicit(&uart->channel->input.written, memory_order_relaxed);
 	uart->output_read = atomic_load_explicit(&uart->channel->output.read, memory_order_relaxed);
 	uart->output_sent = atomic_load_explicit(&uart->channel->output.sent, memory_order_relaxed);
-	/* A predecessor may have died between moving bytes and saying so. */
+	/* A predecessor may have died between moving bytes and saying so, or between taking a flag and
+	 * signalling for it. */
 	uart->input_moved = uart->output_moved = true;
+	notification_signal(uart->signal);
 }
 
 uint32_t input_room(struct uart *uart)

@@ -11,7 +11,7 @@
 
 static struct serial_channel *channel;
 static cptr_t driver_signal;
-static uint32_t read_seen;  /* the output ring's marks when serial_output_moved() last looked */
+static uint32_t read_seen; /* the output ring's marks when serial_output_moved() last looked */
 static uint32_t sent_seen;
 static uint32_t output_end; /* of what was written; the ring's own mark is behind until it is handed over */
 
@@ -23,6 +23,8 @@ bool serial_attach(void)
 	channel = (struct serial_channel *)entry->address;
 	driver_signal = entry->slot;
 	output_end = atomic_load(&channel->output.written);
+	/* A predecessor may have died between taking the driver's flag and signalling for it. */
+	notification_signal(driver_signal);
 	return true;
 }
 

@@ -352,6 +352,16 @@ static void test_restart_keeps_fifos(void)
 	CHECK(client_read(&byte, 1, &signal) == 1 && byte == 'a');
 }
 
+/* Whoever sleeps is signalled, were its flag taken already by a predecessor that did not come to it. */
+static void test_restart_signals(void)
+{
+	unsigned signals;
+	setup(true);
+	signals = model.signals;
+	driver_start();
+	CHECK(model.signals == signals + 1);
+}
+
 int main(void)
 {
 	test_output(true, 300000, false);
@@ -367,6 +377,7 @@ int main(void)
 	test_hostile_client();
 	test_broken_devices();
 	test_restart_keeps_fifos();
+	test_restart_signals();
 	model_reset(true);
 	return checks_report();
 }
