@@ -331,7 +331,7 @@ static int entry_get_locked(struct filesystem *fs, struct inode *directory, stru
 {
 	int error = directory_find(fs, directory, name.text, name.length, place);
 
-	if (change->state == CHANGE_BEGUN && (error == ENOENT || place->inode != change->source))
+	if (change->state == CHANGE_BEGUN && (error == ENOENT || (!error && place->inode != change->source)))
 		return EALREADY;
 	if (!error && place->inode == directory->number)
 		error = filesystem_error(fs, "directory inode %u contains itself", directory->number);

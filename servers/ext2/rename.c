@@ -118,7 +118,8 @@ static int find_both(struct rename *r)
 	if (!inode_links(r->old_directory) || !inode_links(r->new_directory))
 		return ENOENT;
 	error = directory_find(r->fs, r->old_directory, r->old_name.text, r->old_name.length, &r->old_place);
-	if (r->change->state == CHANGE_BEGUN && (error == ENOENT || r->old_place.inode != r->change->source))
+	if (r->change->state == CHANGE_BEGUN &&
+	    (error == ENOENT || (!error && r->old_place.inode != r->change->source)))
 		return EALREADY;
 	if (error)
 		return error;

@@ -1240,6 +1240,41 @@ static void test_killed_on_damaged_disk(uint64_t seed, const char *damage)
 	machine_free(&machine);
 }
 
+/* A request is asked again whose directory cannot be read: nobody knows whether it was done. */
+static void unreadable_fiber(void *argument)
+{
+	static const uint32_t operations[] = {FS_UNLINK, FS_RMDIR, FS_RENAME};
+	struct machine *machine = argument;
+	struct fs_request *request = calloc(1, sizeof(*request));
+	struct fs_attributes sub;
+
+	CHECK(lookup(machine, FS_ROOT_INODE, "sub", &sub) == 0);
+	machine->fail_reads = 1;
+	for (unsigned i = 0; i < 3; i++) {
+		machine->fs.cache.header->changes[0] = (struct change){CHANGE_BEGUN, FIRST_FILE, 0};
+		memset(request, 0, sizeof(*request));
+		request->operation = operations[i];
+		request->inode = request->other_inode = sub.inode;
+		request->name_length = request->target_length = 4;
+		memcpy(request->data, "longlink", 8);
+		filesystem_serve(&machine->fs, request, 0, true);
+		CHECK(request->error == EIO);
+	}
+	machine->fail_reads = 0;
+	free(request);
+}
+
+static void test_repeated_unreadable(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[0], content_folder, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, unreadable_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	machine_free(&machine);
+}
+
 /* ---- blocks that nobody has: a disk that was not unmounted gets them back ---- */
 
 static void test_leaked_blocks(unsigned shape)
@@ -1624,6 +1659,7 @@ int main(int argc, char **argv)
 		test_killed_on_damaged_disk(seed, BROKEN_DIRECTORY);
 		test_killed_on_damaged_disk(seed, NAMELESS);
 	}
+	test_repeated_unreadable();
 	for (unsigned shape = 0; shape < SHAPES; shape++) {
 		test_leaked_blocks(shape);
 		test_parked_names(shape);
