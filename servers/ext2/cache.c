@@ -290,15 +290,16 @@ static struct buffer *buffer_take_now(struct cache *cache)
 	return NULL;
 }
 
-/* Makes it likely that buffer_take_now finds one; whatever the caller had looked up may have changed. */
-static void buffer_make_room(struct cache *cache)
+/* Makes it likely that buffer_take_now finds one; whatever the caller had looked up may have changed. EIO:
+ * what is dirty stays so, and the caller does not wait for a disk that may never take it. */
+static int buffer_make_room(struct cache *cache)
 {
 	struct buffer *oldest = cache->oldest;
 
-	if (!oldest)
-		wait_queue_wait(&cache->released);
-	else if (oldest->dirty)
-		cache_commit(cache);
+	if (oldest)
+		return oldest->dirty ? cache_commit(cache) : 0;
+	wait_queue_wait(&cache->released);
+	return 0;
 }
 
 /* Reads `count` buffers (held, hashed, `reading`) of adjacent blocks. */
@@ -366,6 +367,7 @@ static int buffer_read_new(struct cache *cache, struct buffer *buffer, uint32_t 
 int buffer_get_ahead(struct cache *cache, uint32_t block, uint32_t ahead, struct buffer **out)
 {
 	struct buffer *buffer;
+	int error;
 
 	if (block >= cache->block_limit)
 		return EUCLEAN;
@@ -387,11 +389,13 @@ int buffer_get_ahead(struct cache *cache, uint32_t block, uint32_t ahead, struct
 		buffer = buffer_take_now(cache);
 		if (buffer)
 			break;
-		buffer_make_room(cache);
+		error = buffer_make_room(cache);
+		if (error)
+			return error;
 	}
 	cache->misses++;
 	*out = buffer;
-	int error = buffer_read_new(cache, buffer, block, ahead);
+	error = buffer_read_new(cache, buffer, block, ahead);
 	if (error)
 		buffer_put(cache, buffer);
 	return error;
@@ -405,6 +409,7 @@ int buffer_get(struct cache *cache, uint32_t block, struct buffer **out)
 int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 {
 	struct buffer *buffer;
+	int error;
 
 	if (block >= cache->block_limit)
 		return EUCLEAN;
@@ -424,7 +429,9 @@ int buffer_get_new(struct cache *cache, uint32_t block, struct buffer **out)
 			hash_add(cache, buffer, block);
 			break;
 		}
-		buffer_make_room(cache);
+		error = buffer_make_room(cache);
+		if (error)
+			return error;
 	}
 	memset(buffer->data, 0, cache->block_size);
 	buffer->valid = buffer->fresh = true;

@@ -141,6 +141,16 @@ static uint32_t goal_of_inode(const struct filesystem *fs, const struct inode *i
 	return group_first_block(fs, (inode->number - 1) / fs->inodes_per_group);
 }
 
+/* Of a block that was just allocated; without a buffer it is given back. */
+static int buffer_get_allocated(struct filesystem *fs, uint32_t block, struct buffer **out)
+{
+	int error = buffer_get_new(&fs->cache, block, out);
+
+	if (error)
+		blocks_free(fs, block, 1);
+	return error;
+}
+
 /* Makes the indirect blocks on the way that do not exist yet. One that stays empty because the disk is full
  * is freed with the file. */
 static int leaf_make(struct filesystem *fs, struct inode *inode, const struct path *path,
@@ -162,7 +172,7 @@ static int leaf_make(struct filesystem *fs, struct inode *inode, const struct pa
 
 			error = blocks_allocate(fs, goal, 1, inode_is_privileged(fs, inode), &block, &count);
 			if (!error)
-				error = buffer_get_new(&fs->cache, block, &next);
+				error = buffer_get_allocated(fs, block, &next);
 			if (!error) {
 				buffer_dirty(&fs->cache, next, BUFFER_POINTERS);
 				*entry = block;
@@ -217,7 +227,7 @@ static int allocate(struct filesystem *fs, struct inode *inode, uint64_t block, 
 	               : blocks_allocate(fs, goal_of_block(fs, inode, block, table, &path, buffer), limit,
 	                                 inode_is_privileged(fs, inode), physical, count);
 	if (!error && contents)
-		error = buffer_get_new(&fs->cache, *physical, contents);
+		error = buffer_get_allocated(fs, *physical, contents);
 	if (!error) {
 		for (uint32_t i = 0; i < *count; i++)
 			entry[i] = *physical + i;

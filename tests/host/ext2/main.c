@@ -1054,6 +1054,35 @@ static void test_failed_flush(void)
 	CHECK(which > 3);
 }
 
+/* No flush succeeds: when all buffers are dirty, requests end with an error. When it is over all goes on. */
+static void no_flush_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	struct fs_attributes found;
+	uint32_t number = FS_ROOT_INODE;
+
+	machine->fail_flushes = 1;
+	for (unsigned i = 0; i < 3000 && number; i++)
+		number = make_directory(machine, number);
+	CHECK(!number);
+	CHECK(simple_call(machine, FS_SYNC, 0) == EIO);
+	machine->fail_flushes = 0;
+	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
+	CHECK(lookup(machine, FS_ROOT_INODE, "sub", &found) == 0);
+}
+
+static void test_no_flush(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[0], content_folder, "16M", 300 * 1024));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, no_flush_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+}
+
 /* ---- restarts: the component dies between two requests and finds its unwritten buffers again ---- */
 
 static unsigned orphans_count(const struct filesystem *fs)
@@ -1672,6 +1701,7 @@ int main(int argc, char **argv)
 	test_lost_metadata(lost_for_room_fiber);
 	test_failed_restart();
 	test_failed_flush();
+	test_no_flush();
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);
