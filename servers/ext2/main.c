@@ -155,6 +155,11 @@ static void channel_attach(void)
 	if (ext2.fs_ring.slot_size < sizeof(struct fs_request))
 		fatal("the client's requests of %u bytes are too small", ext2.fs_ring.slot_size);
 	memcpy(ext2.repeated, ext2.fs_ring.again, sizeof(ext2.repeated));
+	/* A predecessor may have answered the others and died before it said so: what comes in their slots is
+	 * new. */
+	for (uint32_t number = 0; number < CHANGES_MAX; number++)
+		if (!(ext2.repeated[number / 64] >> number % 64 & 1))
+			filesystem_answered(&ext2.fs, number);
 	ext2.fs_attached = true;
 }
 
