@@ -252,6 +252,8 @@ static int zero_rest_of_block(struct filesystem *fs, struct inode *inode, uint64
 	error = map_lookup(fs, inode, size >> fs->block_bits, 1, &physical, &count);
 	if (error || !physical)
 		return error;
+	/* It may be here from an earlier life, when it was metadata. */
+	buffer_forget(&fs->cache, physical);
 	error = buffer_get(&fs->cache, physical, &buffer);
 	if (error)
 		return error;

@@ -442,34 +442,45 @@ int namespace_rmdir(struct filesystem *fs, uint32_t number, struct name name, st
 	return error;
 }
 
+/* Read-locked. */
+static int symlink_read(struct filesystem *fs, struct inode *inode, char *out, uint32_t capacity,
+                        uint32_t *length)
+{
+	uint32_t size = (uint32_t)inode_size(inode), physical, count;
+	struct buffer *buffer;
+	int error;
+
+	*length = size < capacity ? size : capacity;
+	if (inode_is_fast_symlink(fs, inode)) {
+		memcpy(out, inode->raw->block, *length);
+		return 0;
+	}
+	error = map_lookup(fs, inode, 0, 1, &physical, &count);
+	if (!error && !physical)
+		error = filesystem_error(fs, "symbolic link inode %u has no block", inode->number);
+	if (!error)
+		error = buffer_get(&fs->cache, physical, &buffer);
+	if (error)
+		return error;
+	memcpy(out, buffer->data, *length);
+	buffer_put(&fs->cache, buffer);
+	return 0;
+}
+
 int namespace_readlink(struct filesystem *fs, uint32_t number, char *out, uint32_t capacity, uint32_t *length)
 {
-	struct buffer *buffer;
 	struct inode *inode;
-	uint32_t physical, count, size;
 	int error = inode_get(fs, number, INODE_LIVE, &inode);
 
 	if (error)
 		return error;
-	if (inode_type(inode) != S_IFLNK) {
-		inode_put(fs, inode);
-		return EINVAL;
-	}
-	size = (uint32_t)inode_size(inode);
-	*length = size < capacity ? size : capacity;
-	if (inode_is_fast_symlink(fs, inode)) {
-		memcpy(out, inode->raw->block, *length);
-	} else {
-		error = map_lookup(fs, inode, 0, 1, &physical, &count);
-		if (!error && !physical)
-			error = filesystem_error(fs, "symbolic link inode %u has no block", number);
-		if (!error)
-			error = buffer_get(&fs->cache, physical, &buffer);
-		if (!error) {
-			memcpy(out, buffer->data, *length);
-			buffer_put(&fs->cache, buffer);
-		}
-	}
+	fiber_rwlock_read(&inode->lock);
+	if (inode_is_gone(inode))
+		error = ESTALE;
+	else
+		error = inode_type(inode) == S_IFLNK ? symlink_read(fs, inode, out, capacity, length)
+		                                     : EINVAL;
+	fiber_rwlock_unlock_read(&inode->lock);
 	inode_put(fs, inode);
 	return error;
 }

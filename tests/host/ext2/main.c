@@ -356,13 +356,26 @@ static void holes_fiber(void *argument)
 	CHECK(punch(machine, number, 0, size, 0) == 0);
 }
 
+static int set_size(struct machine *machine, uint32_t number, uint64_t size)
+{
+	struct fs_request *request = calloc(1, sizeof(*request));
+	int error;
+
+	request->operation = FS_SETATTR;
+	request->inode = number;
+	request->mask = FS_SET_SIZE;
+	request->attributes.size = size;
+	error = machine_call(machine, request);
+	free(request);
+	return error;
+}
+
 /* The same pages are cut off level by level. */
 static void sparse_fiber(void *argument)
 {
 	struct machine *machine = argument;
 	uint32_t number = create_file(machine, "sparse");
 	uint64_t limit = machine->fs.size_max / PAGE_SIZE;
-	struct fs_request *request = calloc(1, sizeof(*request));
 
 	for (unsigned i = 0; i < 6 && places[i] < limit; i++) {
 		fill_page(machine, 10, (uint8_t)(i + 1));
@@ -377,15 +390,31 @@ static void sparse_fiber(void *argument)
 	for (int i = 5; i >= 0; i -= 2) {
 		if (places[i] >= limit)
 			continue;
-		request->operation = FS_SETATTR;
-		request->inode = number;
-		request->mask = FS_SET_SIZE;
-		request->attributes.size = places[i] * PAGE_SIZE;
-		CHECK(machine_call(machine, request) == 0);
+		CHECK(set_size(machine, number, places[i] * PAGE_SIZE) == 0);
 		CHECK(read_page(machine, number, places[i], 11) == 0 && page_is(machine, 11, 0));
 		CHECK(read_page(machine, number, places[i - 1], 11) == 0 && page_is(machine, 11, (uint8_t)i));
 	}
-	free(request);
+}
+
+/* A file's block is in the cache from an earlier life: what is cut off there does not write it. */
+static void stale_buffer_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	uint32_t number = create_file(machine, "stale"), physical, count;
+	struct buffer *buffer;
+	struct inode *inode;
+
+	CHECK(write_pages(machine, number, 0, 1, PAGE_SIZE, 10) == 0);
+	CHECK(inode_get(&machine->fs, number, INODE_LIVE, &inode) == 0);
+	CHECK(map_lookup(&machine->fs, inode, 0, 1, &physical, &count) == 0);
+	inode_put(&machine->fs, inode);
+	CHECK(buffer_get(&machine->fs.cache, physical, &buffer) == 0);
+	buffer_put(&machine->fs.cache, buffer);
+	fill_page(machine, 10, 9);
+	CHECK(write_pages(machine, number, 0, 1, PAGE_SIZE, 10) == 0);
+	CHECK(set_size(machine, number, 100) == 0);
+	CHECK(read_page(machine, number, 0, 11) == 0 && machine->pool1[11 * PAGE_SIZE + 99] == 9 &&
+	      machine->pool1[11 * PAGE_SIZE + 100] == 0);
 }
 
 static void test_host_content(void)
@@ -403,6 +432,7 @@ static void test_host_content(void)
 		CHECK(machine_mount(&machine, false) == 0);
 		CHECK(machine_run(&machine, holes_fiber, &machine));
 		CHECK(machine_run(&machine, sparse_fiber, &machine));
+		CHECK(machine_run(&machine, stale_buffer_fiber, &machine));
 		CHECK(machine_unmount(&machine) == 0);
 		CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 		machine_free(&machine);
