@@ -284,10 +284,15 @@ static int rename_replace(struct rename *r)
 		error = target_drop(r);
 	if (!error)
 		error = old_name_remove(r);
+	if (error) {
+		/* Both names are there. */
+		r->source->drops -= twice;
+		inode_dirty(fs, r->source);
+		return error;
+	}
 	if (twice)
 		drop_error = inode_dropped(fs, r->source, 1);
-	if (!error)
-		error = move_parent(r, r->source, r->old_directory, r->new_directory);
+	error = move_parent(r, r->source, r->old_directory, r->new_directory);
 	return error ? error : drop_error;
 }
 

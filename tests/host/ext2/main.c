@@ -578,7 +578,8 @@ static uint32_t make_directory(struct machine *machine, uint32_t parent)
 	return number;
 }
 
-static int move_up(struct machine *machine, uint32_t from, uint32_t to)
+static int rename_call(struct machine *machine, uint32_t from, const char *old_name, uint32_t to,
+                       const char *new_name)
 {
 	struct fs_request *request = calloc(1, sizeof(*request));
 	int error;
@@ -586,8 +587,9 @@ static int move_up(struct machine *machine, uint32_t from, uint32_t to)
 	request->operation = FS_RENAME;
 	request->inode = from;
 	request->other_inode = to;
-	request->name_length = request->target_length = 1;
-	memcpy(request->data, "xy", 2);
+	request->name_length = (uint32_t)strlen(old_name);
+	request->target_length = (uint32_t)strlen(new_name);
+	sprintf((char *)request->data, "%s%s", old_name, new_name);
 	error = machine_call(machine, request);
 	free(request);
 	return error;
@@ -601,14 +603,14 @@ static void deep_fiber(void *argument)
 
 	for (unsigned i = 0; i < DEEP; i++)
 		CHECK((numbers[i] = make_directory(machine, i ? numbers[i - 1] : FS_ROOT_INODE)) != 0);
-	CHECK(move_up(machine, numbers[DEEP - 2], numbers[DEEP - 3]) == 0);
+	CHECK(rename_call(machine, numbers[DEEP - 2], "x", numbers[DEEP - 3], "y") == 0);
 	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
 	CHECK(machine_fsck(machine, "-fn", 0) == 0);
 	/* A way to the root that does not end. */
 	CHECK(inode_get(&machine->fs, numbers[5], INODE_LIVE, &inode) == 0);
 	CHECK(directory_set_parent(&machine->fs, inode, numbers[50]) == 0);
 	inode_put(&machine->fs, inode);
-	CHECK(move_up(machine, numbers[70], numbers[69]) == EUCLEAN && machine->fs.failed);
+	CHECK(rename_call(machine, numbers[70], "x", numbers[69], "y") == EUCLEAN && machine->fs.failed);
 }
 
 static void test_deep(void)
@@ -687,21 +689,13 @@ static void test_full(unsigned shape)
 	machine_free(&machine);
 }
 
-/* Moves "a" of the root to the name of so many letters. */
-static int move_to_long(struct machine *machine, uint32_t to, uint32_t length)
+/* Moves "a" of the root to a name of so many letters. */
+static int move_to_long(struct machine *machine, uint32_t to, int length)
 {
-	struct fs_request *request = calloc(1, sizeof(*request));
-	int error;
+	char name[256];
 
-	request->operation = FS_RENAME;
-	request->inode = FS_ROOT_INODE;
-	request->other_inode = to;
-	request->name_length = 1;
-	request->target_length = length;
-	memset(request->data, 'a', 1 + length);
-	error = machine_call(machine, request);
-	free(request);
-	return error;
+	sprintf(name, "%0*d", length, 0);
+	return rename_call(machine, FS_ROOT_INODE, "a", to, name);
 }
 
 /* There is no room for the new name, and while it is looked for what is pending is written. */
@@ -718,7 +712,7 @@ static void full_rename_fiber(void *argument)
 		CHECK((number = create_file(machine, name)) != 0);
 	}
 	CHECK((directory = make_directory(machine, FS_ROOT_INODE)) != 0);
-	for (uint32_t length = 250; length < 253; length++) {
+	for (int length = 250; length < 253; length++) {
 		CHECK(move_to_long(machine, directory, length) == 0);
 		CHECK(create_file(machine, "a") != 0);
 	}
@@ -752,7 +746,7 @@ static void renamed_fiber(void *argument)
 
 	CHECK(number && write_pages(machine, number, 0, 1, PAGE_SIZE, 0) == 0);
 	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
-	CHECK(move_to_long(machine, FS_ROOT_INODE, 2) == 0);
+	CHECK(rename_call(machine, FS_ROOT_INODE, "a", FS_ROOT_INODE, "b") == 0);
 }
 
 static void read_renamed_fiber(void *argument)
@@ -1058,7 +1052,7 @@ static void failed_flush_fiber(void *argument)
 		CHECK(create_file(machine, "a") != 0);
 		if (i == 1)
 			CHECK(simple_call(machine, FS_SYNC, 0) == 0);
-		CHECK(move_to_long(machine, FS_ROOT_INODE, 2) == 0);
+		CHECK(rename_call(machine, FS_ROOT_INODE, "a", FS_ROOT_INODE, "b") == 0);
 	}
 	machine->fail_flush_in = which;
 	CHECK(simple_call(machine, FS_SYNC, 0) == (machine->fail_flush_in ? 0 : EIO));
@@ -1108,6 +1102,35 @@ static void test_no_flush(void)
 	CHECK(machine_make(&machine, shapes[0], content_folder, "16M", 300 * 1024));
 	CHECK(machine_mount(&machine, false) == 0);
 	CHECK(machine_run(&machine, no_flush_fiber, &machine));
+	CHECK(machine_unmount(&machine) == 0);
+	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
+	machine_free(&machine);
+}
+
+/* What must come to the disk before the old name goes does not: the file has both, and a link for each. */
+static void rename_by_half_fiber(void *argument)
+{
+	struct machine *machine = argument;
+	struct fs_attributes found;
+	uint32_t number, folder;
+
+	CHECK((number = create_file(machine, "a")) != 0);
+	CHECK((folder = make_directory(machine, FS_ROOT_INODE)) != 0);
+	CHECK(simple_call(machine, FS_SYNC, 0) == 0);
+	CHECK(rename_call(machine, FS_ROOT_INODE, "a", folder, "b") == 0);
+	machine->fail_flush_in = 1;
+	CHECK(rename_call(machine, folder, "b", FS_ROOT_INODE, "c") == EIO);
+	CHECK(lookup(machine, folder, "b", &found) == 0 && found.inode == number && found.links == 2);
+	CHECK(lookup(machine, FS_ROOT_INODE, "c", &found) == 0 && found.inode == number);
+}
+
+static void test_rename_by_half(void)
+{
+	struct machine machine;
+
+	CHECK(machine_make(&machine, shapes[0], NULL, "16M", POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	CHECK(machine_run(&machine, rename_by_half_fiber, &machine));
 	CHECK(machine_unmount(&machine) == 0);
 	CHECK(machine_fsck(&machine, "-fn", 0) == 0);
 	machine_free(&machine);
@@ -1732,6 +1755,7 @@ int main(int argc, char **argv)
 	test_failed_restart();
 	test_failed_flush();
 	test_no_flush();
+	test_rename_by_half();
 	for (uint64_t seed = 1; seed <= 2 * effort; seed++) {
 		test_errors(seed, 20, 0);
 		test_errors(seed, 0, 20);
