@@ -30,8 +30,10 @@ struct rename {
  * it. */
 static int below(struct filesystem *fs, uint32_t number, uint32_t ancestor, uint32_t *child)
 {
+	uint32_t seen = number;
+
 	*child = 0;
-	for (uint32_t depth = 0; number != EXT2_ROOT_INODE; depth++) {
+	for (uint32_t depth = 1; number != EXT2_ROOT_INODE; depth++) {
 		struct inode *inode;
 		uint32_t parent;
 		int error = directory_get(fs, number, &inode);
@@ -48,10 +50,13 @@ static int below(struct filesystem *fs, uint32_t number, uint32_t ancestor, uint
 			*child = number;
 			return 0;
 		}
-		/* No way is longer than that, but for a loop on the disk. */
-		if (depth == fs->inodes_count || parent == number)
+		/* A loop on the disk comes again to one of those that it is compared with: farther up each
+		 * time. */
+		if (parent == seen)
 			return filesystem_error(fs, "directory inode %u: the way to the root does not end",
 			                        number);
+		if (!(depth & (depth - 1)))
+			seen = parent;
 		number = parent;
 	}
 	return 0;

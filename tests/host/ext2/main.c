@@ -600,6 +600,7 @@ static void deep_fiber(void *argument)
 	struct machine *machine = argument;
 	static uint32_t numbers[DEEP];
 	struct inode *inode;
+	uint64_t hits;
 
 	for (unsigned i = 0; i < DEEP; i++)
 		CHECK((numbers[i] = make_directory(machine, i ? numbers[i - 1] : FS_ROOT_INODE)) != 0);
@@ -610,7 +611,9 @@ static void deep_fiber(void *argument)
 	CHECK(inode_get(&machine->fs, numbers[5], INODE_LIVE, &inode) == 0);
 	CHECK(directory_set_parent(&machine->fs, inode, numbers[50]) == 0);
 	inode_put(&machine->fs, inode);
+	hits = machine->fs.cache.hits;
 	CHECK(rename_call(machine, numbers[70], "x", numbers[69], "y") == EUCLEAN && machine->fs.failed);
+	CHECK(machine->fs.cache.hits - hits < 1000);
 }
 
 static void test_deep(void)
