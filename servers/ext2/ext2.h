@@ -81,7 +81,8 @@ struct filesystem {
 	struct wait_queue changed; /* the unmounting request waits for whoever is under way */
 	uint32_t serving;          /* requests */
 	bool unmounting;
-	int mount_error; /* why it is not mounted: the answer to every request */
+	int mount_error;   /* why it is not mounted: the answer to every request */
+	int unmount_error; /* of the first unmount: the answer to later ones */
 };
 
 static inline struct filesystem *filesystem_of(struct cache *cache)

@@ -381,7 +381,8 @@ static int serve_unmount(struct job *job)
 	fs->unmounting = true;
 	while (fs->cache.header->changing > 1 || fs->serving > 1)
 		wait_queue_wait(&fs->changed);
-	return filesystem_unmount(fs);
+	fs->unmount_error = filesystem_unmount(fs);
+	return fs->unmount_error;
 }
 
 static const struct {
@@ -412,6 +413,19 @@ static const struct {
         [FS_CLOSE_ALL] = {serve_close_all, true},
 };
 
+/* Unmounted, about to be, or never mounted because the disk is bad. A second unmount, e.g. after a restart,
+ * finds it done. */
+static int serve_unmounted(struct job *job)
+{
+	struct filesystem *fs = job->fs;
+
+	if (job->request.operation != FS_UNMOUNT && job->request.operation != FS_SYNC)
+		return fs->mount_error ? fs->mount_error : EIO;
+	while (fs->mounted)
+		wait_queue_wait(&fs->changed);
+	return fs->unmount_error;
+}
+
 static int job_run(struct job *job)
 {
 	uint32_t operation = job->request.operation;
@@ -420,12 +434,8 @@ static int job_run(struct job *job)
 
 	if (operation >= sizeof(operations) / sizeof(operations[0]))
 		return ENOSYS;
-	/* Unmounted, or never mounted because the disk is bad. A second unmount, e.g. after a restart, finds
-	 * it done. */
 	if (!job->fs->mounted || job->fs->unmounting)
-		return operation == FS_UNMOUNT || operation == FS_SYNC ? 0
-		       : job->fs->mount_error                          ? job->fs->mount_error
-		                                                       : EIO;
+		return serve_unmounted(job);
 	job->request.length = 0;
 	job->change = &job->fs->cache.header->changes[job->number % CHANGES_MAX];
 	if (!job->repeated)
