@@ -109,12 +109,12 @@ static void job_take(struct disk *disk, uint32_t number)
 		disk->current = job;
 }
 
-/* All parts of the current job; false: the device has no room. */
+/* All parts of the current job, none after an error; false: the device has no room. */
 static bool current_submit(struct disk *disk)
 {
 	struct job *job = disk->current;
 	do {
-		if (!part_submit(disk, job))
+		if (!job->status && !part_submit(disk, job))
 			return false;
 	} while (job->segment < job->segment_count);
 	disk->current = NULL;

@@ -301,6 +301,8 @@ static void request_serve(const struct piece *pieces, unsigned count)
 			violation("a segment of the wrong direction", i);
 		bytes += pieces[i].length;
 	}
+	if (!bytes)
+		violation("a transfer of nothing", type);
 	if (bytes % model.block_size || sector > model.capacity || bytes / 512 > model.capacity - sector)
 		violation("beyond the end of the disk", sector);
 	if (count - 2 > model.segments_max)
