@@ -325,21 +325,39 @@ int namespace_link(struct filesystem *fs, uint32_t number, struct name name, uin
 
 /* ---- removal ---- */
 
+/* On a corrupt disk two directories may be in each other: nobody waits for one with the other locked. The
+ * caller looks again. */
+static bool wait_unlocked(struct filesystem *fs, struct inode *directory, struct inode *inode)
+{
+	if (inode_type(inode) != S_IFDIR || (!inode->lock.writer && !inode->lock.readers))
+		return false;
+	fiber_rwlock_unlock_write(&directory->lock);
+	fiber_rwlock_write(&inode->lock);
+	fiber_rwlock_unlock_write(&inode->lock);
+	inode_put(fs, inode);
+	fiber_rwlock_write(&directory->lock);
+	return true;
+}
+
 /* Finds the entry and takes a locked reference to its file. EALREADY: a predecessor has removed it. */
 static int entry_get_locked(struct filesystem *fs, struct inode *directory, struct name name,
                             struct directory_place *place, struct inode **out, const struct change *change)
 {
-	int error = directory_find(fs, directory, name.text, name.length, place);
+	do {
+		int error = directory_find(fs, directory, name.text, name.length, place);
 
-	if (change->state == CHANGE_BEGUN && (error == ENOENT || (!error && place->inode != change->source)))
-		return EALREADY;
-	if (!error && place->inode == directory->number)
-		error = filesystem_error(fs, "directory inode %u contains itself", directory->number);
-	if (!error)
-		error = entry_inode_get(fs, place->inode, out);
-	if (!error)
-		fiber_rwlock_write(&(*out)->lock);
-	return error;
+		if (change->state == CHANGE_BEGUN &&
+		    (error == ENOENT || (!error && place->inode != change->source)))
+			return EALREADY;
+		if (!error && place->inode == directory->number)
+			error = filesystem_error(fs, "directory inode %u contains itself", directory->number);
+		if (!error)
+			error = entry_inode_get(fs, place->inode, out);
+		if (error)
+			return error;
+	} while (wait_unlocked(fs, directory, *out));
+	fiber_rwlock_write(&(*out)->lock);
+	return 0;
 }
 
 static int entry_remove(struct filesystem *fs, struct inode *directory, const struct directory_place *place,

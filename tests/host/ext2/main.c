@@ -1486,6 +1486,46 @@ static void test_shared_pointers(void)
 	machine_free(&machine);
 }
 
+/* ---- two directories that are in each other: both are asked to go at once ---- */
+
+struct removal {
+	struct machine *machine;
+	uint32_t directory;
+	const char *name;
+};
+
+static void remove_directory_fiber(void *argument)
+{
+	const struct removal *removal = argument;
+	struct fs_request *request = calloc(1, sizeof(*request));
+
+	request->operation = FS_RMDIR;
+	request->inode = removal->directory;
+	request->name_length = 1;
+	request->data[0] = (uint8_t)removal->name[0];
+	CHECK(machine_call(removal->machine, request) == ENOTEMPTY);
+	free(request);
+}
+
+static void test_each_other(void)
+{
+	struct machine machine;
+	struct removal outer = {&machine, FIRST_FILE, "b"}, inner = {&machine, FIRST_FILE + 1, "a"};
+
+	CHECK(machine_make(&machine, "-b 1024", NULL, "16M", POOL_SIZE));
+	machine_free(&machine);
+	CHECK(shell("cd %s && { echo mkdir a; echo mkdir a/b; echo ln a a/b/a; } >each && "
+	            "debugfs -wf each image >/dev/null 2>&1",
+	            work_folder) == 0);
+	CHECK(machine_load(&machine, machine_image(), POOL_SIZE));
+	CHECK(machine_mount(&machine, false) == 0);
+	fiber_start(remove_directory_fiber, &outer);
+	fiber_start(remove_directory_fiber, &inner);
+	CHECK(machine_drain(&machine));
+	CHECK(machine_unmount(&machine) == 0);
+	machine_free(&machine);
+}
+
 /* ---- names in lost+found that a commit has left: no count of links knows of them ---- */
 
 static void check_parked_names(void *argument)
@@ -1755,6 +1795,7 @@ int main(int argc, char **argv)
 	test_killed_at_mount_with_drops();
 	test_endless_pointers();
 	test_shared_pointers();
+	test_each_other();
 	test_lost_metadata(lost_fiber);
 	test_lost_metadata(lost_for_room_fiber);
 	test_failed_restart();
