@@ -6,7 +6,7 @@ import re
 
 import boot
 from paths import build
-from support import GUEST, SEED, check, equal, full, pith, sampled, seconds, shell
+from support import GUEST, SEED, check, equal, file_path, full, make_disk, on_machine, pith, sampled, seconds, shell, write_file
 
 ANY_CALLS = os.path.join(GUEST, "anycalls")
 TANGLE = os.path.join(GUEST, "tangle")
@@ -89,15 +89,29 @@ def test_fork_bomb_without_a_limit():
     check(result.status not in (124, 125) and b"on\n" in result.stdout, "what goes on", result.status, result.stdout, result.stderr)
 
 
+def slow_disk(command):
+    """The second disk answers eight requests a second."""
+    return [f"{word},throttling.iops-total=8" if word.startswith("if=none,id=disk1,") else word for word in command]
+
+
 def test_one_that_waits_delays_nobody():
     """A loop of system calls takes as long beside processes that wait for a pipe, for time and for the disk."""
+    size = 8 << 20
+    for name in range(5):
+        write_file(f"source/{name}", os.urandom(size))
+    disk = make_disk("disk.img", "64M", file_path("source"), 4096)
     loop = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); : </dev/null; done"
-    script = (f"t() {{ s=$(cut -d' ' -f1 /proc/uptime); {loop}; e=$(cut -d' ' -f1 /proc/uptime); echo \"took $s $e\"; }}; t; "
-              "mkfifo /tmp/p; for n in 1 2 3 4 5; do cat /tmp/p & sleep 1000 & done; t; echo >/tmp/p; killall sleep cat")
-    result = pith("sh", "-c", script, timeout=120)
-    times = [float(end) - float(begin) for begin, end in re.findall(r"took (\S+) (\S+)", result.stdout.decode())]
-    equal(len(times), 2, "measurements")
-    check(times[1] < 3 * times[0] + 0.5, "beside those that wait", times)
+    # Where the readers of the disk are in their files, before and after the loop, and that all go on: between two pieces each waits for half a second.
+    script = (f"t() {{ s=$(cut -d' ' -f1 /proc/uptime); {loop}; e=$(cut -d' ' -f1 /proc/uptime); echo \"took $s $e\"; }}; t; mkfifo /tmp/p; "
+              "for n in 0 1 2 3 4; do cat /tmp/p & sleep 1000 & dd bs=64k of=/dev/null </mnt/$n 2>/dev/null & readers=\"$readers $!\"; done; "
+              "at() { set -- $(sed -n 's/pos:\t//p' /proc/$1/fdinfo/0); echo $1; }; go_on() { for p in $readers; do was=$(at $p); while [ $(at $p) = $was ]; do :; done; done; }; "
+              "all() { for p in $readers; do echo at $(at $p); done; }; go_on; all; t; all; go_on; all; echo >/tmp/p; killall sleep cat dd")
+    output = on_machine(script, slow_disk, disks=[disk], config={"mount.1": "/mnt"}).ok().stdout.decode()
+    times = [float(end) - float(begin) for begin, end in re.findall(r"took (\S+) (\S+)", output)]
+    places = [int(place) for place in re.findall(r"at (\d+)", output)]
+    check(len(times) == 2 and len(places) == 15, "what was measured", output)
+    check(min(places) > 0 and max(places) < size and all(now > then for then, now in zip(places[5:], places[10:])), "readers that waited, and went on", output)
+    check(times[1] < 3 * times[0] + 0.5, "beside those that wait", output)
 
 
 def test_who_lives_on_calls_loses_turns_too():
