@@ -24,6 +24,16 @@ def test_status_and_streams():
     equal(shell("kill -TERM $$").status, 143)
 
 
+def test_from_nothing_to_its_status():
+    """The boot, the program and the shutdown, in wall time: less than three seconds."""
+    times = []
+    for _ in range(3):
+        begin = time.monotonic()
+        pith("true").ok()
+        times.append(time.monotonic() - begin)
+    check(min(times) < 3 * PATIENCE, "seconds, and by how much they are stretched", times, PATIENCE)
+
+
 def test_where_the_program_runs():
     result = shell("pwd; id -u; test -t 0; echo $?; test -t 1; echo $?; test -t 2; echo $?; echo $HOME").ok()
     equal(result.stdout, b"/\n0\n1\n1\n1\n/root\n")
