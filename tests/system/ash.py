@@ -131,5 +131,14 @@ def test_system_files():
         check("init" in shell.type("ps"), "ps shows init")
         check(" / " in shell.type("mount"), "mount shows the root")
         equal(shell.type("stty size"), "24 80\n", "the terminal's size")
+        # busybox's top fills the screen, again and again, with itself among the processes, until a q.
+        shell.send("top -d 1\r")
+        for _ in range(2):
+            shell.expect(r"Mem: \d+K used, \d+K free")
+            shell.expect(r"PID +PPID +USER +STAT")
+            shell.expect(r"root +R .* top -d 1")
+        shell.send("q")
+        shell.wait_prompt()
+        equal(shell.type("echo $?; stty -a | grep -o ' icanon'"), "0\n icanon\n", "its status, and the terminal behind it")
         equal(shell.type("echo $$ >/dev/null; head -c 10 /dev/zero | wc -c"), "10\n")
         shell.power_off()
