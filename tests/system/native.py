@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Promises about the code of native components, read off their programs."""
 
-import glob
 import os
 import re
 
+import boot
 from support import ROOT, check, run
 
 # Formatting %f is all that may touch vector or x87 registers; who does not use it has no vector state to be switched.
@@ -15,7 +15,7 @@ SYSCALLS = {"ipc_call", "ipc_send", "ipc_recv", "ipc_reply_recv", "ipc_reply", "
 
 def instructions():
     """(component, function, instruction) of every component that boots by default."""
-    for name in ("init", "pci", "uart", "virtio-blk", "ext2", "linux"):
+    for name in boot.components():
         text = run(["objdump", "-d", "--no-show-raw-insn", os.path.join(ROOT, "build/components", name + ".elf")]).ok().stdout
         function = None
         for line in text.decode().splitlines():

@@ -6,6 +6,7 @@ import fcntl
 import glob
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,6 +64,12 @@ def manifest_parts(system, disks=1):
     if disks > 1:
         parts += ["--repeat", root("systems", "disk.conf"), str(disks - 1)]
     return parts + ["--manifest", root("systems", f"{system}.conf")]
+
+
+def components():
+    """The programs of the system that boots by default."""
+    with open(root("systems", "base.conf")) as f:
+        return ["init", *re.findall(r"^component (\S+)", f.read(), re.M)]
 
 
 def image(system, config, disks=1, files=()):

@@ -23,7 +23,6 @@ SECONDS = 900
 COUNTED_GROUPS = ["sys", "ipc", "sock", "proc", "ctx", "mm", "file", "sig", "timer", "macro"]
 WALL_ROUNDS = 3  # boots of each system, by turns: the best counts
 MARKS = build("tools", "marks.so")
-COMPONENTS = ("linux", "ext2", "virtio-blk", "uart", "pci", "init")
 
 
 @contextlib.contextmanager
@@ -211,7 +210,7 @@ def profile(metric):
     """Components and functions by their instructions an operation on Pith, then the instructions of what counts most."""
     boot.make("all", LBENCH)
     programs = [Program("kernel", boot.KERNEL), Program("lbench", LBENCH),
-                *(Program(name, build("components", f"{name}.elf")) for name in COMPONENTS)]
+                *(Program(name, build("components", f"{name}.elf")) for name in reversed(boot.components()))]
     with plugin(counting.PLUGIN) as (extra, out):
         values, missing = on_pith([metric], True, extra)
         if f"{metric}.operations" not in values:
