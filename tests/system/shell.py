@@ -295,6 +295,15 @@ def test_other_disks_and_files():
         check(result.status != 0 and word in result.stderr, options, result.status, result.stderr)
 
 
+def test_least_memory():
+    """What README says that the default system wants."""
+    with Shell("--memory", "48M") as shell:
+        equal(shell.type("seq 1 100000 | sort -rn | head -n 1; awk '/MemTotal/ {print ($2 < 49152)}' /proc/meminfo"), "100000\n1\n")
+        equal(shell.type("head -c 30000000 /dev/urandom >/root/f; md5sum </root/f >/root/sum; cp /root/f /root/g; md5sum -c /root/sum </root/g"), "-: OK\n", "files larger than its memory")
+        shell.power_off()
+    fsck(IMAGE)
+
+
 def test_escape_quits_and_the_disk_is_locked_meanwhile():
     with Shell() as shell:
         second = run([PITH, "run"])
