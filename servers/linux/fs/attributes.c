@@ -417,7 +417,34 @@ long file_flags_command(struct thread *thread, struct file *file, unsigned comma
 
 /* ---- extended attributes: the file must exist, the attribute never does ---- */
 
-static long xattr_path(struct thread *thread, const uint64_t arguments[6], bool follow, long answer)
+enum xattr_call { XATTR_SET, XATTR_GET, XATTR_LIST, XATTR_REMOVE };
+
+/* What is said of an attribute of a file that is there, if what is given makes sense. */
+static long xattr_answer(struct thread *thread, const uint64_t arguments[6], enum xattr_call call)
+{
+	enum { NAME_SIZE = 256, VALUE_MAX = 65536, CREATE_OR_REPLACE = 3 };
+	char name[NAME_SIZE], piece[NAME_SIZE];
+	if (call == XATTR_LIST)
+		return 0;
+	if (call == XATTR_SET && arguments[4] & ~(uint64_t)CREATE_OR_REPLACE)
+		return -EINVAL;
+	ssize_t length = copy_string_from_user(thread, name, arguments[1], sizeof(name));
+	if (length == 0 || length == -ENAMETOOLONG)
+		return -ERANGE;
+	if (length < 0)
+		return length;
+	if (call == XATTR_SET && arguments[3] > VALUE_MAX)
+		return -E2BIG;
+	for (uint64_t at = 0; call == XATTR_SET && at < arguments[3]; at += sizeof(piece)) {
+		uint64_t rest = arguments[3] - at;
+		if (copy_from_user(thread, piece, arguments[2] + at,
+		                   rest < sizeof(piece) ? rest : sizeof(piece)))
+			return -EFAULT;
+	}
+	return -EOPNOTSUPP;
+}
+
+static long xattr_path(struct thread *thread, const uint64_t arguments[6], bool follow, enum xattr_call call)
 {
 	struct dentry *dentry;
 	int error =
@@ -425,32 +452,32 @@ static long xattr_path(struct thread *thread, const uint64_t arguments[6], bool 
 	if (error != 0)
 		return error;
 	dentry_put(dentry);
-	return answer;
+	return xattr_answer(thread, arguments, call);
 }
 
-static long xattr_file(struct thread *thread, const uint64_t arguments[6], long answer)
+static long xattr_file(struct thread *thread, const uint64_t arguments[6], enum xattr_call call)
 {
 	struct file *file = file_table_lookup(thread, (int)arguments[0]);
-	return file == NULL || file->flags & O_PATH ? -EBADF : answer;
+	return file == NULL || file->flags & O_PATH ? -EBADF : xattr_answer(thread, arguments, call);
 }
 
-#define XATTR(name, call, answer)                                           \
+#define XATTR(name, by, call)                                               \
 	long sys_##name(struct thread *thread, const uint64_t arguments[6]) \
 	{                                                                   \
-		return call(answer);                                        \
+		return by(call);                                            \
 	}
-#define BY_PATH(answer) xattr_path(thread, arguments, true, answer)
-#define BY_LINK(answer) xattr_path(thread, arguments, false, answer)
-#define BY_FILE(answer) xattr_file(thread, arguments, answer)
-XATTR(setxattr, BY_PATH, -EOPNOTSUPP)
-XATTR(lsetxattr, BY_LINK, -EOPNOTSUPP)
-XATTR(fsetxattr, BY_FILE, -EOPNOTSUPP)
-XATTR(getxattr, BY_PATH, -EOPNOTSUPP)
-XATTR(lgetxattr, BY_LINK, -EOPNOTSUPP)
-XATTR(fgetxattr, BY_FILE, -EOPNOTSUPP)
-XATTR(listxattr, BY_PATH, 0)
-XATTR(llistxattr, BY_LINK, 0)
-XATTR(flistxattr, BY_FILE, 0)
-XATTR(removexattr, BY_PATH, -EOPNOTSUPP)
-XATTR(lremovexattr, BY_LINK, -EOPNOTSUPP)
-XATTR(fremovexattr, BY_FILE, -EOPNOTSUPP)
+#define BY_PATH(call) xattr_path(thread, arguments, true, call)
+#define BY_LINK(call) xattr_path(thread, arguments, false, call)
+#define BY_FILE(call) xattr_file(thread, arguments, call)
+XATTR(setxattr, BY_PATH, XATTR_SET)
+XATTR(lsetxattr, BY_LINK, XATTR_SET)
+XATTR(fsetxattr, BY_FILE, XATTR_SET)
+XATTR(getxattr, BY_PATH, XATTR_GET)
+XATTR(lgetxattr, BY_LINK, XATTR_GET)
+XATTR(fgetxattr, BY_FILE, XATTR_GET)
+XATTR(listxattr, BY_PATH, XATTR_LIST)
+XATTR(llistxattr, BY_LINK, XATTR_LIST)
+XATTR(flistxattr, BY_FILE, XATTR_LIST)
+XATTR(removexattr, BY_PATH, XATTR_REMOVE)
+XATTR(lremovexattr, BY_LINK, XATTR_REMOVE)
+XATTR(fremovexattr, BY_FILE, XATTR_REMOVE)
