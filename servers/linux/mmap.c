@@ -499,8 +499,10 @@ long sys_madvise(struct thread *thread, const uint64_t arguments[6])
 	struct mm *mm = thread->process->mm;
 	int error = 0;
 
-	if (!range_valid(start, page_align(arguments[1])) || (arguments[1] && end == start))
+	if (!aligned(start) || end < start || (arguments[1] && end == start))
 		return -EINVAL;
+	if (!range_valid(start, end - start))
+		return -ENOMEM;
 	switch (arguments[2]) {
 	case MADV_FREE: /* may be dropped at any time, so it may be dropped now */
 		if (!private_memory(mm, start, end) || mm_locked_pages(mm, start, end))
@@ -556,9 +558,9 @@ long sys_msync(struct thread *thread, const uint64_t arguments[6])
 	struct mm *mm = thread->process->mm;
 
 	if (flags & ~(unsigned)(MS_ASYNC | MS_SYNC | MS_INVALIDATE) ||
-	    (flags & MS_ASYNC && flags & MS_SYNC) || !range_valid(start, page_align(arguments[1])))
+	    (flags & MS_ASYNC && flags & MS_SYNC) || !aligned(start))
 		return -EINVAL;
-	if (!mapped_throughout(mm, start, end))
+	if (!range_valid(start, page_align(arguments[1])) || !mapped_throughout(mm, start, end))
 		return -ENOMEM;
 	while (flags & (MS_SYNC | MS_INVALIDATE) && start < end) {
 		struct vma *vma = vma_find(&mm->regions, start);
@@ -638,7 +640,9 @@ static long lock_range(struct thread *thread, const uint64_t arguments[6], bool 
 	error = mm_lock(mm, start, end, lock);
 	if (error || !populate)
 		return error;
-	return mm_populate(mm, start, end) ? 0 : -ENOMEM;
+	return mm_populate(mm, start, end) && all_allow(mm, start, end, PROT_READ | PROT_WRITE | PROT_EXEC)
+	               ? 0
+	               : -ENOMEM;
 }
 
 long sys_mlock(struct thread *thread, const uint64_t arguments[6])
