@@ -107,10 +107,13 @@ static int header_from_user(struct thread *thread, uint64_t address, struct capa
 {
 	uint32_t preferred = 0x20080522;
 
-	if (copy_from_user(thread, header, address, sizeof(*header)))
+	if (copy_from_user(thread, &header->version, address, sizeof(header->version)))
 		return -EFAULT;
 	if (words_of(header->version))
-		return (int)words_of(header->version);
+		return copy_from_user(thread, &header->pid, address + sizeof(header->version),
+		                      sizeof(header->pid))
+		               ? -EFAULT
+		               : (int)words_of(header->version);
 	return copy_to_user(thread, address, &preferred, sizeof(preferred)) ? -EFAULT : -EINVAL;
 }
 

@@ -209,13 +209,16 @@ long sys_gettimeofday(struct thread *thread, const uint64_t arguments[6])
 long sys_settimeofday(struct thread *thread, const uint64_t arguments[6])
 {
 	struct timeval new;
+	int32_t zone[2];
 
+	if (arguments[0] && copy_from_user(thread, &new, arguments[0], sizeof(new)))
+		return -EFAULT;
+	if (arguments[0] && (new.tv_sec < 0 || new.tv_usec < 0 || new.tv_usec >= 1000000))
+		return -EINVAL;
+	if (arguments[1] && copy_from_user(thread, zone, arguments[1], sizeof(zone)))
+		return -EFAULT;
 	if (!arguments[0])
 		return capable(thread, CAP_SYS_TIME) ? 0 : -EPERM; /* time zones mean nothing here */
-	if (copy_from_user(thread, &new, arguments[0], sizeof(new)))
-		return -EFAULT;
-	if (new.tv_sec < 0 || new.tv_usec < 0 || new.tv_usec >= 1000000)
-		return -EINVAL;
 	return set_wall(thread, (uint64_t) new.tv_sec *SECOND + (uint64_t) new.tv_usec * 1000);
 }
 
