@@ -6,6 +6,7 @@
  * image, or in a log of the disk's writes, knows that the step had ended by then.
  */
 #include "check.h"
+#include <sys/uio.h>
 
 #define NAMES     8
 #define SIZE_MAX_ 60000
@@ -53,22 +54,26 @@ static const char *path(int name)
 	return text[turn];
 }
 
-/* The file, open, with its bytes from `from` on written. */
-static int put(const char *name, uint32_t version, uint32_t from, uint32_t size)
+/* How what is written gets to the disk. */
+enum way { BY_FSYNC, BY_FDATASYNC, BY_O_SYNC, BY_O_DSYNC, BY_RWF_DSYNC, WAYS, LATER };
+
+/* The bytes of a file from `from` on are written; when this returns they are on the disk, unless it is LATER.
+ */
+static void put(const char *name, uint32_t version, uint32_t from, uint32_t size, enum way way)
 {
-	int fd = open(name, O_RDWR | O_CREAT, 0644);
+	enum { RWF_DSYNC_ = 2 };
+	int flags = way == BY_O_SYNC ? O_SYNC : way == BY_O_DSYNC ? O_DSYNC : 0;
+	int fd = open(name, O_RDWR | O_CREAT | flags, 0644);
+	struct iovec vector = {content + from, size - from};
 	must(fd, "open");
 	fill(version, size);
-	if (pwrite(fd, content + from, size - from, from) != (ssize_t)(size - from))
+	if (syscall(SYS_pwritev2, fd, &vector, 1, from, 0, way == BY_RWF_DSYNC ? RWF_DSYNC_ : 0) !=
+	    (long)(size - from))
 		fail("write");
-	return fd;
-}
-
-static void put_and_close(const char *name, uint32_t version, uint32_t from, uint32_t size, int sync)
-{
-	int fd = put(name, version, from, size);
-	if (sync)
+	if (way == BY_FSYNC)
 		must(fsync(fd), "fsync");
+	if (way == BY_FDATASYNC)
+		must(fdatasync(fd), "fdatasync");
 	must(close(fd), "close");
 }
 
@@ -92,22 +97,23 @@ static void step(uint32_t number, uint32_t *state, int directory)
 	int name = (int)(random_next(state) % NAMES), other = (name + 1) % NAMES;
 	uint32_t kind = random_next(state) % 100, size = random_next(state);
 	size = 1 + size % (random_next(state) % 4 ? 6000 : 40000);
+	enum way synced = number % WAYS;
 	if (kind < 8) {
 		must(fsync(directory), "fsync");
 	} else if (!names[name].exists ? kind >= 60 : kind < 40) {
-		put_and_close("temporary", number, 0, size, kind % 3 != 0);
+		put("temporary", number, 0, size, kind % 3 != 0 ? synced : LATER);
 		must(rename("temporary", path(name)), "rename");
 		names[name].exists = 1;
 		names[name].version = number;
 		names[name].size = size;
 	} else if (!names[name].exists) {
-		put_and_close(path(name), number, 0, size, kind % 2);
+		put(path(name), number, 0, size, kind % 2 ? synced : LATER);
 		names[name].exists = 1;
 		names[name].version = number;
 		names[name].size = size;
 	} else if (kind < 55) {
 		uint32_t old = names[name].size, new = old + size > SIZE_MAX_ ? SIZE_MAX_ : old + size;
-		put_and_close(path(name), names[name].version, old, new, kind % 2);
+		put(path(name), names[name].version, old, new, kind % 2 ? synced : LATER);
 		names[name].size = new;
 	} else if (kind < 70) {
 		overwrite(name, number);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Power cuts under write load (tests/programs/powerload.c): what was fsynced is there and whole, and e2fsck needs nobody.
+"""Power cuts under write load (tests/programs/powerload.c): what was synced is there and whole, and e2fsck needs nobody.
+A fifth of the synced writes each is by fsync, fdatasync, O_SYNC, O_DSYNC and RWF_DSYNC.
 
 The emulator is killed at random moments; or a log of the disk's writes is replayed up to random points, with the writes that no flush had
 followed lost and in any order, as a disk with a cache may do it."""
@@ -67,7 +68,7 @@ class Worker:
         return self.random >> 8
 
     def safe(self):
-        """An fsync has ended: names are as they are."""
+        """Something was synced, and with it all that was before: names are as they are."""
         self.names = [states[-1:] for states in self.names]
 
     def run(self, ended):
