@@ -99,6 +99,11 @@ def test_signals():
     same_in_a_build("signals")
 
 
+def test_many_signals_and_hand_overs():
+    """Each arrives once, whether it is waited for, handled, or wakes a thread or a process."""
+    same_in_a_build("counted")
+
+
 def test_processes():
     same_in_a_build("process")
 
@@ -127,7 +132,7 @@ def test_hammer():
 ELSEWHERE = {"holes", "images", "mounted", "spread"}
 # Those that have tests of their own here.
 LISTED = {"hello", "badptr", "memory", "signals", "process", "files", "mapped", "hammer", "clocks", "entropy", "settime", "abi", "sysv",
-          "special", "local", "calls", "splices", "watches", "rights", "running"}
+          "special", "local", "calls", "splices", "watches", "rights", "running", "counted"}
 
 
 def test_others():
