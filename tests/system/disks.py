@@ -299,6 +299,21 @@ def test_2_gib_of_memory():
     equal(lines[1], host_shell("dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' x | md5sum").stdout.decode().strip())
 
 
+@sampled
+def test_4_gib_of_memory():
+    """Half of it lies above 4 GiB. Three are in use, in memory and in a tmpfs, while a file is copied to a disk and back; every word stays what it was."""
+    disk = make_disk("disk.img", "256M", block_size=4096)
+    copy = ("head -c 104857600 /mnt/f >/data/g; sync; echo 3 >/proc/sys/vm/drop_caches; cmp -n 104857600 /data/g /mnt/f && md5sum </data/g; "
+            "grep MemTotal /proc/meminfo; grep MemAvailable /proc/meminfo")
+    result = shell(f"mount -t tmpfs t /mnt; /filled 2100 /mnt/f 1000 sh -c '{copy}'", disk=[f"{disk}:/data"],
+                   add=[os.path.join(GUEST, "filled")], memory="4G").ok()
+    digest, total, available, words = result.stdout.decode().splitlines()
+    equal(words, "0 words in memory and 0 in the file are wrong")
+    check(int(total.split()[1]) - int(available.split()[1]) > 3 << 20, "memory in use (KiB)", total, available)
+    fsck(disk)
+    equal(digest.split()[0], hashlib.md5(dump(disk, "/g")).hexdigest(), "the file on the disk")
+
+
 def test_out_of_memory():
     """A program that wants more than there is ends; the system goes on."""
     result = shell("awk 'BEGIN { s = \"xxxxxxxxxxxxxxxx\"; while (1) s = s s }' >/dev/null 2>&1; echo $?; "
