@@ -7,7 +7,7 @@ import select
 import time
 
 import machine
-from support import PATIENCE, ROOT, check, dump, equal, file_path, fsck, fsck_after_death, host_shell, make_disk, run, seconds, shell
+from support import PATIENCE, ROOT, check, dump, equal, file_path, fsck, host_shell, make_disk, run, seconds, shell
 
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = (1 << 64) - 1
@@ -44,8 +44,8 @@ def boot(disk, until, *config, memory="128M", limit=150):
     return text
 
 
-def check_files(disk, *folders, check_disk=fsck):
-    check_disk(disk)
+def check_files(disk, *folders):
+    fsck(disk)
     for folder in folders:
         for file in (0, 1, FILES // 2, FILES - 1):
             equal(dump(disk, f"/{folder}/file-{file}"), b"".join(page(file, n) for n in range(PAGES)), f"{folder}/file-{file}")
@@ -55,7 +55,7 @@ def under_fire(block_size):
     disk = make_disk("disk.img", "64M", block_size=block_size)
     text = boot(disk, "fs-test: passed", "kills=12")
     check(text.count("virtio-blk was killed") >= 8 and text.count("ext2 was killed") >= 8, "kills", text)
-    check_files(disk, "virtio-blk", "ext2", check_disk=fsck_after_death)
+    check_files(disk, "virtio-blk", "ext2")
 
 
 @seconds(200)

@@ -228,7 +228,6 @@ def test_editor_and_pager():
         shell.send("q")
         shell.wait_prompt()
         shell.power_off()
-    fsck(IMAGE)
     equal(dump(IMAGE, "/root/poem"), b"roses are red,\nviolets are blue\n", "the file as the host reads it")
 
 
@@ -271,7 +270,6 @@ def test_files_are_there_after_a_reboot():
         equal(shell.type("cat /root/kept/link | md5sum"),
               host_shell("seq 1 1000 | md5sum").stdout.decode())
         shell.power_off()
-    fsck(IMAGE)
     with Shell() as shell:
         equal(shell.type("wc -l /root/kept/numbers"), "1000 /root/kept/numbers\n")
         shell.power_off()
@@ -301,7 +299,6 @@ def test_least_memory():
         equal(shell.type("seq 1 100000 | sort -rn | head -n 1; awk '/MemTotal/ {print ($2 < 49152)}' /proc/meminfo"), "100000\n1\n")
         equal(shell.type("head -c 30000000 /dev/urandom >/root/f; md5sum </root/f >/root/sum; cp /root/f /root/g; md5sum -c /root/sum </root/g"), "-: OK\n", "files larger than its memory")
         shell.power_off()
-    fsck(IMAGE)
 
 
 def test_escape_quits_and_the_disk_is_locked_meanwhile():

@@ -2,6 +2,7 @@
 """What the system tests share: programs on Pith and on the host, disks, and a shell on a pseudo-terminal."""
 
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -23,6 +24,9 @@ BUSYBOX = os.path.join(ROOT, "build", "third-party", "busybox-static", "bin", "b
 # Chooses samples of what is too much for every run.
 SEED = int(os.environ.get("PITH_SEED") or 1)
 FOLDER = os.environ.get("PITH_TEST") or "/tmp"
+# Tests that do much to the root: after each program e2fsck must be content with what it left. (It takes half a second.)
+ROOT_IS_CHECKED = os.path.basename(FOLDER).startswith(tuple(f"system.{name}." for name in ("cpython", "debian", "languages", "posix", "programs", "restart", "supervise")))
+runs = itertools.count()
 
 
 def full(function):
@@ -81,7 +85,16 @@ def pith_command(*command, add=(), disk=(), memory=None, timeout=180, options=()
 
 def pith(*command, stdin=b"", timeout=180, **options):
     """CMD on Pith. exact: the timeout is what is tested, and not stretched."""
-    return run(pith_command(*command, timeout=timeout, **options), stdin, timeout + 60)
+    line = pith_command(*command, timeout=timeout, **options)
+    if not ROOT_IS_CHECKED or "--root" in line[:line.index("--")]:
+        return run(line, stdin, timeout + 60)
+    root = file_path(f"root.{next(runs)}.img")
+    result = run(line, stdin, timeout + 60, env={**os.environ, "PITH_KEEP_ROOT": root})
+    if result.status not in (124, 125):  # it was switched off
+        fsck(root)
+    if os.path.exists(root):
+        os.unlink(root)
+    return result
 
 
 def shell(script, **options):
@@ -148,7 +161,7 @@ def fsck(image):
 
 
 def fsck_after_death(image):
-    """The file system's component died in the middle of changes: blocks may be left that nobody owns (README), which e2fsck takes back without
+    """The power was cut, or what keeps a disk died for good: blocks may be left that nobody owns, which e2fsck takes back without
     asking. What loses or mixes up anything makes it refuse."""
     result = run(["e2fsck", "-fp", image])
     check(result.status in (0, 1), f"e2fsck -fp {image}: status {result.status}", result.stdout.decode(), result.stderr.decode())
@@ -185,6 +198,8 @@ class Shell:
         self.process = subprocess.Popen(command or [PITH, "run", *options], stdin=slave, stdout=slave, stderr=slave,
                                         env={**os.environ, "TERM": "xterm"}, start_new_session=True)
         self.slave, self.master = slave, master
+        # What e2fsck must be content with when it was switched off.
+        self.image = None if command else os.path.join(os.environ.get("PITH_RUN", "build/run"), "root.img")
 
     def __enter__(self):
         try:
@@ -282,6 +297,8 @@ class Shell:
     def power_off(self):
         self.send("poweroff\r")
         self.wait_end()
+        if self.image:
+            fsck(self.image)
 
     def wait_end(self, timeout=60):
         """The command's end, with status 0 and the terminal as it was."""
