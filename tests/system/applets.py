@@ -4,7 +4,7 @@
 import os
 import re
 
-from support import BUSYBOX, check, equal, file_path, fsck, make_disk, pith, run, sampled, seconds, write_file
+from support import BUSYBOX, check, dump, equal, file_path, fsck, make_disk, pith, run, sampled, seconds, write_file
 
 # Each begins in an empty folder. What a script shows may not depend on time, numbers of inodes and processes, or the order in a directory.
 TREE = "mkdir -p t/a/b t/c; for i in 1 2 3 4 5 6 7 8 9; do seq $i$i >t/a/f$i; done; cp t/a/f3 t/a/b/g; ln -s ../a/f1 t/c/l; echo end >t/c/z; "
@@ -56,6 +56,14 @@ SCRIPTS = {
     "ed": "seq 5 >f; printf '2d\\n$a\\nlast\\n.\\n1,$s/3/three/\\nw\\nq\\n' | ed f; cat f; printf '9p\\nq\\n' | ed f",
     "calc": "echo '2^64 + 7 / 2' | bc; echo 'scale=10; sqrt(2); 1/3' | bc; echo '10 3 / p 2 16 ^ p' | dc; expr 3 + 4 \\* 2; expr abc : 'a\\(.\\)'; expr length hello; seq 1 0.5 3; printf '%s|%5d|%-5s|%08.3f|%x|%o|%c\\n' str 42 ab 3.14159 255 8 xyz; cal 2 2023; test 1 -lt 2 -a x = x; echo $?; [ -e nothing ]; echo $?; date -u -d @86400 +%F_%T; date -d nonsense",
     "archives": "seq 100 >f; echo hello >g; ar r x.a f g 2>/dev/null; ar t x.a; ar p x.a g; ar x nothing.a; printf 'UEsDBAoAAAAAAAAAIQA9s4sJBgAAAAYAAAABAAAAZ2hlbGxvClBLAQIUAAoAAAAAAAAAIQA9s4sJBgAAAAYAAAABAAAAAAAAAAAAAAAAAAAAAABnUEsFBgAAAAABAAEALwAAACUAAAAAAA==' | base64 -d >x.zip; unzip -l x.zip | wc -l; rm g; unzip -o x.zip >/dev/null; echo $?; echo junk | unlzma; echo $?; lzop nothing; uncompress nothing",
+    "shred": "seq 3000 >f; cp f g; shred f; stat -c %s f; cmp -s f g; echo $?; shred -n 1 -z g; stat -c %s g; tr -d '\\0' <g | wc -c; shred -u f; ls; shred nothing; echo $?; echo x >h; chmod 400 h; shred -f -u h; ls",
+    "fallocate": "fallocate -l 100000 f; stat -c %s f; md5sum f; fallocate -l 5k -o 200000 f; stat -c %s f; fallocate f; echo $?; echo text >g; fallocate -l 2 g; cat g; fallocate -l 8 g; od -c g; fallocate -o 3 -l 10 h; wc -c h; fallocate -l 10 nothing/x; echo $?",
+    "lzma": "printf XQAAgAD//////////wAYgoKPIk74plX38JmlJQ2QRZFaUbSbyqzcBTLshVKfsUht79zoS7lhuuCcU3+YyKlUDvw9KtMG12ZEPVZkps0918cfRPQY4A+/vgvEBjz//fQMAA== | base64 -d >f.lzma; lzcat f.lzma | md5sum; lzma -dc f.lzma | tail -n 1; cp f.lzma g.lzma; unlzma f.lzma; ls; lzma -d <g.lzma | cmp - f; unlzma -k g.lzma; cmp f g; echo junk | lzcat; echo $?; head -c 30 g.lzma | lzcat | wc -c; lzcat nothing; echo $?",
+    "lines": "printf 'a\\r\\nb\\n\\r\\n' >f; dos2unix f; od -c f; unix2dos f; od -c f; dos2unix <f | od -c; unix2dos <f | od -c; dos2unix -d f; unix2dos -u f; od -c f; dos2unix nothing; echo $?; chmod 640 f; dos2unix f; stat -c %a f",
+    "run-parts": "mkdir d; for i in 30 10 20-b no.dot _x; do printf '#!/bin/sh\\necho %s \"$@\"; umask\\n' $i >d/$i; chmod 755 d/$i; done; echo no >d/text; mkdir d/folder; run-parts d; run-parts --test d; run-parts -u 077 -a one -a two d; printf '#!/bin/sh\\nexit 3\\n' >d/15; chmod 755 d/15; run-parts d; echo $?; "
+                 "run-parts --exit-on-error d; echo $?; run-parts nothing; echo $?; run-parts -l d | wc -l",
+    "mke2fs": "truncate -s 2M f; mke2fs -F -L name f; dd if=f bs=1 skip=1080 count=2 2>/dev/null | od -x; truncate -s 40M g; mke2fs -F -b 4096 -i 65536 -m 0 g; stat -c %s g; mke2fs -F -n f 100; mke2fs f; truncate -s 10k h; mke2fs -F h; echo $?; mke2fs nothing; echo $?; truncate -s 4M s; mkswap -L name s | sed 's/UUID=.*//'; "
+              "dd if=s bs=1 skip=4086 count=10 2>/dev/null; truncate -s 8M d; mkdosfs -n NAME d; dd if=d bs=1 skip=71 count=19 2>/dev/null; mkdosfs d 100; echo $?",
     "less": "seq 5 | less | cat; seq 5 | more | cat; logname 2>/dev/null; whoami; id -u; id; groups; tty; echo $?; hostid | wc -c; env -i A=1 env; nproc >/dev/null; echo $?; uname -s; arch; pwd | grep -c /; basename /a/b.c .c; dirname /a/b; mktemp -u x.XXXXXX | wc -c; mktemp -d d.XXXXXX | wc -c; yes n | head -n 2; true; false; echo $?; which sh | wc -l; getopt -o ab: -- -a -b x y; usleep 1; sync; ttysize 2>/dev/null; stty </dev/null; echo $?",
     "shell": "f() { local x=1; echo $x $# \"$@\"; }; f a 'b c'; x=abcdef; echo ${x#a} ${x%%e*} ${x:2:3} ${#x} ${y:-unset} ${x/c/-}; echo $((7 % 3 + (2 << 4))) ; case $x in a*) echo case;; esac; for i in 1 2 3; do [ $i = 2 ] && continue; echo $i; done; set -- 1 2 3; shift; echo $*; (exit 7); echo $?; trap 'echo bye' EXIT; read a b <<E\none two three\nE\necho $b; echo a >f; cat <f >>g; cat g 2>&1 1>/dev/null; ! true; echo $?; echo *; echo [f]*; IFS=:; set -- $(echo a:b:c); echo $2; printf '%s\\n' \"${x}\"; until false; do break; done; echo ~root; eval 'echo $((1+1))'; { echo group; } | cat; wait; umask 022; type cd; unset x; echo ${x-gone}; set -e; false; echo never",
     "signals": "sh -c 'kill -TERM $$'; echo $?; sh -c 'trap \"echo usr1\" USR1; kill -USR1 $$; echo after'; sleep 100 & kill $!; wait $!; echo $?; kill -0 $$; echo $?; kill -9 999999; echo $?; kill -l | head -c 20; (sleep 0.1; echo later) & wait; echo done; sh -c 'yes | head -n 1; echo ${PIPESTATUS:-none}'; nohup true 2>/dev/null; setsid sh -c 'echo session'; nice -n 5 nice 2>/dev/null; taskset -p 1 >/dev/null 2>&1; renice 5 $$ >/dev/null; echo $?; start-stop-daemon -S -b -x /bin/nosuchprogram 2>/dev/null; echo $?; setpriv --dump 2>/dev/null | head -n 3",
@@ -107,6 +115,8 @@ def test_on_a_disk():
                  "TZ=UTC TERM=dumb USER=root sh -c \"$1\" sh /applets /scripts", "sh", DRIVER, stdin=listed, add=[f"{folder}:/scripts"],
                  disk=[disk], timeout=900).ok()
     fsck(disk)
+    for made in ("f", "g"):
+        fsck(write_file("made.img", dump(disk, f"/work/w-mke2fs/{made}")))
     expected, actual = sections(here.stdout), sections(there.stdout)
     equal(sorted(actual), sorted(names), "the scripts that ran")
     different = [name for name in names if expected[name] != actual[name]]
