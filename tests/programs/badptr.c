@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <grp.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -109,10 +110,10 @@ struct call {
 #define TEXT(text) (long)(text)
 
 /*
- * All calls that take pointers. Not here: clone, set_tid_address, set_robust_list, rseq, arch_prctl, shmat
- * and what else takes any; swapon, swapoff and modules, which a kernel may have none of; reboot; the vectors
- * of vmsplice and the data of mount, of which Linux takes what there is of a page; and a timerfd's read, of
- * which newer kernels give a part.
+ * All calls that take pointers. Not here: clone, set_tid_address, set_robust_list, rseq and arch_prctl, which
+ * take any; the lists of attributes, which are empty; swapon, swapoff and modules, which a kernel may have
+ * none of; reboot; the vectors of vmsplice and the data of mount, of which Linux takes what there is of a
+ * page; and a timerfd's read, of which newer kernels give a part.
  */
 static const struct call calls[] = {
         CALL(read, 2, FILE_, GOOD, 32),
@@ -284,12 +285,15 @@ static const struct call calls[] = {
         CALL(wait4, 10, -1, GOOD, WNOHANG, GOOD),
         CALL(waitid, 20, P_ALL, 0, GOOD, WEXITED | WNOHANG, GOOD),
         CALL(uname, 1, 0),
+        CALL(syslog, 2, 3, 0, 64),
         CALL(semop, 2, SEMAPHORES, 0, 1),
         CALL(semtimedop, 10, SEMAPHORES, ZERO, 1, ZERO),
         CALL(semctl, 8, SEMAPHORES, 0, IPC_STAT, 0),
         AS("semctl IPC_SET", semctl, 8, SEMAPHORES, 0, IPC_SET, 0),
         AS("semctl GETALL", semctl, 8, SEMAPHORES, 0, GETALL, 0),
         AS("semctl SETALL", semctl, 8, SEMAPHORES, 0, SETALL, 0),
+        CALL(shmat, 2, SHARED, 0, 0),
+        CALL(shmdt, 1, 0),
         CALL(shmctl, 4, SHARED, IPC_STAT, 0),
         AS("shmctl IPC_SET", shmctl, 4, SHARED, IPC_SET, 0),
         CALL(msgsnd, 2, MESSAGES, 0, 4, IPC_NOWAIT),
@@ -306,6 +310,7 @@ static const struct call calls[] = {
         CALL(times, 1, 0),
         CALL(time, 1, 0),
         CALL(setgroups, 2, 2, 0),
+        CALL(getgroups, 2, 2, 0),
         CALL(getresuid, 7, GOOD, GOOD, GOOD),
         CALL(getresgid, 7, GOOD, GOOD, GOOD),
         CALL(capget, 3, TEXT(&capability), GOOD),
@@ -317,6 +322,7 @@ static const struct call calls[] = {
         CALL(sched_setattr, 2, 0, 0, 0),
         CALL(sched_getattr, 2, 0, 0, 48, 0),
         CALL(sched_setaffinity, 4, 0, 8, 0),
+        CALL(sched_getaffinity, 4, 0, 8, 0),
         AS("PR_SET_NAME", prctl, 2, PR_SET_NAME, 0),
         AS("PR_GET_NAME", prctl, 2, PR_GET_NAME, 0),
         AS("PR_GET_PDEATHSIG", prctl, 2, PR_GET_PDEATHSIG, 0),
@@ -494,6 +500,7 @@ static void make_descriptors(void)
 	ids[SEMAPHORES - SELF] = semget(IPC_PRIVATE, 1, 0600);
 	ids[SHARED - SELF] = shmget(IPC_PRIVATE, 4096, 0600);
 	ids[0] = getpid();
+	setgroups(2, (gid_t[]){1, 2});
 	syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &good.length);
 	ids[TIMER - SELF] = (long)good.length;
 }
