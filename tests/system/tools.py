@@ -88,9 +88,13 @@ def test_kernel_benchmark():
         check(low <= int(lines.get(name, 0)) <= high, name, result.stdout)
 
 
-# Guest instructions an operation; no more than the project aims at, but for sys_null (450), which must not get worse.
-LINUX_LIMITS = {"sys_null": 750, "sys_clock_vdso": 100, "sys_stat": 2500, "sys_open_close": 5000, "ipc_pipe_rt": 6000,
-                "futex_rt_2proc": 6000, "mm_map_unmap_4K": 6000, "file_read_4K": 2000, "file_write_4K": 2800}
+# Guest instructions an operation (millions of the macro; docs/benchmarks.md). What the project aims at is reached, but for sys_null, and nothing may get worse
+# by more than a few percent, or than the aim where that is nearer.
+LINUX_LIMITS = {"sys_null": 560, "sys_clock_vdso": 55, "sys_stat": 2200, "sys_open_close": 3700, "ipc_pipe_rt": 6000, "proc_fork_exit": 210000,
+                "proc_fork_exec": 280000, "thread_create_join": 26500, "futex_rt_2proc": 6000, "mm_map_unmap_4K": 3400, "mm_fault_anon": 1270,
+                "file_create_delete_0": 44000, "file_read_4K": 1680, "file_write_4K": 1940, "macro_sh_50_execs": 30.5}
+LINUX_RATES = {"file_read_1M": 4900}  # at least
+BETWEEN_PROCESSES = ("ipc_pipe_rt", "futex_rt_2proc", "proc_fork_exit", "proc_fork_exec", "thread_create_join", "macro_sh_50_execs")
 
 
 def test_linux_benchmark_of_what_there_is_not():
@@ -99,15 +103,15 @@ def test_linux_benchmark_of_what_there_is_not():
 
 
 def test_linux_benchmark():
-    result = run([PITH, "bench", "linux", "--icount", "--counted", *LINUX_LIMITS], timeout=280).ok()
+    result = run([PITH, "bench", "linux", "--icount", "--counted", *LINUX_LIMITS, *LINUX_RATES], timeout=280).ok()
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.decode().splitlines()}
-    for name, limit in LINUX_LIMITS.items():
+    for name in (*LINUX_LIMITS, *LINUX_RATES):
         check(len(rows.get(name, ())) == 6, name, result.stdout)
         pith_value, linux_value, _, _, pith_switches, linux_switches = rows[name]
-        check(0 < float(pith_value) <= limit and float(linux_value) > 0, name, result.stdout)
+        check(LINUX_RATES.get(name, 0) < float(pith_value) <= LINUX_LIMITS.get(name, 10**6) and float(linux_value) > 0, name, result.stdout)
         # Linux changes address spaces only between processes, Pith twice a call.
-        check(float(linux_switches) < 0.1 or name in ("ipc_pipe_rt", "futex_rt_2proc"), name, result.stdout)
-        check(float(pith_switches) >= 2 or name == "sys_clock_vdso", name, result.stdout)
+        check(float(linux_switches) < 0.1 or name in BETWEEN_PROCESSES, name, result.stdout)
+        check(float(pith_switches) >= 2 or name in ("sys_clock_vdso", "mm_fault_anon"), name, result.stdout)
     check(float(rows["ipc_pipe_rt"][5]) >= 2, "a pipe between processes on Linux", result.stdout)
 
 
