@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Unmodified Linux programs: what they print on Pith is what they print on Linux."""
 
+import contextlib
 import difflib
 import os
 import random
@@ -18,8 +19,10 @@ CHECKED = sorted(name for name in os.listdir(GUEST) if os.access(os.path.join(GU
 
 
 def usual_limits():
-    """In the host's child: the limit of open files that a program finds by default."""
+    """In the host's child: the limit of open files that a program finds by default, and no niceness of the suite's."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 def same(name, *arguments, stdin=b""):
