@@ -104,7 +104,7 @@ def test_one_that_waits_delays_nobody():
     # Where the readers of the disk are in their files, before and after the loop, and that all go on: between two pieces each waits for half a second.
     script = (f"t() {{ s=$(cut -d' ' -f1 /proc/uptime); {loop}; e=$(cut -d' ' -f1 /proc/uptime); echo \"took $s $e\"; }}; t; mkfifo /tmp/p; "
               "for n in 0 1 2 3 4; do cat /tmp/p & sleep 1000 & dd bs=64k of=/dev/null </mnt/$n 2>/dev/null & readers=\"$readers $!\"; done; "
-              "at() { set -- $(sed -n 's/pos:\t//p' /proc/$1/fdinfo/0); echo $1; }; go_on() { for p in $readers; do was=$(at $p); while [ $(at $p) = $was ]; do :; done; done; }; "
+              "at() { set -- $(sed -n 's/pos:\t//p' /proc/$1/fdinfo/0 2>/dev/null); echo $1; }; go_on() { for p in $readers; do was=$(at $p); while [ \"$was\" ] && [ \"$(at $p)\" = \"$was\" ]; do :; done; done; }; "
               "all() { for p in $readers; do echo at $(at $p); done; }; go_on; all; t; all; go_on; all; echo >/tmp/p; killall sleep cat dd")
     output = on_machine(script, slow_disk, disks=[disk], config={"mount.1": "/mnt"}).ok().stdout.decode()
     times = [float(end) - float(begin) for begin, end in re.findall(r"took (\S+) (\S+)", output)]
