@@ -285,6 +285,65 @@ static void show_last_mount(void)
 		fclose(file);
 }
 
+struct seen {
+	long id, parent;
+};
+
+/* What mountinfo tells of the last mount on a folder of that name. */
+static struct seen seen_mount(const char *name)
+{
+	char line[512], point[256];
+	struct seen found = {0, 0}, this;
+	FILE *file = fopen("/proc/self/mountinfo", "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "%ld %ld %*s %*s %255s", &this.id, &this.parent, point) == 3 &&
+		    strcmp(strrchr(point, '/') + 1, name) == 0)
+			found = this;
+	if (file != NULL)
+		fclose(file);
+	return found;
+}
+
+static long mount_of_descriptor(int fd)
+{
+	char name[64], line[256];
+	long id = 0;
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+	FILE *file = fopen(name, "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		sscanf(line, "mnt_id: %ld", &id);
+	if (file != NULL)
+		fclose(file);
+	return id;
+}
+
+/* A mount keeps its number, and says on which one it is. */
+static void numbers(void)
+{
+	uint64_t statx[32] = {0}; /* stx_mnt_id is the 19th */
+	SHOW(mkdir("earlier", 0700));
+	SHOW(mkdir("upper", 0700));
+	SHOW(mount("none", "earlier", "tmpfs", 0, NULL));
+	SHOW(mount("none", "upper", "tmpfs", 0, NULL));
+	SHOW(mkdir("upper/inner", 0700));
+	SHOW(mount("none", "upper/inner", "tmpfs", 0, NULL));
+	struct seen earlier = seen_mount("earlier"), upper = seen_mount("upper"), inner = seen_mount("inner");
+	TELL(earlier.parent == upper.parent);
+	TELL(inner.parent == upper.id);
+	TELL(inner.id != upper.id && inner.id != earlier.id && inner.id != upper.parent);
+	SHOW(umount("earlier"));
+	TELL(seen_mount("earlier").id == 0);
+	TELL(seen_mount("upper").id == upper.id);
+	TELL(seen_mount("inner").id == inner.id);
+	SHOW(syscall(SYS_statx, AT_FDCWD, "upper/inner", 0, 0x1000, statx));
+	TELL((long)statx[18] == inner.id);
+	int fd = open("upper", O_RDONLY);
+	TELL(mount_of_descriptor(fd) == upper.id);
+	close(fd);
+	SHOW(umount("upper/inner"));
+	SHOW(umount("upper"));
+}
+
 /* What cannot be bound. */
 static void no_source(void)
 {
@@ -605,6 +664,7 @@ int main(void)
 	show_child("access times", access_times);
 	show_child("read only for all", read_only_for_all);
 	show_child("options", options);
+	show_child("numbers", numbers);
 	show_child("no source", no_source);
 	show_child("onto memory", onto_memory);
 	show_child("removed folder", removed_folder);

@@ -214,6 +214,7 @@ int dentry_path_raw(struct dentry *root, struct dentry *dentry, char *out, size_
 /* ---- mount.c ---- */
 struct mount {
 	struct mount *next;
+	unsigned id; /* as programs see it; never used again */
 	struct superblock *superblock;
 	struct dentry *root;       /* a reference */
 	struct dentry *mountpoint; /* a reference; NULL: the system's root, or detached */
@@ -229,7 +230,6 @@ struct mount *mount_attach(struct superblock *superblock, struct inode *root, st
                            unsigned long flags);
 struct mount *mount_first(void);
 struct mount *root_mount(void);
-unsigned mount_id(const struct mount *mount);
 /* The dentry's path from the top of its file system, whatever part of it is mounted; *out NULL: it is the
  * top. */
 int mount_path_within(struct dentry *dentry, char **out);

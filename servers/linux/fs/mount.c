@@ -9,6 +9,8 @@
 #include "syscall.h"
 #include <pith/log.h>
 
+#define ROOT_PARENT_ID 1 /* what Linux mounts the root on, which nobody sees */
+
 static struct mount *mounts, **mounts_end = &mounts; /* in the order they were made; the first is the root */
 
 static const struct filesystem {
@@ -27,14 +29,6 @@ struct mount *mount_first(void)
 struct mount *root_mount(void)
 {
 	return mounts;
-}
-
-unsigned mount_id(const struct mount *mount)
-{
-	unsigned id = 20;
-	for (const struct mount *other = mounts; other != mount && other != NULL; other = other->next)
-		id++;
-	return id;
 }
 
 uint64_t device_number_next(void)
@@ -66,9 +60,11 @@ static void mount_put_on(struct mount *mount, struct dentry *mountpoint)
 struct mount *mount_attach(struct superblock *superblock, struct inode *root, struct dentry *mountpoint,
                            unsigned long flags)
 {
+	static unsigned last_id = 20;
 	struct mount *mount = calloc(1, sizeof(*mount));
 	if (mount == NULL)
 		return NULL;
+	mount->id = ++last_id;
 	mount->superblock = superblock;
 	mount->root = dentry_create(NULL, mount, "", 0, root);
 	if (mount->root == NULL) {
@@ -443,15 +439,16 @@ static void options_text(struct text *text, const struct superblock *superblock)
 
 void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
 {
-	unsigned id = 20;
-	for (struct mount *mount = mounts; mount != NULL; mount = mount->next, id++) {
+	for (struct mount *mount = mounts; mount != NULL; mount = mount->next) {
 		char path[PATH_SIZE];
-		if (mount != mounts && mount->mountpoint == NULL)
+		if (!dentry_is_within(thread_root(thread), mount->root)) /* out of reach, or detached */
 			continue;
 		if (dentry_path_raw(thread_root(thread), mount->root, path, sizeof(path)) < 0)
 			continue;
 		if (mountinfo) {
-			text_print(text, "%u %u %u:%u ", id, mount == mounts ? 1 : 20,
+			const struct dentry *mountpoint = mount->mountpoint;
+			text_print(text, "%u %u %u:%u ", mount->id,
+			           mountpoint != NULL ? mountpoint->mount->id : ROOT_PARENT_ID,
 			           device_major(mount->superblock->device),
 			           device_minor(mount->superblock->device));
 			escaped(text, mount->within != NULL ? mount->within : "/");

@@ -573,7 +573,7 @@ static int show_descriptor(struct text *text, const struct pseudo *file)
 	bool closes = file_table_closes_on_exec(process_of(file)->files, (unsigned)file->sub);
 	text_print(text, "pos:\t%lu\nflags:\t0%o\n", open->position, open->flags | (closes ? O_CLOEXEC : 0u));
 	if (open->dentry != NULL && open->dentry->mount != NULL)
-		text_print(text, "mnt_id:\t%u\n", mount_id(open->dentry->mount));
+		text_print(text, "mnt_id:\t%u\n", open->dentry->mount->id);
 	text_print(text, "ino:\t%lu\n", open->inode->attributes.inode);
 	if (open->operations->describe != NULL)
 		open->operations->describe(open, text);

@@ -149,7 +149,7 @@ long sys_statx(struct thread *thread, const uint64_t arguments[6])
 	        .rdev_minor = device_minor(a->rdev),
 	        .dev_major = device_major(inode->superblock->device),
 	        .dev_minor = device_minor(inode->superblock->device),
-	        .mnt_id = mount != NULL ? mount_id(mount) : 0,
+	        .mnt_id = mount != NULL ? mount->id : 0,
 	};
 	found_put(&found);
 	return copy_to_user(thread, arguments[4], &statx, sizeof(statx));
