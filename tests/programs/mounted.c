@@ -344,6 +344,128 @@ static void numbers(void)
 	SHOW(umount("upper"));
 }
 
+/* The flags of the last mount on a folder of that name. */
+static void show_flags(const char *name)
+{
+	char line[512], point[256], flags[256], found[256] = "none";
+	FILE *file = fopen("/proc/self/mountinfo", "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "%*s %*s %*s %*s %255s %255s", point, flags) == 2 &&
+		    strcmp(strrchr(point, '/') + 1, name) == 0)
+			strcpy(found, flags);
+	if (file != NULL)
+		fclose(file);
+	printf("%s: %s\n", name, found);
+}
+
+/* What is mounted below is bound with it, or not. */
+static void trees(void)
+{
+	struct stat status;
+	SHOW(mkdir("tree", 0700));
+	SHOW(mkdir("tree/part", 0700));
+	SHOW(mkdir("copy", 0700));
+	SHOW(mkdir("beside", 0700));
+	SHOW(mount("none", "beside", "tmpfs", 0, NULL));
+	SHOW(mount("none", "tree/part", "tmpfs", MS_NOSUID, NULL));
+	SHOW(mkdir("tree/part/a b", 0700));
+	SHOW(mount("none", "tree/part/a b", "tmpfs", MS_NOEXEC | MS_NODIRATIME, NULL));
+	SHOW(mkdir("tree/part/a b/deep", 0700));
+	SHOW(mount("none", "tree/part/a b", "tmpfs", MS_NODEV, NULL)); /* over the other */
+	SHOW(mkdir("tree/part/a b/over", 0700));
+	SHOW(mount("tree", "copy", NULL, MS_BIND, NULL));
+	SHOW(stat("copy/part/a b", &status));
+	SHOW(umount("copy"));
+	SHOW(mount("tree", "copy", NULL, MS_BIND | MS_REC | MS_NOEXEC, NULL));
+	show_flags("copy");
+	show_flags("part");
+	SHOW(stat("copy/part/a b/over", &status));
+	SHOW(mkdir("copy/part/a b/more", 0700));
+	SHOW(stat("tree/part/a b/more", &status));
+	SHOW(umount("copy"));
+	SHOW(umount("copy/part/a b"));
+	SHOW(stat("copy/part/a b/deep", &status));
+	SHOW(stat("tree/part/a b/over", &status));
+	SHOW(umount2("copy", MNT_DETACH));
+	SHOW(stat("copy/part/a b", &status));
+	SHOW(mount("tree/part/a b", "copy", NULL, MS_BIND | MS_REC, NULL));
+	SHOW(stat("copy/over", &status));
+	SHOW(umount("copy"));
+	/* into itself */
+	SHOW(mount(".", "copy", NULL, MS_BIND | MS_REC, NULL));
+	SHOW(stat("copy/tree/part/a b/over", &status));
+	SHOW(stat("copy/copy/tree", &status));
+	SHOW(umount2("copy", MNT_DETACH));
+	SHOW(umount("tree/part/a b"));
+	SHOW(umount("tree/part/a b"));
+	SHOW(umount("tree/part"));
+	SHOW(umount("beside"));
+}
+
+static void how_unmounted(void)
+{
+	struct stat status;
+	SHOW(mkdir("used", 0700));
+	SHOW(symlink("used", "link"));
+	SHOW(mount("none", "used", "tmpfs", 0, NULL));
+	SHOW(umount2("used", 16));
+	SHOW(umount2("used", 0x40000000));
+	SHOW(umount2("link", UMOUNT_NOFOLLOW));
+	SHOW(umount2("none such", 16));
+	SHOW(umount2("used", MNT_EXPIRE | MNT_DETACH));
+	SHOW(umount2("used", MNT_EXPIRE | MNT_FORCE));
+	int fd = open("used", O_RDONLY);
+	SHOW(umount2("used", MNT_EXPIRE));
+	close(fd);
+	SHOW(umount2("used", MNT_EXPIRE));
+	SHOW(stat("used/x", &status));
+	SHOW(stat("used", &status));
+	SHOW(umount2("used", MNT_EXPIRE));
+	SHOW(umount2("link", MNT_EXPIRE));
+	SHOW(umount2("used", MNT_EXPIRE));
+	SHOW(mount("none", "used", "tmpfs", 0, NULL));
+	SHOW(umount("link"));
+	SHOW(mount("none", "used", "tmpfs", 0, NULL));
+	SHOW(umount2("used", UMOUNT_NOFOLLOW | MNT_FORCE));
+	SHOW(setresuid(1000, 1000, 1000));
+	SHOW(umount2("none such", 0));
+	SHOW(umount2("used", 0));
+	SHOW(umount2("used", 16));
+}
+
+static void flags_of_mounts(void)
+{
+	static const unsigned long sets[] = {0,
+	                                     MS_NOATIME,
+	                                     0,
+	                                     MS_STRICTATIME,
+	                                     0,
+	                                     MS_NODIRATIME,
+	                                     MS_NODIRATIME | MS_STRICTATIME,
+	                                     MS_NOATIME | MS_STRICTATIME,
+	                                     MS_RELATIME | MS_NOSUID | MS_NODEV,
+	                                     MS_NOEXEC,
+	                                     MS_RDONLY | 256,
+	                                     0};
+	SHOW(mkdir("flagged", 0700));
+	SHOW(mount("none", "flagged", "tmpfs", 0, NULL));
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		printf("%lx: ", sets[i]);
+		SHOW(mount(NULL, "flagged", NULL, MS_REMOUNT | sets[i], NULL));
+		show_flags("flagged");
+	}
+	SHOW(mkdir("flagged/folder", 0700));
+	SHOW(symlink("folder", "flagged/link"));
+	SHOW(mount(NULL, "flagged", NULL, MS_REMOUNT | 256, NULL)); /* no links are followed */
+	SHOW_OK(open("flagged/link", O_RDONLY));
+	SHOW_OK(open("flagged/link/.", O_RDONLY));
+	SHOW(readlink("flagged/link", (char[9]){0}, 9));
+	SHOW(mount(NULL, "flagged", NULL, MS_REMOUNT | MS_STRICTATIME, NULL));
+	SHOW(folder_was_read("flagged/folder", 0));
+	SHOW(folder_was_read("flagged/link", 0));
+	SHOW(umount2("flagged", MNT_DETACH));
+}
+
 /* What cannot be bound. */
 static void no_source(void)
 {
@@ -665,6 +787,9 @@ int main(void)
 	show_child("read only for all", read_only_for_all);
 	show_child("options", options);
 	show_child("numbers", numbers);
+	show_child("trees", trees);
+	show_child("how unmounted", how_unmounted);
+	show_child("flags of mounts", flags_of_mounts);
 	show_child("no source", no_source);
 	show_child("onto memory", onto_memory);
 	show_child("removed folder", removed_folder);

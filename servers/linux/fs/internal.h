@@ -221,6 +221,8 @@ struct mount {
 	char *within;              /* where its root is in the file system; NULL: at the top */
 	unsigned long flags;       /* MS_RDONLY, MS_NOSUID, … */
 	unsigned writers;          /* regular files that are open for writing through it */
+	struct mount *copy;        /* while its tree is copied */
+	unsigned crossed, expires; /* how often it was entered; and will be when umount2() finds it unused */
 	unsigned in_use;           /* a fiber looks at it; then it may be ended, but not freed */
 	bool ended;
 };

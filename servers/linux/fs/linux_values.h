@@ -28,6 +28,7 @@
 #define LINUX_MS_NOEXEC      8
 #define LINUX_MS_SYNCHRONOUS 16
 #define LINUX_MS_REMOUNT     32
+#define LINUX_MS_NOSYMFOLLOW 256
 #define LINUX_MS_NOATIME     1024
 #define LINUX_MS_NODIRATIME  2048
 #define LINUX_MS_BIND        4096
@@ -40,8 +41,11 @@
 #define LINUX_MS_SHARED      (1 << 20)
 #define LINUX_MS_RELATIME    (1 << 21)
 #define LINUX_MS_STRICTATIME (1 << 24)
-#define LINUX_MNT_FORCE      1
-#define LINUX_MNT_DETACH     2
+
+#define LINUX_MNT_FORCE       1
+#define LINUX_MNT_DETACH      2
+#define LINUX_MNT_EXPIRE      4
+#define LINUX_UMOUNT_NOFOLLOW 8
 
 /* struct stat of newfstatat and friends */
 struct linux_stat {

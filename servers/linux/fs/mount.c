@@ -13,6 +13,9 @@
 
 static struct mount *mounts, **mounts_end = &mounts; /* in the order they were made; the first is the root */
 
+/* Held by who changes the mounts; then they stay as they are while he waits. */
+static struct fiber_mutex mounting;
+
 static const struct filesystem {
 	const char *name;
 	filesystem_mount *mount;
@@ -48,6 +51,21 @@ bool mount_noexec(const struct dentry *dentry)
 	return dentry->mount != NULL && dentry->mount->flags & LINUX_MS_NOEXEC;
 }
 
+#define ACCESS_TIMES (LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | LINUX_MS_RELATIME | LINUX_MS_STRICTATIME)
+#define MOUNT_FLAGS_KEPT                                                                               \
+	(LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV | LINUX_MS_NOEXEC | LINUX_MS_NOSYMFOLLOW | \
+	 ACCESS_TIMES)
+
+/* Those of them that are a mount's own. */
+static unsigned long flags_kept(unsigned long flags)
+{
+	if (flags & LINUX_MS_STRICTATIME)
+		flags &= ~(unsigned long)(LINUX_MS_RELATIME | LINUX_MS_NOATIME);
+	else if (!(flags & LINUX_MS_NOATIME))
+		flags |= LINUX_MS_RELATIME;
+	return flags & MOUNT_FLAGS_KEPT;
+}
+
 /* Over what others have put there since it was looked up. */
 static void mount_put_on(struct mount *mount, struct dentry *mountpoint)
 {
@@ -71,7 +89,7 @@ struct mount *mount_attach(struct superblock *superblock, struct inode *root, st
 		free(mount);
 		return NULL;
 	}
-	mount->flags = flags;
+	mount->flags = flags_kept(flags);
 	if (mountpoint != NULL)
 		mount_put_on(mount, mountpoint);
 	superblock->mounts++;
@@ -180,10 +198,6 @@ int mount_at(const char *path, const char *type, const char *source, const char 
 	return error;
 }
 
-#define MOUNT_FLAGS_KEPT                                                                               \
-	(LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV | LINUX_MS_NOEXEC | LINUX_MS_SYNCHRONOUS | \
-	 LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | LINUX_MS_RELATIME)
-
 /* Is anything open that could still change the files that are seen through the mount, or with `all` its file
  * system? */
 static bool mount_is_written(const struct mount *mount, bool all)
@@ -211,7 +225,9 @@ static int do_remount(struct dentry *target, unsigned long flags, const char *op
 	int error = remount != NULL && !(flags & LINUX_MS_BIND) ? remount(mount->superblock, options) : 0;
 	if (error != 0)
 		return error;
-	mount->flags = flags & MOUNT_FLAGS_KEPT;
+	if (!(flags & ACCESS_TIMES))
+		flags |= mount->flags & ACCESS_TIMES;
+	mount->flags = flags_kept(flags);
 	if (flags & LINUX_MS_RDONLY)
 		superblock_sync(mount->superblock);
 	if (!(flags & LINUX_MS_BIND)) /* for all who see it */
@@ -265,20 +281,133 @@ void mounts_moved(const struct superblock *superblock, const char *from, const c
 	}
 }
 
-static int bind(struct dentry *from, struct dentry *target, unsigned long flags)
+/* ---- copies ---- */
+
+/* Of the mount that `from` is seen through, with that as its root; it is mounted nowhere so far. */
+static int mount_copy(struct dentry *from, struct mount **out)
 {
 	char *within;
 	int error = mount_path_within(from, &within);
 	if (error != 0)
 		return error;
-	struct mount *mount =
-	        mount_attach(from->inode->superblock, from->inode, target, flags & MOUNT_FLAGS_KEPT);
-	if (mount == NULL) {
+	*out = mount_attach(from->inode->superblock, from->inode, NULL, from->mount->flags);
+	if (*out == NULL) {
 		free(within);
 		return -ENOMEM;
 	}
-	mount->within = within;
+	(*out)->within = within;
 	return 0;
+}
+
+/* What the dentry, which is below `origin` in its mount, is below `top`. */
+static int lookup_again(struct dentry *dentry, struct dentry *origin, struct dentry *top, struct dentry **out)
+{
+	char path[PATH_SIZE];
+	int error = dentry_path_raw(origin, dentry, path, sizeof(path));
+	struct dentry *found = dentry_get(top);
+	for (const char *name = path + 1; error >= 0 && *name != 0;) {
+		struct dentry *directory = found;
+		size_t length = strcspn(name, "/");
+		error = dentry_lookup(directory, name, length, false, &found);
+		if (error != 0)
+			found = directory;
+		else
+			dentry_put(directory);
+		if (error == 0 && found->inode == NULL)
+			error = -ENOENT;
+		name += length + (name[length] == '/');
+	}
+	if (error >= 0) {
+		*out = found;
+		return 0;
+	}
+	dentry_put(found);
+	return error;
+}
+
+/* Where that would be in the copy of its mount, whose root is the copy of `from`. NULL: it has none. */
+static struct dentry *origin_of_copy(const struct dentry *mountpoint, struct dentry *from)
+{
+	struct mount *mount = mountpoint->mount;
+	return mount->copy == NULL ? NULL : mount == from->mount ? from : mount->root;
+}
+
+static int copy_onto_copy(struct mount *mount, struct dentry *from)
+{
+	struct dentry *origin = origin_of_copy(mount->mountpoint, from), *mountpoint;
+	int error =
+	        lookup_again(mount->mountpoint, origin, mount->mountpoint->mount->copy->root, &mountpoint);
+	if (error != 0)
+		return error;
+	error = mount_copy(mount->root, &mount->copy);
+	if (error == 0)
+		mount_put_on(mount->copy, mountpoint);
+	dentry_put(mountpoint);
+	return error;
+}
+
+static void copies_forget(void)
+{
+	for (struct mount *mount = mounts; mount != NULL; mount = mount->next)
+		mount->copy = NULL;
+}
+
+static bool is_in_tree(const struct mount *mount, const struct mount *top)
+{
+	while (mount != top && mount->mountpoint != NULL)
+		mount = mount->mountpoint->mount;
+	return mount == top;
+}
+
+/* Ends it and what is mounted below; what is in use is there for its users only. */
+static void tree_end(struct mount *top)
+{
+	for (struct mount *mount = mounts, *next; mount != NULL; mount = next) {
+		next = mount->next;
+		if (!is_in_tree(mount, top))
+			continue;
+		bool last = mount == top;
+		mount_hold(mount);
+		if (mount_end(mount) == 0)
+			next = last ? NULL : mounts; /* now what it was on can end */
+		mount_release(mount);
+	}
+}
+
+/* As mount_copy, with all that is mounted below `from`. Until copies_forget() each mount knows its copy. */
+static int tree_copy(struct dentry *from, struct mount **out)
+{
+	int error = mount_copy(from, out);
+	if (error != 0)
+		return error;
+	from->mount->copy = *out;
+	for (struct mount *mount = mounts; mount != NULL && error == 0;) {
+		struct dentry *origin = mount->mountpoint != NULL && mount->copy == NULL
+		                                ? origin_of_copy(mount->mountpoint, from)
+		                                : NULL;
+		bool below = origin != NULL && dentry_is_ancestor(origin, mount->mountpoint);
+		if (below)
+			error = copy_onto_copy(mount, from);
+		/* a copy may be what earlier ones are to be put on */
+		mount = below && error == 0 ? mounts : mount->next;
+		if (error == -ENOENT) /* there is no way to it any more */
+			error = 0;
+	}
+	if (error != 0) {
+		copies_forget();
+		tree_end(*out);
+	}
+	return error;
+}
+
+static int bind(struct dentry *from, struct dentry *target, bool recursive)
+{
+	struct mount *copy;
+	int error = recursive ? tree_copy(from, &copy) : mount_copy(from, &copy);
+	copies_forget();
+	if (error == 0)
+		mount_put_on(copy, target);
+	return error;
 }
 
 static int do_bind(struct thread *thread, const char *source, struct dentry *target, unsigned long flags)
@@ -294,7 +423,7 @@ static int do_bind(struct thread *thread, const char *source, struct dentry *tar
 	else if (S_ISDIR(from->inode->attributes.mode) != S_ISDIR(target->inode->attributes.mode))
 		error = -ENOTDIR;
 	else
-		error = bind(from, target, flags);
+		error = bind(from, target, flags & LINUX_MS_REC);
 	dentry_put(from);
 	return error;
 }
@@ -339,7 +468,7 @@ static int do_mount(struct thread *thread, const char *source, const char *targe
 	} else if (flags & LINUX_MS_BIND) {
 		error = do_bind(thread, source, target, flags);
 	} else if (flags & (LINUX_MS_SHARED | LINUX_MS_PRIVATE | LINUX_MS_SLAVE | LINUX_MS_UNBINDABLE)) {
-		error = 0; /* there is one mount namespace: nothing propagates */
+		error = 0; /* nothing propagates */
 	} else if (flags & LINUX_MS_MOVE) {
 		error = do_move(thread, source, target);
 	} else if (!S_ISDIR(target->inode->attributes.mode)) {
@@ -347,8 +476,7 @@ static int do_mount(struct thread *thread, const char *source, const char *targe
 	} else {
 		struct superblock *superblock;
 		error = filesystem_create(type, source, options, &superblock);
-		if (error == 0 &&
-		    mount_attach(superblock, superblock->root, target, flags & MOUNT_FLAGS_KEPT) == NULL)
+		if (error == 0 && mount_attach(superblock, superblock->root, target, flags) == NULL)
 			error = -ENOMEM;
 	}
 	dentry_put(target);
@@ -373,37 +501,74 @@ long sys_mount(struct thread *thread, const uint64_t arguments[6])
 	int error = 0;
 	for (unsigned i = 0; i < 4 && error == 0; i++)
 		error = optional_string(thread, arguments[places[i]], &strings[i]);
-	if (error == 0)
+	if (error == 0) {
+		fiber_mutex_lock(&mounting);
 		error = do_mount(thread, strings[0], strings[1], strings[2], arguments[3], strings[3]);
+		fiber_mutex_unlock(&mounting);
+	}
 	for (unsigned i = 0; i < 4; i++)
 		free(strings[i]);
 	return error;
 }
 
-long sys_umount2(struct thread *thread, const uint64_t arguments[6])
+/* Nobody else has crossed onto the mount since the last call with MNT_EXPIRE, which did so too. */
+static bool has_expired(struct mount *mount)
 {
-	struct dentry *target;
-	if (!capable(thread, CAP_SYS_ADMIN))
-		return -EPERM;
-	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0], LOOKUP_FOLLOW, &target);
-	if (error != 0)
-		return error;
-	struct mount *mount = target->mount;
-	bool is_root = mount != NULL && target == mount->root;
-	dentry_put(target);
-	if (!is_root)
-		return -EINVAL;
+	if (mount->expires != 0 && mount->crossed == mount->expires)
+		return true;
+	mount->expires = mount->crossed + 1;
+	return false;
+}
+
+static int do_umount(struct thread *thread, struct mount *mount, unsigned flags)
+{
 	if (mount->mountpoint == NULL)
 		return -EBUSY; /* the system's root */
-	mount_hold(mount);
-	error = superblock_sync(mount->superblock);
+	if (flags & LINUX_MNT_EXPIRE) {
+		if (mount == thread_root(thread)->mount || flags & (LINUX_MNT_FORCE | LINUX_MNT_DETACH))
+			return -EINVAL;
+		dentries_forget(mount);
+		if (mount->root->references > 1)
+			return -EBUSY;
+		if (!has_expired(mount))
+			return -EAGAIN;
+	}
+	int error = superblock_sync(mount->superblock);
 	if (error != 0)
 		log_warning("umount: write-back failed: %s", error_name(error));
+	fiber_mutex_lock(&mounting);
 	error = mount_end(mount);
-	if (error == -EBUSY && arguments[1] & LINUX_MNT_DETACH) {
+	if (error == -EBUSY && flags & LINUX_MNT_DETACH) {
 		mount_detach(mount);
 		error = 0;
 	}
+	fiber_mutex_unlock(&mounting);
+	return error;
+}
+
+long sys_umount2(struct thread *thread, const uint64_t arguments[6])
+{
+	unsigned flags = (unsigned)arguments[1];
+	struct dentry *target;
+	if (flags &
+	    ~(unsigned)(LINUX_MNT_FORCE | LINUX_MNT_DETACH | LINUX_MNT_EXPIRE | LINUX_UMOUNT_NOFOLLOW))
+		return -EINVAL;
+	int error = user_path_lookup(thread, AT_FDCWD_LINUX, arguments[0],
+	                             flags & LINUX_UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &target);
+	if (error != 0)
+		return error;
+	struct mount *mount = target->mount;
+	if (!capable(thread, CAP_SYS_ADMIN))
+		error = -EPERM;
+	else if (mount == NULL || target != mount->root)
+		error = -EINVAL;
+	if (error != 0) {
+		dentry_put(target);
+		return error;
+	}
+	mount_hold(mount);
+	dentry_put(target);
+	error = do_umount(thread, mount, flags);
 	mount_release(mount);
 	return error;
 }
@@ -422,13 +587,19 @@ static void escaped(struct text *text, const char *name)
 
 static void flags_text(struct text *text, const struct mount *mount)
 {
+	static const struct {
+		unsigned long flag;
+		const char *text;
+	} names[] = {
+	        {LINUX_MS_NOSUID, ",nosuid"},           {LINUX_MS_NODEV, ",nodev"},
+	        {LINUX_MS_NOEXEC, ",noexec"},           {LINUX_MS_NOATIME, ",noatime"},
+	        {LINUX_MS_NODIRATIME, ",nodiratime"},   {LINUX_MS_RELATIME, ",relatime"},
+	        {LINUX_MS_NOSYMFOLLOW, ",nosymfollow"},
+	};
 	bool read_only = mount->superblock->read_only || mount->flags & LINUX_MS_RDONLY;
-	text_print(text, "%s%s%s%s%s%s", read_only ? "ro" : "rw",
-	           mount->flags & LINUX_MS_NOSUID ? ",nosuid" : "",
-	           mount->flags & LINUX_MS_NODEV ? ",nodev" : "",
-	           mount->flags & LINUX_MS_NOEXEC ? ",noexec" : "",
-	           mount->flags & LINUX_MS_NOATIME ? ",noatime" : "",
-	           mount->flags & LINUX_MS_NOATIME ? "" : ",relatime");
+	text_print(text, "%s", read_only ? "ro" : "rw");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		text_print(text, "%s", mount->flags & names[i].flag ? names[i].text : "");
 }
 
 static void options_text(struct text *text, const struct superblock *superblock)

@@ -71,6 +71,7 @@ struct dentry *mount_cross(struct dentry *dentry)
 {
 	while (dentry->mounted != NULL) {
 		struct dentry *top = dentry_get(dentry->mounted->root);
+		dentry->mounted->crossed++;
 		dentry_put(dentry);
 		dentry = top;
 	}
@@ -213,7 +214,8 @@ static int follow_object(struct walk *walk, struct inode *inode)
 int walk_follow(struct walk *walk, struct dentry *link)
 {
 	struct inode *inode = link->inode;
-	if (++walk->links > SYMLINKS_MAX || walk->resolve & RESOLVE_NO_SYMLINKS)
+	if (++walk->links > SYMLINKS_MAX || walk->resolve & RESOLVE_NO_SYMLINKS ||
+	    (link->mount != NULL && link->mount->flags & LINUX_MS_NOSYMFOLLOW))
 		return -ELOOP;
 	if (inode->operations->follow != NULL)
 		return follow_object(walk, inode);

@@ -17,8 +17,9 @@ bool file_access_tells(const struct file *file)
 	    (file->dentry->mount != NULL && file->dentry->mount->flags & silent))
 		return false;
 	int64_t now = fs_now().seconds;
+	bool always = file->dentry->mount != NULL && file->dentry->mount->flags & LINUX_MS_STRICTATIME;
 	return a->atime.seconds != now &&
-	       (a->atime.seconds <= a->mtime.seconds || a->atime.seconds <= a->ctime.seconds ||
+	       (always || a->atime.seconds <= a->mtime.seconds || a->atime.seconds <= a->ctime.seconds ||
 	        now - a->atime.seconds > DAY);
 }
 
