@@ -137,6 +137,14 @@ static void try_folder(const char *name)
 	SHOW(rmdir(name));
 }
 
+static void show_attributes(const char *name)
+{
+	uint64_t statx[32] = {
+	        0}; /* the second is stx_attributes, the eighth the mask of those that are known */
+	SHOW(syscall(SYS_statx, AT_FDCWD, name, 0, 0x7ff, statx));
+	printf("attributes %lx of %lx\n", (long)statx[1] & 0x70, (long)statx[7] & 0x70);
+}
+
 static void flags(void)
 {
 	static const int kinds[] = {IMMUTABLE, APPEND};
@@ -163,6 +171,8 @@ static void flags(void)
 		SHOW(set_flags("fixed", kinds[i]));
 		SHOW(get_flags("kept"));
 		SHOW(get_flags("fixed"));
+		show_attributes("kept");
+		show_attributes("fixed");
 		try_file("kept");
 		try_folder("fixed");
 		SHOW(set_flags("kept", 0));
@@ -347,15 +357,18 @@ static void numbers(void)
 /* The flags of the last mount on a folder of that name. */
 static void show_flags(const char *name)
 {
-	char line[512], point[256], flags[256], found[256] = "none";
+	struct statfs status = {.f_flags = 0};
+	char line[512], point[256], flags[256], found[300] = "none";
 	FILE *file = fopen("/proc/self/mountinfo", "r");
 	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
 		if (sscanf(line, "%*s %*s %*s %*s %255s %255s", point, flags) == 2 &&
 		    strcmp(strrchr(point, '/') + 1, name) == 0)
-			strcpy(found, flags);
+			snprintf(found, sizeof(found), "%s%s", flags,
+			         strstr(strstr(line, " - "), "w,sync") ? ", synchronous" : "");
 	if (file != NULL)
 		fclose(file);
-	printf("%s: %s\n", name, found);
+	statfs(name, &status);
+	printf("%s: %s, %lx\n", name, found, (long)status.f_flags);
 }
 
 /* What is mounted below is bound with it, or not. */
@@ -464,6 +477,34 @@ static void flags_of_mounts(void)
 	SHOW(folder_was_read("flagged/folder", 0));
 	SHOW(folder_was_read("flagged/link", 0));
 	SHOW(umount2("flagged", MNT_DETACH));
+}
+
+/* Of the file system, for all who see it. */
+static void synchronous(void)
+{
+	struct stat status;
+	close(open("synced", O_CREAT | O_WRONLY, 0600));
+	SHOW(remount(MS_SYNCHRONOUS | MS_NOSUID));
+	SHOW(mkdir("sync", 0700));
+	SHOW(mkdir("aside", 0700));
+	SHOW(mount("aside", "sync", NULL, MS_BIND, NULL));
+	show_flags("sync");
+	SHOW(mount(NULL, "sync", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL));
+	show_flags("sync");
+	int fd = open("synced", O_WRONLY);
+	SHOW(write(fd, "text", 4));
+	SHOW(fstat(fd, &status));
+	printf("%ld bytes\n", (long)status.st_size);
+	SHOW(remount(0));
+	show_flags("sync");
+	SHOW(umount("sync"));
+	SHOW(mount("none", "sync", "tmpfs", MS_SYNCHRONOUS | MS_RDONLY, NULL));
+	show_flags("sync");
+	SHOW(try_open("sync/a", O_CREAT | O_WRONLY));
+	SHOW(mount(NULL, "sync", NULL, MS_REMOUNT, NULL));
+	show_flags("sync");
+	SHOW(try_open("sync/a", O_CREAT | O_WRONLY));
+	SHOW(umount("sync"));
 }
 
 /* What cannot be bound. */
@@ -790,6 +831,7 @@ int main(void)
 	show_child("trees", trees);
 	show_child("how unmounted", how_unmounted);
 	show_child("flags of mounts", flags_of_mounts);
+	show_child("synchronous", synchronous);
 	show_child("no source", no_source);
 	show_child("onto memory", onto_memory);
 	show_child("removed folder", removed_folder);

@@ -335,9 +335,10 @@ def test_large_copy():
 
 
 def test_sync_and_nothing_lost_without_unmounting():
-    """What was synced is on the disk although the machine is stopped hard."""
+    """What was synced is on the disk although the machine is stopped hard, and so is what was written to a disk that is mounted so."""
     disk = make_disk("disk.img", "16M")
-    process = subprocess.Popen(pith_command("sh", "-c", "seq 1 5000 >/mnt/f; sync; echo synced; sleep 1000", disk=[disk]),
+    process = subprocess.Popen(pith_command("sh", "-c", ": >/mnt/g; seq 1 5000 >/mnt/f; sync; mount -o remount,sync /mnt; "
+                                            "seq 1 4000 >/mnt/g; echo synced; sleep 1000", disk=[disk]),
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     equal(process.stdout.read(6), b"synced")
     process.kill()
@@ -346,3 +347,4 @@ def test_sync_and_nothing_lost_without_unmounting():
     # The host may repair what a power cut may leave, but the file is there.
     fsck_after_death(disk)
     equal(dump(disk, "/f"), host_shell("seq 1 5000").stdout)
+    equal(dump(disk, "/g"), host_shell("seq 1 4000").stdout)

@@ -105,7 +105,8 @@ struct superblock {
 	char source[64];
 	struct inode *root; /* one reference */
 	bool read_only;
-	bool unwritable;                /* and it must be: its server says so */
+	bool synchronous; /* all that is written is on the disk at once */
+	bool unwritable; /* and it must be: its server says so */
 	bool changed;                   /* since the last fsync of everything */
 	struct error_count sync_errors; /* what was written before may be lost */
 	bool volatile_names;            /* names come and go by themselves (proc): dentries are not cached */

@@ -211,6 +211,13 @@ static bool mount_is_written(const struct mount *mount, bool all)
 	return inodes_kept(mount->superblock);
 }
 
+/* For all who see it. */
+static void superblock_set_flags(struct superblock *superblock, unsigned long flags)
+{
+	superblock->read_only = flags & LINUX_MS_RDONLY;
+	superblock->synchronous = flags & LINUX_MS_SYNCHRONOUS;
+}
+
 static int do_remount(struct dentry *target, unsigned long flags, const char *options)
 {
 	struct mount *mount = target->mount;
@@ -230,8 +237,8 @@ static int do_remount(struct dentry *target, unsigned long flags, const char *op
 	mount->flags = flags_kept(flags);
 	if (flags & LINUX_MS_RDONLY)
 		superblock_sync(mount->superblock);
-	if (!(flags & LINUX_MS_BIND)) /* for all who see it */
-		mount->superblock->read_only = flags & LINUX_MS_RDONLY;
+	if (!(flags & LINUX_MS_BIND))
+		superblock_set_flags(mount->superblock, flags);
 	return 0;
 }
 
@@ -476,6 +483,8 @@ static int do_mount(struct thread *thread, const char *source, const char *targe
 	} else {
 		struct superblock *superblock;
 		error = filesystem_create(type, source, options, &superblock);
+		if (error == 0 && superblock->mounts == 0)
+			superblock_set_flags(superblock, flags);
 		if (error == 0 && mount_attach(superblock, superblock->root, target, flags) == NULL)
 			error = -ENOMEM;
 	}
@@ -585,7 +594,7 @@ static void escaped(struct text *text, const char *name)
 	}
 }
 
-static void flags_text(struct text *text, const struct mount *mount)
+static void mount_flags_text(struct text *text, const struct mount *mount)
 {
 	static const struct {
 		unsigned long flag;
@@ -596,10 +605,18 @@ static void flags_text(struct text *text, const struct mount *mount)
 	        {LINUX_MS_NODIRATIME, ",nodiratime"},   {LINUX_MS_RELATIME, ",relatime"},
 	        {LINUX_MS_NOSYMFOLLOW, ",nosymfollow"},
 	};
-	bool read_only = mount->superblock->read_only || mount->flags & LINUX_MS_RDONLY;
-	text_print(text, "%s", read_only ? "ro" : "rw");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		text_print(text, "%s", mount->flags & names[i].flag ? names[i].text : "");
+}
+
+static const char *access_text(bool read_only)
+{
+	return read_only ? "ro" : "rw";
+}
+
+static const char *superblock_flags_text(const struct superblock *superblock)
+{
+	return superblock->synchronous ? ",sync" : "";
 }
 
 static void options_text(struct text *text, const struct superblock *superblock)
@@ -625,11 +642,12 @@ void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
 			escaped(text, mount->within != NULL ? mount->within : "/");
 			text_print(text, " ");
 			escaped(text, path);
-			text_print(text, " ");
-			flags_text(text, mount);
+			text_print(text, " %s", access_text(mount->flags & LINUX_MS_RDONLY));
+			mount_flags_text(text, mount);
 			text_print(text, " - %s ", mount->superblock->type);
 			escaped(text, mount->superblock->source);
-			text_print(text, " %s", mount->superblock->read_only ? "ro" : "rw");
+			text_print(text, " %s%s", access_text(mount->superblock->read_only),
+			           superblock_flags_text(mount->superblock));
 			options_text(text, mount->superblock);
 			text_print(text, "\n");
 			continue;
@@ -637,8 +655,10 @@ void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
 		escaped(text, mount->superblock->source[0] != 0 ? mount->superblock->source : "none");
 		text_print(text, " ");
 		escaped(text, path);
-		text_print(text, " %s ", mount->superblock->type);
-		flags_text(text, mount);
+		text_print(text, " %s %s%s", mount->superblock->type,
+		           access_text(mount_read_only(mount->root)),
+		           superblock_flags_text(mount->superblock));
+		mount_flags_text(text, mount);
 		options_text(text, mount->superblock);
 		text_print(text, " 0 0\n");
 	}

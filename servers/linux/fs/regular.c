@@ -265,7 +265,9 @@ static ssize_t regular_write(struct file *file, struct io_buffer *buffer, uint64
 	fiber_mutex_lock(&inode->lock);
 	ssize_t result = write_locked(file, buffer, position);
 	fiber_mutex_unlock(&inode->lock);
-	if (result > 0 && (file->flags | buffer->flags) & (O_SYNC | O_DSYNC)) {
+	bool synchronous =
+	        (file->flags | buffer->flags) & (O_SYNC | O_DSYNC) || inode->superblock->synchronous;
+	if (result > 0 && synchronous) {
 		int error = file_fsync(file);
 		if (error != 0)
 			return error;

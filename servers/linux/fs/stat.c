@@ -117,7 +117,13 @@ static struct linux_statx_time statx_time(struct fs_time time)
 
 long sys_statx(struct thread *thread, const uint64_t arguments[6])
 {
-	enum { BASIC = 0x7ff, MNT_ID = 0x1000, SYNC_TYPE = 0x6000, ATTRIBUTE_MOUNT_ROOT = 0x2000 };
+	enum {
+		BASIC = 0x7ff,
+		MNT_ID = 0x1000,
+		SYNC_TYPE = 0x6000,
+		ATTRIBUTE_MOUNT_ROOT = 0x2000,
+		ATTRIBUTES_OF_FLAGS = 0x70, /* IMMUTABLE, APPEND, NODUMP: the same bits */
+	};
 	unsigned flags = (unsigned)arguments[2];
 	struct found found;
 	if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | SYNC_TYPE) ||
@@ -140,8 +146,9 @@ long sys_statx(struct thread *thread, const uint64_t arguments[6])
 	        .ino = a->inode,
 	        .size = a->size,
 	        .blocks = inode_blocks(inode),
-	        .attributes_mask = ATTRIBUTE_MOUNT_ROOT,
-	        .attributes = mount != NULL && mount->root->inode == inode ? ATTRIBUTE_MOUNT_ROOT : 0,
+	        .attributes_mask = ATTRIBUTE_MOUNT_ROOT | (has_store(inode) ? ATTRIBUTES_OF_FLAGS : 0),
+	        .attributes = (a->flags & ATTRIBUTES_OF_FLAGS) |
+	                      (mount != NULL && mount->root->inode == inode ? ATTRIBUTE_MOUNT_ROOT : 0),
 	        .atime = statx_time(a->atime),
 	        .ctime = statx_time(a->ctime),
 	        .mtime = statx_time(a->mtime),
@@ -157,10 +164,26 @@ long sys_statx(struct thread *thread, const uint64_t arguments[6])
 
 /* ---- statfs ---- */
 
+/* Those of mount(2), many of which are the same bits. */
+static uint64_t statfs_flags(const struct superblock *superblock, const struct mount *mount)
+{
+	enum {
+		VALID = 0x20,
+		RELATIME = 0x1000,
+		NOSYMFOLLOW = 0x2000,
+		SAME = LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV | LINUX_MS_NOEXEC |
+		       LINUX_MS_NOATIME | LINUX_MS_NODIRATIME
+	};
+	unsigned long flags = mount != NULL ? mount->flags : 0;
+	return VALID | (flags & SAME) | (flags & LINUX_MS_RELATIME ? RELATIME : 0) |
+	       (flags & LINUX_MS_NOSYMFOLLOW ? NOSYMFOLLOW : 0) |
+	       (superblock->read_only ? LINUX_MS_RDONLY : 0) |
+	       (superblock->synchronous ? LINUX_MS_SYNCHRONOUS : 0);
+}
+
 static long statfs_to_user(struct thread *thread, struct superblock *superblock, const struct mount *mount,
                            uint64_t address)
 {
-	enum { ST_VALID_ = 0x20, ST_RELATIME_ = 0x1000 };
 	struct fs_statfs fs = {.block_size = 4096, .name_max = NAME_LENGTH_MAX};
 	if (superblock->operations->statfs != NULL) {
 		int error = superblock->operations->statfs(superblock, &fs);
@@ -178,8 +201,7 @@ static long statfs_to_user(struct thread *thread, struct superblock *superblock,
 	        .f_ffree = fs.files_free,
 	        .f_namelen = fs.name_max,
 	        .f_frsize = fs.block_size,
-	        .f_flags = ST_VALID_ | ST_RELATIME_ | (mount != NULL ? mount->flags & 15 : 0) |
-	                   (superblock->read_only ? 1 : 0),
+	        .f_flags = statfs_flags(superblock, mount),
 	};
 	memcpy(out.f_fsid, fs.uuid, sizeof(out.f_fsid));
 	return copy_to_user(thread, address, &out, sizeof(out));
