@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /pith: the system's own components as files. /pith/components/NAME/status shows one, writing anything to
- * `kill` ends it and has it started again. All of it is asked of the supervisor (proto/system.h), which
- * answers at once.
+ * /pith: the system's own components as files. /pith/components/NAME/status shows one, `log` what it said; a
+ * 1 written to `kill` or `restart` ends it and has it started again. All of it is asked of the supervisor
+ * (proto/system.h), which answers at once.
  */
 #include "fs/pseudo.h"
 #include <pith/log.h>
