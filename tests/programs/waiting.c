@@ -305,6 +305,37 @@ static void edges(void)
 	close(set);
 }
 
+#define WORD(fd) [(fd) / 64]
+#define BIT(fd)  (1ul << (fd) % 64)
+
+/* Sets of descriptors are as large as the table. */
+static void large_sets(void)
+{
+	enum { READS = 3000, WRITES = 3001 };
+	unsigned long reads[48] = {WORD(READS) = BIT(READS)}, writes[48] = {WORD(WRITES) = BIT(WRITES)};
+	struct timespec none = {0, 0};
+	struct rlimit limit;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	(void)!pipe(ends);
+	SHOW(dup2(ends[0], READS));
+	SHOW(dup2(ends[1], WRITES));
+	SHOW(syscall(SYS_pselect6, WRITES + 1, reads, writes, NULL, &none, NULL));
+	printf("%d %d\n", reads WORD(READS) == BIT(READS), writes WORD(WRITES) == BIT(WRITES));
+	reads WORD(READS) = BIT(READS);
+	SHOW(write(ends[1], "w", 1));
+	SHOW(syscall(SYS_pselect6, WRITES + 1, reads, writes, NULL, NULL, NULL));
+	printf("%d %d\n", reads WORD(READS) == BIT(READS), writes WORD(WRITES) == BIT(WRITES));
+	SHOW(syscall(SYS_pselect6, WRITES, reads, writes, NULL, NULL, NULL));
+	printf("%d %d\n", reads WORD(READS) == BIT(READS), writes WORD(WRITES) == BIT(WRITES));
+	close(READS);
+	SHOW(syscall(SYS_pselect6, WRITES, reads, NULL, NULL, NULL, NULL));
+	close(WRITES);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* More that is ready than a wait has room for comes by turns; there is room for as much as one likes. */
 static void many(void)
 {
@@ -473,6 +504,7 @@ int main(void)
 	polls();
 	epolls();
 	edges();
+	large_sets();
 	many();
 	sets_of_sets();
 	sockets();

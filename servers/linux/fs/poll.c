@@ -227,19 +227,26 @@ long sys_ppoll(struct thread *thread, const uint64_t arguments[6])
 #define SELECT_EXCEPT POLLPRI_
 static const unsigned select_masks[3] = {SELECT_READ, SELECT_WRITE, SELECT_EXCEPT};
 
-#define SELECT_MAX 1024
 struct select_sets {
-	uint8_t bits[3][SELECT_MAX / 8];
+	size_t size;   /* of each: whole words, as Linux does */
+	uint8_t *bits; /* one after the other */
 };
 
-static int sets_from_user(struct thread *thread, unsigned count, const uint64_t addresses[3],
-                          struct select_sets *sets)
+static int sets_from_user(struct thread *thread, const uint64_t addresses[3], struct select_sets *sets)
 {
-	memset(sets, 0, sizeof(*sets));
 	for (unsigned i = 0; i < 3; i++) {
-		/* whole words, as Linux does */
 		if (addresses[i] != 0 &&
-		    copy_from_user(thread, sets->bits[i], addresses[i], (count + 63) / 64 * 8) != 0)
+		    copy_from_user(thread, sets->bits + i * sets->size, addresses[i], sets->size) != 0)
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static int sets_to_user(struct thread *thread, const uint64_t addresses[3], const struct select_sets *sets)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		if (addresses[i] != 0 &&
+		    copy_to_user(thread, addresses[i], sets->bits + i * sets->size, sets->size) != 0)
 			return -EFAULT;
 	}
 	return 0;
@@ -247,7 +254,7 @@ static int sets_from_user(struct thread *thread, unsigned count, const uint64_t 
 
 static bool in_set(const struct select_sets *sets, unsigned set, unsigned fd)
 {
-	return sets->bits[set][fd / 8] >> fd % 8 & 1;
+	return sets->bits[set * sets->size + fd / 8] >> fd % 8 & 1;
 }
 
 static int select_hold(struct thread *thread, unsigned count, const struct select_sets *sets,
@@ -270,17 +277,16 @@ static int select_hold(struct thread *thread, unsigned count, const struct selec
 }
 
 static int select_results(const struct poll_set *set, const struct select_sets *asked,
-                          struct select_sets *out)
+                          const struct select_sets *ready)
 {
 	int total = 0;
-	memset(out, 0, sizeof(*out));
 	for (unsigned i = 0; i < set->count; i++) {
 		unsigned fd = (unsigned)set->fds[i].fd;
 		for (unsigned kind = 0; kind < 3; kind++) {
 			if (!in_set(asked, kind, fd) ||
 			    ((unsigned)(uint16_t)set->fds[i].revents & select_masks[kind]) == 0)
 				continue;
-			out->bits[kind][fd / 8] |= (uint8_t)(1 << fd % 8);
+			ready->bits[kind * ready->size + fd / 8] |= (uint8_t)(1 << fd % 8);
 			total++;
 		}
 	}
@@ -289,29 +295,28 @@ static int select_results(const struct poll_set *set, const struct select_sets *
 
 static long do_select(struct thread *thread, unsigned count, const uint64_t addresses[3], deadline_t deadline)
 {
-	struct select_sets asked, result_sets;
-	if (count > SELECT_MAX)
-		count = SELECT_MAX;
-	int result = sets_from_user(thread, count, addresses, &asked);
-	if (result != 0)
-		return result;
+	unsigned room = file_table_size(thread->process->files);
+	if (count > room) /* beyond it there is nothing, and nobody looks */
+		count = room;
+	size_t size = (count + 63) / 64 * 8;
+	uint8_t *bits = calloc(6, size + 1);
+	struct select_sets asked = {size, bits}, ready = {size, bits + 3 * size};
 	struct poll_set set = {.fds = calloc(count + 1, sizeof(struct pollfd_)),
 	                       .files = calloc(count + 1, sizeof(struct file *))};
-	if (set.fds == NULL || set.files == NULL)
-		result = -ENOMEM;
+	int result = -ENOMEM;
+	if (bits != NULL && set.fds != NULL && set.files != NULL)
+		result = sets_from_user(thread, addresses, &asked);
 	if (result == 0)
 		result = select_hold(thread, count, &asked, &set);
 	if (result == 0)
 		result = poll_until(&set, deadline);
 	if (result >= 0) {
-		result = select_results(&set, &asked, &result_sets);
-		for (unsigned i = 0; i < 3; i++) {
-			if (addresses[i] != 0 && copy_to_user(thread, addresses[i], result_sets.bits[i],
-			                                      (count + 63) / 64 * 8) != 0)
-				result = -EFAULT;
-		}
+		result = select_results(&set, &asked, &ready);
+		if (sets_to_user(thread, addresses, &ready) != 0)
+			result = -EFAULT;
 	}
 	poll_set_end(&set);
+	free(bits);
 	return result;
 }
 
