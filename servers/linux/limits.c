@@ -8,6 +8,7 @@
 #include "rusage.h"
 #include "syscall.h"
 #include "thread.h"
+#include "vfs.h"
 
 #define LIMIT_COUNT 16
 
@@ -32,9 +33,9 @@ static int limit_set(struct thread *thread, struct process *target, unsigned whi
 
 	if (new->current > new->maximum)
 		return -EINVAL;
-	if (new->maximum > limit->maximum && !capable(thread, CAP_SYS_RESOURCE))
+	if (which == RLIMIT_NOFILE && new->maximum > FILE_TABLE_MAX)
 		return -EPERM;
-	if (which == RLIMIT_NOFILE && new->maximum > 1048576)
+	if (new->maximum > limit->maximum && !capable(thread, CAP_SYS_RESOURCE))
 		return -EPERM;
 	*limit = *new;
 	if (which == RLIMIT_CPU)

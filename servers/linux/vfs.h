@@ -183,6 +183,7 @@ int page_cache_flush(struct inode *inode, uint64_t first, uint64_t last);
 int anonymous_memory_file(const char *name, struct file **out);
 
 /* Descriptor tables. */
+#define FILE_TABLE_MAX 65536 /* descriptors */
 struct file_table *file_table_create(void);
 struct file_table *file_table_get(struct file_table *table);
 struct file_table *file_table_copy(struct file_table *table); /* fork */

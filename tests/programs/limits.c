@@ -28,6 +28,17 @@ static int limit(int which, rlim_t value)
 	return setrlimit(which, &new);
 }
 
+/* No limit is above what a table can hold. */
+static void most_descriptors(void)
+{
+	unsigned long most = 0;
+	FILE *file = fopen("/proc/sys/fs/nr_open", "r");
+
+	TELL(file && fscanf(file, "%lu", &most) == 1 && most >= 65536);
+	fclose(file);
+	SHOW(limit(RLIMIT_NOFILE, most + 1));
+}
+
 static void descriptors(void)
 {
 	int count = 0, fd, ends[2];
@@ -286,6 +297,7 @@ static void queue_is_full(void)
 
 int main(void)
 {
+	show_child("most descriptors", most_descriptors);
 	show_child("descriptors", descriptors);
 	show_child("processes", processes);
 	show_child("address space", address_space);

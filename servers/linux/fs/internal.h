@@ -385,9 +385,8 @@ ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *positi
 unsigned file_poll(struct file *file, struct poll_table *table);
 int64_t seek_in(struct file *file, int64_t offset, int whence, uint64_t end);
 /* file_table.c */
-#define FILE_TABLE_MAX 65536                                       /* descriptors */
-unsigned file_table_size(const struct file_table *table);          /* descriptors that there is room for */
-unsigned file_table_end(const struct file_table *table);           /* the last one that is open, and one */
+unsigned file_table_size(const struct file_table *table); /* descriptors that there is room for */
+unsigned file_table_end(const struct file_table *table);  /* the last one that is open, and one */
 struct file *file_table_at(struct file_table *table, unsigned fd); /* NULL; no new reference */
 bool file_table_closes_on_exec(const struct file_table *table, unsigned fd);
 int fd_set_close_on_exec(struct thread *thread, int fd, bool value);
