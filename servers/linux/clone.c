@@ -48,13 +48,13 @@ static int check_flags(const struct clone_request *request)
 	/* Handlers shared between processes: not supported. */
 	if (flags & CLONE_SIGHAND && !(flags & CLONE_THREAD))
 		return -EINVAL;
-	if (request->stack >= USER_END || (flags & CLONE_SETTLS && request->tls >= USER_END))
+	if (request->stack >= USER_END)
 		return -EINVAL;
 	if (flags & CLONE_FS && flags & CLONE_NEWNS)
 		return -EINVAL;
 	if (request->exit_signal > SIGNAL_COUNT || request->exit_signal < 0)
 		return -EINVAL;
-	return 0;
+	return flags & CLONE_SETTLS && request->tls >= USER_END ? -EPERM : 0;
 }
 
 static unsigned processes_of(uint32_t uid)
@@ -280,6 +280,20 @@ long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 	return 0;
 }
 
+/* What clone() lets pass, and a stack that is not there. */
+static bool clone3_valid(const uint64_t fields[11])
+{
+	uint64_t flags = fields[0], signal = fields[4], stack = fields[5], stack_size = fields[6];
+
+	if (flags & ~0x1fffffffful || flags & (0xff | CLONE_DETACHED))
+		return false;
+	if (flags & CLONE_SIGHAND && flags & CLONE_CLEAR_SIGHAND_)
+		return false;
+	if (signal > SIGNAL_COUNT || (signal && flags & (CLONE_THREAD | CLONE_PARENT)))
+		return false;
+	return !stack == !stack_size && stack <= USER_END && stack_size <= USER_END - stack;
+}
+
 long sys_clone3(struct thread *thread, const uint64_t arguments[6])
 {
 	/* struct clone_args: flags pidfd child_tid parent_tid exit_signal stack stack_size tls [set_tid
@@ -294,8 +308,7 @@ long sys_clone3(struct thread *thread, const uint64_t arguments[6])
 	error = copy_struct_from_user(thread, fields, sizeof(fields), arguments[0], size);
 	if (error)
 		return error;
-	if (fields[8] || fields[9] || fields[0] & 0xff || (fields[5] == 0) != (fields[6] == 0) ||
-	    fields[4] > SIGNAL_COUNT)
+	if (fields[8] || fields[9] || !clone3_valid(fields))
 		return -EINVAL;
 	request = (struct clone_request){.flags = fields[0],
 	                                 .exit_signal = (int)fields[4],
@@ -304,7 +317,5 @@ long sys_clone3(struct thread *thread, const uint64_t arguments[6])
 	                                 .child_tid = fields[2],
 	                                 .tls = fields[7],
 	                                 .pidfd = fields[1]};
-	if (fields[0] & ~(0x1fffffffful))
-		return -EINVAL;
 	return clone_common(thread, &request);
 }

@@ -318,6 +318,32 @@ static void pidfds(void)
 	SHOW(syscall(SYS_clone3, &request, sizeof request));
 	SHOW(syscall(SYS_clone3, &request, 60));
 	SHOW(syscall(SYS_clone3, &request, 4097));
+	static const struct {
+		uint64_t flags, signal, stack, size, tls;
+	} wrong[] = {
+	        {CLONE_PARENT, SIGCHLD, 0, 0, 0},
+	        {CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, SIGCHLD, 0, 0, 0},
+	        {CLONE_VM | CLONE_SIGHAND | 0x100000000, 0, 0, 0, 0}, /* CLONE_CLEAR_SIGHAND */
+	        {CLONE_DETACHED, SIGCHLD, 0, 0, 0},
+	        {SIGCHLD, 0, 0, 0, 0},
+	        {1ul << 40, SIGCHLD, 0, 0, 0},
+	        {0, 65, 0, 0, 0},
+	        {0, 1ul << 32, 0, 0, 0},
+	        {0, SIGCHLD, 4096, 0, 0},
+	        {0, SIGCHLD, 0, 4096, 0},
+	        {0, SIGCHLD, 1ul << 47, 4096, 0},
+	        {0, SIGCHLD, 4096, -1ul, 0},
+	        {CLONE_SETTLS, SIGCHLD, 0, 0, 1ul << 47},
+	};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		request.flags = wrong[i].flags;
+		request.exit_signal = wrong[i].signal;
+		request.stack = wrong[i].stack;
+		request.stack_size = wrong[i].size;
+		request.tls = wrong[i].tls;
+		SHOW(syscall(SYS_clone3, &request, sizeof request));
+	}
+	SHOW(syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, 0, NULL, 0, 1ul << 47));
 	close(before);
 	SHOW(dup(0) == before); /* nothing is left of what failed */
 	SHOW(waitpid(-1, NULL, 0));
