@@ -40,6 +40,14 @@ static uint64_t cpu_features(void)
 	return __get_cpuid(1, &a, &b, &c, &d) ? d : 0;
 }
 
+/* AT_HWCAP2 of Linux: bit 1, FSGSBASE, which the kernel lets programs use wherever there is it. */
+static uint64_t cpu_features_2(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & 1 ? 2 : 0;
+}
+
 struct auxv {
 	uint64_t pairs[AUXV_PAIRS][2];
 	unsigned count;
@@ -73,7 +81,7 @@ static struct auxv auxv_build(const struct loaded_image *image, const struct cre
 	auxv_add(&auxv, AT_EGID, credentials->egid);
 	auxv_add(&auxv, AT_SECURE, secure);
 	auxv_add(&auxv, AT_RANDOM, random);
-	auxv_add(&auxv, AT_HWCAP2, 0);
+	auxv_add(&auxv, AT_HWCAP2, cpu_features_2());
 	auxv_add(&auxv, AT_EXECFN, path);
 	auxv_add(&auxv, AT_PLATFORM, platform);
 	auxv_add(&auxv, AT_NULL, 0);

@@ -2,6 +2,7 @@
 /* What a process finds of itself below /proc: names of threads, the auxiliary vector, what a thread's folder
  * has, locks. */
 #define _GNU_SOURCE
+#include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -176,6 +177,85 @@ static void folder_of_a_thread(void)
 	show("/proc/self/uid_map");
 }
 
+/* Who logged in is said by the process itself, and handed on. */
+static void login(void)
+{
+	char text[32] = "";
+	int fd = open("/proc/self/loginuid", O_RDWR);
+	printf("login: %zd %zd", pwrite(fd, "x", 1, 0), pwrite(fd, "4294967296", 10, 0));
+	printf(" %zd\n", pwrite(fd, "1000", 4, 0));
+	close(fd);
+	if (fork() == 0) {
+		fd = open("/proc/self/loginuid", O_RDONLY);
+		printf("%zd: %s\n", read(fd, text, sizeof(text) - 1), text);
+		_exit(0);
+	}
+	wait(NULL);
+}
+
+static unsigned long number_of(const char *path, const char *name)
+{
+	char line[4096];
+	unsigned long number = 0;
+	FILE *file = fopen(path, "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, name, strlen(name)) == 0)
+			number = strtoul(line + strlen(name), NULL, 10);
+	if (file != NULL)
+		fclose(file);
+	return number;
+}
+
+/* What was started is counted, also when it has ended. */
+static void counted(void)
+{
+	unsigned long before = number_of("/proc/stat", "processes ");
+	for (int i = 0; i < 5; i++) {
+		if (fork() == 0)
+			_exit(0);
+		wait(NULL);
+	}
+	printf("processes counted: %s\n", number_of("/proc/stat", "processes ") >= before + 5 ? "yes" : "no");
+}
+
+static void known_filesystems(void)
+{
+	static const char *const names[] = {"proc",     "tmpfs", "sysfs",    "devpts",
+	                                    "devtmpfs", "ramfs", "none such"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char line[64];
+		int known = 0;
+		FILE *file = fopen("/proc/filesystems", "r");
+		while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+			known |= strncmp(line, "nodev\t", 6) == 0 &&
+			         strncmp(line + 6, names[i], strlen(names[i])) == 0;
+		if (file != NULL)
+			fclose(file);
+		printf("%s: %s\n", names[i], known ? "known" : "unknown");
+	}
+}
+
+/* Bases of segments that a program sets by itself are its own. */
+static void segment_bases(void)
+{
+	unsigned a, b = 0, c, d;
+	unsigned long found = 0x123456789000;
+	__get_cpuid_count(7, 0, &a, &b, &c, &d);
+	printf("told as it is: %s\n", (getauxval(AT_HWCAP2) >> 1 & 1) == (b & 1) ? "yes" : "no");
+	if (getauxval(AT_HWCAP2) & 2) {
+		__asm__ volatile("wrgsbase %0" : : "r"(found));
+		for (int i = 0; i < 100; i++) {
+			if (fork() == 0) {
+				__asm__ volatile("wrgsbase %0" : : "r"(1ul));
+				_exit(0);
+			}
+			wait(NULL);
+		}
+		__asm__ volatile("rdgsbase %0" : "=r"(found));
+	}
+	printf("kept: %lx\n", found);
+}
+
 static void auxiliary_vector(void)
 {
 	Elf64_auxv_t vector[64] = {0};
@@ -271,6 +351,10 @@ int main(int count, char **arguments)
 	names();
 	ended();
 	folder_of_a_thread();
+	login();
+	counted();
+	known_filesystems();
+	segment_bases();
 	auxiliary_vector();
 	locks();
 	program("/proc/self/exe");
