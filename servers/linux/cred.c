@@ -251,17 +251,19 @@ long sys_setfsgid(struct thread *thread, const uint64_t arguments[6])
 	return old.fsgid;
 }
 
-long sys_getgroups(struct thread *thread, const uint64_t arguments[6])
-{
-	struct credentials *credentials = own(thread);
-	int size = (int)arguments[0];
+/* ---- supplementary groups ---- */
 
-	if (size < 0 || (size && (uint32_t)size < credentials->group_count))
-		return -EINVAL;
-	if (size && copy_to_user(thread, arguments[1], credentials->groups,
-	                         credentials->group_count * sizeof(uint32_t)))
-		return -EFAULT;
-	return credentials->group_count;
+struct group_list *group_list_get(struct group_list *list)
+{
+	if (list)
+		list->references++;
+	return list;
+}
+
+void group_list_put(struct group_list *list)
+{
+	if (list && --list->references == 0)
+		free(list);
 }
 
 static int by_number(const void *a, const void *b)
@@ -271,20 +273,55 @@ static int by_number(const void *a, const void *b)
 	return *left < *right ? -1 : *left > *right;
 }
 
+bool credentials_in_group(const struct credentials *credentials, uint32_t gid)
+{
+	const struct group_list *list = credentials->groups;
+
+	return credentials->fsgid == gid ||
+	       (list && bsearch(&gid, list->groups, list->count, sizeof(gid), by_number));
+}
+
+long sys_getgroups(struct thread *thread, const uint64_t arguments[6])
+{
+	struct group_list *list = own(thread)->groups;
+	uint32_t count = list ? list->count : 0;
+	int size = (int)arguments[0];
+	long result = count;
+
+	if (size < 0 || (size && (uint32_t)size < count))
+		return -EINVAL;
+	group_list_get(list);
+	if (size && list && copy_to_user(thread, arguments[1], list->groups, count * sizeof(uint32_t)))
+		result = -EFAULT;
+	group_list_put(list);
+	return result;
+}
+
 long sys_setgroups(struct thread *thread, const uint64_t arguments[6])
 {
-	struct credentials *credentials = own(thread);
-	uint32_t groups[32];
+	unsigned count = (unsigned)arguments[0];
+	struct group_list *list = NULL, *old;
 
 	if (!capable(thread, CAP_SETGID))
 		return -EPERM;
-	if (arguments[0] > sizeof(groups) / sizeof(groups[0]))
+	if (count > GROUPS_MAX)
 		return -EINVAL;
-	if (copy_from_user(thread, groups, arguments[1], arguments[0] * sizeof(uint32_t)))
-		return -EFAULT;
-	qsort(groups, arguments[0], sizeof(groups[0]), by_number); /* as getgroups shows them on Linux */
-	memcpy(credentials->groups, groups, arguments[0] * sizeof(uint32_t));
-	credentials->group_count = (uint32_t)arguments[0];
+	if (count) {
+		list = malloc(sizeof(*list) + count * sizeof(uint32_t));
+		if (!list)
+			return -ENOMEM;
+		list->references = 1;
+		list->count = count;
+		if (copy_from_user(thread, list->groups, arguments[1], count * sizeof(uint32_t))) {
+			free(list);
+			return -EFAULT;
+		}
+		qsort(list->groups, count, sizeof(uint32_t),
+		      by_number); /* as getgroups shows them on Linux */
+	}
+	old = own(thread)->groups;
+	own(thread)->groups = list;
+	group_list_put(old);
 	return 0;
 }
 

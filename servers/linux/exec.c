@@ -207,6 +207,7 @@ static void take_over(struct exec *exec)
 			child->exit_signal = SIGCHLD;
 	process->private_barriers = false;
 	process->not_dumpable = exec->image.unreadable || set_id(&process->credentials);
+	exec->credentials.groups = process->credentials.groups; /* what they are by now */
 	process->credentials = exec->credentials;
 	credentials_changed(process, &old_credentials);
 	process_timers_exec(process);

@@ -79,6 +79,7 @@ struct process *process_create(struct process *parent)
 	process->pgid = parent->pgid;
 	process->sid = parent->sid;
 	process->credentials = parent->credentials;
+	group_list_get(process->credentials.groups);
 	process->tty = parent->tty;
 	process->nice = parent->nice;
 	process->io_priority = parent->io_priority;
@@ -168,6 +169,7 @@ void process_free(struct process *process)
 		file_table_put(process->files);
 	if (process->fs)
 		fs_context_put(process->fs);
+	group_list_put(process->credentials.groups);
 	signal_state_free(process->signals);
 	free(process);
 }
@@ -262,17 +264,6 @@ unsigned process_running_threads(const struct process *process)
 	for (const struct thread *thread = process->threads; thread; thread = thread->next_in_process)
 		count += !process->zombie && thread_state(thread) == 'R';
 	return count;
-}
-
-bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid)
-{
-	(void)process;
-	if (credentials->fsgid == gid)
-		return true;
-	for (uint32_t i = 0; i < credentials->group_count; i++)
-		if (credentials->groups[i] == gid)
-			return true;
-	return false;
 }
 
 /* ---- groups and sessions ---- */

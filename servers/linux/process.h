@@ -15,14 +15,19 @@ struct mm;
 #define SIGNAL_COUNT 64
 typedef uint64_t sigset_bits; /* bit n-1: signal n */
 
+/* Supplementary groups, in their order; never changed, for it is shared. */
+struct group_list {
+	uint32_t references, count;
+	uint32_t groups[];
+};
+
 struct credentials {
 	uint32_t uid, euid, suid, fsuid;
 	uint32_t gid, egid, sgid, fsgid;
-	uint32_t group_count;
 	unsigned secure_bits;
 	uint64_t effective, permitted, inheritable, bounding,
 	        ambient; /* sets of capabilities: capability.h */
-	uint32_t groups[32];
+	struct group_list *groups; /* NULL: none. A process holds a reference, a copy of this does not */
 };
 
 /* Shared between threads (CLONE_FS) by reference count. */
@@ -139,7 +144,10 @@ unsigned process_running_threads(const struct process *process);
 bool process_may_inspect(const struct thread *thread, const struct process *target);
 /* Others may look into a process, and its parent's death may signal it, only if it has not become somebody else. */
 void credentials_changed(struct process *process, const struct credentials *old);
-bool process_in_group(struct process *process, const struct credentials *credentials, uint32_t gid);
+bool credentials_in_group(const struct credentials *credentials, uint32_t gid);
+#define GROUPS_MAX 65536
+struct group_list *group_list_get(struct group_list *list); /* this and the next one take NULL, too */
+void group_list_put(struct group_list *list);
 /* What /proc/PID/status tells besides; thread may be NULL. Sets of signals. */
 struct process_facts {
 	uint64_t thread_pending, pending, blocked, ignored, caught;

@@ -207,6 +207,46 @@ static void clones(void)
 	printf(" %x\n", (unsigned)status);
 }
 
+static void many_groups(void)
+{
+	enum { COUNT = 65536 };
+	static gid_t groups[COUNT + 1];
+	struct stat status;
+	if (geteuid() != 0)
+		return;
+	SHOW(mkdir("of a group", 0070));
+	SHOW(chown("of a group", 0, 70000));
+	for (unsigned i = 0; i < COUNT; i++)
+		groups[i] = 100000 - i;
+	SHOW(syscall(SYS_setgroups, COUNT + 1, groups));
+	SHOW(syscall(SYS_setgroups, -1, groups));
+	SHOW(syscall(SYS_setgroups, COUNT, groups));
+	SHOW(syscall(SYS_setgroups, 2, 8));
+	SHOW(getgroups(COUNT - 1, groups));
+	SHOW(getgroups(0, NULL));
+	if (fork() == 0) {
+		SHOW(getgroups(COUNT + 1, groups));
+		printf("%u %u\n", groups[0], groups[COUNT - 1]);
+		SHOW(setuid(1000));
+		SHOW(stat("of a group/.", &status));
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	SHOW(setgroups(33, groups));
+	SHOW(getgroups(COUNT, groups));
+	if (fork() == 0) {
+		SHOW(setuid(1000));
+		SHOW(stat("of a group/.", &status));
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	SHOW(setgroups(0, NULL));
+	SHOW(getgroups(0, NULL));
+	SHOW(rmdir("of a group"));
+}
+
 static void processes(void)
 {
 	struct {
@@ -225,6 +265,7 @@ static void processes(void)
 		SHOW(getgroups(4, groups));
 		printf("%u %u %u %u\n", groups[0], groups[1], groups[2], groups[3]);
 	}
+	many_groups();
 	struct utsname name;
 	SHOW(personality(PER_LINUX32));
 	uname(&name);

@@ -84,8 +84,8 @@ static long do_chmod(struct thread *thread, struct dentry *dentry, struct inode 
 	struct fs_attributes attributes = {.mode = (inode->attributes.mode & S_IFMT) | (mode & 07777),
 	                                   .ctime = fs_now()};
 	const struct credentials *credentials = &thread->process->credentials;
-	if (!capable(thread, CAP_FSETID) &&
-	    !process_in_group(thread->process, credentials, inode->attributes.gid))
+	if (!capable(thread, CAP_FSETID) && !S_ISDIR(attributes.mode) &&
+	    !credentials_in_group(credentials, inode->attributes.gid))
 		attributes.mode &= ~(uint32_t)S_ISGID;
 	return change(dentry, inode, FS_SET_MODE | FS_SET_CTIME, &attributes,
 	              FS_FLAG_IMMUTABLE | FS_FLAG_APPEND);
@@ -121,8 +121,7 @@ static int may_chown(struct thread *thread, const struct inode *inode, uint32_t 
 	if (credentials->fsuid != inode->attributes.uid ||
 	    (uid != UINT32_MAX && uid != inode->attributes.uid))
 		return -EPERM;
-	if (gid != UINT32_MAX && gid != inode->attributes.gid &&
-	    !process_in_group(thread->process, credentials, gid))
+	if (gid != UINT32_MAX && gid != inode->attributes.gid && !credentials_in_group(credentials, gid))
 		return -EPERM;
 	return 0;
 }

@@ -74,9 +74,8 @@ static struct new_inode what_to_make(struct thread *thread, struct dentry *paren
 		if (S_ISDIR(mode))
 			what.mode |= S_ISGID;
 		else if (mode & S_ISGID && mode & S_IXGRP && thread != NULL && !capable(thread, CAP_FSETID) &&
-		         !process_in_group(thread->process, credentials, what.gid))
-			what.mode &=
-			        ~(unsigned)S_ISGID; /* nobody gets the rights of a group that he is not in */
+		         !credentials_in_group(credentials, what.gid))
+			what.mode &= ~(unsigned)S_ISGID; /* nobody gets the rights of a group that he is not in */
 	}
 	return what;
 }

@@ -14,17 +14,6 @@ static const struct credentials *credentials_of(struct thread *thread)
 	return thread != NULL ? &thread->process->credentials : &root_credentials;
 }
 
-static bool in_group(const struct credentials *credentials, uint32_t gid)
-{
-	if (credentials->fsgid == gid)
-		return true;
-	for (uint32_t i = 0; i < credentials->group_count; i++) {
-		if (credentials->groups[i] == gid)
-			return true;
-	}
-	return false;
-}
-
 int permission_check(const struct credentials *credentials, const struct inode *inode, unsigned mask)
 {
 	uint32_t mode = inode->attributes.mode;
@@ -37,7 +26,7 @@ int permission_check(const struct credentials *credentials, const struct inode *
 		return 0;
 	if (inode->attributes.uid == credentials->fsuid)
 		mode >>= 6;
-	else if (in_group(credentials, inode->attributes.gid))
+	else if (credentials_in_group(credentials, inode->attributes.gid))
 		mode >>= 3;
 	return (mode & mask) == mask ? 0 : -EACCES;
 }

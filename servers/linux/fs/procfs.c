@@ -459,7 +459,7 @@ static const struct pseudo_node sys_kernel_files[] = {
         TEXT_FILE("msgmax", show_ipc_limit),
         TEXT_FILE("msgmnb", show_ipc_limit),
         TEXT_FILE("msgmni", show_ipc_limit),
-        NUMBER_FILE("ngroups_max", 32),
+        NUMBER_FILE("ngroups_max", GROUPS_MAX),
         TEXT_FILE("osrelease", show_osrelease),
         TEXT_FILE("ostype", show_ostype),
         TEXT_FILE("pid_max", show_pid_max),

@@ -177,9 +177,9 @@ static int show_status(struct text *text, const struct pseudo *file, struct proc
 	text_print(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", c->uid,
 	           c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid,
 	           process->files != NULL ? file_table_size(process->files) : 0);
-	for (uint32_t i = 0; i < c->group_count; i++)
-		text_print(text, "%u ", c->groups[i]);
-	text_print(text, c->group_count == 0 ? " \n" : "\n"); /* as Linux has it */
+	for (uint32_t i = 0; c->groups != NULL && i < c->groups->count; i++)
+		text_print(text, "%u ", c->groups->groups[i]);
+	text_print(text, c->groups == NULL ? " \n" : "\n"); /* as Linux has it */
 	if (process->mm != NULL)
 		show_memory_figures(text, process);
 	text_print(text, "Threads:\t%u\n", process->thread_count);

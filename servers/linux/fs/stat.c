@@ -238,17 +238,20 @@ static long access_at(struct thread *thread, int dirfd, uint64_t path, unsigned 
 		return -EINVAL;
 	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
 	                  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
-	struct credentials credentials = thread->process->credentials;
-	if (!(flags & AT_EACCESS))
-		credentials_of_real_user(&credentials);
 	char *text;
 	int error = path_from_user(thread, path, &text);
 	if (error != 0)
 		return error;
+	struct credentials credentials = thread->process->credentials;
+	if (!(flags & AT_EACCESS))
+		credentials_of_real_user(&credentials);
+	group_list_get(credentials.groups); /* the process may get others while this waits */
 	error = path_lookup_as(thread, &credentials, dirfd, text, lookup, &dentry);
 	free(text);
-	if (error != 0)
+	if (error != 0) {
+		group_list_put(credentials.groups);
 		return error;
+	}
 	if (mode & MAY_EXECUTE && S_ISREG(dentry->inode->attributes.mode) && mount_noexec(dentry))
 		error = -EACCES;
 	if (error == 0)
@@ -256,6 +259,7 @@ static long access_at(struct thread *thread, int dirfd, uint64_t path, unsigned 
 	if (error == 0 && mode & MAY_WRITE && mount_read_only(dentry) &&
 	    (S_ISREG(dentry->inode->attributes.mode) || S_ISDIR(dentry->inode->attributes.mode)))
 		error = -EROFS;
+	group_list_put(credentials.groups);
 	dentry_put(dentry);
 	return error;
 }

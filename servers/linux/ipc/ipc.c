@@ -42,7 +42,7 @@ static bool in_group(struct thread *thread, uint32_t gid)
 {
 	const struct credentials *credentials = &thread->process->credentials;
 
-	return credentials->egid == gid || process_in_group(thread->process, credentials, gid);
+	return credentials->egid == gid || credentials_in_group(credentials, gid);
 }
 
 int ipc_allowed(struct thread *thread, const struct ipc_object *object, unsigned mode)
