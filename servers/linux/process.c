@@ -56,6 +56,11 @@ int pid_allocate(void)
 	return 0;
 }
 
+int pid_last(void)
+{
+	return last_pid;
+}
+
 struct process *process_create(struct process *parent)
 {
 	struct process *process = calloc(1, sizeof(*process));
@@ -73,6 +78,7 @@ struct process *process_create(struct process *parent)
 	if (!parent) {
 		limits_init(process->limits);
 		capabilities_init(&process->credentials);
+		process->login_uid = UINT32_MAX;
 		return process;
 	}
 	process->parent = parent;
@@ -84,6 +90,7 @@ struct process *process_create(struct process *parent)
 	process->nice = parent->nice;
 	process->io_priority = parent->io_priority;
 	process->personality = parent->personality;
+	process->login_uid = parent->login_uid;
 	process->no_new_privileges = parent->no_new_privileges;
 	process->not_dumpable = parent->not_dumpable;
 	process->no_huge_pages = parent->no_huge_pages;

@@ -102,6 +102,7 @@ struct process {
 	uint64_t oom_time;          /* when its end was first waited for, ns; 0: never */
 	int oom_adjust, oom_adjust_least; /* oom_score_adj, and what it can be set to without a capability */
 	uint32_t personality;
+	uint32_t login_uid;         /* /proc/PID/loginuid */
 	struct thread *exec_thread; /* ends all others */
 	struct waitq threads_wait;  /* it sleeps here */
 	struct process_timers *timers; /* created on demand */
@@ -126,6 +127,8 @@ struct process *process_first(void);
 struct process *process_next(struct process *process);
 struct process *process_find(int pid);
 struct thread *thread_find(int tid);
+extern uint64_t threads_made; /* ever */
+int pid_last(void);           /* the number that was given last */
 /* Sum over live and exited threads, ns. */
 uint64_t process_cpu_time(const struct process *process); /* ns */
 struct usage process_usage(const struct process *process);

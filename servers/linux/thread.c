@@ -14,6 +14,7 @@
 
 static struct thread *by_tid[HASH_SIZE];
 static unsigned thread_total;
+uint64_t threads_made;
 
 struct thread *thread_find(int tid)
 {
@@ -70,6 +71,7 @@ struct thread *thread_create(struct process *process, int tid)
 	process->thread_count++;
 	process->live_threads++;
 	thread_total++;
+	threads_made++;
 	hash_insert(thread);
 	return thread;
 }

@@ -164,9 +164,10 @@ static void ended(void)
 static void folder_of_a_thread(void)
 {
 	static const char *const files[] = {
-	        "auxv",   "cmdline", "comm",      "cwd",  "environ",   "exe",     "fd/0",       "fdinfo/0",
-	        "limits", "maps",    "mountinfo", "root", "schedstat", "gid_map", "smaps",      "stat",
-	        "statm",  "status",  "uid_map",   "task", "oom_score", "mounts",  "personality"};
+	        "attr/current", "auxv",      "cgroup",    "cmdline", "comm",       "cwd",   "environ",
+	        "exe",          "fd/0",      "fdinfo/0",  "limits",  "loginuid",   "maps",  "mountinfo",
+	        "root",         "schedstat", "gid_map",   "smaps",   "stat",       "statm", "status",
+	        "uid_map",      "task",      "oom_score", "mounts",  "personality"};
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		char path[64];
 		struct stat status;

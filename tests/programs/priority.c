@@ -41,6 +41,54 @@ static void show_policy(void)
 	SHOW(get_priority(0));
 }
 
+/* Priority, nice level, signal at the end, real-time priority, policy; and whether it runs where it may. */
+static void show_stat(const char *path)
+{
+	char line[1024];
+	const char *field = NULL;
+	long numbers[53] = {0};
+	cpu_set_t cpus;
+	FILE *file = fopen(path, "r");
+
+	if (file && fgets(line, sizeof(line), file))
+		field = strrchr(line, ')') + 3; /* after the state, which is the third */
+	for (int i = 4; field && i <= 52; i++)
+		numbers[i] = strtol(field, (char **)&field, 10);
+	if (file)
+		fclose(file);
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	printf("%ld %ld, %ld, %ld %ld, %s\n", numbers[18], numbers[19], numbers[38], numbers[40], numbers[41],
+	       CPU_ISSET((size_t)numbers[39], &cpus) ? "on one of its CPUs" : "elsewhere");
+}
+
+static void *show_thread_stat(void *path)
+{
+	show_stat("/proc/thread-self/stat");
+	SHOW(set_policy(0, SCHED_RR, 8));
+	show_stat("/proc/thread-self/stat");
+	show_stat("/proc/self/stat");
+	return path;
+}
+
+static void test_stat(void)
+{
+	pthread_t thread;
+
+	show_stat("/proc/self/stat");
+	SHOW(setpriority(PRIO_PROCESS, 0, 5));
+	show_stat("/proc/self/stat");
+	SHOW(set_policy(0, SCHED_BATCH, 0));
+	show_stat("/proc/self/stat");
+	SHOW(set_policy(0, SCHED_FIFO, 50));
+	show_stat("/proc/self/stat");
+	SHOW(set_policy(0, SCHED_RR, 99));
+	show_stat("/proc/self/stat");
+	SHOW(set_policy(0, SCHED_FIFO, 1));
+	show_stat("/proc/thread-self/stat");
+	SHOW(pthread_create(&thread, NULL, show_thread_stat, NULL));
+	pthread_join(thread, NULL);
+}
+
 static void test_policies(void)
 {
 	struct sched_param parameters = {.sched_priority = 7};
@@ -322,6 +370,7 @@ static void test_mutex(int protocol)
 int main(void)
 {
 	test_policies();
+	show_child("what stat says", test_stat);
 	test_numbers();
 	show_child("another user", as_another_user);
 	test_clocks();

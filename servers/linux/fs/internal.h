@@ -530,4 +530,5 @@ size_t files_open(void);
 bool cpus_share_package(void);
 void cpu_list(struct text *text, uint64_t cpus); /* "0-3,5" */
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void filesystems_text(struct text *text);
 void mounts_text(struct text *text, struct thread *thread, bool mountinfo);

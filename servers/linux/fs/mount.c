@@ -582,7 +582,15 @@ long sys_umount2(struct thread *thread, const uint64_t arguments[6])
 	return error;
 }
 
-/* ---- the table as text ---- */
+/* ---- the tables as text ---- */
+
+/* The last one is that of the disks, which the manifest mounts. */
+void filesystems_text(struct text *text)
+{
+	for (size_t i = 0; i < sizeof(filesystems) / sizeof(filesystems[0]); i++)
+		text_print(text, "nodev\t%s\n", filesystems[i].name);
+	text_print(text, "\text2\n");
+}
 
 static void escaped(struct text *text, const char *name)
 {

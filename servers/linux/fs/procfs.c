@@ -22,7 +22,7 @@ static unsigned count_processes(char state)
 {
 	unsigned count = 0;
 	for (struct process *process = process_first(); process != NULL; process = process_next(process))
-		count += state == 0 || process_state(process) == state;
+		count += process_state(process) == state;
 	return count;
 }
 
@@ -99,8 +99,8 @@ static int show_stat(struct text *text, const struct pseudo *file)
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		text_print(text, "cpu%u %lu 0 %lu %lu 0 0 0 0 0 0\n", cpu, user / cpus, system / cpus,
 		           idle / cpus);
-	text_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running %u\nprocs_blocked %u\n",
-	           (time_wall() - time_now()) / 1000000000, count_processes(0), count_processes('R'),
+	text_print(text, "intr 0\nctxt 0\nbtime %lu\nprocesses %lu\nprocs_running %u\nprocs_blocked %u\n",
+	           (time_wall() - time_now()) / 1000000000, threads_made, count_processes('R'),
 	           count_processes('D'));
 	return 0;
 }
@@ -117,16 +117,13 @@ static int show_uptime(struct text *text, const struct pseudo *file)
 static int show_loadavg(struct text *text, const struct pseudo *file)
 {
 	(void)file;
-	unsigned running, all, last = 0;
+	unsigned running, all;
 	threads_count(&running, &all);
-	for (struct process *process = process_first(); process != NULL; process = process_next(process))
-		if ((unsigned)process->pid > last)
-			last = (unsigned)process->pid;
 	for (int i = 0; i < 3; i++) {
 		uint64_t load = load_averages[i] + LOAD_ONE / 200;
 		text_print(text, "%lu.%02lu ", load / LOAD_ONE, load % LOAD_ONE * 100 / LOAD_ONE);
 	}
-	text_print(text, "%u/%u %u\n", running, all, last);
+	text_print(text, "%u/%u %d\n", running, all, pid_last());
 	return 0;
 }
 
@@ -259,7 +256,7 @@ static int show_cpuinfo(struct text *text, const struct pseudo *file)
 static int show_filesystems(struct text *text, const struct pseudo *file)
 {
 	(void)file;
-	text_print(text, "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tpith\n\text2\n");
+	filesystems_text(text);
 	return 0;
 }
 
@@ -267,8 +264,8 @@ static int show_devices(struct text *text, const struct pseudo *file)
 {
 	(void)file;
 	text_print(text, "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 "
-	                 "/dev/ptmx\n136 pts\n\n"
-	                 "Block devices:\n254 virtblk\n");
+	                 "/dev/ptmx\n136 pts\n252 rtc\n\n"
+	                 "Block devices:\n");
 	return 0;
 }
 

@@ -75,8 +75,10 @@ static char state_of(const struct pseudo *file, struct process *process)
 
 static int show_stat(struct text *text, const struct pseudo *file, struct process *process)
 {
-	struct thread *thread = file->sub != 0 ? thread_of(file, process) : NULL;
+	struct thread *first = thread_of(file, process), *thread = file->sub != 0 ? first : NULL;
+	const struct thread_private *scheduled = first != NULL ? first->private : &(struct thread_private){0};
 	struct usage used = process_usage(process), *children = &process->children_used;
+	int priority = scheduled->priority != 0 ? -1 - scheduled->priority : 20 + process->nice;
 	uint64_t tty = process->tty != NULL ? tty_device_number(process->tty) : 0;
 	int foreground = process->tty != NULL ? tty_foreground_group(process->tty) : -1;
 	if (thread != NULL)
@@ -86,11 +88,14 @@ static int show_stat(struct text *text, const struct pseudo *file, struct proces
 	           process->parent != NULL ? process->parent->pid : 0, process->pgid, process->sid, (int)tty,
 	           foreground, used.minor_faults, children->minor_faults, used.major_faults,
 	           children->major_faults, ticks(used.cpu_time), ticks(children->cpu_time));
-	text_print(text, "%d %d %u 0 %lu %zu %zu %lu ", 20 + process->nice, process->nice,
-	           process->thread_count, ticks(process->start_time), process_virtual_size(process),
-	           process_resident_pages(process), UINT64_MAX);
-	/* startcode … kstkeip, signals, wchan … policy, delays, data and arguments */
-	text_print(text, "0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %d\n",
+	text_print(text, "%d %d %u 0 %lu %zu %zu %lu ", priority, process->nice, process->thread_count,
+	           ticks(process->start_time), process_virtual_size(process), process_resident_pages(process),
+	           UINT64_MAX);
+	/* startcode … kstkeip, signals, wchan …, the signal at its end; CPU, policy; delays, data and
+	 * arguments */
+	text_print(text, "0 0 0 0 0 0 0 0 0 0 0 0 %d %u %u %u 0 0 0 0 0 0 %lu %lu %lu %lu %d\n",
+	           thread != NULL && thread->tid != process->pid ? -1 : process->exit_signal,
+	           first != NULL ? thread_cpu(first) : 0, scheduled->priority, scheduled->policy,
 	           process->start.arg_start, process->start.arg_end, process->start.env_start,
 	           process->start.env_end, process->exit_status);
 	return 0;
@@ -330,18 +335,26 @@ static int show_oom_adjust(struct text *text, const struct pseudo *file, struct 
 	return 0;
 }
 
-static int store_oom_adjust(const struct pseudo *file, char *data, size_t length)
+/* The number in what was written, from least to most, with nothing but spaces after it. */
+static int number_in(const char *data, size_t length, long least, long most, long *out)
 {
-	struct process *process = process_of(file);
 	char *end;
-	long value = strtol(data, &end, 10);
+	*out = strtol(data, &end, 10);
 	bool number = end != data;
 	while (*end == '\n' || *end == ' ')
 		end++;
+	return number && end == data + length && *out >= least && *out <= most ? 0 : -EINVAL;
+}
+
+static int store_oom_adjust(const struct pseudo *file, char *data, size_t length)
+{
+	struct process *process = process_of(file);
+	long value;
 	if (process == NULL)
 		return -ESRCH;
-	if (!number || end != data + length || value < OOM_ADJUST_NEVER || value > OOM_ADJUST_MAX)
-		return -EINVAL;
+	int error = number_in(data, length, OOM_ADJUST_NEVER, OOM_ADJUST_MAX, &value);
+	if (error != 0)
+		return error;
 	bool may = capable(current_thread(), CAP_SYS_RESOURCE);
 	if (value < process->oom_adjust_least && !may)
 		return -EACCES;
@@ -366,6 +379,49 @@ static int show_id_map(struct text *text, const struct pseudo *file, struct proc
 	(void)file;
 	(void)process;
 	text_print(text, "%10u %10u %10u\n", 0, 0, UINT32_MAX);
+	return 0;
+}
+
+/* Whom the process logged in, which programs of logins say; 2³² - 1: nobody. */
+static int show_login(struct text *text, const struct pseudo *file, struct process *process)
+{
+	(void)file;
+	text_print(text, "%u", process->login_uid);
+	return 0;
+}
+
+static int store_login(const struct pseudo *file, char *data, size_t length)
+{
+	struct process *process = process_of(file);
+	long uid;
+	if (process == NULL)
+		return -ESRCH;
+	if (current_thread() == NULL || current_thread()->process != process)
+		return -EPERM;
+	int error = number_in(data, length, 0, UINT32_MAX, &uid);
+	if (error != 0)
+		return error;
+	if (process->login_uid != UINT32_MAX && !capable(current_thread(), CAP_AUDIT_CONTROL))
+		return -EPERM;
+	process->login_uid = (uint32_t)uid;
+	return 0;
+}
+
+/* There are no hierarchies, and it is in none. */
+static int show_cgroup(struct text *text, const struct pseudo *file, struct process *process)
+{
+	(void)text;
+	(void)file;
+	(void)process;
+	return 0;
+}
+
+/* What Debian says of programs without a profile. */
+static int show_label(struct text *text, const struct pseudo *file, struct process *process)
+{
+	(void)file;
+	(void)process;
+	text_print(text, "unconfined\n");
 	return 0;
 }
 
@@ -700,6 +756,10 @@ static const struct pseudo_node descriptor_member = {.name = "N",
                                                      .describe = descriptor_describe};
 static const struct pseudo_node descriptor_info_member = {
         .name = "N", .mode = S_IFREG | 0444, .show = show_descriptor, .owner = process_owner};
+static const struct pseudo_node attribute_files[] = {
+        PROCESS_FILE("current", 0444, show_label),
+        {.name = NULL},
+};
 static const struct pseudo_node task_member;
 static const struct pseudo_node process_files[] = {
         {.name = "task",
@@ -708,7 +768,9 @@ static const struct pseudo_node process_files[] = {
          .find = task_find,
          .next = task_next,
          .owner = process_owner},
+        {.name = "attr", .mode = S_IFDIR | 0555, .children = attribute_files, .owner = process_owner},
         PRIVATE_FILE("auxv", 0400, show_auxv),
+        PROCESS_FILE("cgroup", 0444, show_cgroup),
         PROCESS_FILE("cmdline", 0444, show_cmdline),
         STORED_FILE("comm", show_comm, store_comm),
         PROCESS_LINK("cwd", cwd_target, cwd_follow),
@@ -728,6 +790,7 @@ static const struct pseudo_node process_files[] = {
          .owner = process_owner},
         PROCESS_FILE("gid_map", 0644, show_id_map),
         PROCESS_FILE("limits", 0444, show_limits),
+        STORED_FILE("loginuid", show_login, store_login),
         PRIVATE_FILE("maps", 0444, show_maps),
         PROCESS_FILE("mountinfo", 0444, show_mountinfo),
         PROCESS_FILE("mounts", 0444, show_mounts),
