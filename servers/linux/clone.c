@@ -17,10 +17,11 @@
 #define CLONE_CLEAR_SIGHAND_ 0x100000000ul
 #define CLONE3_SIZE_MIN      64
 
-/* Namespaces and what else a process could not get from us; a wrong answer would be worse than an error. */
-#define NAMESPACES                                                                                    \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
-	 CLONE_NEWNET | CLONE_NEWTIME)
+/* Namespaces but that of mounts, and what else a process could not get from us; a wrong answer would be worse
+ * than an error. */
+#define NAMESPACES                                                                                     \
+	(CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | \
+	 CLONE_NEWTIME)
 #define UNSUPPORTED  (NAMESPACES | CLONE_PTRACE)
 #define THREAD_FLAGS (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
 
@@ -32,7 +33,7 @@ struct clone_request {
 	uint64_t pidfd; /* CLONE_PIDFD: where its number goes */
 };
 
-static int check_flags(const struct clone_request *request)
+static int check_flags(struct thread *thread, const struct clone_request *request)
 {
 	uint64_t flags = request->flags;
 
@@ -54,6 +55,8 @@ static int check_flags(const struct clone_request *request)
 		return -EINVAL;
 	if (request->exit_signal > SIGNAL_COUNT || request->exit_signal < 0)
 		return -EINVAL;
+	if (flags & CLONE_NEWNS && !capable(thread, CAP_SYS_ADMIN))
+		return -EPERM;
 	return flags & CLONE_SETTLS && request->tls >= USER_END ? -EPERM : 0;
 }
 
@@ -72,7 +75,9 @@ static int copy_process(struct process *parent, struct process *child, uint64_t 
 	child->files = flags & CLONE_FILES ? file_table_get(parent->files) : file_table_copy(parent->files);
 	child->fs = flags & CLONE_FS ? fs_context_get(parent->fs) : fs_context_copy(parent->fs);
 	child->mm = flags & CLONE_VM ? mm_get(parent->mm) : mm_fork(parent->mm);
-	return child->files && child->fs && child->mm ? 0 : -ENOMEM;
+	if (!child->files || !child->fs || !child->mm)
+		return -ENOMEM;
+	return flags & CLONE_NEWNS ? tree_unshare(child->fs) : 0;
 }
 
 static struct process *new_process(struct thread *thread, const struct clone_request *request, int *error)
@@ -170,7 +175,7 @@ static long clone_common(struct thread *thread, const struct clone_request *requ
 	struct process *process = thread->process, *target = process;
 	struct thread *child = NULL;
 	struct file *pidfd = NULL;
-	int error = check_flags(request), pid;
+	int error = check_flags(thread, request), pid;
 
 	if (error)
 		return error;
@@ -248,9 +253,25 @@ long sys_clone(struct thread *thread, const uint64_t arguments[6])
 	return clone_common(thread, &request);
 }
 
+/* Another root, working directory and mounts than those that it shares with others. */
+static int unshare_places(struct process *process, bool mounts)
+{
+	struct fs_context *copy = fs_context_copy(process->fs), *unused = copy;
+	int error = copy ? 0 : -ENOMEM;
+
+	if (!error && mounts)
+		error = tree_unshare(copy);
+	if (!error) {
+		unused = process->fs;
+		process->fs = copy;
+	}
+	fs_context_put(unused);
+	return error;
+}
+
 /*
- * What a thread has of its own: there are no namespaces, and threads share the rest for good. Not sharing
- * what nobody else shares succeeds, as on Linux.
+ * What a thread has of its own: of the namespaces there are those of mounts, and threads share the rest for
+ * good. Not sharing what nobody else shares succeeds, as on Linux.
  */
 long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 {
@@ -258,8 +279,10 @@ long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 	uint64_t flags = arguments[0];
 
 	if (flags & ~(uint64_t)(CLONE_FS | CLONE_FILES | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD |
-	                        CLONE_SYSVSEM | NAMESPACES))
+	                        CLONE_SYSVSEM | CLONE_NEWNS | NAMESPACES))
 		return -EINVAL;
+	if (flags & CLONE_NEWNS)
+		flags |= CLONE_FS;
 	if (flags & NAMESPACES)
 		return capable(thread, CAP_SYS_ADMIN) || flags & CLONE_NEWUSER
 		               ? -EINVAL
@@ -267,17 +290,11 @@ long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 	if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES) &&
 	    process->thread_count > 1)
 		return -EINVAL;
+	if (flags & CLONE_NEWNS && !capable(thread, CAP_SYS_ADMIN))
+		return -EPERM;
 	if (flags & CLONE_FILES && file_table_unshare(process) != 0)
 		return -ENOMEM;
-	if (flags & CLONE_FS) {
-		struct fs_context *copy = fs_context_copy(process->fs);
-
-		if (!copy)
-			return -ENOMEM;
-		fs_context_put(process->fs);
-		process->fs = copy;
-	}
-	return 0;
+	return flags & CLONE_FS ? unshare_places(process, flags & CLONE_NEWNS) : 0;
 }
 
 /* What clone() lets pass, and a stack that is not there. */

@@ -170,13 +170,9 @@ static void become_zombie(struct process *process)
  */
 static void process_release(struct process *process)
 {
-	struct fs_context *fs = process->fs;
-
 	process_timers_exit(process);
 	sem_exit(process);
 	files_exit(process);
-	process->fs = NULL;
-	fs_context_put(fs);
 	if (process->session_leader)
 		tty_session_exit(process);
 }
@@ -199,6 +195,7 @@ void thread_stop_call(struct thread *thread)
 void thread_exit(struct thread *thread)
 {
 	struct process *process = thread->process;
+	struct fs_context *fs = NULL;
 	struct mm *mm = NULL;
 
 	thread->private->exiting = true;
@@ -209,12 +206,15 @@ void thread_exit(struct thread *thread)
 			mm_drop_pages(process->mm, 0, USER_END);
 		process_release(process);
 		mm = process_change_mm(process, NULL);
+		fs = process->fs;
+		process->fs = NULL;
 		waitq_wake_all(&process->vfork_wait);
 	}
 	thread_stop_call(thread);
 	thread_end(thread);
 	if (mm)
 		mm_put(mm); /* after the thread: the kernel stops a thread that loses its address space */
+	fs_context_put(fs); /* after all that it has open, or mounts of its own could not end */
 	fiber_context_forget();
 	free(thread); /* until here it is the one that waits */
 	waitq_wake_all(&process->threads_wait);

@@ -9,6 +9,7 @@
 
 struct tty;
 struct dentry;
+struct mount;
 struct mm;
 
 #define COMM_SIZE 16
@@ -35,6 +36,7 @@ struct fs_context {
 	uint32_t references;
 	uint32_t umask;
 	struct dentry *root, *cwd; /* each holds a reference */
+	struct mount *tree;        /* the top of the mounts that are seen: the mount namespace */
 };
 
 /* Descriptor table, shared by reference count (CLONE_FILES). vfs: file_table.c */

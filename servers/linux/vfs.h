@@ -200,6 +200,7 @@ bool fd_closes_on_exec(struct thread *thread, int fd);
 struct fs_context *fs_context_create(void); /* root and cwd are the system's root */
 struct fs_context *fs_context_copy(struct fs_context *context);
 struct fs_context *fs_context_get(struct fs_context *context);
+int tree_unshare(struct fs_context *context); /* mount.c: it gets mounts of its own, the same as it has */
 void fs_context_put(struct fs_context *context);
 /* Process exit: its POSIX locks go with its descriptors (before file_table_put). */
 void files_exit(struct process *process); /* it has no descriptors any more */

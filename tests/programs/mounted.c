@@ -2,6 +2,7 @@
 /* What depends on the file system and on how it is mounted: in the working folder, which is a mounted ext2.
  */
 #include "check.h"
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
@@ -507,6 +508,111 @@ static void synchronous(void)
 	SHOW(umount("sync"));
 }
 
+/* How many mounts of a process are on a folder of that name. */
+static int mounts_named(pid_t pid, const char *name)
+{
+	char path[64], line[512], point[256];
+	int count = 0;
+	snprintf(path, sizeof(path), "/proc/%d/mounts", pid);
+	FILE *file = fopen(path, "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		count += sscanf(line, "%*s %255s", point) == 1 && strcmp(strrchr(point, '/') + 1, name) == 0;
+	if (file != NULL)
+		fclose(file);
+	return count;
+}
+
+/* In a process with mounts of its own, which stands where it stood and has a descriptor of before. */
+static void apart(int before)
+{
+	struct stat status;
+	char path[300], old[64];
+	snprintf(old, sizeof(old), "/proc/self/fd/%d", before);
+	SHOW_OK(getcwd(path, sizeof(path)) == NULL ? -1 : 0);
+	printf("%s\n", strrchr(path, '/'));
+	SHOW(stat("../common/in/file", &status));
+	SHOW(mount("none", "../aside", "tmpfs", MS_NOEXEC, NULL));
+	SHOW(mkdir("../aside/seen", 0700));
+	SHOW(mount(NULL, "../common/in", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL));
+	SHOW_OK(open("../common/in/file", O_RDWR));
+	SHOW(umount("../common/in"));
+	SHOW(stat("../common/in/file", &status));
+	SHOW(fstatat(before, "in/file", &status, 0));
+	SHOW(umount(old));
+	SHOW(mount("none", old, "tmpfs", 0, NULL));
+	SHOW(mount(old, "../aside", NULL, MS_BIND, NULL));
+	SHOW(mount(NULL, old, NULL, MS_REMOUNT, NULL));
+	SHOW(fchdir(before));
+	SHOW(umount("."));
+	SHOW_OK(open("in/file", O_RDWR));
+}
+
+static int apart_by_clone(void *unused)
+{
+	(void)unused;
+	SHOW(mount("none", "../aside", "tmpfs", 0, NULL));
+	fflush(stdout);
+	return 0;
+}
+
+static void namespaces(void)
+{
+	struct stat status;
+	char byte, stack[65536];
+	int told[2], go[2];
+	SHOW(mkdir("common", 0700));
+	SHOW(mkdir("aside", 0700));
+	SHOW(mkdir("place", 0700));
+	SHOW(mount("none", "common", "tmpfs", 0, NULL));
+	SHOW(mkdir("common/in", 0700));
+	SHOW(mount("none", "common/in", "tmpfs", 0, NULL));
+	SHOW(try_open("common/in/file", O_CREAT | O_WRONLY));
+	SHOW(chdir("place"));
+	int before = open("../common", O_RDONLY | O_DIRECTORY);
+	long id = seen_mount("in").id;
+	(void)!pipe(told);
+	(void)!pipe(go);
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0) {
+		SHOW(unshare(CLONE_NEWNS));
+		TELL(seen_mount("in").id != id && seen_mount("in").id != 0);
+		TELL(seen_mount("in").parent == seen_mount("common").id);
+		apart(before);
+		SHOW(mounts_named(getppid(), "in"));
+		fflush(stdout);
+		(void)!write(told[1], "x", 1);
+		(void)!read(go[0], &byte, 1);
+		_exit(0);
+	}
+	(void)!read(told[0], &byte, 1);
+	SHOW(mounts_named(pid, "aside"));
+	SHOW(mounts_named(pid, "in"));
+	SHOW(mounts_named(getpid(), "aside"));
+	SHOW(mounts_named(getpid(), "in"));
+	SHOW(stat("../aside/seen", &status));
+	SHOW(stat("../common/in/file", &status));
+	SHOW(try_open("../common/in/file", O_RDWR));
+	SHOW(umount("../common/in"));
+	snprintf(stack, sizeof(stack), "/proc/%d/root/%s", pid, "none such");
+	SHOW(stat(stack, &status));
+	(void)!write(go[1], "x", 1);
+	SHOW(waitpid(pid, NULL, 0) == pid);
+	SHOW(umount("../common/in"));
+	fflush(stdout);
+	pid = clone(apart_by_clone, stack + sizeof(stack), CLONE_NEWNS | SIGCHLD, NULL);
+	SHOW(waitpid(pid, NULL, 0) == pid);
+	SHOW(mounts_named(getpid(), "aside"));
+	SHOW(clone(apart_by_clone, stack + sizeof(stack), CLONE_NEWNS | CLONE_FS | SIGCHLD, NULL));
+	SHOW(chdir(".."));
+	SHOW(umount("common"));
+	close(before);
+	SHOW(umount("common"));
+	SHOW(setresuid(1000, 1000, 1000));
+	SHOW(unshare(CLONE_NEWNS));
+	SHOW(clone(apart_by_clone, stack + sizeof(stack), CLONE_NEWNS | SIGCHLD, NULL));
+}
+
 /* What cannot be bound. */
 static void no_source(void)
 {
@@ -832,6 +938,7 @@ int main(void)
 	show_child("how unmounted", how_unmounted);
 	show_child("flags of mounts", flags_of_mounts);
 	show_child("synchronous", synchronous);
+	show_child("namespaces", namespaces);
 	show_child("no source", no_source);
 	show_child("onto memory", onto_memory);
 	show_child("removed folder", removed_folder);

@@ -201,6 +201,17 @@ def test_what_depends_on_the_mount():
     check(same_on_a_disk("mounted").endswith("exit 0\n"), "it came to its end")
 
 
+@sampled
+def test_mounts_of_their_own():
+    """What the mounts of a namespace hold goes with the last process in it: more than there is memory, one after the other, and then many
+    at once that unmount what they use."""
+    lines = shell("set -e; mounts() { cut -d' ' -f1-3 /proc/self/mounts; }; before=$(mounts); for i in $(seq 3); do unshare -m sh -c 'mount -t tmpfs t /mnt; head -c 40000000 /dev/zero >/mnt/f; "
+                  "mkdir /mnt/d; mount -t tmpfs u /mnt/d; echo >/mnt/d/g; mount --rbind /mnt /tmp; ls /tmp/d; findmnt -n -o TARGET -R /mnt | wc -l'; done; "
+                  "for i in $(seq 6); do unshare -m sh -c 'mount -t tmpfs t /mnt; head -c 1000000 /dev/zero >/mnt/f; cd /mnt; umount -l /mnt; mount --bind /usr /mnt' & done; "
+                  "wait; [ \"$before\" = \"$(mounts)\" ]; grep Shmem: /proc/meminfo", memory="128M").ok().stdout.split()
+    equal(lines, [b"g", b"2"] * 3 + [b"Shmem:", b"0", b"kB"])
+
+
 def test_hole_in_what_is_not_written_yet():
     """The disk learns where the file ends from the pages that are punched. Beside that, when files changed that got or lost names: it is
     the same when they have left memory."""

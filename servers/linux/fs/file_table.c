@@ -414,6 +414,7 @@ struct fs_context *fs_context_create(void)
 		return NULL;
 	context->references = 1;
 	context->umask = 022;
+	context->tree = tree_get(root_mount());
 	context->root = dentry_get(root_mount()->root);
 	context->cwd = dentry_get(root_mount()->root);
 	return context;
@@ -426,6 +427,7 @@ struct fs_context *fs_context_copy(struct fs_context *context)
 		return NULL;
 	copy->references = 1;
 	copy->umask = context->umask;
+	copy->tree = tree_get(context->tree);
 	copy->root = dentry_get(context->root);
 	copy->cwd = dentry_get(context->cwd);
 	return copy;
@@ -443,6 +445,7 @@ void fs_context_put(struct fs_context *context)
 		return;
 	dentry_put(context->root);
 	dentry_put(context->cwd);
+	tree_put(context->tree);
 	free(context);
 }
 

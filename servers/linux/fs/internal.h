@@ -222,11 +222,14 @@ struct mount {
 	char *within;              /* where its root is in the file system; NULL: at the top */
 	unsigned long flags;       /* MS_RDONLY, MS_NOSUID, … */
 	unsigned writers;          /* regular files that are open for writing through it */
+	unsigned contexts;         /* the top of a tree: how many live in it */
 	struct mount *copy;        /* while its tree is copied */
 	unsigned crossed, expires; /* how often it was entered; and will be when umount2() finds it unused */
 	unsigned in_use;           /* a fiber looks at it; then it may be ended, but not freed */
 	bool ended;
 };
+struct mount *tree_get(struct mount *top);
+void tree_put(struct mount *top);
 void mount_hold(struct mount *mount);
 bool mount_release(struct mount *mount); /* false: it is gone, and with it the way to the next one */
 struct mount *mount_attach(struct superblock *superblock, struct inode *root, struct dentry *mountpoint,
@@ -531,4 +534,4 @@ bool cpus_share_package(void);
 void cpu_list(struct text *text, uint64_t cpus); /* "0-3,5" */
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void filesystems_text(struct text *text);
-void mounts_text(struct text *text, struct thread *thread, bool mountinfo);
+void mounts_text(struct text *text, struct dentry *root, bool mountinfo); /* as seen from there */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The mount table: which file system is seen where. A mount covers its mount point's dentry
- * (dentry->mounted); a bind mount is a second mount of the same file system with a root of its own.
+ * (dentry->mounted); a bind mount is a second mount of the same file system with a root of its own. Mounts
+ * are trees: a mount namespace is the tree that a process lives in. As each mount has dentries of its own,
+ * those of others are out of reach by themselves.
  */
 #include "capability.h"
 #include "fs/notify.h"
@@ -20,8 +22,8 @@ static const struct filesystem {
 	const char *name;
 	filesystem_mount *mount;
 } filesystems[] = {
-        {"tmpfs", tmpfs_mount},   {"proc", proc_mount},   {"devtmpfs", devfs_mount}, {"devpts", devpts_mount},
-        {"pithfs", pithfs_mount}, {"sysfs", sysfs_mount}, {"ramfs", tmpfs_mount},
+        {"tmpfs", tmpfs_mount}, {"proc", proc_mount},   {"devtmpfs", devfs_mount}, {"devpts", devpts_mount},
+        {"pith", pithfs_mount}, {"sysfs", sysfs_mount}, {"ramfs", tmpfs_mount},
 };
 
 struct mount *mount_first(void)
@@ -359,24 +361,25 @@ static void copies_forget(void)
 		mount->copy = NULL;
 }
 
-static bool is_in_tree(const struct mount *mount, const struct mount *top)
+/* Its top. */
+static struct mount *tree_of(struct mount *mount)
 {
-	while (mount != top && mount->mountpoint != NULL)
+	while (mount->mountpoint != NULL)
 		mount = mount->mountpoint->mount;
-	return mount == top;
+	return mount;
 }
 
-/* Ends it and what is mounted below; what is in use is there for its users only. */
-static void tree_end(struct mount *top)
+/* Ends mounts in trees where nobody lives; what somebody uses all the same ends another time. */
+static void mounts_sweep(void)
 {
 	for (struct mount *mount = mounts, *next; mount != NULL; mount = next) {
+		const struct mount *top = tree_of(mount);
 		next = mount->next;
-		if (!is_in_tree(mount, top))
+		if (top == root_mount() || top->contexts > 0)
 			continue;
-		bool last = mount == top;
 		mount_hold(mount);
 		if (mount_end(mount) == 0)
-			next = last ? NULL : mounts; /* now what it was on can end */
+			next = mounts; /* now what it was on can end, too */
 		mount_release(mount);
 	}
 }
@@ -402,10 +405,63 @@ static int tree_copy(struct dentry *from, struct mount **out)
 	}
 	if (error != 0) {
 		copies_forget();
-		tree_end(*out);
+		mounts_sweep();
 	}
 	return error;
 }
+
+/* ---- namespaces ---- */
+
+/* NULL, of what has no name (a pipe, a file in memory, by a link of /proc), is nobody's. */
+static bool is_of(struct thread *thread, struct mount *mount)
+{
+	return mount != NULL && tree_of(mount) == thread->process->fs->tree;
+}
+
+struct mount *tree_get(struct mount *top)
+{
+	top->contexts++;
+	return top;
+}
+
+void tree_put(struct mount *top)
+{
+	if (--top->contexts > 0 || top == root_mount())
+		return;
+	fiber_mutex_lock(&mounting);
+	mounts_sweep();
+	fiber_mutex_unlock(&mounting);
+}
+
+/* From a mount to its copy, if it has one and the same is there. */
+static void move_to_copy(struct dentry **place)
+{
+	struct mount *mount = (*place)->mount;
+	struct dentry *old = *place, *new;
+	if (mount->copy == NULL || lookup_again(old, mount->root, mount->copy->root, &new) != 0)
+		return;
+	*place = new;
+	dentry_put(old);
+}
+
+int tree_unshare(struct fs_context *context)
+{
+	struct mount *top, *old = context->tree;
+	fiber_mutex_lock(&mounting);
+	int error = tree_copy(old->root, &top);
+	if (error == 0) {
+		context->tree = tree_get(top);
+		move_to_copy(&context->root);
+		move_to_copy(&context->cwd);
+		copies_forget();
+	}
+	fiber_mutex_unlock(&mounting);
+	if (error == 0)
+		tree_put(old);
+	return error;
+}
+
+/* ---- the calls ---- */
 
 static int bind(struct dentry *from, struct dentry *target, bool recursive)
 {
@@ -423,7 +479,7 @@ static int do_bind(struct thread *thread, const char *source, struct dentry *tar
 	int error = path_lookup(thread, AT_FDCWD_LINUX, source, LOOKUP_FOLLOW, &from);
 	if (error != 0)
 		return error;
-	if (from->mount == NULL) /* a pipe, say, by a link of /proc */
+	if (!is_of(thread, from->mount))
 		error = -EINVAL;
 	else if (!dentry_is_live(from) && !from->inode->superblock->volatile_names)
 		error = -ENOENT;
@@ -442,7 +498,7 @@ static int do_move(struct thread *thread, const char *source, struct dentry *tar
 	if (error != 0)
 		return error;
 	struct mount *mount = from->mount;
-	if (mount == NULL || from != mount->root || mount->mountpoint == NULL) {
+	if (!is_of(thread, mount) || from != mount->root || mount->mountpoint == NULL) {
 		error = -EINVAL;
 	} else {
 		for (struct dentry *up = target; up != NULL;
@@ -466,7 +522,7 @@ static int do_mount(struct thread *thread, const char *source, const char *targe
 	int error = path_lookup(thread, AT_FDCWD_LINUX, target_path, LOOKUP_FOLLOW, &target);
 	if (error != 0)
 		return error;
-	if (target->mount == NULL) { /* a file in memory, say, by a link of /proc */
+	if (!is_of(thread, target->mount)) {
 		error = -EINVAL;
 	} else if (!dentry_is_live(target) && !target->inode->superblock->volatile_names) {
 		error = -ENOENT;
@@ -531,8 +587,10 @@ static bool has_expired(struct mount *mount)
 
 static int do_umount(struct thread *thread, struct mount *mount, unsigned flags)
 {
+	if (!is_of(thread, mount))
+		return -EINVAL;
 	if (mount->mountpoint == NULL)
-		return -EBUSY; /* the system's root */
+		return -EBUSY; /* the root of all it sees */
 	if (flags & LINUX_MNT_EXPIRE) {
 		if (mount == thread_root(thread)->mount || flags & (LINUX_MNT_FORCE | LINUX_MNT_DETACH))
 			return -EINVAL;
@@ -549,6 +607,7 @@ static int do_umount(struct thread *thread, struct mount *mount, unsigned flags)
 	error = mount_end(mount);
 	if (error == -EBUSY && flags & LINUX_MNT_DETACH) {
 		mount_detach(mount);
+		mounts_sweep();
 		error = 0;
 	}
 	fiber_mutex_unlock(&mounting);
@@ -633,13 +692,13 @@ static void options_text(struct text *text, const struct superblock *superblock)
 		superblock->operations->describe(superblock, text);
 }
 
-void mounts_text(struct text *text, struct thread *thread, bool mountinfo)
+void mounts_text(struct text *text, struct dentry *root, bool mountinfo)
 {
 	for (struct mount *mount = mounts; mount != NULL; mount = mount->next) {
 		char path[PATH_SIZE];
-		if (!dentry_is_within(thread_root(thread), mount->root)) /* out of reach, or detached */
+		if (!dentry_is_within(root, mount->root)) /* out of reach */
 			continue;
-		if (dentry_path_raw(thread_root(thread), mount->root, path, sizeof(path)) < 0)
+		if (dentry_path_raw(root, mount->root, path, sizeof(path)) < 0)
 			continue;
 		if (mountinfo) {
 			const struct dentry *mountpoint = mount->mountpoint;

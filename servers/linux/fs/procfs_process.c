@@ -61,6 +61,15 @@ static int may_inspect(const struct process *process)
 	return reader == NULL || process_may_inspect(reader, process) ? 0 : -EACCES;
 }
 
+/* NULL: it has ended. */
+static struct dentry *root_of(const struct process *process)
+{
+	if (process->fs != NULL)
+		return process->fs->root;
+	/* init is a component: its place is where it puts programs */
+	return process->pid == 1 ? thread_root(NULL) : NULL;
+}
+
 static const char *comm_of(const struct pseudo *file, struct process *process)
 {
 	struct thread *thread = file->sub != 0 ? thread_of(file, process) : NULL;
@@ -434,17 +443,10 @@ static int show_personality(struct text *text, const struct pseudo *file, struct
 
 static int show_mounts(struct text *text, const struct pseudo *file, struct process *process)
 {
-	(void)file;
-	(void)process;
-	mounts_text(text, current_thread(), false);
-	return 0;
-}
-
-static int show_mountinfo(struct text *text, const struct pseudo *file, struct process *process)
-{
-	(void)file;
-	(void)process;
-	mounts_text(text, current_thread(), true);
+	struct dentry *root = root_of(process);
+	if (root == NULL)
+		return -EINVAL;
+	mounts_text(text, root, strcmp(file->node->name, "mountinfo") == 0);
 	return 0;
 }
 
@@ -536,12 +538,10 @@ static int place_of(const struct pseudo *file, bool root, struct dentry **out)
 	int error = inspected(file, &process);
 	if (error != 0)
 		return error;
-	if (process->fs != NULL)
-		*out = dentry_get(root ? process->fs->root : process->fs->cwd);
-	else if (process->pid == 1) /* init is a component: its place is where it puts programs */
-		*out = dentry_get(thread_root(NULL));
-	else
+	struct dentry *place = root || process->fs == NULL ? root_of(process) : process->fs->cwd;
+	if (place == NULL)
 		return -ENOENT;
+	*out = dentry_get(place);
 	return 0;
 }
 
@@ -792,7 +792,7 @@ static const struct pseudo_node process_files[] = {
         PROCESS_FILE("limits", 0444, show_limits),
         STORED_FILE("loginuid", show_login, store_login),
         PRIVATE_FILE("maps", 0444, show_maps),
-        PROCESS_FILE("mountinfo", 0444, show_mountinfo),
+        PROCESS_FILE("mountinfo", 0444, show_mounts),
         PROCESS_FILE("mounts", 0444, show_mounts),
         PROCESS_FILE("oom_score", 0444, show_oom_score),
         STORED_FILE("oom_score_adj", show_oom_adjust, store_oom_adjust),

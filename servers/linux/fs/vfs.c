@@ -91,7 +91,7 @@ void vfs_init(void)
 	mount_or_warn("/dev/shm", "tmpfs", "mode=1777");
 	mount_or_warn("/proc", "proc", "");
 	mount_or_warn("/sys", "sysfs", "");
-	mount_or_warn("/pith", "pithfs", "");
+	mount_or_warn("/pith", "pith", "");
 	ensure_directory("/tmp");
 	mount_configured();
 	writeback_start();
