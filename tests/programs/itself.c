@@ -129,6 +129,8 @@ static void read_late(int folder, int fd)
 	errno = 0;
 	printf(", open: %d", openat(folder, "stat", O_RDONLY) >= 0);
 	printf(" %s\n", strerror(errno));
+	close(fd);
+	close(folder);
 }
 
 static void ended(void)
