@@ -84,8 +84,7 @@ static long do_chmod(struct thread *thread, struct dentry *dentry, struct inode 
 	struct fs_attributes attributes = {.mode = (inode->attributes.mode & S_IFMT) | (mode & 07777),
 	                                   .ctime = fs_now()};
 	const struct credentials *credentials = &thread->process->credentials;
-	if (!capable(thread, CAP_FSETID) && !S_ISDIR(attributes.mode) &&
-	    !credentials_in_group(credentials, inode->attributes.gid))
+	if (!capable(thread, CAP_FSETID) && !credentials_in_group(credentials, inode->attributes.gid))
 		attributes.mode &= ~(uint32_t)S_ISGID;
 	return change(dentry, inode, FS_SET_MODE | FS_SET_CTIME, &attributes,
 	              FS_FLAG_IMMUTABLE | FS_FLAG_APPEND);

@@ -49,6 +49,8 @@ static void begin(bool at_once)
 	takes_at_once = at_once;
 	told = 0;
 	serial_attach();
+	CHECK(told == 1); /* who was here before may have died with that to say */
+	told = 0;
 	serial_output_moved();
 	fake_stirred = false;
 	serial_write((const uint8_t *)"bytes", 5);
