@@ -449,8 +449,6 @@ static int attach(struct packet *packet, struct socket_extra *extra)
 	if (extra->file_count == 0)
 		return 0;
 	if (extra->file_count > FILES_FLIGHT - files_in_flight)
-		flight_collect();
-	if (extra->file_count > FILES_FLIGHT - files_in_flight)
 		return -ETOOMANYREFS;
 	packet->files = malloc(extra->file_count * sizeof(struct file *));
 	if (packet->files == NULL)
@@ -493,6 +491,9 @@ static int deliver(struct socket *socket, struct socket *to, struct packet *pack
 {
 	deadline_t deadline = deadline_of(socket->send_timeout);
 	int error;
+	/* Here, since it may wait: once the packet may go there, it goes before the socket can be closed. */
+	if (extra->file_count > FILES_FLIGHT - files_in_flight)
+		flight_collect();
 	while ((error = may_send(socket, to, packet->size, flags)) == 1) {
 		error = wait ? wait_on(to, socket->send_timeout, deadline) : -EAGAIN;
 		if (error != 0)
