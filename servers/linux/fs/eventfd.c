@@ -112,12 +112,12 @@ long sys_eventfd2(struct thread *thread, const uint64_t arguments[6])
 #define SECOND 1000000000ull
 
 struct timer_file {
-	struct deadline deadline;     /* first */
-	uint64_t next, interval;      /* ns since boot; 0: not armed */
-	bool wall;                    /* CLOCK_REALTIME */
-	uint64_t wall_time;           /* what it was set to, if that is a time of day; else 0 */
-	bool cancel_on_set, canceled; /* by setting the wall clock */
-	struct timer_file *after;     /* in wall_timers */
+	struct deadline deadline;         /* first */
+	uint64_t next, interval;          /* ns since boot; 0: not armed */
+	bool wall;                        /* CLOCK_REALTIME */
+	uint64_t wall_time;               /* what it was set to, if that is a time of day; else 0 */
+	bool cancel_on_set, canceled;     /* by setting the wall clock */
+	struct timer_file *after, **link; /* in wall_timers */
 	struct waitq wait;
 };
 
@@ -188,12 +188,13 @@ static unsigned timer_poll(struct file *file, struct poll_table *table)
 
 static void timer_release(struct file *file)
 {
-	struct timer_file *timer = file->private, **link = &wall_timers;
+	struct timer_file *timer = file->private;
 	deadline_cancel(&timer->deadline);
-	while (*link != NULL && *link != timer)
-		link = &(*link)->after;
-	if (*link != NULL)
-		*link = timer->after;
+	if (timer->link != NULL) {
+		*timer->link = timer->after;
+		if (timer->after != NULL)
+			timer->after->link = timer->link;
+	}
 	free(timer);
 }
 
@@ -218,6 +219,9 @@ long sys_timerfd_create(struct thread *thread, const uint64_t arguments[6])
 	}
 	if (timer->wall) {
 		timer->after = wall_timers;
+		timer->link = &wall_timers;
+		if (wall_timers != NULL)
+			wall_timers->link = &timer->after;
 		wall_timers = timer;
 	}
 	return file_install(thread, file, flags & O_CLOEXEC);

@@ -7,8 +7,8 @@
 #include "thread.h"
 
 struct pidfd {
-	struct pidfd *next;      /* of the process */
-	struct process *process; /* NULL: it was waited for, or is not there yet */
+	struct pidfd *next, **link; /* of the process */
+	struct process *process;    /* NULL: it was waited for, or is not there yet */
 	struct waitq wait;
 };
 
@@ -36,10 +36,9 @@ static void pidfd_release(struct file *file)
 {
 	struct pidfd *pidfd = file->private;
 	if (pidfd->process != NULL) {
-		struct pidfd **link = &pidfd->process->pidfds;
-		while (*link != pidfd)
-			link = &(*link)->next;
-		*link = pidfd->next;
+		*pidfd->link = pidfd->next;
+		if (pidfd->next != NULL)
+			pidfd->next->link = pidfd->link;
 	}
 	free(pidfd);
 }
@@ -70,6 +69,9 @@ static void name(struct file *file, struct process *process)
 	struct pidfd *pidfd = file->private;
 	pidfd->process = process;
 	pidfd->next = process->pidfds;
+	pidfd->link = &process->pidfds;
+	if (pidfd->next != NULL)
+		pidfd->next->link = &pidfd->next;
 	process->pidfds = pidfd;
 }
 
