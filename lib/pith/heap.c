@@ -138,3 +138,8 @@ size_t heap_pages_free(void)
 {
 	return heap.free;
 }
+
+size_t heap_pages_total(void)
+{
+	return heap.pages;
+}

@@ -3,6 +3,7 @@
  * instead). */
 #pragma once
 
+#include <pith/heap.h>
 #include <pith/startup.h>
 #include <pith/syscall.h>
 
@@ -26,6 +27,5 @@ void heap_init(uint64_t base, uint64_t size);
 void *heap_allocate(size_t pages);
 bool heap_grow(void *address, size_t pages, size_t new_pages); /* in place, or shrink */
 bool heap_free(void *address, size_t pages);
-size_t heap_pages_free(void);
 
 _Noreturn void component_exit(int status);

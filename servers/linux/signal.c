@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include "fiber_context.h"
+#include "kept.h"
 #include "thread.h"
 
 #define DEFAULT_IGNORED \
@@ -60,25 +61,33 @@ static struct {
 	unsigned count;
 } spare;
 
-static struct signal_item *item_create(const struct linux_siginfo *info)
+/* Of the classic signals, which come one at a time, there is no limit. */
+static struct signal_item *item_create(const struct process *process, const struct linux_siginfo *info)
 {
+	uint64_t limit =
+	        info->signal < FIRST_REALTIME ? SIZE_MAX : process->limits[RLIMIT_SIGPENDING].current;
+	struct user *user = user_charge(process->credentials.uid, USER_SIGNALS, 1, limit);
 	struct signal_item *item = spare.first;
 
+	if (!user)
+		return NULL;
 	if (item) {
 		spare.first = item->next;
 		spare.count--;
 	} else {
 		item = malloc(sizeof(*item));
-		if (!item)
+		if (!item) {
+			user_discharge(user, USER_SIGNALS, 1);
 			return NULL;
+		}
 	}
-	item->next = NULL;
-	item->info = *info;
+	*item = (struct signal_item){.user = user, .info = *info};
 	return item;
 }
 
 static void item_free(struct signal_item *item)
 {
+	user_discharge(item->user, USER_SIGNALS, 1);
 	if (spare.count == SPARE_ITEMS) {
 		free(item);
 		return;
@@ -107,31 +116,26 @@ void signal_queue_flush(struct signal_queue *queue, sigset_bits signals)
 	}
 }
 
-static void queue_add(struct signal_queue *queue, const struct linux_siginfo *info)
+static bool queue_add(const struct process *process, struct signal_queue *queue,
+                      const struct linux_siginfo *info)
 {
 	struct signal_item *item;
 
-	/* Of the classic signals one at a time. */
 	if (info->signal < FIRST_REALTIME && queue->pending & SIGNAL_BIT(info->signal))
-		return;
+		return true;
+	item = item_create(process, info);
+	/* That one has come is told even where there is no room for more, but not with a value. */
+	if (!item && info->signal >= FIRST_REALTIME && info->code != SI_USER && info->code != SI_KERNEL)
+		return false;
 	queue->pending |= SIGNAL_BIT(info->signal);
-	item = item_create(info);
 	if (!item)
-		return;
+		return true;
 	if (queue->last)
 		queue->last->next = item;
 	else
 		queue->first = item;
 	queue->last = item;
-}
-
-static size_t queue_length(const struct signal_queue *queue)
-{
-	size_t length = 0;
-
-	for (const struct signal_item *item = queue->first; item; item = item->next)
-		length++;
-	return length;
+	return true;
 }
 
 static void queue_take(struct signal_queue *queue, int signal, struct linux_siginfo *info)
@@ -281,14 +285,8 @@ bool signal_post(struct process *process, struct thread *thread, const struct li
 		signal_queue_flush(&process->signals->pending, SIGNAL_BIT(SIGCONT));
 	if (signal_is_ignored(process, signal) && !blocked_everywhere(process, thread, signal))
 		return true;
-	/* That one has come is told even where the queue is full, but not with a value. */
-	if (signal >= FIRST_REALTIME && queue_length(queue) >= process->limits[RLIMIT_SIGPENDING].current) {
-		if (info->code != SI_USER && info->code != SI_KERNEL)
-			return false;
-		queue->pending |= SIGNAL_BIT(signal);
-	} else {
-		queue_add(queue, info);
-	}
+	if (!queue_add(process, queue, info))
+		return false;
 	waitq_wake_all(&process->signals->arrived);
 	if (!thread)
 		alert_one(process, signal);
@@ -358,7 +356,7 @@ void signal_force(struct thread *thread, const struct linux_siginfo *info)
 		process_exit_group(thread->process, info->signal);
 		return;
 	}
-	queue_add(&thread->private->pending, info);
+	queue_add(thread->process, &thread->private->pending, info);
 	thread->private->attention = true;
 }
 

@@ -54,10 +54,12 @@ _Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo_t");
 
 struct signal_item {
 	struct signal_item *next;
+	struct user *user; /* whom it counts for */
 	struct linux_siginfo info;
 };
 
-/* Signals on their way. A pending bit without an item: there was no memory for more than the number. */
+/* Signals on their way. A pending bit without an item: there was no memory for more than the number, or the
+ * user has too many. */
 struct signal_queue {
 	sigset_bits pending;
 	struct signal_item *first, *last;
@@ -77,7 +79,7 @@ void signal_queue_flush(struct signal_queue *queue, sigset_bits signals);
 /* Handlers become defaults (exec). */
 void signal_state_exec(struct signal_state *state);
 
-/* thread NULL: any thread of the process. false: it has too many on their way already. */
+/* thread NULL: any thread of the process. false: its user has too many on their way already. */
 bool signal_post(struct process *process, struct thread *thread, const struct linux_siginfo *info);
 /* thread NULL: in the queue of all threads. */
 bool signal_is_queued(const struct process *process, const struct thread *thread, int signal);
