@@ -6,6 +6,7 @@
 #include <pith/log.h>
 #include <pith/startup.h>
 #include "address_space.h"
+#include "fs/internal.h"
 #include "thread.h"
 
 /* Frames that are not the page cache's. alone: that its end would surely give back, since no copy shares
@@ -34,6 +35,19 @@ long oom_badness(struct process *process)
 	       process->oom_adjust * (long)pages_total() / 1000;
 }
 
+#define OPEN_FILE_BYTES 1024 /* with what it is of */
+
+/* The same where frames are left, but no memory for the server's records: in bytes of those. */
+static long records_badness(const struct process *process)
+{
+	size_t bytes = process->files ? file_table_end(process->files) * OPEN_FILE_BYTES : 0;
+
+	if (process->mm)
+		bytes += process->mm->pages.count * sizeof(struct page_chunk) +
+		         process->mm->regions.count * sizeof(struct vma);
+	return (long)bytes + process->oom_adjust * (long)heap_part(1000);
+}
+
 #define VICTIM_NS \
 	1000000000ul /* that a process has to end and give its memory back, until another one has to */
 
@@ -42,6 +56,7 @@ static struct process *biggest(void)
 {
 	struct process *best = NULL, *late = NULL;
 	long best_badness = 0;
+	bool records = heap_is_low() && pages_free() > 0;
 
 	for (struct process *process = process_first(); process; process = process_next(process)) {
 		long badness;
@@ -59,7 +74,7 @@ static struct process *biggest(void)
 			late = process;
 			continue;
 		}
-		badness = oom_badness(process);
+		badness = records ? records_badness(process) : oom_badness(process);
 		if (process->oom_adjust > OOM_ADJUST_NEVER && (!best || badness > best_badness)) {
 			best = process;
 			best_badness = badness;

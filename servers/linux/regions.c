@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "address_space.h"
+#include "kept.h"
 #include "vfs.h"
 
 static size_t region_pages(const struct vma *vma)
@@ -67,7 +68,7 @@ void mm_region_free(struct vma *vma)
 
 struct vma *mm_region_copy(const struct vma *vma)
 {
-	struct vma *copy = malloc(sizeof(*copy));
+	struct vma *copy = kept_alloc(sizeof(*copy));
 
 	if (!copy)
 		return NULL;
@@ -135,7 +136,7 @@ int mm_place_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, 
 	if (mm->lock_future)
 		region.flags |= VMA_LOCKED;
 	if (!merge_new(mm, &region)) {
-		vma = malloc(sizeof(*vma));
+		vma = kept_alloc(sizeof(*vma));
 		if (!vma || mm->regions.count >= REGIONS_MAX || !vma_reserve(&mm->regions, 1)) {
 			free(vma);
 			return -ENOMEM;

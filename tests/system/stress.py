@@ -70,6 +70,15 @@ def test_crowd_of_large_processes():
     check(before - after < 2048, "memory that did not come back (KiB)", before, after)
 
 
+def test_a_user_who_hoards():
+    """What is kept for a user ends before the server's memory does: it is refused more, others get on, and what it had comes back."""
+    result = shell(f"{FREE}; /hoard; {FREE}", add=[os.path.join(GUEST, "hoard")], memory="128M", timeout=120).ok()
+    kinds = ("packets", "connections", "watches", "locks", "texts", "files")
+    equal(re.findall(rb"free \d+\n(.*)free", result.stdout, re.S), ["".join(f"{kind}: refused, others work\n" for kind in kinds).encode()], "who is refused")
+    before, after = map(int, re.findall(rb"free (\d+)", result.stdout))
+    check(before - after < 2048, "memory that did not come back (KiB)", before, after)
+
+
 def test_fork_bomb_of_a_user():
     """Within RLIMIT_NPROC: fork fails, everybody else gets on, it can be ended, and what it had comes back."""
     nobody = "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^Uid:.65534'"

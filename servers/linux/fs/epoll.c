@@ -14,7 +14,8 @@ enum { CTL_ADD = 1, CTL_DEL = 2, CTL_MOD = 3 };
 #define EPOLLET_        (1u << 31)
 #define WITH_EXCLUSIVE  (POLLIN_ | POLLOUT_ | POLLERR_ | POLLHUP_ | EPOLLWAKEUP_ | EPOLLET_ | EPOLLEXCLUSIVE_)
 #define EVENTS_MAX      (INT32_MAX / (int)sizeof(struct epoll_event_)) /* that a wait may ask for */
-#define NESTED_MAX      5 /* sets, each in the list of the next */
+#define WATCHES_PART    10 /* of the heap, one part of so many for a user's items */
+#define NESTED_MAX      5  /* sets, each in the list of the next */
 
 struct epoll_event_ {
 	uint32_t events;
@@ -22,8 +23,9 @@ struct epoll_event_ {
 } __attribute__((packed));
 
 struct epoll_item {
-	struct epoll_item *next, **link; /* of the set */
-	struct epoll_item *next_watch;   /* of the file */
+	struct epoll_item *next, **link;             /* of the set */
+	struct epoll_item *next_watch, **watch_link; /* of the file */
+	struct user *user;                           /* whom it counts for */
 	struct epoll *set;
 	struct file *file; /* no reference: epoll_file_released takes the item away */
 	int fd;
@@ -72,16 +74,16 @@ static const struct file_operations epoll_operations;
 
 static void item_free(struct epoll_item *item)
 {
-	struct epoll_item **link = &item->file->watches;
 	*item->link = item->next;
 	if (item->next != NULL)
 		item->next->link = item->link;
 	else
 		item->set->end = item->link;
 	item->set->item_count--;
-	while (*link != item)
-		link = &(*link)->next_watch;
-	*link = item->next_watch;
+	*item->watch_link = item->next_watch;
+	if (item->next_watch != NULL)
+		item->next_watch->watch_link = item->watch_link;
+	user_discharge(item->user, USER_WATCHES, 1);
 	free(item);
 }
 
@@ -232,26 +234,47 @@ long sys_epoll_pwait2(struct thread *thread, const uint64_t arguments[6])
 
 /* ---- the list ---- */
 
+static bool item_is(const struct epoll_item *item, const struct epoll *set, const struct file *file, int fd)
+{
+	return item->set == set && item->file == file && item->fd == fd;
+}
+
+/* In the file's list and in the set's at once, up to the end of the shorter one. */
 static struct epoll_item *item_find(struct epoll *set, struct file *file, int fd)
 {
-	struct epoll_item *item = file->watches;
-	while (item != NULL && (item->set != set || item->fd != fd))
-		item = item->next_watch;
-	return item;
+	struct epoll_item *watch = file->watches, *item = set->items;
+	for (; watch != NULL && item != NULL; watch = watch->next_watch, item = item->next) {
+		if (item_is(watch, set, file, fd))
+			return watch;
+		if (item_is(item, set, file, fd))
+			return item;
+	}
+	return NULL;
 }
 
 static int item_add(struct epoll *set, struct file *file, int fd, const struct epoll_event_ *event)
 {
-	struct epoll_item *item = calloc(1, sizeof(*item));
-	if (item == NULL)
+	uint32_t uid = current_thread()->process->credentials.uid;
+	struct user *user =
+	        user_charge(uid, USER_WATCHES, 1, heap_part(WATCHES_PART) / sizeof(struct epoll_item));
+	if (user == NULL)
+		return -ENOSPC;
+	struct epoll_item *item = kept_alloc(sizeof(*item));
+	if (item == NULL) {
+		user_discharge(user, USER_WATCHES, 1);
 		return -ENOMEM;
+	}
 	*item = (struct epoll_item){.link = set->end,
 	                            .next_watch = file->watches,
+	                            .watch_link = &file->watches,
+	                            .user = user,
 	                            .set = set,
 	                            .file = file,
 	                            .fd = fd,
 	                            .event = *event,
 	                            .fresh = true};
+	if (file->watches != NULL)
+		file->watches->watch_link = &item->next_watch;
 	*set->end = file->watches = item;
 	set->end = &item->next;
 	set->item_count++;

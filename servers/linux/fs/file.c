@@ -96,7 +96,7 @@ const char *file_last_name(const struct file *file)
 struct file *file_create(struct inode *inode, struct dentry *dentry, unsigned flags,
                          const struct file_operations *operations)
 {
-	struct file *file = calloc(1, sizeof(*file));
+	struct file *file = kept_alloc(sizeof(*file));
 	if (file == NULL)
 		return NULL;
 	file->references = 1;

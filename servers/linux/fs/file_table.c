@@ -39,6 +39,8 @@ static int table_grow(struct file_table *table, unsigned size)
 	unsigned rounded = table->size == 0 ? 16 : table->size;
 	while (rounded < size)
 		rounded *= 2;
+	if (kept_refused())
+		return -ENOMEM;
 	struct file **files = realloc(table->files, rounded * sizeof(*files));
 	if (files == NULL)
 		return -ENOMEM;

@@ -32,10 +32,11 @@ enum watch_flags {
 	(NOTIFY_ACCESS | NOTIFY_MODIFY | NOTIFY_ATTRIB | NOTIFY_CLOSE_WRITE | NOTIFY_CLOSE_NOWRITE | \
 	 NOTIFY_OPEN)
 
-#define BYTES_TOTAL (8u << 20) /* of all queues */
+#define EVENTS_PART 8 /* of the heap, one part of so many for a user's events */
 
 struct event {
 	struct event *next;
+	struct user *user; /* whom it counts for */
 	int32_t descriptor;
 	uint32_t mask, cookie;
 	uint32_t length; /* of the name, without NULs */
@@ -70,7 +71,6 @@ struct inode_watch {
 
 unsigned notify_watches;
 static struct inotify *instances;
-static size_t bytes_total;
 static const struct file_operations inotify_operations;
 
 /* ---- queues ---- */
@@ -98,19 +98,24 @@ static void tell(struct inotify *owner, int32_t descriptor, uint32_t mask, uint3
 	size_t size = sizeof(struct event) + length;
 	if (owner->first != NULL && same(owner->last, descriptor, mask, name, length))
 		return;
-	struct event *event = owner->event_count < NOTIFY_EVENTS_MAX && size <= BYTES_TOTAL - bytes_total
-	                              ? malloc(size)
-	                              : NULL;
+	struct user *user = owner->event_count < NOTIFY_EVENTS_MAX && !heap_is_low()
+	                            ? user_charge(owner->uid, USER_EVENTS, size, heap_part(EVENTS_PART))
+	                            : NULL;
+	struct event *event = user != NULL ? malloc(size) : NULL;
+	if (user != NULL && event == NULL)
+		user_discharge(user, USER_EVENTS, size);
 	if (event == NULL) {
 		if (!owner->overflowed)
 			enqueue(owner, &owner->overflow);
 		owner->overflowed = true;
 		return;
 	}
-	*event = (struct event){
-	        .descriptor = descriptor, .mask = mask, .cookie = cookie, .length = (uint32_t)length};
+	*event = (struct event){.user = user,
+	                        .descriptor = descriptor,
+	                        .mask = mask,
+	                        .cookie = cookie,
+	                        .length = (uint32_t)length};
 	memcpy(event->name, name, length);
-	bytes_total += size;
 	enqueue(owner, event);
 }
 
@@ -127,7 +132,7 @@ static void drop_first(struct inotify *owner)
 		owner->overflowed = false;
 		return;
 	}
-	bytes_total -= sizeof(*event) + event->length;
+	user_discharge(event->user, USER_EVENTS, sizeof(*event) + event->length);
 	free(event);
 }
 

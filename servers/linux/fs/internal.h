@@ -10,6 +10,7 @@
 #include <string.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include "kept.h"
 #include "vfs.h"
 #include "fs/linux_values.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/lock_ranges.h"
+#include "kept.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -86,10 +87,22 @@ static void merge(struct file_lock **list, struct file_lock *lock)
 	}
 }
 
+/* One lock of the owner becomes two. */
+static bool splits(const struct file_lock *list, const struct file_lock *range)
+{
+	for (const struct file_lock *lock = list; lock != NULL && lock->first < range->first;
+	     lock = lock->next)
+		if (same_owner(lock, range) && lock->last > range->last)
+			return true;
+	return false;
+}
+
 int lock_set(struct file_lock **list, const struct file_lock *wanted, bool unlock)
 {
-	struct file_lock *spare = malloc(sizeof(*spare)), *lock = unlock ? NULL : malloc(sizeof(*lock));
-	if (spare == NULL || (!unlock && lock == NULL)) {
+	bool two = splits(*list, wanted);
+	struct file_lock *spare = two ? kept_alloc(sizeof(*spare)) : NULL,
+	                 *lock = unlock ? NULL : kept_alloc(sizeof(*lock));
+	if ((two && spare == NULL) || (!unlock && lock == NULL)) {
 		free(spare);
 		free(lock);
 		return -ENOMEM;

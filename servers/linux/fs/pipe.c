@@ -34,28 +34,43 @@ static void pipe_empty(struct pipe *pipe)
 	pipe->packet_count = 0;
 }
 
-/* What all pipes can hold, in pages: users make them larger only up to a part of memory, for what pipes hold
- * is nobody's when memory is short. */
-static size_t pages_of_all;
+/* What pipes hold is nobody's when memory is short: a user's can hold only so much, and a part of memory. */
+static size_t pages_limit(void)
+{
+	size_t part = pages_total() / 16;
+	if (capable(current_thread(), CAP_SYS_RESOURCE) || capable(current_thread(), CAP_SYS_ADMIN))
+		return SIZE_MAX;
+	return part < PIPE_PAGES_USER ? part : PIPE_PAGES_USER;
+}
 
 static struct pipe *pipe_new(void)
 {
-	struct pipe *pipe = calloc(1, sizeof(*pipe));
-	pfn_t *pages = pipe != NULL ? calloc(PIPE_PAGES, sizeof(*pages)) : NULL;
+	uint32_t uid = current_thread()->process->credentials.uid;
+	struct pipe *pipe = kept_alloc(sizeof(*pipe));
+	pfn_t *pages = pipe != NULL ? kept_alloc(PIPE_PAGES * sizeof(*pages)) : NULL;
 	if (pages == NULL) {
 		free(pipe);
 		return NULL;
 	}
 	pipe->pages = pages;
 	pipe->page_count = PIPE_PAGES;
-	pages_of_all += PIPE_PAGES;
-	return pipe;
+	pipe->uid = uid;
+	pipe->user = user_charge(uid, USER_PIPES, PIPE_PAGES, pages_limit());
+	if (pipe->user == NULL) {
+		pipe->page_count = PIPE_PAGES_FEW;
+		pipe->user = user_charge(uid, USER_PIPES, PIPE_PAGES_FEW, SIZE_MAX);
+	}
+	if (pipe->user != NULL)
+		return pipe;
+	free(pages);
+	free(pipe);
+	return NULL;
 }
 
 static void pipe_free(struct pipe *pipe)
 {
 	pipe_empty(pipe);
-	pages_of_all -= pipe->page_count;
+	user_discharge(pipe->user, USER_PIPES, pipe->page_count);
 	free(pipe->pages);
 	free(pipe->packets);
 	free(pipe);
@@ -425,7 +440,6 @@ static int pipe_resize(struct pipe *pipe, size_t page_count)
 	unsigned packet_count = pipe->packet_count;
 	pipe_empty(pipe);
 	free(pipe->pages);
-	pages_of_all += page_count - pipe->page_count;
 	pipe->pages = next.pages;
 	pipe->page_count = page_count;
 	pipe->put = used;
@@ -449,15 +463,21 @@ long pipe_size_command(struct thread *thread, struct file *file, bool set, uint6
 		return -EINVAL;
 	while (pages * PAGE_SIZE < (unsigned)size)
 		pages *= 2;
-	if (pages > pipe->page_count && !capable(thread, CAP_SYS_RESOURCE) &&
-	    (pages * PAGE_SIZE > PIPE_SIZE_USERS ||
-	     pages_of_all + pages - pipe->page_count > pages_total() / 16))
+	if (pages > pipe->page_count && pages * PAGE_SIZE > PIPE_SIZE_USERS &&
+	    !capable(thread, CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (pages > PAGES_MAX)
 		return -ENOMEM;
 	fiber_mutex_lock(&pipe->lock);
-	size_t room = pipe_room(pipe);
-	int error = pages == pipe->page_count ? 0 : pipe_resize(pipe, pages);
+	size_t room = pipe_room(pipe), counted = pipe->page_count;
+	int error = 0;
+	if (pages > counted && user_charge(pipe->uid, USER_PIPES, pages - counted, pages_limit()) == NULL) {
+		error = -EPERM;
+	} else if (pages != counted) {
+		counted = pages > counted ? pages : counted;
+		error = pipe_resize(pipe, pages);
+		user_discharge(pipe->user, USER_PIPES, counted - pipe->page_count);
+	}
 	fiber_mutex_unlock(&pipe->lock);
 	if (error == 0)
 		pipe_wake_writers(pipe, room);

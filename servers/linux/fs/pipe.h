@@ -6,6 +6,8 @@
 
 #define PIPE_PAGES      16          /* unless F_SETPIPE_SZ says otherwise */
 #define PIPE_SIZE_USERS (1ul << 20) /* F_SETPIPE_SZ without CAP_SYS_RESOURCE */
+#define PIPE_PAGES_USER 16384       /* of one, as long as no more is asked for than PIPE_PAGES_FEW */
+#define PIPE_PAGES_FEW  2
 #define PIPE_ATOMIC     4096
 #define PIPE_PACKETS    16 /* that wait at a time */
 
@@ -17,6 +19,8 @@ struct pipe_packet {
 struct pipe {
 	pfn_t *pages;                /* of byte n: pages[n / PAGE_SIZE % page_count] */
 	size_t page_count;           /* a power of two */
+	struct user *user;           /* whom they count for, */
+	uint32_t uid;                /* and its number */
 	uint64_t taken, put;         /* run freely; put - taken bytes are in it */
 	struct pipe_packet *packets; /* PIPE_PACKETS, the first `packet_count` in use; NULL until the first */
 	unsigned packet_count;

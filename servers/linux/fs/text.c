@@ -10,7 +10,7 @@ static bool reserve(struct text *text, size_t more)
 	if (text->failed || text->length + more + 1 <= text->capacity)
 		return !text->failed;
 	size_t capacity = (text->length + more + 1) * 2;
-	char *data = realloc(text->data, capacity);
+	char *data = kept_refused() ? NULL : realloc(text->data, capacity);
 	if (data == NULL) {
 		text->failed = true;
 		return false;

@@ -165,7 +165,7 @@ static void buckets_grow(struct directory *directory)
 static int name_add(struct inode *inode, const char *text, size_t length, struct inode *target)
 {
 	struct directory *directory = inode->private;
-	struct name *name = malloc(sizeof(*name) + length);
+	struct name *name = kept_alloc(sizeof(*name) + length);
 	if (name == NULL)
 		return -ENOSPC;
 	buckets_grow(directory);

@@ -4,30 +4,30 @@
  * queue. A packet of a stream may be read in parts, the others are read whole. Open files that were sent
  * along are in packets.
  */
+#include "capability.h"
 #include "fs/pipe.h"
 #include "fs/poll.h"
 #include "fs/unix.h"
 #include "syscall.h"
 #include <pith/startup.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #define BUFFER_SIZE  212992 /* Linux's default */
 #define STREAM_PART  32768  /* bytes of a stream in one packet at most */
-#define BYTES_TOTAL  (32u << 20)
-#define FILES_FLIGHT 4096 /* of all packets */
+#define PACKETS_PART 4      /* of the heap, one part of so many for a user's packets */
 #define BACKLOG_MAX  4096
-#define PACKET_EXTRA 64 /* what a packet counts besides its bytes */
+#define NAMES_CHOSEN (1u << 20) /* that there are to choose from */
+#define PACKET_EXTRA 64         /* what a packet counts besides its bytes */
 
 static const struct file_operations socket_operations;
 static struct socket *bound_sockets;
-static size_t bytes_total;
-static unsigned files_in_flight;
 
 /* ---- life ---- */
 
 static struct socket *socket_new(unsigned type)
 {
-	struct socket *socket = calloc(1, sizeof(*socket));
+	struct socket *socket = kept_alloc(sizeof(*socket));
 	if (socket == NULL)
 		return NULL;
 	socket->references = 1;
@@ -52,6 +52,24 @@ static void socket_put(struct socket *socket)
 	free(socket);
 }
 
+static size_t packet_bytes(const struct packet *packet)
+{
+	return sizeof(*packet) + packet->file_room * sizeof(packet->files[0]) + packet->size;
+}
+
+static void files_landed(struct packet *packet)
+{
+	user_discharge(packet->user, USER_FLIGHT, packet->in_flight);
+	packet->in_flight = 0;
+}
+
+static void packet_free(struct packet *packet)
+{
+	files_landed(packet);
+	user_discharge(packet->user, USER_PACKETS, packet_bytes(packet));
+	free(packet);
+}
+
 /* Packets that nobody will read. Files in them may be sockets with packets: one after the other, not one
  * within the other. */
 static struct packet *doomed;
@@ -71,14 +89,11 @@ void packets_drop(struct packet *list)
 	while (doomed != NULL) {
 		struct packet *packet = doomed;
 		doomed = packet->next;
-		bytes_total -= packet->size;
-		files_in_flight -= packet->file_count;
 		for (unsigned i = 0; i < packet->file_count; i++) {
 			flight_end(packet->files[i]);
 			file_put(packet->files[i]);
 		}
-		free(packet->files);
-		free(packet);
+		packet_free(packet);
 	}
 	dropping = false;
 }
@@ -92,11 +107,12 @@ void socket_extra_drop(struct socket_extra *extra)
 
 static void forget_name(struct socket *socket)
 {
-	for (struct socket **link = &bound_sockets; *link != NULL; link = &(*link)->next_bound)
-		if (*link == socket) {
-			*link = socket->next_bound;
-			break;
-		}
+	if (socket->bound_link == NULL)
+		return;
+	*socket->bound_link = socket->next_bound;
+	if (socket->next_bound != NULL)
+		socket->next_bound->bound_link = socket->bound_link;
+	socket->bound_link = NULL;
 	inode_put(socket->inode);
 	socket->inode = NULL;
 }
@@ -235,14 +251,18 @@ static int find_by_name(struct thread *thread, const struct socket_name *name, u
 	return 0;
 }
 
-static void choose_name(struct socket_name *name, unsigned type)
+static int choose_name(struct socket_name *name, unsigned type)
 {
 	static unsigned next;
+	unsigned last = next + NAMES_CHOSEN;
 	do {
+		if (next == last)
+			return -ENOSPC;
 		name->length = 6;
 		name->path[0] = 0;
-		snprintf(name->path + 1, sizeof(name->path) - 1, "%05x", next++ & 0xfffff);
+		snprintf(name->path + 1, sizeof(name->path) - 1, "%05x", next++ % NAMES_CHOSEN);
 	} while (find_abstract(name, type) != NULL);
+	return 0;
 }
 
 int socket_bind(struct thread *thread, struct socket *socket, const struct socket_name *name)
@@ -250,8 +270,8 @@ int socket_bind(struct thread *thread, struct socket *socket, const struct socke
 	struct socket_name own = *name;
 	if (socket->name.length != 0)
 		return own.length == 0 ? 0 : -EINVAL;
-	if (own.length == 0)
-		choose_name(&own, socket->type);
+	if (own.length == 0 && choose_name(&own, socket->type) != 0)
+		return -ENOSPC;
 	if (own.path[0] == 0) {
 		if (find_abstract(&own, socket->type) != NULL)
 			return -EADDRINUSE;
@@ -271,6 +291,9 @@ int socket_bind(struct thread *thread, struct socket *socket, const struct socke
 	}
 	socket->name = own;
 	socket->next_bound = bound_sockets;
+	socket->bound_link = &bound_sockets;
+	if (bound_sockets != NULL)
+		bound_sockets->bound_link = &socket->next_bound;
 	bound_sockets = socket;
 	return 0;
 }
@@ -430,36 +453,62 @@ static bool has_room(const struct socket *to, size_t size)
 	return to->queued == 0 || to->queued + size + PACKET_EXTRA <= to->buffer_size;
 }
 
-static struct packet *packet_create(struct io_buffer *buffer, size_t size, int *error)
+/* As on Linux: who has more files in flight than may be open sends no more. */
+static bool charge_files(struct packet *packet, const struct process *process, uint32_t uid)
 {
-	struct packet *packet = malloc(sizeof(*packet) + size);
-	*error = -ENOMEM;
-	if (packet == NULL)
+	const struct credentials *own = &process->credentials;
+	uint64_t limit = process->limits[RLIMIT_NOFILE].current;
+	if (packet->file_room == 0)
+		return true;
+	if (has_capability(own, CAP_SYS_RESOURCE) || has_capability(own, CAP_SYS_ADMIN))
+		limit = SIZE_MAX;
+	else
+		limit = (limit < FILE_TABLE_MAX ? limit : FILE_TABLE_MAX) + packet->file_room;
+	if (user_charge(uid, USER_FLIGHT, packet->file_room, limit) == NULL)
+		return false;
+	packet->in_flight = packet->file_room;
+	return true;
+}
+
+/* It counts from here on: its sender may wait long until there is room for it. */
+static struct packet *packet_create(struct io_buffer *buffer, size_t size, unsigned file_count, int *error)
+{
+	const struct process *process = current_thread()->process;
+	struct packet head = {.size = size, .file_room = file_count}, *packet = NULL;
+	uint32_t uid = process->credentials.uid;
+	size_t bytes = packet_bytes(&head);
+	bool limited = !has_capability(&process->credentials, CAP_SYS_RESOURCE);
+	head.user = user_charge(uid, USER_PACKETS, bytes, limited ? heap_part(PACKETS_PART) : SIZE_MAX);
+	*error = -ENOBUFS;
+	if (head.user == NULL)
 		return NULL;
-	*packet = (struct packet){.size = size};
+	if (!charge_files(&head, process, uid))
+		flight_collect(); /* and once more */
+	if (head.in_flight < file_count && !charge_files(&head, process, uid))
+		*error = -ETOOMANYREFS;
+	else
+		packet = kept_refused() ? NULL : malloc(bytes);
+	if (packet == NULL) {
+		files_landed(&head);
+		user_discharge(head.user, USER_PACKETS, bytes);
+		return NULL;
+	}
+	head.data = (uint8_t *)(packet->files + file_count);
+	*packet = head;
 	*error = io_copy_from(buffer, packet->data, size);
 	if (*error == 0)
 		return packet;
-	free(packet);
+	packet_free(packet);
 	return NULL;
 }
 
-static int attach(struct packet *packet, struct socket_extra *extra)
+static void attach(struct packet *packet, struct socket_extra *extra)
 {
-	if (extra->file_count == 0)
-		return 0;
-	if (extra->file_count > FILES_FLIGHT - files_in_flight)
-		return -ETOOMANYREFS;
-	packet->files = malloc(extra->file_count * sizeof(struct file *));
-	if (packet->files == NULL)
-		return -ENOMEM;
 	memcpy(packet->files, extra->files, extra->file_count * sizeof(struct file *));
 	packet->file_count = extra->file_count;
-	files_in_flight += extra->file_count;
 	for (unsigned i = 0; i < packet->file_count; i++)
 		flight_begin(packet->files[i]);
 	extra->file_count = 0;
-	return 0;
 }
 
 static int broken(unsigned flags)
@@ -491,25 +540,19 @@ static int deliver(struct socket *socket, struct socket *to, struct packet *pack
 {
 	deadline_t deadline = deadline_of(socket->send_timeout);
 	int error;
-	/* Here, since it may wait: once the packet may go there, it goes before the socket can be closed. */
-	if (extra->file_count > FILES_FLIGHT - files_in_flight)
-		flight_collect();
 	while ((error = may_send(socket, to, packet->size, flags)) == 1) {
 		error = wait ? wait_on(to, socket->send_timeout, deadline) : -EAGAIN;
 		if (error != 0)
 			break;
 	}
-	if (error == 0 && packet->size > BYTES_TOTAL - bytes_total)
-		error = -ENOBUFS;
-	if (error == 0)
-		error = attach(packet, extra);
 	if (error != 0) {
-		free(packet);
+		packet_free(packet);
 		return error;
 	}
+	/* Nothing here waits: the socket could be closed meanwhile. */
+	attach(packet, extra);
 	packet->from = socket->name;
 	packet->sender = extra->sender;
-	bytes_total += packet->size;
 	*to->end = packet;
 	to->end = &packet->next;
 	to->queued += packet->size + PACKET_EXTRA;
@@ -532,7 +575,7 @@ static ssize_t send_to(struct socket *socket, struct socket *to, struct io_buffe
 		int error = may_send(socket, to, size, quiet); /* before anything is copied */
 		struct packet *packet = NULL;
 		if (error >= 0 && !(error == 1 && !wait))
-			packet = packet_create(buffer, size, &error);
+			packet = packet_create(buffer, size, extra->file_count, &error);
 		else if (error == 1)
 			error = -EAGAIN;
 		if (packet != NULL)
@@ -577,7 +620,7 @@ static void take_files(struct packet *packet, struct socket_extra *extra, bool k
 	}
 	if (keep)
 		return;
-	files_in_flight -= packet->file_count;
+	files_landed(packet);
 	packet->file_count = 0;
 }
 

@@ -7,12 +7,14 @@
 
 struct packet {
 	struct packet *next;
+	struct user *user; /* whom it counts for */
 	size_t size, taken;
 	struct linux_ucred sender;
 	struct socket_name from;
 	unsigned file_count;
-	struct file **files; /* malloc'd, or NULL */
-	uint8_t data[];
+	unsigned file_room, in_flight; /* that there was to be room for; that are counted */
+	uint8_t *data;                 /* behind the files */
+	struct file *files[];
 };
 
 struct socket {
@@ -24,9 +26,9 @@ struct socket {
 	int error;
 	struct socket *peer; /* a reference; of datagrams: where they go by default */
 	struct socket_name name;
-	struct inode *inode; /* that the name is of: a reference */
-	struct socket *next_bound;
-	struct linux_ucred own, other; /* who made it, connected it or listens; and its peer's */
+	struct inode *inode;                     /* that the name is of: a reference */
+	struct socket *next_bound, **bound_link; /* of those that were given names */
+	struct linux_ucred own, other;           /* who made it, connected it or listens; and its peer's */
 	struct packet *first, **end;
 	size_t queued, buffer_size;
 	struct socket *pending, **pending_end, *next_pending; /* connections to be accepted */

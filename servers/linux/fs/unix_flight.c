@@ -86,10 +86,14 @@ static void take_packets(struct socket *socket, struct packet **list)
 static struct packet *take_lost(void)
 {
 	struct packet *lost = NULL;
+	bool any = false;
 	for (struct socket *socket = flying; socket != NULL; socket = socket->next_flying) {
 		socket->inner = 0;
 		socket->reached = false;
+		any |= is_candidate(socket);
 	}
+	if (!any) /* as mostly */
+		return NULL;
 	for (struct socket *socket = flying; socket != NULL; socket = socket->next_flying)
 		if (is_candidate(socket))
 			visit_queues(socket, count_inner);

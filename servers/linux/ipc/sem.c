@@ -125,7 +125,7 @@ static long create(struct thread *thread, int key, unsigned count, unsigned flag
 		return -EINVAL;
 	if (count > (unsigned)sem_limits[1] - total)
 		return -ENOSPC;
-	set = calloc(1, sizeof(*set) + count * sizeof(set->semaphores[0]));
+	set = kept_alloc(sizeof(*set) + count * sizeof(set->semaphores[0]));
 	if (!set)
 		return -ENOMEM;
 	set->references = 1;
@@ -238,7 +238,7 @@ static struct sem_undo *undo_create(struct process *process, struct sem_set *set
 
 	if (undo)
 		return undo;
-	undo = calloc(1, sizeof(*undo) + set->count * sizeof(undo->changes[0]));
+	undo = kept_alloc(sizeof(*undo) + set->count * sizeof(undo->changes[0]));
 	if (!undo)
 		return NULL;
 	undo->set = set;

@@ -85,7 +85,7 @@ static long create(struct thread *thread, int key, uint64_t size, unsigned flags
 	/* What memory could never hold is refused. */
 	if (flags & SHM_HUGE || pages_of(size) > pages_total())
 		return -ENOMEM;
-	segment = calloc(1, sizeof(*segment));
+	segment = kept_alloc(sizeof(*segment));
 	if (segment)
 		segment->memory = calloc(1, sizeof(*segment->memory));
 	if (!segment || !segment->memory) {

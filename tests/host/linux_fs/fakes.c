@@ -7,6 +7,7 @@
 #include "times.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <pith/heap.h>
 #include <pith/log.h>
 #include <pith/startup.h>
 
@@ -90,6 +91,15 @@ size_t pages_total(void)
 size_t pages_free(void)
 {
 	return test_free_pages;
+}
+
+size_t heap_pages_free(void)
+{
+	return heap_pages_total();
+}
+size_t heap_pages_total(void)
+{
+	return 4096;
 }
 
 void *pages_take_stack(void)
