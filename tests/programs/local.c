@@ -9,6 +9,7 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #define ADDRESS(value) ((void *)(uintptr_t)(value))
 
@@ -335,6 +336,24 @@ static void passing(void)
 	SHOW(setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
 	SHOW(write(pair[0], "who", 3));
 	SHOW(receive(pair[1], 200, 0, got));
+	struct ucred maker = {0};
+	socklen_t maker_size = sizeof maker;
+	SHOW(getsockopt(pair[0], SOL_SOCKET, SO_PEERCRED, &maker, &maker_size));
+	TELL(maker.pid == getpid() && maker.uid == getuid());
+	/* a stream's bytes come from one sender at a time */
+	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+	SHOW(setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
+	SHOW(write(ends[0], "mine", 4));
+	pid_t child = fork();
+	if (child == 0)
+		_exit(write(ends[0], "child's", 7) != 7);
+	waitpid(child, NULL, 0);
+	SHOW(write(ends[0], "mine again", 10));
+	SHOW(receive(ends[1], 200, 0, got));
+	SHOW(read(ends[1], text, 7));
+	SHOW(receive(ends[1], 200, 0, got));
+	close(ends[0]);
+	close(ends[1]);
 	/* sockets in each other */
 	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
 	for (int i = 0; i < 100; i++) {

@@ -97,6 +97,14 @@ long sys_socket(struct thread *thread, const uint64_t arguments[6])
 	return error != 0 ? error : file_install(thread, file, arguments[1] & O_CLOEXEC);
 }
 
+/* The number cannot be told. Copying it may have waited: it may be another file's by now. */
+static void take_back(struct thread *thread, int fd, const struct file *file)
+{
+	const uint64_t close[6] = {(uint64_t)fd};
+	if (file_table_lookup(thread, fd) == file)
+		sys_close(thread, close);
+}
+
 long sys_socketpair(struct thread *thread, const uint64_t arguments[6])
 {
 	unsigned flags = (unsigned)arguments[1];
@@ -106,15 +114,15 @@ long sys_socketpair(struct thread *thread, const uint64_t arguments[6])
 		error = socket_pair(flags & TYPE_MASK, flags & O_NONBLOCK, files);
 	if (error != 0)
 		return error;
-	fds[0] = file_install(thread, files[0], flags & O_CLOEXEC);
-	fds[1] = file_install(thread, files[1], flags & O_CLOEXEC);
+	fds[0] = file_install(thread, file_get(files[0]), flags & O_CLOEXEC);
+	fds[1] = file_install(thread, file_get(files[1]), flags & O_CLOEXEC);
 	error = fds[0] < 0   ? fds[0]
 	        : fds[1] < 0 ? fds[1]
 	                     : copy_to_user(thread, arguments[3], fds, sizeof(fds));
-	for (unsigned i = 0; i < 2 && error != 0; i++) {
-		const uint64_t close[6] = {(uint64_t)fds[i]};
-		if (fds[i] >= 0)
-			sys_close(thread, close);
+	for (unsigned i = 0; i < 2; i++) {
+		if (error != 0 && fds[i] >= 0)
+			take_back(thread, fds[i], files[i]);
+		file_put(files[i]);
 	}
 	return error;
 }
@@ -245,7 +253,7 @@ long sys_shutdown(struct thread *thread, const uint64_t arguments[6])
 /* Flags that nobody knows are ignored, as on Linux; only out-of-band bytes are refused. */
 #define REFUSED 1u /* MSG_OOB */
 
-static struct linux_ucred sender_of(struct thread *thread)
+struct linux_ucred sender_of(struct thread *thread)
 {
 	const struct process *process = thread->process;
 	return (struct linux_ucred){process->pid, process->credentials.uid, process->credentials.gid};
@@ -434,6 +442,13 @@ long sys_sendmsg(struct thread *thread, const uint64_t arguments[6])
 	return result;
 }
 
+/* Where what comes behind it begins. */
+static uint64_t control_end(const struct linux_message *message, uint64_t used)
+{
+	uint64_t end = control_align(used);
+	return end < message->control_size ? end : message->control_size;
+}
+
 /* Into the control buffer, if there is room for it. *used: how much of it was filled. */
 static int put_control(struct thread *thread, const struct linux_message *message, uint64_t *used, int type,
                        const void *data, size_t size, unsigned *flags)
@@ -446,33 +461,35 @@ static int put_control(struct thread *thread, const struct linux_message *messag
 	if (copy_to_user(thread, message->control + *used, &header, sizeof(header)) != 0 ||
 	    copy_to_user(thread, message->control + *used + sizeof(header), data, size) != 0)
 		return -EFAULT;
-	*used += control_align(header.size);
-	if (*used > message->control_size)
-		*used = message->control_size;
+	*used = control_end(message, *used + header.size);
 	return 0;
 }
 
-/* The files become descriptors, as many as there is room for. */
-static int put_rights(struct thread *thread, const struct linux_message *message, uint64_t *used,
-                      struct socket_extra *extra, bool close_on_exec)
+/* The files become descriptors, as many as there is room for, and as can be told. */
+static void put_rights(struct thread *thread, const struct linux_message *message, uint64_t *used,
+                       struct socket_extra *extra, bool close_on_exec)
 {
-	int32_t fds[SOCKET_FILES_MAX];
+	struct linux_control header = {.level = LEVEL_SOCKET, .type = SCM_RIGHTS_};
+	uint64_t at = message->control + *used, told = at + sizeof(header);
 	unsigned count = 0;
-	uint64_t room =
-	        message->control != 0 && message->control_size > *used + sizeof(struct linux_control)
-	                ? (message->control_size - *used - sizeof(struct linux_control)) / sizeof(int32_t)
-	                : 0;
-	while (count < extra->file_count && count < room) {
-		int fd = file_install(thread, file_get(extra->files[count]), close_on_exec);
+	uint64_t room = message->control != 0 && message->control_size > *used + sizeof(header)
+	                        ? (message->control_size - *used - sizeof(header)) / sizeof(int32_t)
+	                        : 0;
+	for (; count < extra->file_count && count < room; count++, told += sizeof(int32_t)) {
+		struct file *file = extra->files[count];
+		int32_t fd = file_install(thread, file_get(file), close_on_exec);
 		if (fd < 0)
 			break;
-		fds[count++] = fd;
+		if (copy_to_user(thread, told, &fd, sizeof(fd)) != 0) {
+			take_back(thread, fd, file);
+			break;
+		}
 	}
 	if (count < extra->file_count)
 		extra->flags |= MSG_CTRUNC_;
-	return count > 0 ? put_control(thread, message, used, SCM_RIGHTS_, fds, count * sizeof(int32_t),
-	                               &extra->flags)
-	                 : 0;
+	header.size = told - at;
+	if (count > 0 && copy_to_user(thread, at, &header, sizeof(header)) == 0)
+		*used = control_end(message, *used + header.size);
 }
 
 static int message_to_user(struct thread *thread, uint64_t address, struct linux_message *message,
@@ -490,7 +507,7 @@ static int message_to_user(struct thread *thread, uint64_t address, struct linux
 		error = put_control(thread, message, &used, SCM_CREDENTIALS_, &extra->sender,
 		                    sizeof(extra->sender), &extra->flags);
 	if (error == 0 && extra->file_count > 0)
-		error = put_rights(thread, message, &used, extra, close_on_exec);
+		put_rights(thread, message, &used, extra, close_on_exec);
 	uint32_t flags = extra->flags | (close_on_exec ? MSG_CMSG_CLOEXEC_ : 0);
 	if (error == 0 && (copy_to_user(thread, address + offsetof(struct linux_message, control_size), &used,
 	                                sizeof(used)) != 0 ||

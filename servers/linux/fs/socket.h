@@ -32,6 +32,9 @@ struct linux_ucred {
 	uint32_t uid, gid;
 };
 
+/* Who a message is from, as the receiver is told: the real ids, whichever call sends it. */
+struct linux_ucred sender_of(struct thread *thread);
+
 /* What goes with the bytes of a message; who takes it owns the files. */
 struct socket_extra {
 	struct socket_name from;

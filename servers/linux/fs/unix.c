@@ -117,6 +117,16 @@ static void forget_name(struct socket *socket)
 	socket->inode = NULL;
 }
 
+static void socket_close(struct socket *socket);
+
+/* A connection that nobody will accept. */
+static void embryo_drop(struct socket *embryo)
+{
+	embryo->peer->error = ECONNRESET;
+	socket_close(embryo); /* has no pending ones itself */
+	socket_put(embryo);
+}
+
 /* Its own end is gone: the other one reads what there is, then the end. */
 static void socket_close(struct socket *socket)
 {
@@ -135,9 +145,7 @@ static void socket_close(struct socket *socket)
 	while (socket->pending != NULL) {
 		struct socket *embryo = socket->pending;
 		socket->pending = embryo->next_pending;
-		embryo->peer->error = ECONNRESET;
-		socket_close(embryo); /* has no pending ones itself */
-		socket_put(embryo);
+		embryo_drop(embryo);
 	}
 	waitq_wake_all(&socket->wait);
 	if (peer != NULL)
@@ -398,6 +406,19 @@ int socket_connect(struct thread *thread, struct file *file, const struct socket
 	return error;
 }
 
+/* Back to where it was, unless nobody can accept it any more. */
+static void accept_later(struct socket *socket, struct socket *embryo)
+{
+	if (socket->closed) {
+		embryo_drop(embryo);
+		return;
+	}
+	embryo->next_pending = socket->pending;
+	if (socket->pending == NULL)
+		socket->pending_end = &embryo->next_pending;
+	socket->pending = embryo;
+}
+
 int socket_accept(struct file *file, unsigned flags, struct file **out)
 {
 	struct socket *socket = file->private;
@@ -415,13 +436,16 @@ int socket_accept(struct file *file, unsigned flags, struct file **out)
 		if (error != 0)
 			return error;
 	}
+	/* Out of the list first: making the file may wait, and others accept, or close. */
 	struct socket *embryo = socket->pending;
-	int error = open_socket(embryo, flags, out);
-	if (error != 0)
-		return error;
 	socket->pending = embryo->next_pending;
 	if (socket->pending == NULL)
 		socket->pending_end = &socket->pending;
+	int error = open_socket(embryo, flags, out);
+	if (error != 0) {
+		accept_later(socket, embryo);
+		return error;
+	}
 	socket->pending_count--;
 	waitq_wake_all(&socket->wait);
 	return 0;
@@ -635,13 +659,21 @@ static void first_done(struct socket *socket)
 	packets_drop(packet);
 }
 
-/* Of a stream: whatever there is, up to the end of what came with files. With the lock. */
+static bool same_sender(const struct linux_ucred *a, const struct linux_ucred *b)
+{
+	return a->pid == b->pid && a->uid == b->uid && a->gid == b->gid;
+}
+
+/* Of a stream: whatever there is, up to the end of what came with files, or from one sender, if that is to be
+ * told. With the lock. */
 static ssize_t take_stream(struct socket *socket, struct io_buffer *buffer, struct socket_extra *extra,
                            bool peek)
 {
 	ssize_t done = 0;
 	struct packet *packet = socket->first;
 	while (packet != NULL && buffer->size > 0 && extra->file_count == 0) {
+		if (done > 0 && socket->wants_credentials && !same_sender(&extra->sender, &packet->sender))
+			break;
 		size_t part = packet->size - packet->taken;
 		if (part > buffer->size)
 			part = buffer->size;
@@ -748,7 +780,7 @@ static ssize_t socket_read(struct file *file, struct io_buffer *buffer, uint64_t
 
 static ssize_t socket_write(struct file *file, struct io_buffer *buffer, uint64_t *position)
 {
-	struct socket_extra extra = {.sender = own_credentials()};
+	struct socket_extra extra = {.sender = sender_of(current_thread())};
 	(void)position;
 	return socket_send(current_thread(), file, buffer, NULL, &extra,
 	                   buffer->flags & O_NONBLOCK ? MSG_DONTWAIT_ : 0);
@@ -825,7 +857,7 @@ void socket_give_error(struct socket *socket, int error)
 
 struct linux_ucred socket_peer_credentials(const struct socket *socket)
 {
-	return socket->connected && socket->type != TYPE_DATAGRAM
+	return socket->other.pid != 0 /* of datagrams: if it was made as one of two */
 	               ? socket->other
 	               : (struct linux_ucred){0, UINT32_MAX, UINT32_MAX};
 }
