@@ -26,9 +26,12 @@ struct futex_waiter {
 	struct waitq *queue; /* its own fiber */
 };
 
-static struct futex_waiter *buckets[BUCKETS];
+/* First come, first woken. */
+static struct bucket {
+	struct futex_waiter *first, **end; /* end NULL: nobody has come yet */
+} buckets[BUCKETS];
 
-static struct futex_waiter **bucket_of(const struct futex_key *key)
+static struct bucket *bucket_of(const struct futex_key *key)
 {
 	uint64_t hash = ((uint64_t)key->object >> 4) + (key->offset >> 2) * 31;
 
@@ -72,13 +75,12 @@ _Atomic uint32_t *futex_word(struct mm *mm, uint64_t address)
 
 static void waiter_insert(struct futex_waiter *waiter)
 {
-	struct futex_waiter **end = bucket_of(&waiter->key);
+	struct bucket *bucket = bucket_of(&waiter->key);
 
-	while (*end)
-		end = &(*end)->next; /* first come, first woken */
 	waiter->next = NULL;
-	waiter->link = end;
-	*end = waiter;
+	waiter->link = bucket->end ? bucket->end : &bucket->first;
+	*waiter->link = waiter;
+	bucket->end = &waiter->next;
 }
 
 static void waiter_remove(struct futex_waiter *waiter)
@@ -88,12 +90,14 @@ static void waiter_remove(struct futex_waiter *waiter)
 	*waiter->link = waiter->next;
 	if (waiter->next)
 		waiter->next->link = waiter->link;
+	else
+		bucket_of(&waiter->key)->end = waiter->link;
 	waiter->link = NULL;
 }
 
 static unsigned wake(const struct futex_key *key, unsigned count, uint32_t bitset)
 {
-	struct futex_waiter *waiter = *bucket_of(key), *next;
+	struct futex_waiter *waiter = bucket_of(key)->first, *next;
 	unsigned woken = 0;
 
 	for (; waiter && woken < count; waiter = next) {
@@ -109,7 +113,7 @@ static unsigned wake(const struct futex_key *key, unsigned count, uint32_t bitse
 
 static unsigned requeue(const struct futex_key *from, const struct futex_key *to, unsigned count)
 {
-	struct futex_waiter *waiter = *bucket_of(from), *next;
+	struct futex_waiter *waiter = bucket_of(from)->first, *next;
 	bool stay = futex_key_equal(from, to); /* who went to the end would be met again, without end */
 	unsigned moved = 0;
 

@@ -5,6 +5,7 @@
 #include <time.h>
 #include "syscall.h"
 #include "thread.h"
+#include "times.h"
 
 #define SIGSET_SIZE 8
 #define SI_USER_    0
@@ -110,6 +111,7 @@ long sys_rt_sigtimedwait(struct thread *thread, const uint64_t arguments[6])
 	deadline_t deadline = DEADLINE_NEVER;
 	struct linux_siginfo info;
 	struct timespec timeout;
+	uint64_t time;
 	sigset_bits set;
 	int result = 0;
 	bool got;
@@ -121,10 +123,9 @@ long sys_rt_sigtimedwait(struct thread *thread, const uint64_t arguments[6])
 	if (arguments[2]) {
 		if (copy_from_user(thread, &timeout, arguments[2], sizeof(timeout)))
 			return -EFAULT;
-		if (timeout.tv_sec < 0 || timeout.tv_nsec < 0 || timeout.tv_nsec >= 1000000000)
+		if (!timespec_to_ns(&timeout, &time))
 			return -EINVAL;
-		deadline = syscall_deadline(thread, (uint64_t)timeout.tv_sec * 1000000000 +
-		                                            (uint64_t)timeout.tv_nsec);
+		deadline = syscall_deadline(thread, time);
 	}
 	set = signal_mask_allowed(set);
 	private->wait_set = set;

@@ -13,6 +13,7 @@ struct lock_sleeper { /* a process in F_SETLKW */
 	const void *owner;
 	struct inode *inode;
 	const struct file_lock *wanted;
+	const struct file_lock *by; /* locks_text: what it waits for */
 };
 static struct lock_sleeper *sleepers;
 static struct inode *locked; /* inodes with locks */
@@ -59,7 +60,7 @@ static int lock_wait(struct inode *inode, const struct file_lock *wanted, bool d
 	while (lock_conflict(inode->locks, wanted) != NULL) {
 		if (detect && deadlock(wanted->owner, inode, wanted))
 			return -EDEADLK;
-		struct lock_sleeper self = {sleepers, wanted->owner, inode, wanted};
+		struct lock_sleeper self = {sleepers, wanted->owner, inode, wanted, NULL};
 		sleepers = &self;
 		int error = waitq_wait(&inode->locks_wait, true, DEADLINE_NEVER);
 		struct lock_sleeper **link = &sleepers;
@@ -233,13 +234,14 @@ static void lock_line(struct text *text, unsigned number, bool waits, const stru
 void locks_text(struct text *text)
 {
 	unsigned number = 0;
+	for (struct lock_sleeper *sleeper = sleepers; sleeper != NULL; sleeper = sleeper->next)
+		sleeper->by = lock_conflict(sleeper->inode->locks, sleeper->wanted);
 	for (struct inode *inode = locked; inode != NULL; inode = inode->locked_next) {
 		for (struct file_lock *lock = inode->locks; lock != NULL; lock = lock->next) {
 			lock_line(text, ++number, false, inode, lock);
 			for (struct lock_sleeper *sleeper = sleepers; sleeper != NULL;
 			     sleeper = sleeper->next)
-				if (sleeper->inode == inode &&
-				    lock_conflict(inode->locks, sleeper->wanted) == lock)
+				if (sleeper->by == lock)
 					lock_line(text, number, true, inode, sleeper->wanted);
 		}
 	}
