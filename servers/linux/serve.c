@@ -97,6 +97,11 @@ deadline_t syscall_deadline(struct thread *thread, uint64_t timeout)
 	return own->restart_deadline;
 }
 
+void syscall_deadline_done(struct thread *thread)
+{
+	thread->private->restart_deadline = 0;
+}
+
 /* A call was interrupted: a handler runs and the call ends or is repeated by the program itself. false: no
  * handler; call it again here. */
 static bool interrupt_call(struct thread *thread, long result, uint64_t number)

@@ -27,3 +27,4 @@ typedef long system_call(struct thread *thread, const uint64_t arguments[6]);
 
 /* now + timeout (ns, saturating) the first time, and the same instant again when the call is made again after an interruption. */
 deadline_t syscall_deadline(struct thread *thread, uint64_t timeout);
+void syscall_deadline_done(struct thread *thread); /* one part of the call; the next one has a time of its own */

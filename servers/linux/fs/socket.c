@@ -582,6 +582,7 @@ long sys_sendmmsg(struct thread *thread, const uint64_t arguments[6])
 		if (result < 0)
 			break;
 		done++;
+		syscall_deadline_done(thread);
 	}
 	file_put(file);
 	return done > 0 ? (long)done : result;
@@ -600,6 +601,7 @@ static long receive_messages(struct thread *thread, struct file *file, const uin
 		if (result < 0)
 			return result;
 		++*done;
+		syscall_deadline_done(thread);
 		if (flags & MSG_WAITFORONE_)
 			flags |= MSG_DONTWAIT_;
 		if (deadline != DEADLINE_NEVER && time_now() >= deadline)
