@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/statfs.h>
 
 static int remount(unsigned long flags)
@@ -353,6 +355,21 @@ static void numbers(void)
 	close(fd);
 	SHOW(umount("upper/inner"));
 	SHOW(umount("upper"));
+}
+
+/* A socket with a name there keeps a mount busy as long as it is open. */
+static void bound_socket(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "home/socket"};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	SHOW(mkdir("home", 0700));
+	SHOW(mount("none", "home", "tmpfs", 0, NULL));
+	SHOW(bind(fd, (struct sockaddr *)&name, sizeof(name)));
+	SHOW(umount("home"));
+	SHOW(unlink("home/socket"));
+	SHOW(umount("home"));
+	SHOW(close(fd));
+	SHOW(umount("home"));
 }
 
 /* The flags of the last mount on a folder of that name. */
@@ -934,6 +951,7 @@ int main(void)
 	show_child("read only for all", read_only_for_all);
 	show_child("options", options);
 	show_child("numbers", numbers);
+	show_child("bound socket", bound_socket);
 	show_child("trees", trees);
 	show_child("how unmounted", how_unmounted);
 	show_child("flags of mounts", flags_of_mounts);

@@ -38,7 +38,16 @@ struct inode *inode_create(struct superblock *superblock)
 		return NULL;
 	inode->superblock = superblock;
 	inode->references = 1;
+	superblock->inodes++;
 	return inode;
+}
+
+void inode_free(struct inode *inode)
+{
+	struct superblock *superblock = inode->superblock;
+	free(inode);
+	if (--superblock->inodes == 0 && superblock->ended)
+		free(superblock);
 }
 
 static void lru_remove(struct inode *inode)
@@ -115,7 +124,7 @@ static void inode_destroy(struct inode *inode)
 		inode->superblock->operations->keep(inode, false);
 	if (inode->superblock->operations->evict != NULL)
 		inode->superblock->operations->evict(inode);
-	free(inode);
+	inode_free(inode);
 }
 
 void inode_put(struct inode *inode)
@@ -152,7 +161,7 @@ static bool inode_evict(struct inode *inode)
 	page_cache_drop(inode, 0);
 	if (inode->superblock->operations->evict != NULL)
 		inode->superblock->operations->evict(inode);
-	free(inode);
+	inode_free(inode);
 	return true;
 }
 
@@ -171,25 +180,26 @@ void inodes_trim(size_t keep)
 
 void inodes_forget(struct superblock *superblock)
 {
-	for (bool again = true; again;) {
-		again = false;
-		for (struct inode *inode = lru_first; inode != NULL; inode = inode->lru_next) {
-			if (inode->superblock == superblock && inode_evict(inode)) {
-				again = true; /* it may have waited: the list is another */
-				break;
-			}
-		}
+	/* One that stays goes to the end of the list. While one is tried others may come and go. */
+	for (size_t tries = unused_count; tries > 0; tries--) {
+		struct inode *inode = lru_first;
+		while (inode != NULL && inode->superblock != superblock)
+			inode = inode->lru_next;
+		if (inode == NULL)
+			break;
+		inode_evict(inode);
 	}
 }
 
-size_t inodes_busy(struct superblock *superblock)
+void superblock_end(struct superblock *superblock)
 {
-	size_t count = 0;
-	for (size_t i = 0; i < HASH_BUCKETS; i++) {
-		for (struct inode *inode = buckets[i]; inode != NULL; inode = inode->hash_next)
-			count += inode->superblock == superblock && inode->references > 0;
-	}
-	return count;
+	struct inode *root = superblock->root;
+	superblock->root = NULL;
+	inode_put(root);
+	inodes_forget(superblock);
+	superblock->ended = true;
+	if (superblock->inodes == 0)
+		free(superblock);
 }
 
 bool inodes_kept(const struct superblock *superblock)

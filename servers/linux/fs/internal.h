@@ -105,9 +105,11 @@ struct superblock {
 	const char *type; /* as in /proc/mounts */
 	char source[64];
 	struct inode *root; /* one reference */
+	size_t inodes;      /* in memory: the last one takes an ended superblock along */
+	bool ended;         /* nothing is mounted of it, nor ever will be */
 	bool read_only;
-	bool synchronous; /* all that is written is on the disk at once */
-	bool unwritable; /* and it must be: its server says so */
+	bool synchronous;               /* all that is written is on the disk at once */
+	bool unwritable;                /* and it must be: its server says so */
 	bool changed;                   /* since the last fsync of everything */
 	struct error_count sync_errors; /* what was written before may be lost */
 	bool volatile_names;            /* names come and go by themselves (proc): dentries are not cached */
@@ -140,9 +142,12 @@ void inode_hash(struct inode *inode);
 void inode_unhash(struct inode *inode); /* its number may mean another file from now on */
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
-void inodes_trim(size_t keep);                         /* forgets unused ones; may wait */
-void inodes_forget(struct superblock *superblock);     /* unmount: all of its unused ones */
-size_t inodes_busy(struct superblock *superblock);     /* with references */
+void inodes_trim(size_t keep);                     /* forgets unused ones; may wait */
+void inode_free(struct inode *inode);              /* one that nobody can find */
+void inodes_forget(struct superblock *superblock); /* unmount: all of its unused ones */
+/* Nothing is mounted of it any more. What keeps inodes of it, such as a bound socket or what a disk did not
+ * take, keeps it. */
+void superblock_end(struct superblock *superblock);
 bool inodes_kept(const struct superblock *superblock); /* some are unlinked, but in use */
 struct fs_time fs_now(void);
 void inode_touch(struct inode *inode, unsigned mask); /* FS_SET_?TIME: now; told to the file system later */
@@ -389,8 +394,8 @@ ssize_t file_write(struct file *file, struct io_buffer *buffer, uint64_t *positi
 unsigned file_poll(struct file *file, struct poll_table *table);
 int64_t seek_in(struct file *file, int64_t offset, int whence, uint64_t end);
 /* file_table.c */
-unsigned file_table_size(const struct file_table *table); /* descriptors that there is room for */
-unsigned file_table_end(const struct file_table *table);  /* the last one that is open, and one */
+unsigned file_table_size(const struct file_table *table);          /* descriptors that there is room for */
+unsigned file_table_end(const struct file_table *table);           /* the last one that is open, and one */
 struct file *file_table_at(struct file_table *table, unsigned fd); /* NULL; no new reference */
 bool file_table_closes_on_exec(const struct file_table *table, unsigned fd);
 int fd_set_close_on_exec(struct thread *thread, int fd, bool value);

@@ -130,13 +130,7 @@ void superblock_release(struct superblock *superblock)
 	inodes_forget(superblock);
 	if (superblock->operations->unmount != NULL && superblock->operations->unmount(superblock) == -EBUSY)
 		return; /* a single instance that lives on (devfs) */
-	struct inode *root = superblock->root;
-	superblock->root = NULL;
-	if (root != NULL && root->references == 1 && inodes_busy(superblock) <= 1) {
-		inode_put(root);
-		inodes_forget(superblock);
-		free(superblock);
-	}
+	superblock_end(superblock);
 }
 
 /* Of one that is held. 0: gone. -EBUSY: in use. -EINVAL: another fiber was faster. */

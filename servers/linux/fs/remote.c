@@ -23,7 +23,8 @@ struct client {
 	struct waitq slot_wait;
 	struct call calls[FS_SLOTS];
 	struct superblock *superblock;
-	bool failed; /* the supervisor has given the file system up: everything is -EIO */
+	bool unmounted; /* for good: the file system ends then */
+	bool failed;    /* the supervisor has given the file system up: everything is -EIO */
 };
 
 static struct client *clients[FS_CHANNELS_MAX];
@@ -118,9 +119,11 @@ static void completed(struct client *client, uint32_t number)
 		return;
 	}
 	struct fs_request *data = ring_slot(&client->ring, number);
-	client->superblock->unwritable = data->read_only != 0;
-	client->superblock->read_only |= client->superblock->unwritable;
-	client->superblock->blocks_free = data->blocks_free;
+	if (client->superblock != NULL) {
+		client->superblock->unwritable = data->read_only != 0;
+		client->superblock->read_only |= client->superblock->unwritable;
+		client->superblock->blocks_free = data->blocks_free;
+	}
 	if (call->io == NULL) {
 		call->done = true;
 		waitq_wake_all(&call->wait);
@@ -214,7 +217,7 @@ static int inode_of(struct superblock *superblock, const struct fs_attributes *a
 	/* when memory is short that waits, and another name of the file may have been looked up */
 	struct inode *other = inode_find(superblock, attributes->inode);
 	if (other != NULL) {
-		free(inode);
+		inode_free(inode);
 		*out = other;
 		return 0;
 	}
@@ -547,9 +550,13 @@ static int remote_seek(struct inode *inode, bool hole, uint64_t *offset)
 
 static int remote_unmount(struct superblock *superblock)
 {
+	struct client *client = superblock->private;
 	struct request request;
 	begin(superblock->root, FS_UNMOUNT, &request);
-	return run_and_end(&request);
+	client->unmounted = true;
+	int error = run_and_end(&request);
+	client->superblock = NULL;
+	return error;
 }
 
 static int remote_keep(struct inode *inode, bool keep)
@@ -705,7 +712,7 @@ int remote_mount(unsigned channel, struct superblock **out)
 	if (channel >= client_count)
 		return -ENODEV;
 	struct client *client = clients[channel];
-	if (client->superblock != NULL)
+	if (client->superblock != NULL || client->unmounted)
 		return -EBUSY;
 	struct superblock *superblock = calloc(1, sizeof(*superblock));
 	if (superblock == NULL)
@@ -724,9 +731,8 @@ int remote_mount(unsigned channel, struct superblock **out)
 		error = remote_statfs(superblock, &fs);
 	if (error != 0) {
 		log_error("file system %u: %s", channel, error_name(error));
-		inode_put(superblock->root);
 		client->superblock = NULL;
-		free(superblock);
+		superblock_end(superblock);
 		return error;
 	}
 	superblock->block_size = fs.block_size;

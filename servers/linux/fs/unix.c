@@ -114,7 +114,9 @@ static void forget_name(struct socket *socket)
 		socket->next_bound->bound_link = socket->bound_link;
 	socket->bound_link = NULL;
 	inode_put(socket->inode);
+	dentry_put(socket->dentry);
 	socket->inode = NULL;
+	socket->dentry = NULL;
 }
 
 static void socket_close(struct socket *socket);
@@ -295,7 +297,7 @@ int socket_bind(struct thread *thread, struct socket *socket, const struct socke
 			return -EINVAL; /* another thread was quicker */
 		}
 		socket->inode = inode_get(dentry->inode);
-		dentry_put(dentry);
+		socket->dentry = dentry;
 	}
 	socket->name = own;
 	socket->next_bound = bound_sockets;

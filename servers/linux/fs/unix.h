@@ -27,6 +27,7 @@ struct socket {
 	struct socket *peer; /* a reference; of datagrams: where they go by default */
 	struct socket_name name;
 	struct inode *inode;                     /* that the name is of: a reference */
+	struct dentry *dentry;                   /* and its name, which keeps what is mounted there busy */
 	struct socket *next_bound, **bound_link; /* of those that were given names */
 	struct linux_ucred own, other;           /* who made it, connected it or listens; and its peer's */
 	struct packet *first, **end;
