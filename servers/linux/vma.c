@@ -7,8 +7,17 @@
 
 unsigned vma_first(const struct vma_set *set, uint64_t address)
 {
-	unsigned low = 0, high = set->count;
+	unsigned low = 0, high = set->count, below = set->below;
 
+	/* Mostly it is where the last region came or went. */
+	if (below < set->count && set->items[below + set->capacity - set->count]->end <= address)
+		low = below + 1;
+	else if (!below || set->items[below - 1]->end <= address)
+		return below;
+	else if (below == 1 || set->items[below - 2]->end <= address)
+		return below - 1;
+	else
+		high = below - 2;
 	while (low < high) {
 		unsigned middle = low + (high - low) / 2;
 
