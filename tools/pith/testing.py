@@ -34,7 +34,7 @@ WORKERS = 2
 SEVERAL = 4          # CPUs of the @4 tests
 SAMPLE = 12          # of the system tests with several CPUs
 LONG_SHARE = 4       # of the system's long tests a quarter
-VARIANTS = {1: 3, SEVERAL: 2}  # by CPUs: of the kernel's tests on its other builds
+VARIANTS = {1: 2, SEVERAL: 1}  # by CPUs: of the kernel's tests on its other builds
 # They count instructions with one CPU's clock, which with several counts those of all together; limits boots with several itself.
 ONE_CPU = ("kernel/irqs-off", "kernel/costs", "kernel/limits", "system/tools.linux_benchmark")
 DOUBTS = 5           # so many failed system tests are run again, alone; more are no accident
@@ -77,7 +77,7 @@ def tool_tests():
 
 def fuzz_tests():
     return [Test(f"fuzz/{what}", [root("pith"), "fuzz", what, "--seed", "1", "--operations", str(operations)])
-            for what, operations in (("host", 100000), ("ext2", 500), ("elf", 100000))]
+            for what, operations in (("host", 60000), ("ext2", 500), ("elf", 100000))]
 
 
 def kernel_tests():
@@ -152,8 +152,8 @@ def discover(options):
     generator = random.Random(f"{commit()} {options.seed}")
     several = on_cpus(kernel, SEVERAL)
     for test in several:
-        # CPUs that wait for the debug kernel's one lock while others check all invariants: minutes.
-        test.full |= test.name in ("kernel/fuzz-invariants@4", "kernel/objects-invariants@4")
+        # CPUs that wait for the debug kernel's one lock while others check all invariants, or change page tables twice a call: minutes.
+        test.full |= test.name in ("kernel/fuzz-invariants@4", "kernel/objects-invariants@4", "kernel/objects-kpti@4")
     for tests in (kernel, several):
         variants = [test for test in tests if not test.full and test.name.partition("@")[0].endswith(("-kpti", "-invariants"))]
         keep_sample(variants, VARIANTS[tests[0].cpus], generator)
