@@ -316,6 +316,11 @@ long sys_setgroups(struct thread *thread, const uint64_t arguments[6])
 			free(list);
 			return -EFAULT;
 		}
+		for (unsigned i = 0; i < count; i++)
+			if (list->groups[i] == UINT32_MAX) { /* no group */
+				free(list);
+				return -EINVAL;
+			}
 		qsort(list->groups, count, sizeof(uint32_t),
 		      by_number); /* as getgroups shows them on Linux */
 	}

@@ -263,6 +263,11 @@ static struct exec *exec_new(struct thread *thread, int directory)
 		exec->thread = thread;
 		exec->directory = directory;
 		exec->follow = true;
+		exec->strings.limit = thread->process->limits[3].current / 4; /* RLIMIT_STACK */
+		if (exec->strings.limit < EXEC_TOTAL_LEAST)
+			exec->strings.limit = EXEC_TOTAL_LEAST;
+		if (exec->strings.limit > EXEC_TOTAL_MOST)
+			exec->strings.limit = EXEC_TOTAL_MOST;
 	}
 	return exec;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One growing buffer of NUL-terminated strings, within Linux's limits. */
 #include "exec_strings.h"
+#include "kept.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static int reserve(struct exec_strings *strings, size_t more)
 		capacity *= 2;
 	if (capacity == strings->capacity)
 		return 0;
-	data = realloc(strings->data, capacity);
+	data = kept_refused() ? NULL : realloc(strings->data, capacity);
 	if (!data)
 		return -ENOMEM;
 	strings->data = data;
@@ -33,7 +34,7 @@ int exec_strings_add(struct exec_strings *strings, const char *text, size_t leng
 {
 	int error;
 
-	if (length + 1 > EXEC_STRING_MAX || total(strings) + length + 1 > EXEC_TOTAL_MAX)
+	if (length + 1 > EXEC_STRING_MAX || total(strings) + length + 1 > strings->limit)
 		return -E2BIG;
 	error = reserve(strings, length + 1);
 	if (error)
@@ -71,7 +72,7 @@ static int add_user_string(struct exec_strings *strings, struct thread *thread, 
 		end = memchr(part.at, 0, part.size);
 		if (end)
 			part.size = (size_t)(end - (const char *)part.at) + 1;
-		if (length + part.size > EXEC_STRING_MAX || total(strings) + part.size > EXEC_TOTAL_MAX)
+		if (length + part.size > EXEC_STRING_MAX || total(strings) + part.size > strings->limit)
 			return -E2BIG;
 		error = reserve(strings, part.size);
 		if (error)
@@ -98,7 +99,7 @@ int exec_strings_add_user(struct exec_strings *strings, struct thread *thread, u
 		if (error)
 			return error;
 		++*count;
-		if (total(strings) > EXEC_TOTAL_MAX)
+		if (total(strings) > strings->limit)
 			return -E2BIG;
 	}
 	return 0;
@@ -112,7 +113,7 @@ int exec_strings_replace_first(struct exec_strings *strings, const char *const *
 
 	for (unsigned i = 0; i < count; i++)
 		added += strlen(with[i]) + 1;
-	if (total(strings) + added > EXEC_TOTAL_MAX)
+	if (total(strings) + added > strings->limit)
 		return -E2BIG;
 	error = reserve(strings, added);
 	if (error)

@@ -7,12 +7,15 @@
 
 struct thread;
 
-#define EXEC_STRING_MAX (128 * 1024)      /* one string with its NUL */
-#define EXEC_TOTAL_MAX  (2 * 1024 * 1024) /* all strings and their pointers */
+#define EXEC_STRING_MAX (128 * 1024) /* one string with its NUL */
+/* All strings and their pointers: a quarter of the stack's limit, from the one to the other. */
+#define EXEC_TOTAL_LEAST (128 * 1024)
+#define EXEC_TOTAL_MOST  (6 * 1024 * 1024)
 
 struct exec_strings {
 	char *data; /* the strings one after the other, arguments first */
 	size_t size, capacity;
+	size_t limit; /* of all, with their pointers */
 	unsigned argument_count, environment_count;
 };
 

@@ -222,6 +222,7 @@ static void many_groups(void)
 	SHOW(syscall(SYS_setgroups, -1, groups));
 	SHOW(syscall(SYS_setgroups, COUNT, groups));
 	SHOW(syscall(SYS_setgroups, 2, 8));
+	SHOW(syscall(SYS_setgroups, 1, &(gid_t){-1}));
 	SHOW(getgroups(COUNT - 1, groups));
 	SHOW(getgroups(0, NULL));
 	if (fork() == 0) {

@@ -103,6 +103,7 @@ def test_processes():
     """Shells, jobs, signals, limits, scheduling."""
     same("bash -c 'exit 7'; echo $?; (kill -TERM $BASHPID); echo $?; timeout 0.3 sleep 5; echo $?; { timeout -s KILL 0.3 sleep 5; } 2>/dev/null; echo $?; env -i A=1 env; nice -n 5 nice; nohup echo hi 2>/dev/null; setsid -w sh -c 'exit 3'; echo $?; "
          "sleep 100 & kill $!; wait $!; echo $?; trap 'echo usr1' USR1; kill -USR1 $BASHPID; kill -l 9; { sh -c 'kill -SEGV $$'; } 2>/dev/null; echo $?",
+         "for s in 400000 unlimited 3000000 40000000; do for n in 10000 24000 120000 500000; do prlimit --stack=$s: sh -c 'x=$(seq '$n' | tr \"\\n\" \" \"); env printf %s $x | wc -c' 2>&1; done; done",
          "(ulimit -s unlimited; ls -d /; bash -c 'ulimit -s'); (ulimit -s 200000; ls -d /usr); ulimit -a | grep -v 'pending\\|processes\\|locked\\|queues'; (ulimit -n 20; ulimit -n; exec 30>/dev/null); (ulimit -f 1; dd if=/dev/zero of=f bs=1k count=5 2>&1 | tail -1 | cut -d, -f1); (ulimit -v 100000; bash -c 'x=$(printf %200000000d 1); echo ${#x}') 2>&1 | tail -c 50 | wc -l; "
          "prlimit --pid $$ -n -o SOFT,HARD --noheadings; prlimit --nofile=64:128 bash -c 'ulimit -Sn; ulimit -Hn'; chrt -p $$ | sed s/[0-9]*//g; ionice; ionice -c 2 -n 3 ionice; ionice -c 3 sh -c 'ionice; runuser -u nobody -- ionice -c 1 ionice'; taskset -c 0 nproc; nproc --all",
          "flock f -c 'echo locked'; (flock -n 9 && flock -n f true; echo $?) 9>f; exec 8>g; flock 8; flock -n g true; echo $?; flock -u 8; flock -n g true; echo $?; flock -s f flock -s f true; echo $?",

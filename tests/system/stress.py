@@ -15,7 +15,7 @@ FREE = "cat /proc/meminfo >/dev/null; free | awk '/Mem/ {print \"free\", $4 + $6
 
 
 def random_calls(rounds, threads, **options):
-    script = f"{FREE}; /anycalls {SEED * 1000} {rounds} {threads} && rm -rf /tmp/anycalls && {FREE}"
+    script = f"{FREE}; /anycalls {SEED * 1000} {rounds} {threads} && rm -rf /tmp/anycalls && ipcrm --all && {FREE}"
     result = shell(script, add=[ANY_CALLS], **options).ok()
     check(f"{rounds} rounds\n" in result.stdout.decode(), "the rounds", result.stdout, result.stderr)
     before, after = map(int, re.findall(rb"free (\d+)", result.stdout))

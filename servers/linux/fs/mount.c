@@ -63,7 +63,9 @@ static unsigned long flags_kept(unsigned long flags)
 {
 	if (flags & LINUX_MS_STRICTATIME)
 		flags &= ~(unsigned long)(LINUX_MS_RELATIME | LINUX_MS_NOATIME);
-	else if (!(flags & LINUX_MS_NOATIME))
+	else if (flags & LINUX_MS_NOATIME)
+		flags &= ~(unsigned long)LINUX_MS_RELATIME;
+	else
 		flags |= LINUX_MS_RELATIME;
 	return flags & MOUNT_FLAGS_KEPT;
 }
