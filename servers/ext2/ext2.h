@@ -67,11 +67,10 @@ struct filesystem {
 	bool metadata_lost; /* not all that was answered is on the disk, and never will be */
 	bool mounted, read_only, failed, filetype, sparse_super, two_backups;
 	uint32_t backup_groups[2]; /* with copies of the superblock, if two_backups */
-	uint32_t
-	        first_meta_group; /* so many blocks of descriptors lie together; meta_bg spreads the others */
-	bool was_clean;           /* the disk, before it was mounted */
-	bool inherited;           /* taken over from a predecessor */
-	bool opens_unknown;       /* files may be open of which no predecessor has left a record */
+	uint32_t first_meta_group; /* so many blocks of descriptors lie together; meta_bg spreads the others */
+	bool was_clean; /* the disk, before it was mounted */
+	bool inherited; /* taken over from a predecessor */
+	bool opens_unknown; /* files may be open of which no predecessor has left a record */
 	uint32_t generation;
 	struct inode *inodes[INODE_HASH];
 	struct inode *orphans; /* newest first, as on the disk */
@@ -127,8 +126,7 @@ uint32_t group_first_block(const struct filesystem *fs, uint32_t group);
 uint32_t group_block_count(const struct filesystem *fs, uint32_t group);
 uint32_t group_super_blocks(const struct filesystem *fs,
                             uint32_t group); /* superblock, descriptors and reserve at its start */
-uint32_t group_descriptor_block(const struct filesystem *fs,
-                                uint32_t index); /* where each block of descriptors lies */
+uint32_t group_descriptor_block(const struct filesystem *fs, uint32_t index); /* where each block of descriptors lies */
 /* May a file own all of these blocks? false for numbers out of range and for the file system's own blocks. */
 bool blocks_are_data(struct filesystem *fs, uint32_t first, uint32_t count);
 int groups_check(struct filesystem *fs);
@@ -377,8 +375,8 @@ int namespace_readlink(struct filesystem *fs, uint32_t number, char *out, uint32
 int disk_recover(struct filesystem *fs, bool killed);
 
 /* ---- serve.c: one request of the protocol ---- */
-/* The slot, of this number, is shared with the client: read once, checked, and written at the end. repeated:
- * a predecessor may have done it already. */
+/* The slot, of this number, is shared with the client: read once, checked, and written at the end. repeated: a
+ * predecessor may have done it already. */
 void filesystem_serve(struct filesystem *fs, struct fs_request *slot, uint32_t number, bool repeated);
 /* The client has the answer: no successor will be asked the same again. */
 void filesystem_answered(struct filesystem *fs, uint32_t number);

@@ -18,7 +18,7 @@
 #define PIE_BASE          0x555555554000ul
 #define PIE_SIZE_MAX      (STACK_TOP - MMAP_GAP - PIE_BASE - (1ul << 30))
 #define PIE_ALIGNMENT_MAX (1ul << 30) /* what a program can have its segments aligned to */
-#define USER_LOW          0x10000ul   /* mmap never chooses or accepts less */
+#define USER_LOW    0x10000ul /* mmap never chooses or accepts less */
 
 struct mm {
 	struct mm *next, **link; /* all address spaces */
@@ -30,14 +30,13 @@ struct mm {
 	uint64_t generation; /* changes with every region */
 	uint64_t brk_start, brk;
 	uint64_t mmap_top;
-	uint64_t stack_limit;                           /* RLIMIT_STACK */
-	uint64_t address_limit, data_limit;             /* RLIMIT_AS, RLIMIT_DATA, bytes */
+	uint64_t stack_limit; /* RLIMIT_STACK */
+	uint64_t address_limit, data_limit; /* RLIMIT_AS, RLIMIT_DATA, bytes */
 	size_t virtual_pages, virtual_peak, data_pages; /* the last of regions that vma_is_data() */
-	bool lock_future;                               /* mlockall(MCL_FUTURE) */
+	bool lock_future; /* mlockall(MCL_FUTURE) */
 };
 
-/* Pages of MAP_SHARED | MAP_ANONYMOUS mappings, and of System V's segments. Each holds a reference of the
- * object's. */
+/* Pages of MAP_SHARED | MAP_ANONYMOUS mappings, and of System V's segments. Each holds a reference of the object's. */
 struct shared_memory {
 	uint32_t references;
 	struct shm_segment *segment; /* which has one, too; or NULL */
@@ -58,13 +57,13 @@ int mm_place_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, 
 /* A new region in a free range; takes over `file` and `shared` references only on success. */
 int mm_add_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, uint32_t flags,
                   struct file *file, uint64_t offset, struct shared_memory *shared);
-/* shmat: a region of shared memory, which it takes a reference to. address 0: wherever there is room;
- * otherwise there, and only `replace` takes away what is there. The address or -errno. */
-long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags,
-                   bool replace, struct shared_memory *shared);
+/* shmat: a region of shared memory, which it takes a reference to. address 0: wherever there is room; otherwise there, and only
+ * `replace` takes away what is there. The address or -errno. */
+long mm_map_shared(struct mm *mm, uint64_t address, uint64_t length, uint32_t prot, uint32_t flags, bool replace,
+                   struct shared_memory *shared);
 /*
- * Nothing is mapped in the range any more. What was is chained to *taken, for mm_free_taken: that may wait
- * (the last reference of a file that has no name), and others change the address space meanwhile.
+ * Nothing is mapped in the range any more. What was is chained to *taken, for mm_free_taken: that may wait (the last
+ * reference of a file that has no name), and others change the address space meanwhile.
  */
 int mm_take_regions(struct mm *mm, uint64_t start, uint64_t end, struct vma **taken);
 void mm_free_taken(struct vma *taken);
@@ -109,8 +108,8 @@ enum fault_result {
  */
 enum fault_result mm_resolve(struct mm *mm, uint64_t address, unsigned access, entry_t *out);
 
-/* Every page of the range that allows any access is there, written to where that makes a private copy. false:
- * one could not be had, or the thread ends. */
+/* Every page of the range that allows any access is there, written to where that makes a private copy. false: one could not be had, or
+ * the thread ends. */
 bool mm_populate(struct mm *mm, uint64_t start, uint64_t end);
 
 /* ---- fork.c ---- */

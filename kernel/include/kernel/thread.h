@@ -62,7 +62,7 @@ struct thread {
 		struct {
 			uint8_t poked; /* the syscall endpoint is to be told of it; set by any CPU */
 			uint8_t away;  /* `cpu` is not `home` */
-			uint8_t late; /* its slice ended while others worked on it: behind its equals, once */
+			uint8_t late;  /* its slice ended while others worked on it: behind its equals, once */
 			uint8_t unsaid; /* nobody answered what was said about it: it is said again first */
 		};
 		uint32_t detained; /* any of them: to run it takes more than returning to user mode */
@@ -163,8 +163,8 @@ deadline_t thread_deadline(const struct thread *thread);
 /* An armed deadline has come. */
 void thread_expire(struct thread *thread, uint64_t now);
 void thread_arm(struct thread *thread, deadline_t deadline);
-/* Nobody will answer the kernel's message that it waits with, or is under way with: resumed it makes its
- * system call again, or faults again; what would not happen again is said again (`poked`, `unsaid`). */
+/* Nobody will answer the kernel's message that it waits with, or is under way with: resumed it makes its system
+ * call again, or faults again; what would not happen again is said again (`poked`, `unsaid`). */
 void thread_unanswered(struct thread *thread);
 
 static inline bool thread_is_armed_for(const struct thread *thread, deadline_t deadline)

@@ -68,8 +68,8 @@ struct inode_operations {
 struct page_io {
 	struct inode *inode;
 	bool write;
-	bool told;       /* whoever writes waits, and hears of an error */
-	uint64_t size;   /* the file's, when a write was started */
+	bool told;     /* whoever writes waits, and hears of an error */
+	uint64_t size; /* the file's, when a write was started */
 	uint64_t number; /* writes: they are in a list */
 	struct page_io *next, **link;
 	unsigned count;
@@ -94,8 +94,7 @@ struct superblock_operations {
 	int (*keep)(struct inode *inode, bool keep); /* FS_OPEN, FS_CLOSE */
 	/* Other options, at once or not at all; NULL: any are taken, and change nothing. */
 	int (*remount)(struct superblock *superblock, const char *options);
-	void (*describe)(const struct superblock *superblock,
-	                 struct text *text); /* them, each with a comma before it */
+	void (*describe)(const struct superblock *superblock, struct text *text); /* them, each with a comma before it */
 };
 
 struct superblock {
@@ -119,9 +118,8 @@ struct superblock {
 	        *dirty_last;     /* inodes with dirty pages or pending attributes; last: the longest */
 	struct fiber_mutex turn; /* over them, by sync or the periodic fiber */
 	uint64_t block_size;
-	uint64_t blocks_free; /* on the disk, as it said last */
-	uint64_t
-	        blocks_reserved; /* for dirty pages: of those being written, some have their blocks already */
+	uint64_t blocks_free;     /* on the disk, as it said last */
+	uint64_t blocks_reserved; /* for dirty pages: of those being written, some have their blocks already */
 	uint64_t page_limit, page_used; /* tmpfs; 0: no limit */
 };
 
@@ -215,7 +213,7 @@ static inline bool dentry_is_live(const struct dentry *directory)
 }
 int dentry_lookup(struct dentry *parent, const char *name, size_t length, bool locked, struct dentry **out);
 bool dentry_is_ancestor(struct dentry *ancestor, struct dentry *dentry); /* or the same */
-bool dentry_is_within(struct dentry *scope, struct dentry *dentry);      /* the same, through mounts */
+bool dentry_is_within(struct dentry *scope, struct dentry *dentry);       /* the same, through mounts */
 int dentry_path_raw(struct dentry *root, struct dentry *dentry, char *out, size_t size);
 
 /* ---- mount.c ---- */
@@ -504,12 +502,12 @@ enum inode_seals {
 long seals_command(struct file *file, bool add, uint64_t seals);
 /* owner.c */
 enum file_owner_commands { /* Linux's F_* */
-	                   FILE_SETOWN = 8,
-	                   FILE_GETOWN,
-	                   FILE_SETSIG,
-	                   FILE_GETSIG,
-	                   FILE_SETOWN_EX = 15,
-	                   FILE_GETOWN_EX,
+	FILE_SETOWN = 8,
+	FILE_GETOWN,
+	FILE_SETSIG,
+	FILE_GETSIG,
+	FILE_SETOWN_EX = 15,
+	FILE_GETOWN_EX,
 };
 struct file_signal { /* what siginfo says: si_code, si_band */
 	int code;
@@ -523,9 +521,8 @@ void epoll_file_released(struct file *file);
 /* pipe.c */
 int fifo_open(struct inode *inode, struct file *file, struct thread *thread);
 /* locks.c */
-void file_locks_closed(struct file *file,
-                       const struct file_table *table); /* one of its descriptors was closed */
-void file_locks_released(struct file *file);            /* the open file is gone */
+void file_locks_closed(struct file *file, const struct file_table *table); /* one of its descriptors was closed */
+void file_locks_released(struct file *file);     /* the open file is gone */
 
 /* ---- text.c: growing text ---- */
 struct text {

@@ -450,8 +450,8 @@ int file_fsync(struct file *file)
 static int write_all(struct superblock *superblock, bool wait)
 {
 	int first_error = 0;
-	/* One after the other: what a turn has taken off the list, and has not begun to write, the next one
-	 * must not overlook. */
+	/* One after the other: what a turn has taken off the list, and has not begun to write, the next one must not
+	 * overlook. */
 	fiber_mutex_lock(&superblock->turn);
 	uint64_t round = ++rounds;
 	while (superblock->dirty_last != NULL && superblock->dirty_last->dirty_round < round) {

@@ -11,7 +11,7 @@
 
 static struct serial_channel *channel;
 static cptr_t driver_signal;
-static uint32_t read_seen; /* the output ring's marks when serial_output_moved() last looked */
+static uint32_t read_seen;  /* the output ring's marks when serial_output_moved() last looked */
 static uint32_t sent_seen;
 static uint32_t output_end; /* of what was written; the ring's own mark is behind until it is handed over */
 

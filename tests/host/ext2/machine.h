@@ -86,9 +86,8 @@ int machine_fsck(struct machine *machine, const char *options, int most);
 void machine_cache_writes(struct machine *machine, uint64_t cut_in);
 /* The power is back: the disk is what the cut left, and takes all writes for good. */
 void machine_power_on(struct machine *machine);
-/* It dies after so many more basic blocks of its code, counted also while it mounts. What runs on after that
- * is not real: when all fibers wait, the successor mounts (machine_mount) what was there at the moment of its
- * death. */
+/* It dies after so many more basic blocks of its code, counted also while it mounts. What runs on after that is
+ * not real: when all fibers wait, the successor mounts (machine_mount) what was there at the moment of its death. */
 void machine_kill_in(struct machine *machine, uint64_t blocks);
 void machine_lives(void); /* each of them */
 /* The clients go on with it; what they had asked is asked again. */

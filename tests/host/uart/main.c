@@ -111,8 +111,7 @@ static void test_output(bool instant, size_t size, bool restarts)
 	free(bytes);
 }
 
-/* The client is told when all has left the line, not before; nothing but the time tells the driver of the
- * last byte. */
+/* The client is told when all has left the line, not before; nothing but the time tells the driver of the last byte. */
 static void test_output_end(void)
 {
 	bool signal;
