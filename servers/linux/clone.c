@@ -253,22 +253,6 @@ long sys_clone(struct thread *thread, const uint64_t arguments[6])
 	return clone_common(thread, &request);
 }
 
-/* Another root, working directory and mounts than those that it shares with others. */
-static int unshare_places(struct process *process, bool mounts)
-{
-	struct fs_context *copy = fs_context_copy(process->fs), *unused = copy;
-	int error = copy ? 0 : -ENOMEM;
-
-	if (!error && mounts)
-		error = tree_unshare(copy);
-	if (!error) {
-		unused = process->fs;
-		process->fs = copy;
-	}
-	fs_context_put(unused);
-	return error;
-}
-
 /*
  * What a thread has of its own: of the namespaces there are those of mounts, and threads share the rest for
  * good. Not sharing what nobody else shares succeeds, as on Linux.
@@ -292,9 +276,10 @@ long sys_unshare(struct thread *thread, const uint64_t arguments[6])
 		return -EINVAL;
 	if (flags & CLONE_NEWNS && !capable(thread, CAP_SYS_ADMIN))
 		return -EPERM;
-	if (flags & CLONE_FILES && file_table_unshare(process) != 0)
+	if ((flags & CLONE_FILES && file_table_unshare(process) != 0) ||
+	    (flags & CLONE_FS && fs_context_unshare(process) != 0))
 		return -ENOMEM;
-	return flags & CLONE_FS ? unshare_places(process, flags & CLONE_NEWNS) : 0;
+	return flags & CLONE_NEWNS ? tree_unshare(process->fs) : 0;
 }
 
 /* What clone() lets pass, and a stack that is not there. */

@@ -150,19 +150,6 @@ static void replace_files(struct process *process)
 		file_table_close_on_exec(process->files);
 }
 
-/* Nobody else may set the umask or the directory of a program that has gained rights. Returns what it had. */
-static struct fs_context *replace_fs(struct process *process)
-{
-	struct fs_context *shared = process->fs, *copy = fs_context_copy(shared);
-
-	if (!copy) {
-		process_exit_group(process, SIGKILL);
-		return NULL;
-	}
-	process->fs = copy;
-	return shared;
-}
-
 static void reset_thread(struct thread *thread)
 {
 	struct thread_private *private = thread->private;
@@ -186,8 +173,10 @@ static void take_over(struct exec *exec)
 	struct process *process = thread->process;
 	struct mm *old = process->mm;
 	struct credentials old_credentials = process->credentials;
-	struct fs_context *shared = exec->secure ? replace_fs(process) : NULL;
 
+	/* Nobody else may set the umask or the directory of a program that has gained rights. */
+	if (exec->secure && fs_context_unshare(process) != 0)
+		process_exit_group(process, SIGKILL);
 	if (old)
 		thread_release_memory(thread);
 	if (thread->tid != process->pid)
@@ -218,8 +207,7 @@ static void take_over(struct exec *exec)
 	        (struct thread_registers){.rip = exec->image.start, .rsp = exec->stack, .rflags = 0x202};
 	thread->registers_valid = true;
 	thread->private->registers_changed = true;
-	/* These may wait; by now the process is what it has become, for everybody. */
-	fs_context_put(shared);
+	/* May wait; by now the process is what it has become, for everybody. */
 	if (old)
 		mm_put(old);
 }

@@ -30,6 +30,11 @@ void *kept_alloc(size_t size)
 	return kept_refused() ? NULL : calloc(1, size);
 }
 
+void *kept_malloc(size_t size)
+{
+	return kept_refused() ? NULL : malloc(size);
+}
+
 size_t heap_part(unsigned parts)
 {
 	return heap_pages_total() * PAGE_SIZE / parts;

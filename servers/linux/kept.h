@@ -15,6 +15,8 @@ bool heap_is_low(void);
 bool kept_refused(void);
 /* Zeroed, for free(); NULL: there is none, or it is refused. */
 void *kept_alloc(size_t size);
+/* The same, for what is written at once: not cleared. */
+void *kept_malloc(size_t size);
 /* One of so many equal parts of the heap, in bytes. */
 size_t heap_part(unsigned parts);
 

@@ -68,7 +68,7 @@ void mm_region_free(struct vma *vma)
 
 struct vma *mm_region_copy(const struct vma *vma)
 {
-	struct vma *copy = kept_refused() ? NULL : malloc(sizeof(*copy));
+	struct vma *copy = kept_malloc(sizeof(*copy));
 
 	if (!copy)
 		return NULL;
@@ -136,7 +136,7 @@ int mm_place_region(struct mm *mm, uint64_t start, uint64_t end, uint32_t prot, 
 	if (mm->lock_future)
 		region.flags |= VMA_LOCKED;
 	if (!merge_new(mm, &region)) {
-		vma = kept_refused() ? NULL : malloc(sizeof(*vma));
+		vma = kept_malloc(sizeof(*vma));
 		if (!vma || mm->regions.count >= REGIONS_MAX || !vma_reserve(&mm->regions, 1)) {
 			free(vma);
 			return -ENOMEM;

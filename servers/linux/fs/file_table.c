@@ -89,6 +89,15 @@ int file_table_unshare(struct process *process)
 	return 0;
 }
 
+/* One descriptor of the file is gone; process NULL: nobody's doing. */
+static void descriptor_closed(struct file *file, struct file_table *table, struct process *process)
+{
+	directory_notify_closed(file, table);
+	file_locks_closed(file, table);
+	if (process != NULL && file->operations != NULL && file->operations->closed != NULL)
+		file->operations->closed(file, process);
+}
+
 void file_table_put(struct file_table *table)
 {
 	if (table == NULL || --table->references > 0)
@@ -98,8 +107,7 @@ void file_table_put(struct file_table *table)
 		if (file == NULL)
 			continue;
 		table->files[fd] = NULL;
-		file_locks_closed(file, table);
-		directory_notify_closed(file, table);
+		descriptor_closed(file, table, NULL);
 		file_put(file);
 	}
 	free(table->files);
@@ -115,15 +123,6 @@ static void slot_clear(struct file_table *table, unsigned fd)
 		table->lowest = fd;
 	while (table->end > 0 && table->files[table->end - 1] == NULL)
 		table->end--;
-}
-
-/* One descriptor of the file is gone; process NULL: nobody's doing. */
-static void descriptor_closed(struct file *file, struct file_table *table, struct process *process)
-{
-	directory_notify_closed(file, table);
-	file_locks_closed(file, table);
-	if (process != NULL && file->operations != NULL && file->operations->closed != NULL)
-		file->operations->closed(file, process);
 }
 
 void files_exit(struct process *process)
@@ -433,6 +432,18 @@ struct fs_context *fs_context_copy(struct fs_context *context)
 	copy->root = dentry_get(context->root);
 	copy->cwd = dentry_get(context->cwd);
 	return copy;
+}
+
+int fs_context_unshare(struct process *process)
+{
+	if (process->fs->references == 1)
+		return 0;
+	struct fs_context *copy = fs_context_copy(process->fs);
+	if (copy == NULL)
+		return -ENOMEM;
+	fs_context_put(process->fs);
+	process->fs = copy;
+	return 0;
 }
 
 struct fs_context *fs_context_get(struct fs_context *context)

@@ -9,7 +9,7 @@
 
 static struct poll_entry *entry_add(struct poll_table *table)
 {
-	struct poll_entry *entry = kept_refused() ? NULL : malloc(sizeof(*entry));
+	struct poll_entry *entry = kept_malloc(sizeof(*entry));
 	if (entry == NULL) {
 		table->failed = true;
 		return NULL;

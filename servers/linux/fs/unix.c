@@ -513,7 +513,7 @@ static struct packet *packet_create(struct io_buffer *buffer, size_t size, unsig
 	if (head.in_flight < file_count && !charge_files(&head, process, uid))
 		*error = -ETOOMANYREFS;
 	else
-		packet = kept_refused() ? NULL : malloc(bytes);
+		packet = kept_malloc(bytes);
 	if (packet == NULL) {
 		files_landed(&head);
 		user_discharge(head.user, USER_PACKETS, bytes);

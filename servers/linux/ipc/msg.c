@@ -131,7 +131,7 @@ long sys_msgsnd(struct thread *thread, const uint64_t arguments[6])
 		return -EFAULT;
 	if (type < 1 || size > (uint64_t)msg_limits[0] || (int)arguments[0] < 0)
 		return -EINVAL;
-	message = kept_refused() ? NULL : malloc(sizeof(*message) + size);
+	message = kept_malloc(sizeof(*message) + size);
 	if (!message)
 		return -ENOMEM;
 	*message = (struct msg){.type = type, .size = size};
