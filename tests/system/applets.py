@@ -116,7 +116,7 @@ def test_on_a_disk():
                  disk=[disk], timeout=900).ok()
     fsck(disk)
     for made in ("f", "g"):
-        fsck(write_file("made.img", dump(disk, f"/work/w-mke2fs/{made}")))
+        fsck(write_file("made.img", dump(disk, f"work/w-mke2fs/{made}")))
     expected, actual = sections(here.stdout), sections(there.stdout)
     equal(sorted(actual), sorted(names), "the scripts that ran")
     different = [name for name in names if expected[name] != actual[name]]

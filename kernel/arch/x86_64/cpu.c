@@ -93,8 +93,8 @@ static void cpu_init_segments(struct arch_cpu *cpu, const struct arch_tss *state
 	        (sizeof(*state) - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
 	gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
 	__asm__ volatile("lgdt %0" : : "m"(gdtr));
-	/* A reset leaves a local table of 64 KiB at address 0, which is the user's: with a gate into ring 0,
-	 * if he likes. */
+	/* A reset leaves a local table of 64 KiB at address 0: in user memory, where a gate into ring 0 could
+	 * stand. */
 	__asm__ volatile("lldt %w0" : : "r"(0));
 	__asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS));
 }
